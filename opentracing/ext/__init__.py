@@ -1,0 +1,1 @@
+"""The path under which OpenTracing 1.x kept its extensions."""

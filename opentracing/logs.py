@@ -1,0 +1,18 @@
+"""The standard log fields of the OpenTracing semantic conventions, for `Span.log_kv`."""
+
+from __future__ import annotations
+
+ERROR_KIND = "error.kind"
+"""The type of an error; its class, where an exception is logged."""
+
+ERROR_OBJECT = "error.object"
+"""The exception itself."""
+
+EVENT = "event"
+"""A stable name for what happened, such as ``"error"``."""
+
+MESSAGE = "message"
+"""A short sentence for people."""
+
+STACK = "stack"
+"""Where it happened: a traceback, or its text."""

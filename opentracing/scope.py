@@ -1,0 +1,59 @@
+"""Scope: the time during which a span is the active one."""
+
+from __future__ import annotations
+
+from .span import Span
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from types import TracebackType
+    from typing import TypeVar
+
+    from .scope_manager import ScopeManager
+
+    ScopeT = TypeVar("ScopeT", bound="Scope")
+
+
+class Scope:
+    """One activation of a span, ended by `close` or by leaving a ``with`` block.
+
+    A span may go to another thread or task; a scope stays where it was made. This base class
+    does nothing on `close`.
+    """
+
+    def __init__(self, manager: ScopeManager, span: Span) -> None:
+        self._manager = manager
+        self._span = span
+
+    @property
+    def span(self) -> Span:
+        """The span that this scope makes active."""
+        return self._span
+
+    @property
+    def manager(self) -> ScopeManager:
+        """The scope manager that made this scope."""
+        return self._manager
+
+    def close(self) -> None:
+        """End the activation; the scope that was active before becomes active again.
+
+        Finishes the span too, if it was activated with ``finish_on_close``. Closing a scope that
+        is not the active one leaves the active one alone.
+        """
+
+    def __enter__(self: ScopeT) -> ScopeT:
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc_val: BaseException | None,
+        exc_tb: TracebackType | None,
+    ) -> None:
+        """Close the scope; an `Exception` on its way out is noted on the span first."""
+        try:
+            if exc_val is not None:
+                Span._on_error(self.span, exc_type, exc_val, exc_tb)
+        finally:
+            self.close()

@@ -1,0 +1,169 @@
+"""Span and SpanContext: one timed operation, and what of it crosses process boundaries.
+
+Both are complete no-ops; tracers subclass them, libraries only call them.
+"""
+
+from __future__ import annotations
+
+from . import logs, tags
+
+# Type checkers know this name; `typing` itself would more than double this package's import time.
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from types import TracebackType
+    from typing import Any, NoReturn, TypeVar
+
+    from .tracer import Tracer
+
+    SpanT = TypeVar("SpanT", bound="Span")
+
+
+class _EmptyBaggage(dict):  # type: ignore[type-arg]  # dict[str, str] needs no subscript at run time
+    """A dict that stays empty. A dict, because code for 2.4 serializes and deep-copies baggage."""
+
+    def _refuse(self, *args: object, **kwargs: object) -> NoReturn:
+        raise TypeError("EMPTY_BAGGAGE is shared and cannot be changed; use set_baggage_item")
+
+    __setitem__ = __ior__ = setdefault = update = _refuse  # type: ignore[assignment]
+
+
+class SpanContext:
+    """The part of a span that travels: to child spans, and over the wire to other processes.
+
+    It has two halves: baggage, which belongs to the application, and whatever its tracer needs to
+    identify the span. An instance is not changed once it is made.
+    """
+
+    EMPTY_BAGGAGE: Mapping[str, str] = _EmptyBaggage()
+    """What `baggage` is when there is none: equal to ``{}``, shared, immutable."""
+
+    @property
+    def baggage(self) -> Mapping[str, str]:
+        """The baggage items; the caller must not change the mapping."""
+        return SpanContext.EMPTY_BAGGAGE
+
+    def to_trace_id(self) -> str:
+        """The trace's id as text, for logs and error pages; ``""`` if there is none."""
+        return ""
+
+    def to_span_id(self) -> str:
+        """The span's id as text, unique within its trace; ``""`` if there is none."""
+        return ""
+
+
+class Span:
+    """One operation in a trace, from its start until `finish`.
+
+    As a context manager it finishes itself, and notes an exception that leaves the block::
+
+        with tracer.start_span("fetch") as span:
+            span.set_tag("http.url", url)
+
+    Setters return the span, for chaining. What they do after `finish` is up to the tracer.
+    """
+
+    def __init__(self, tracer: Tracer | None, context: SpanContext) -> None:
+        self._tracer = tracer
+        self._context = context
+
+    @property
+    def context(self) -> SpanContext:
+        """The context that children and other processes continue from; valid after finish too."""
+        return self._context
+
+    @property
+    def tracer(self) -> Tracer:
+        """The tracer that started this span."""
+        return self._tracer  # type: ignore[return-value]  # None only inside ScopeManager's no-op
+
+    def set_operation_name(self: SpanT, operation_name: str) -> SpanT:
+        """Replace the name given at start."""
+        return self
+
+    def finish(self, finish_time: float | None = None) -> None:
+        """Mark the operation as done, now or at `finish_time` (seconds since the epoch).
+
+        Nothing but `context` has a defined meaning afterwards.
+        """
+
+    def set_tag(self: SpanT, key: str, value: Any) -> SpanT:
+        """Attach one fact to the whole span: a string, a bool or a number.
+
+        Setting a key again may replace the value; the tracer decides. Standard keys are in
+        `opentracing.tags`.
+        """
+        return self
+
+    def log_kv(
+        self: SpanT, key_values: Mapping[str, Any], timestamp: float | None = None
+    ) -> SpanT:
+        """Record an event with its fields, now or at `timestamp` (seconds since the epoch).
+
+        Values may be of any type. Standard keys are in `opentracing.logs`.
+        """
+        return self
+
+    def set_baggage_item(self: SpanT, key: str, value: str) -> SpanT:
+        """Attach an item that travels to every later descendant, over the wire as well.
+
+        Each call made downstream carries it: keep it small. Children started earlier do not see it.
+        """
+        return self
+
+    def get_baggage_item(self, key: str) -> str | None:
+        """The value of a baggage item, or None."""
+        return None
+
+    def __enter__(self: SpanT) -> SpanT:
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc_val: BaseException | None,
+        exc_tb: TracebackType | None,
+    ) -> None:
+        """Finish the span; an `Exception` on its way out is tagged and logged first."""
+        try:
+            if exc_val is not None:
+                Span._on_error(self, exc_type, exc_val, exc_tb)
+        finally:
+            self.finish()
+
+    @staticmethod
+    def _on_error(
+        span: Span | None,
+        exc_type: type[BaseException] | None,
+        exc_val: BaseException | None,
+        exc_tb: TracebackType | None,
+    ) -> None:
+        # Cancellation, generator exit and interpreter exit pass through spans in normal operation:
+        # none of them derives from Exception.
+        if span is None or not isinstance(exc_val, Exception):
+            return
+        try:
+            message = str(exc_val)
+        except Exception:
+            message = type(exc_val).__name__
+        span.set_tag(tags.ERROR, True)
+        span.log_kv(
+            {
+                logs.EVENT: tags.ERROR,
+                logs.MESSAGE: message,
+                logs.ERROR_OBJECT: exc_val,
+                logs.ERROR_KIND: exc_type,
+                logs.STACK: exc_tb,
+            }
+        )
+
+    def log_event(self: SpanT, event: Any, payload: Any = None) -> SpanT:
+        """Deprecated: use `log_kv`."""
+        if payload is None:
+            return self.log_kv({logs.EVENT: event})
+        return self.log_kv({logs.EVENT: event, "payload": payload})
+
+    def log(self: SpanT, **kwargs: Any) -> SpanT:
+        """Deprecated: use `log_kv`. Takes ``event``, ``payload`` and ``timestamp``."""
+        key_values = {key: kwargs[key] for key in (logs.EVENT, "payload") if key in kwargs}
+        return self.log_kv(key_values, kwargs.get("timestamp"))

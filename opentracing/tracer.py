@@ -1,0 +1,154 @@
+"""Tracer: the entry point of instrumentation, here a no-op; and the references between spans."""
+
+from __future__ import annotations
+
+from collections import namedtuple
+
+from .propagation import Format, UnsupportedFormatException
+from .scope import Scope
+from .scope_manager import ScopeManager
+from .span import Span, SpanContext
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from typing import Any, NamedTuple, Union
+
+    class _ReferenceFields(NamedTuple):
+        type: str
+        referenced_context: SpanContext | Span | None
+
+    References = Union[Sequence["Reference"], "Reference", None]
+else:
+    _ReferenceFields = namedtuple("_ReferenceFields", ["type", "referenced_context"])
+
+
+class Tracer:
+    """Starts spans, and moves their contexts across process boundaries.
+
+    This class is both the interface and the no-op that runs until an application installs a
+    tracer: its methods return the same no-op objects each time.
+    """
+
+    _supported_formats = [Format.TEXT_MAP, Format.BINARY, Format.HTTP_HEADERS]
+
+    def __init__(self, scope_manager: ScopeManager | None = None) -> None:
+        self._scope_manager = ScopeManager() if scope_manager is None else scope_manager
+        self._noop_span_context = SpanContext()
+        self._noop_span = Span(tracer=self, context=self._noop_span_context)
+        self._noop_scope = Scope(self._scope_manager, self._noop_span)
+
+    @property
+    def scope_manager(self) -> ScopeManager:
+        """The scope manager, which knows the active scope."""
+        return self._scope_manager
+
+    @property
+    def active_span(self) -> Span | None:
+        """The active span, or None: short for ``scope_manager.active.span``."""
+        scope = self._scope_manager.active
+        return None if scope is None else scope.span
+
+    def start_active_span(
+        self,
+        operation_name: str,
+        child_of: Span | SpanContext | None = None,
+        references: References = None,
+        tags: Mapping[str, Any] | None = None,
+        start_time: float | None = None,
+        ignore_active_span: bool = False,
+        finish_on_close: bool = True,
+    ) -> Scope:
+        """Start a span and make it active; returns its scope, for a ``with`` statement::
+
+            with tracer.start_active_span("fetch") as scope:
+                scope.span.set_tag("http.method", "GET")
+
+        Closing the scope finishes the span unless `finish_on_close` is False. The other arguments
+        are those of `start_span`.
+        """
+        return self._noop_scope
+
+    def start_span(
+        self,
+        operation_name: str | None = None,
+        child_of: Span | SpanContext | None = None,
+        references: References = None,
+        tags: Mapping[str, Any] | None = None,
+        start_time: float | None = None,
+        ignore_active_span: bool = False,
+    ) -> Span:
+        """Start a span, without making it active.
+
+        The parent is `child_of`, or comes from `references`; with neither, it is the active span,
+        unless `ignore_active_span`. References to None are ignored, so what `extract` returned
+        can be passed on unseen. `start_time` is in seconds since the epoch, now by default.
+        """
+        return self._noop_span
+
+    def inject(self, span_context: SpanContext | Span, format: Any, carrier: Any) -> None:
+        """Write `span_context` (or a span's context) into `carrier`, in the given format.
+
+        Raises `UnsupportedFormatException` for an unknown format, and `InvalidCarrierException`
+        for a carrier that the format cannot use.
+        """
+        if format not in Tracer._supported_formats:
+            raise UnsupportedFormatException(format)
+
+    def extract(self, format: Any, carrier: Any) -> SpanContext | None:
+        """Read a span context out of `carrier`, or None where it holds no trace.
+
+        Raises `UnsupportedFormatException` for an unknown format, `InvalidCarrierException` for a
+        carrier that the format cannot use, and `SpanContextCorruptedException` for a broken trace.
+        """
+        if format not in Tracer._supported_formats:
+            raise UnsupportedFormatException(format)
+        return self._noop_span_context
+
+    def close(self, timeout: float | None = None) -> bool:
+        """Flush what is buffered and release what is held, within `timeout` seconds.
+
+        Returns whether everything was delivered in time. Calling it again does nothing.
+        """
+        return True
+
+
+class ReferenceType:
+    """The kinds of reference from a span to an earlier one."""
+
+    CHILD_OF = "child_of"
+    """The referenced span depends on this one: the usual parent."""
+
+    FOLLOWS_FROM = "follows_from"
+    """The referenced span caused this one, but does not wait for it."""
+
+
+class Reference(_ReferenceFields):
+    """A reference to an earlier span: its `ReferenceType`, and the context referred to.
+
+    Tracers ignore a reference whose context is None. `child_of` and `follows_from` make them.
+    """
+
+    __slots__ = ()
+
+
+def child_of(referenced_context: SpanContext | Span | None = None) -> Reference:
+    """A CHILD_OF reference to the given context, for ``start_span(references=...)``."""
+    return Reference(ReferenceType.CHILD_OF, referenced_context)
+
+
+def follows_from(referenced_context: SpanContext | Span | None = None) -> Reference:
+    """A FOLLOWS_FROM reference to the given context, for ``start_span(references=...)``."""
+    return Reference(ReferenceType.FOLLOWS_FROM, referenced_context)
+
+
+def start_child_span(
+    parent_span: Span,
+    operation_name: str,
+    tags: Mapping[str, Any] | None = None,
+    start_time: float | None = None,
+) -> Span:
+    """Start a child of `parent_span`, on that span's own tracer."""
+    return parent_span.tracer.start_span(
+        operation_name=operation_name, child_of=parent_span, tags=tags, start_time=start_time
+    )
