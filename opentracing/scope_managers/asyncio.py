@@ -1,0 +1,69 @@
+"""AsyncioScopeManager: the active span of each task, not inherited by the tasks it starts.
+
+For applications that were written for it; new ones are better served by `ContextVarsScopeManager`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+from ..scope import Scope
+from ..span import Span
+from . import ThreadLocalScopeManager
+from .constants import ACTIVE_ATTR
+from .nesting import NestedScope, scope_of, with_scope
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+
+class AsyncioScopeManager(ThreadLocalScopeManager):
+    """Keeps the active scope in the current task, or in the thread where no task runs.
+
+    A task starts with none: activate the parent's span in it, with ``finish_on_close=False``.
+    """
+
+    def activate(self, span: Span, finish_on_close: bool) -> Scope:
+        """Make `span` the active one of this task until the returned scope is closed."""
+        task = self._get_task()
+        if task is None:
+            return super().activate(span, finish_on_close)
+        scope = _AsyncioScope(self, span, finish_on_close)
+        self._set_task_scope(scope, task)
+        return scope
+
+    @property
+    def active(self) -> Scope | None:
+        """The active scope of this task, or of this thread where no task runs; or None."""
+        task = self._get_task()
+        if task is None:
+            return super().active
+        return self._get_task_scope(task)
+
+    def _get_task(self) -> asyncio.Task[Any] | None:
+        try:
+            return asyncio.current_task()
+        except RuntimeError:  # no event loop is running in this thread
+            return None
+
+    def _set_task_scope(
+        self, scope: NestedScope | None, task: asyncio.Task[Any] | None = None
+    ) -> None:
+        task = self._get_task() if task is None else task
+        held = getattr(task, ACTIVE_ATTR, None)
+        setattr(task, ACTIVE_ATTR, with_scope(held, self, scope))
+
+    def _get_task_scope(self, task: asyncio.Task[Any] | None = None) -> NestedScope | None:
+        task = self._get_task() if task is None else task
+        return scope_of(getattr(task, ACTIVE_ATTR, None), self)
+
+
+class _AsyncioScope(NestedScope):
+    __slots__ = ()
+
+    _manager: AsyncioScopeManager
+
+    def _set_active(self, scope: NestedScope | None) -> bool:
+        self._manager._set_task_scope(scope)
+        return True

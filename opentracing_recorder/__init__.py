@@ -1,0 +1,55 @@
+"""The reference OpenTracing tracer: `BasicTracer` builds spans and hands them to a `Recorder`."""
+
+from __future__ import annotations
+
+from opentracing import Format
+
+from .binary_propagator import BinaryPropagator
+from .context import BasicSpanContext
+from .in_memory import InMemoryRecorder
+from .logging import LoggingRecorder, SpanContextFilter
+from .propagator import CompositePropagator, Propagator, default_propagators
+from .recorder import CompositeRecorder, NoopRecorder, Recorder
+from .sampler import (
+    ConstSampler,
+    PerOperationSampler,
+    ProbabilisticSampler,
+    RateLimitingSampler,
+    Sampler,
+)
+from .span import BasicSpan, LogData
+from .text_propagator import TextPropagator
+from .trace import Trace
+from .tracer import BasicTracer
+
+__all__ = [
+    "BasicSpan",
+    "BasicSpanContext",
+    "BasicTracer",
+    "BinaryPropagator",
+    "CompositePropagator",
+    "CompositeRecorder",
+    "ConstSampler",
+    "InMemoryRecorder",
+    "LogData",
+    "LoggingRecorder",
+    "NoopRecorder",
+    "PerOperationSampler",
+    "ProbabilisticSampler",
+    "Propagator",
+    "RateLimitingSampler",
+    "Recorder",
+    "Sampler",
+    "SpanContextFilter",
+    "TextPropagator",
+    "Trace",
+]
+
+# The tracer knows no format; this is where it gets those that every tracer must support.
+default_propagators.update(
+    {
+        Format.TEXT_MAP: TextPropagator(),
+        Format.HTTP_HEADERS: TextPropagator(encode_values=True),
+        Format.BINARY: BinaryPropagator(),
+    }
+)

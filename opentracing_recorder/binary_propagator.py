@@ -1,0 +1,169 @@
+"""BinaryPropagator: the BINARY format of the basictracer family, without the protobuf package.
+
+The wire is basictracer-go's ``wire.proto``: a big-endian uint32, the length of what follows, then
+this message of protocol buffers, version 3::
+
+    message TracerState {
+        fixed64 trace_id = 1;
+        fixed64 span_id = 2;
+        bool sampled = 3;
+        map<string, string> baggage_items = 4;
+        fixed64 trace_id_high = 5;  // ours: the upper half of a 128-bit trace id; others skip it
+    }
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+from typing import Any
+
+from opentracing import InvalidCarrierException, SpanContext, SpanContextCorruptedException
+
+from .context import BasicSpanContext
+from .json_safe import text_of
+from .propagator import Propagator, bounded_baggage, shown
+
+_VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
+
+# A field's key is its number, shifted by three bits, and the type of its value.
+_TRACE_ID_KEY = 1 << 3 | _FIXED64
+_SPAN_ID_KEY = 2 << 3 | _FIXED64
+_SAMPLED_KEY = 3 << 3 | _VARINT
+_BAGGAGE_KEY = 4 << 3 | _BYTES
+_TRACE_ID_HIGH_KEY = 5 << 3 | _FIXED64
+_ITEM_KEY_KEY = 1 << 3 | _BYTES
+_ITEM_VALUE_KEY = 2 << 3 | _BYTES
+
+_MAX_64_BITS = 2**64 - 1
+
+
+class BinaryPropagator(Propagator):
+    """Appends to a ``bytearray``; reads ``bytes``, ``bytearray`` or ``memoryview``."""
+
+    def inject(self, span_context: SpanContext, carrier: Any) -> None:
+        if not isinstance(carrier, bytearray):
+            raise InvalidCarrierException(
+                f"the carrier is a {type(carrier).__name__}; wanted: a bytearray"
+            )
+        if not isinstance(span_context, BasicSpanContext) or span_context.trace_id is None:
+            return
+        trace_id = span_context.trace_id
+        message = bytearray()
+        message += struct.pack("<BQ", _TRACE_ID_KEY, trace_id & _MAX_64_BITS)
+        message += struct.pack("<BQ", _SPAN_ID_KEY, span_context.span_id)
+        if span_context.sampled in (True, None):  # False is the default, which is never written
+            message += bytes((_SAMPLED_KEY, 1))
+        for key, value in span_context.baggage.items():
+            item = _bytes_field(_ITEM_KEY_KEY, text_of(key).encode())
+            item += _bytes_field(_ITEM_VALUE_KEY, text_of(value).encode())
+            message += _bytes_field(_BAGGAGE_KEY, item)
+        if trace_id > _MAX_64_BITS:
+            message += struct.pack("<BQ", _TRACE_ID_HIGH_KEY, trace_id >> 64)
+        carrier += struct.pack(">I", len(message))
+        carrier += message
+
+    def extract(self, carrier: Any) -> BasicSpanContext | None:
+        if not isinstance(carrier, (bytes, bytearray, memoryview)):
+            raise InvalidCarrierException(
+                f"the carrier is a {type(carrier).__name__};"
+                " wanted: bytes, a bytearray or a memoryview"
+            )
+        data = bytes(carrier)
+        if not data:
+            return None
+        if len(data) < 4:
+            raise _corrupted("length", data)
+        (length,) = struct.unpack_from(">I", data)
+        if length > len(data) - 4:
+            raise SpanContextCorruptedException(
+                f"length says {length} bytes, but only {len(data) - 4} follow"
+            )
+        ids = {_TRACE_ID_KEY: 0, _SPAN_ID_KEY: 0, _TRACE_ID_HIGH_KEY: 0}
+        sampled = False
+        items: list[tuple[str, str]] = []
+        unreadable = 0
+        for key, value in _fields(data[4 : 4 + length]):
+            if key in ids:
+                ids[key] = value
+            elif key == _SAMPLED_KEY:
+                sampled = value != 0
+            elif key == _BAGGAGE_KEY:
+                try:
+                    items.append(_baggage_item(value))
+                except UnicodeDecodeError:
+                    unreadable += 1
+        if not ids[_TRACE_ID_KEY] and not ids[_TRACE_ID_HIGH_KEY]:
+            raise _corrupted("trace_id", 0)
+        if not ids[_SPAN_ID_KEY]:
+            raise _corrupted("span_id", 0)
+        # Of a map's repeated keys protocol buffers take the last one.
+        baggage, dropped = bounded_baggage(dict(items).items())
+        context = BasicSpanContext(
+            ids[_TRACE_ID_HIGH_KEY] << 64 | ids[_TRACE_ID_KEY],
+            ids[_SPAN_ID_KEY],
+            baggage,
+            sampled,
+        )
+        if dropped + unreadable:
+            context.dropped_baggage = dropped + unreadable
+        return context
+
+
+def _baggage_item(data: bytes) -> tuple[str, str]:
+    key = value = ""
+    for field, content in _fields(data):
+        if field == _ITEM_KEY_KEY:
+            key = content.decode()
+        elif field == _ITEM_VALUE_KEY:
+            value = content.decode()
+    return key, value
+
+
+def _bytes_field(key: int, content: bytes | bytearray) -> bytes:
+    length = bytearray()
+    left = len(content)
+    while left > 0x7F:
+        length.append(left & 0x7F | 0x80)
+        left >>= 7
+    length.append(left)
+    return bytes((key,)) + bytes(length) + bytes(content)
+
+
+def _fields(data: bytes) -> Iterator[tuple[int, Any]]:
+    """The fields of a message: their keys, and values as int or bytes, by the type of the field."""
+    position = 0
+    while position < len(data):
+        key, position = _varint(data, position)
+        kind = key & 7
+        if kind == _VARINT:
+            value, position = _varint(data, position)
+            yield key, value
+            continue
+        if kind == _FIXED64:
+            size = 8
+        elif kind == _FIXED32:
+            size = 4
+        elif kind == _BYTES:
+            size, position = _varint(data, position)
+        else:  # groups, which were abolished long before this format, or no type at all
+            raise _corrupted(f"field {key >> 3}", data[position : position + 8])
+        content = data[position : position + size]
+        if len(content) < size:
+            raise _corrupted(f"field {key >> 3}", content)
+        position += size
+        yield key, content if kind == _BYTES else int.from_bytes(content, "little")
+
+
+def _varint(data: bytes, position: int) -> tuple[int, int]:
+    """The number at a position, of at most ten bytes, and the position after it."""
+    number = 0
+    for index, byte in enumerate(data[position : position + 10]):
+        number |= (byte & 0x7F) << (7 * index)
+        if byte < 0x80:
+            return number, position + index + 1
+    raise _corrupted("varint", data[position : position + 10])
+
+
+def _corrupted(field: str, value: object) -> SpanContextCorruptedException:
+    return SpanContextCorruptedException(f"{field} got an invalid value {shown(value)}")

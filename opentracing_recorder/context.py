@@ -1,0 +1,70 @@
+"""BasicSpanContext: what of a span travels to its children and over the wire."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from copy import copy
+from typing import TypeVar
+
+from opentracing import SpanContext
+
+ContextT = TypeVar("ContextT", bound="BasicSpanContext")
+
+
+class BasicSpanContext(SpanContext):
+    """Ids, the sampling decision, and baggage.
+
+    `trace_id` has 64 or 128 bits, `span_id` 64; neither is ever 0. `sampled` may be assigned. As a
+    parent, a context without ids starts a new trace, and a `sampled` of None leaves the decision
+    to the tracer's sampler.
+    """
+
+    __slots__ = ("_baggage", "sampled", "span_id", "trace_id")
+
+    dropped_baggage = 0
+    """How many baggage items extraction left out because they were over the limits."""
+
+    def __init__(
+        self,
+        trace_id: int | None = None,
+        span_id: int | None = None,
+        baggage: Mapping[str, str] | None = None,
+        sampled: bool | None = True,
+    ) -> None:
+        self.trace_id = trace_id
+        self.span_id = span_id
+        self.sampled = sampled
+        self._baggage = baggage or SpanContext.EMPTY_BAGGAGE
+
+    @property
+    def baggage(self) -> Mapping[str, str]:
+        """The baggage items; the caller must not change the mapping."""
+        return self._baggage
+
+    def with_baggage_item(self: ContextT, key: str, value: str) -> ContextT:
+        """A copy of this context with one baggage item added or replaced."""
+        context = copy(self)
+        context._baggage = {**self._baggage, key: value}
+        return context
+
+    def to_trace_id(self) -> str:
+        """The trace id as 16 or 32 lower-case hexadecimal digits; ``""`` without one."""
+        trace_id = self.trace_id
+        if trace_id is None:
+            return ""
+        return f"{trace_id:016x}" if trace_id < 1 << 64 else f"{trace_id:032x}"
+
+    def to_span_id(self) -> str:
+        """The span id as 16 lower-case hexadecimal digits; ``""`` without one."""
+        return format_span_id(self.span_id)
+
+    def __repr__(self) -> str:
+        return (
+            f"{type(self).__name__}(trace_id={self.to_trace_id()!r}, span_id={self.to_span_id()!r}"
+            f", sampled={self.sampled}, baggage={dict(self._baggage)})"
+        )
+
+
+def format_span_id(span_id: int | None) -> str:
+    """A span id as text: 16 digits, none for None."""
+    return "" if span_id is None else f"{span_id:016x}"

@@ -1,0 +1,17 @@
+"""Random trace and span ids, for tracers: seeded by the system's entropy, safe across fork."""
+
+from __future__ import annotations
+
+import os
+from functools import partial
+from random import Random
+
+# A generator of our own: `random.seed()` in the application does not reach it. `getrandbits` is one
+# C call, atomic among threads, and costs a tenth of `os.urandom`.
+_random = Random()
+
+if hasattr(os, "register_at_fork"):  # not on Windows, which cannot fork
+    os.register_at_fork(after_in_child=_random.seed)
+
+random_64_bits = partial(_random.getrandbits, 64)
+random_128_bits = partial(_random.getrandbits, 128)

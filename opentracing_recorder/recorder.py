@@ -1,0 +1,140 @@
+"""Recorder: where finished spans go. Vendors subclass it; see README, "Writing a Recorder"."""
+
+from __future__ import annotations
+
+import logging
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .span import BasicSpan
+
+_logger = logging.getLogger(__name__)
+
+
+class Recorder(ABC):
+    """Takes each finished, sampled span of a tracer.
+
+    A recorder may also define ``span_started(span)``: a tracer then calls it for every sampled span
+    at its start. It is left undefined here, so that other recorders do not pay for it.
+    """
+
+    @abstractmethod
+    def record_span(self, span: BasicSpan) -> None:
+        """Take one finished span.
+
+        Called once for each span, on the thread that finished it, possibly on several at once: be
+        quick, and do not block. What this raises is logged, and never reaches the application.
+        """
+
+    def flush(self, timeout: float | None = None) -> bool:
+        """Deliver what was recorded before this call, within `timeout` seconds (None: no limit).
+
+        Returns whether all of it was delivered.
+        """
+        return True
+
+    def close(self, timeout: float | None = None) -> bool:
+        """Flush, then release what is held, within `timeout` seconds. A second call does nothing.
+
+        Returns whether everything was delivered.
+        """
+        return True
+
+
+class NoopRecorder(Recorder):
+    """Keeps nothing; what a tracer has when it is given no recorder."""
+
+    def record_span(self, span: BasicSpan) -> None:
+        pass
+
+
+class CompositeRecorder(Recorder):
+    """Hands each span to several recorders, in the order given; one's failure is its own."""
+
+    def __init__(self, recorders: Iterable[Recorder]) -> None:
+        self._recorders = [(check_recorder(each), FailureLog(each)) for each in recorders]
+        if any(hasattr(each, "span_started") for each, _ in self._recorders):
+            self.span_started = self._span_started
+
+    @property
+    def recorders(self) -> tuple[Recorder, ...]:
+        """The recorders, in the order in which they are called."""
+        return tuple(each for each, _ in self._recorders)
+
+    def record_span(self, span: BasicSpan) -> None:
+        for recorder, failures in self._recorders:
+            try:
+                recorder.record_span(span)
+            except Exception:
+                failures.report("record_span")
+
+    def _span_started(self, span: BasicSpan) -> None:
+        for recorder, failures in self._recorders:
+            hook = getattr(recorder, "span_started", None)
+            if hook is not None:
+                try:
+                    hook(span)
+                except Exception:
+                    failures.report("span_started")
+
+    def flush(self, timeout: float | None = None) -> bool:
+        return self._each_within(timeout, "flush")
+
+    def close(self, timeout: float | None = None) -> bool:
+        return self._each_within(timeout, "close")
+
+    def _each_within(self, timeout: float | None, method: str) -> bool:
+        deadline = None if timeout is None else time.monotonic() + timeout
+        delivered = True
+        for recorder, failures in self._recorders:
+            left = None if deadline is None else max(0.0, deadline - time.monotonic())
+            try:
+                delivered = bool(getattr(recorder, method)(left)) and delivered
+            except Exception:
+                failures.report(method)
+                delivered = False
+        return delivered
+
+
+class FailureLog:
+    """Says in the log that a recorder raised: at most once a minute, with the number of times.
+
+    `report` is called in an ``except`` block, from any thread.
+    """
+
+    interval = 60.0
+    """Seconds between two lines about the same recorder."""
+
+    def __init__(self, recorder: object) -> None:
+        self._recorder = recorder
+        self._count = 0
+        self._next_report = float("-inf")
+
+    def report(self, method: str) -> None:
+        # Without a lock, threads that race here may miscount by one; the line is for people.
+        self._count += 1
+        now = time.monotonic()
+        if now < self._next_report:
+            return
+        self._next_report = now + self.interval
+        count, self._count = self._count, 0
+        _logger.error(
+            "%s.%s raised (%d times since the last such message); the application goes on",
+            type(self._recorder).__name__,
+            method,
+            count,
+            exc_info=True,
+        )
+
+
+def check_recorder(value: Any) -> Recorder:
+    """`value`, if it can record spans; a `TypeError` that names the argument otherwise.
+
+    What code written for basictracer passes need not derive from `Recorder`.
+    """
+    if not callable(getattr(value, "record_span", None)):
+        raise TypeError(f"recorder must have a record_span method; {type(value).__name__} has none")
+    return value  # type: ignore[no-any-return]

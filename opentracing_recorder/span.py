@@ -1,0 +1,432 @@
+"""BasicSpan: a span as it is built, and as recorders get it.
+
+The fields of its context live in the span itself until somebody asks for the context: most spans
+are started, tagged and recorded without, and are spared that object.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+import threading
+import time
+from collections.abc import Mapping
+from copy import copy
+from time import perf_counter
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from opentracing import Reference, Span, SpanContext, logs, tags
+
+from .context import BasicSpanContext, format_span_id
+from .json_safe import json_safe, text_of
+
+if TYPE_CHECKING:
+    from .tracer import BasicTracer
+
+SpanT = TypeVar("SpanT", bound="BasicSpan")
+
+_logger = logging.getLogger(__name__)
+
+# Guards what happens rarely, for all spans: making a context or the list of logs, replacing
+# baggage, passing a limit. A lock in each span would cost more than all of these.
+_lock = threading.Lock()
+
+
+def _renew_lock_after_fork() -> None:
+    global _lock
+    _lock = threading.Lock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_renew_lock_after_fork)
+
+
+class LogData:
+    """One event of a span: its fields, and when it happened (seconds since the epoch)."""
+
+    __slots__ = ("key_values", "timestamp")
+
+    def __init__(self, key_values: dict[str, Any], timestamp: float | None = None) -> None:
+        self.key_values = key_values
+        self.timestamp = time.time() if timestamp is None else timestamp
+
+    def __repr__(self) -> str:
+        return f"LogData({self.key_values!r}, {self.timestamp!r})"
+
+
+class BasicSpan(Span):
+    """A span that records what happens to it.
+
+    Every method may be called from any thread. `finish` freezes the span: later calls change
+    nothing, and the first of them is reported in the log. An un-sampled span keeps neither tags nor
+    logs, but its context and baggage travel on.
+    """
+
+    __slots__ = (
+        "_baggage",
+        "_logs",
+        "_own_context",
+        "_sampled",
+        "_span_id",
+        "_started",
+        "_trace_id",
+        "_tracer",
+        "duration",
+        "operation_name",
+        "parent_id",
+        "start_time",
+        "tags",
+    )
+
+    _tracer: BasicTracer
+
+    operation_name: str
+
+    start_time: float
+    """Seconds since the epoch."""
+
+    duration: float
+    """Seconds; -1 until the span is finished."""
+
+    parent_id: int | None
+    """The parent's span id, or None for the root of a trace."""
+
+    tags: dict[str, Any]
+    """The tags; whoever owns the span may change the dict, a recorder included."""
+
+    references: tuple[Reference, ...] = ()
+    """The references given at start, each to a context; those to None are left out."""
+
+    dropped_tags = 0
+    """How many tags were left out because the span had reached its limit."""
+
+    dropped_logs = 0
+    """How many logs were left out, from the middle, because the span had reached its limit."""
+
+    def __init__(
+        self,
+        tracer: BasicTracer,
+        operation_name: str | None = None,
+        context: BasicSpanContext | None = None,
+        parent_id: int | None = None,
+        tags: Mapping[str, Any] | None = None,
+        start_time: float | None = None,
+    ) -> None:
+        # BasicTracer.start_span sets the same fields without calling this.
+        context = BasicSpanContext() if context is None else context
+        self._tracer = tracer
+        self._context = context
+        self.operation_name = "" if operation_name is None else text_of(operation_name)
+        self.parent_id = parent_id
+        self.tags = {}
+        self._logs = None
+        self.duration = -1.0
+        self._set_start_time(start_time)
+        if tags:
+            self._set_first_tags(tags)
+
+    # The context, which is made when it is first asked for.
+
+    @property
+    def context(self) -> BasicSpanContext:
+        """The context that children and other processes continue from; valid after finish too."""
+        return self._own_context or self._make_context()
+
+    def _make_context(self) -> BasicSpanContext:
+        with _lock:
+            if self._own_context is None:
+                self._own_context = BasicSpanContext(
+                    self._trace_id, self._span_id, self._baggage, self._sampled
+                )
+            return self._own_context
+
+    def _replace_context(self, context: BasicSpanContext) -> None:
+        self._trace_id = context.trace_id
+        self._span_id = context.span_id
+        self._sampled = context.sampled
+        self._baggage = context.baggage
+        self._own_context = context
+
+    _own_context: BasicSpanContext | None
+    _trace_id: int | None
+    _span_id: int | None
+    _sampled: bool | None
+    _baggage: Mapping[str, str]
+    _logs: list[LogData] | None
+    _started: float | None  # of perf_counter; None with an explicit start; gone once finished
+
+    # 2.4 keeps the context under this name, and subclasses assign it.
+    _context = property(context.fget, _replace_context)  # type: ignore[assignment,arg-type]
+
+    @property
+    def tracer(self) -> BasicTracer:
+        """The tracer that started this span."""
+        return self._tracer
+
+    @property
+    def sampled(self) -> bool:
+        """Whether this span is kept: the context's decision as it stands."""
+        context = self._own_context
+        return bool(self._sampled if context is None else context.sampled)
+
+    @property
+    def finished(self) -> bool:
+        """Whether `finish` was called."""
+        return self.duration >= 0
+
+    @property
+    def logs(self) -> list[LogData]:
+        """The logs, oldest first."""
+        logs = self._logs
+        if logs is None:
+            with _lock:
+                if self._logs is None:
+                    self._logs = []
+                logs = self._logs
+        return logs
+
+    # What the application calls.
+
+    def set_operation_name(self: SpanT, operation_name: str) -> SpanT:
+        """Replace the name given at start."""
+        if self.duration >= 0:
+            return self._called_late("set_operation_name")
+        self.operation_name = (
+            operation_name if type(operation_name) is str else text_of(operation_name)
+        )
+        return self
+
+    def set_tag(self: SpanT, key: str, value: Any) -> SpanT:
+        """Attach one fact to the whole span; setting a key again replaces its value.
+
+        ``sampling.priority`` above 0 keeps the span and its later children, 0 drops them.
+        """
+        if self.duration >= 0:
+            return self._called_late("set_tag")
+        if type(key) is not str:
+            key = text_of(key)
+        if key == tags.SAMPLING_PRIORITY:
+            self._set_sampling_priority(value)
+        context = self._own_context
+        if self._sampled if context is None else context.sampled:
+            own = self.tags
+            own[key] = value
+            if len(own) > self._tracer.max_tags:
+                self._drop_tags()
+        return self
+
+    def log_kv(
+        self: SpanT, key_values: Mapping[str, Any], timestamp: float | None = None
+    ) -> SpanT:
+        """Record an event with its fields, now or at `timestamp` (seconds since the epoch).
+
+        The mapping is copied. A traceback is kept as text and an exception as a copy without its
+        traceback, so that a recorded span keeps no frame alive.
+        """
+        if self.duration >= 0:
+            return self._called_late("log_kv")
+        context = self._own_context
+        if self._sampled if context is None else context.sampled:
+            try:
+                fields = dict(key_values)
+            except Exception:
+                fields = {logs.EVENT: text_of(key_values)}
+            if logs.STACK in fields or logs.ERROR_OBJECT in fields:
+                _release_frames(fields)
+            own = self.logs
+            own.append(LogData(fields, _number_or_none(timestamp)))
+            if len(own) > self._tracer.max_logs:
+                self._drop_logs(own)
+        return self
+
+    def set_baggage_item(self: SpanT, key: str, value: str) -> SpanT:
+        """Attach an item that travels to every later descendant, over the wire as well."""
+        if self.duration >= 0:
+            return self._called_late("set_baggage_item")
+        key, value = text_of(key), text_of(value)
+        self._make_context()
+        with _lock:
+            assert self._own_context is not None
+            self._own_context = self._own_context.with_baggage_item(key, value)
+        return self
+
+    def get_baggage_item(self, key: str) -> str | None:
+        """The value of a baggage item, or None."""
+        context = self._own_context
+        baggage = self._baggage if context is None else context.baggage
+        return baggage.get(text_of(key))
+
+    def finish(self, finish_time: float | None = None) -> None:
+        """Freeze the span and hand it to the tracer's recorder, if it is sampled.
+
+        `finish_time` is in seconds since the epoch, now by default. Without explicit times the
+        duration is measured on a monotonic clock; it is never negative. A second call does nothing.
+        """
+        try:
+            started = self._started
+            # Deleting the slot is one atomic step: of two threads that finish the span at once,
+            # the later one gets the AttributeError. It costs nothing, where a lock would.
+            del self._started
+        except AttributeError:
+            return
+        if finish_time is None and started is not None:
+            self.duration = perf_counter() - started
+        else:
+            self.duration = self._wall_clock_duration(finish_time)
+        context = self._own_context
+        if self._sampled if context is None else context.sampled:
+            self._tracer.record(self)
+
+    # What recorders read.
+
+    def to_dict(self) -> dict[str, Any]:
+        """The whole span as JSON-safe values, in this stable form::
+
+            trace_id, span_id   text, hexadecimal: 16 digits (or 32 for a 128-bit trace id)
+            parent_id           the same, or None
+            operation_name      text
+            service             the tracer's service name, or None
+            start_time          float, seconds since the epoch
+            duration            float, seconds; None while unfinished
+            tags                {text: JSON-safe value}
+            logs                [{"timestamp": seconds since the epoch, "fields": {text: value}}]
+            references          [{"type": text, "trace_id": text, "span_id": text}]
+            baggage             {text: text}
+            dropped_tags, dropped_logs   int
+
+        A value that has no JSON form is shown as text, or by its type.
+        """
+        context = self.context
+        return {
+            "trace_id": context.to_trace_id(),
+            "span_id": context.to_span_id(),
+            "parent_id": None if self.parent_id is None else format_span_id(self.parent_id),
+            "operation_name": text_of(self.operation_name),
+            "service": getattr(self._tracer, "service_name", None),
+            "start_time": self.start_time,
+            "duration": self.duration if self.duration >= 0 else None,
+            # Copied first, each in one atomic step: another thread may still be adding.
+            "tags": json_safe(self.tags.copy()),
+            "logs": [
+                {"timestamp": log.timestamp, "fields": json_safe(log.key_values)}
+                for log in list(self._logs or ())
+            ],
+            "references": [
+                {
+                    "type": text_of(reference.type),
+                    "trace_id": reference.referenced_context.to_trace_id(),
+                    "span_id": reference.referenced_context.to_span_id(),
+                }
+                for reference in self.references
+            ],
+            "baggage": {text_of(key): text_of(value) for key, value in context.baggage.items()},
+            "dropped_tags": self.dropped_tags,
+            "dropped_logs": self.dropped_logs,
+        }
+
+    def __repr__(self) -> str:
+        context = self.context
+        return (
+            f"<{type(self).__name__} {self.operation_name!r}"
+            f" {context.to_trace_id()}:{context.to_span_id()}>"
+        )
+
+    # The rare paths.
+
+    def _set_start_time(self, start_time: float | None) -> None:
+        start_time = _number_or_none(start_time)
+        if start_time is None:
+            self.start_time = time.time()
+            self._started = perf_counter()
+        else:
+            self.start_time = start_time
+            self._started = None
+
+    def _wall_clock_duration(self, finish_time: float | None) -> float:
+        finish_time = _number_or_none(finish_time)
+        return max(0.0, (time.time() if finish_time is None else finish_time) - self.start_time)
+
+    def _set_first_tags(self, given: Mapping[str, Any]) -> None:
+        try:
+            first = dict(given)
+        except Exception:
+            return
+        if tags.SAMPLING_PRIORITY in first:
+            self._set_sampling_priority(first[tags.SAMPLING_PRIORITY])
+        if self.sampled:
+            self.tags = first
+            if len(first) > self._tracer.max_tags:
+                self._drop_tags()
+
+    def _set_sampling_priority(self, value: Any) -> None:
+        try:
+            sampled = float(value) > 0
+        except Exception:
+            return
+        self._sampled = sampled
+        context = self._own_context
+        if context is not None:
+            context.sampled = sampled
+
+    def _drop_tags(self) -> None:
+        dropped = []  # freed after the lock: freeing a value may run code of the application
+        with _lock:
+            while len(self.tags) > self._tracer.max_tags:
+                dropped.append(self.tags.popitem())
+                self.dropped_tags += 1
+
+    def _drop_logs(self, own: list[LogData]) -> None:
+        """Drop from the middle, so that the oldest half and the newest half stay."""
+        limit = self._tracer.max_logs
+        dropped = []
+        with _lock:
+            while len(own) > limit:
+                dropped.append(own.pop(limit // 2))
+                self.dropped_logs += 1
+
+    def _called_late(self: SpanT, method: str) -> SpanT:
+        # setdefault is one atomic step: the first late call wins, whichever thread it is on.
+        if self.__dict__.setdefault("_late_call", method_mark := object()) is method_mark:
+            caller = sys._getframe(2)
+            _logger.warning(
+                "span %r is finished: %s, called at %s:%d, changes nothing"
+                " (further such calls on this span are not reported)",
+                self.operation_name,
+                method,
+                caller.f_code.co_filename,
+                caller.f_lineno,
+            )
+        return self
+
+
+def _number_or_none(value: Any) -> float | None:
+    """`value` if it can be a point in time; anything else counts as not given."""
+    if value is None or type(value) is float and value - value == 0:  # not nan, not inf
+        return value  # type: ignore[no-any-return]
+    try:
+        number = float(value)
+    except Exception:
+        return None
+    return number if number - number == 0 else None
+
+
+def _release_frames(fields: dict[str, Any]) -> None:
+    stack = fields.get(logs.STACK)
+    if isinstance(stack, TracebackType):
+        fields[logs.STACK] = text_of(stack)
+    error = fields.get(logs.ERROR_OBJECT)
+    if isinstance(error, BaseException):
+        try:
+            fields[logs.ERROR_OBJECT] = copy(error)
+        except Exception:  # its constructor wants other arguments
+            fields[logs.ERROR_OBJECT] = text_of(error)
+
+
+def context_of(value: Any) -> SpanContext | None:
+    """The context of what is given as a parent: of a span, or the context itself."""
+    if isinstance(value, SpanContext):
+        return value
+    context = getattr(value, "context", None)
+    return context if isinstance(context, SpanContext) else None

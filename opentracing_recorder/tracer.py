@@ -1,0 +1,363 @@
+"""BasicTracer: starts spans, gives them their place in a trace, and hands them to a recorder."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Mapping
+from time import perf_counter
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from opentracing import (
+    Reference,
+    ReferenceType,
+    Scope,
+    ScopeManager,
+    Span,
+    SpanContext,
+    Tracer,
+    UnsupportedFormatException,
+)
+from opentracing.scope_managers.contextvars import ContextVarsScopeManager
+
+from .context import BasicSpanContext
+from .ids import random_64_bits, random_128_bits
+from .json_safe import text_of
+from .propagator import Propagator, default_propagators
+from .recorder import FailureLog, NoopRecorder, Recorder, check_recorder
+from .sampler import ConstSampler, Sampler
+from .span import BasicSpan, context_of
+
+if TYPE_CHECKING:
+    from opentracing.tracer import References
+
+TracerT = TypeVar("TracerT", bound="BasicTracer")
+
+_logger = logging.getLogger(__name__)
+
+_NO_BAGGAGE = SpanContext.EMPTY_BAGGAGE
+_new_span = BasicSpan.__new__
+
+
+class BasicTracer(Tracer):
+    """The reference tracer. Every method may be called from any thread.
+
+    ::
+
+        tracer = BasicTracer(InMemoryRecorder())
+
+    - `recorder` takes each finished, sampled span (default: none is kept).
+    - `sampler` decides which traces are kept (default: all).
+    - `scope_manager` keeps the active span (default: `ContextVarsScopeManager`, which serves
+      threads and asyncio alike).
+    - `propagators` are added to the default ones, by format: text for TEXT_MAP and HTTP_HEADERS,
+      binary for BINARY.
+    - `trace_id_bits` is 64 or 128.
+    - `max_tags` and `max_logs` limit each span.
+    - `service_name` is shown with this tracer's spans.
+
+    Raises TypeError or ValueError for an argument that cannot serve, and names it.
+    """
+
+    def __init__(
+        self,
+        recorder: Recorder | None = None,
+        sampler: Sampler | None = None,
+        scope_manager: ScopeManager | None = None,
+        *,
+        propagators: Mapping[Any, Propagator] | None = None,
+        trace_id_bits: int = 64,
+        max_tags: int = 128,
+        max_logs: int = 128,
+        service_name: str | None = None,
+    ) -> None:
+        if scope_manager is None:
+            scope_manager = ContextVarsScopeManager()
+        elif not callable(getattr(scope_manager, "activate", None)):
+            raise TypeError(
+                f"scope_manager must be a ScopeManager, not {type(scope_manager).__name__}"
+            )
+        if trace_id_bits not in (64, 128):
+            raise ValueError(f"trace_id_bits must be 64 or 128, not {trace_id_bits!r}")
+        if service_name is not None and not isinstance(service_name, str):
+            raise TypeError(f"service_name must be a str, not {type(service_name).__name__}")
+        super().__init__(scope_manager)
+        self.recorder = NoopRecorder() if recorder is None else recorder
+        self.sampler = ConstSampler(True) if sampler is None else sampler
+        self.max_tags = _check_limit("max_tags", max_tags)
+        self.max_logs = _check_limit("max_logs", max_logs)
+        self.service_name = service_name
+        self._new_trace_id = random_128_bits if trace_id_bits == 128 else random_64_bits
+        self._new_span_id = random_64_bits
+        self._propagators = dict(default_propagators)
+        if propagators is not None:
+            if not isinstance(propagators, Mapping):
+                raise TypeError(
+                    f"propagators must map formats to Propagators, not {type(propagators).__name__}"
+                )
+            for format, propagator in propagators.items():
+                self.register_propagator(format, propagator)
+        self._closed = False
+
+    @property
+    def recorder(self) -> Recorder:
+        """Where finished spans go."""
+        return self._recorder
+
+    @recorder.setter
+    def recorder(self, recorder: Recorder) -> None:
+        self._recorder = check_recorder(recorder)
+        self._recorder_failures = FailureLog(recorder)
+        self._span_started = getattr(recorder, "span_started", None)
+
+    @property
+    def sampler(self) -> Sampler:
+        """What decides which traces are kept."""
+        return self._sampler
+
+    @sampler.setter
+    def sampler(self, sampler: Sampler) -> None:
+        if not callable(getattr(sampler, "sampled", None)):
+            raise TypeError(
+                f"sampler must have a sampled method; {type(sampler).__name__} has none"
+            )
+        self._sampler = sampler
+        self._sampler_failures = FailureLog(sampler)
+        # The default needs no question.
+        self._keeps_all = type(sampler) is ConstSampler and sampler.decision
+
+    # Spans.
+
+    def start_active_span(
+        self,
+        operation_name: str,
+        child_of: Span | SpanContext | None = None,
+        references: References = None,
+        tags: Mapping[str, Any] | None = None,
+        start_time: float | None = None,
+        ignore_active_span: bool = False,
+        finish_on_close: bool = True,
+    ) -> Scope:
+        return self._scope_manager.activate(
+            self.start_span(
+                operation_name=operation_name,
+                child_of=child_of,
+                references=references,
+                tags=tags,
+                start_time=start_time,
+                ignore_active_span=ignore_active_span,
+            ),
+            finish_on_close,
+        )
+
+    def start_span(
+        self,
+        operation_name: str | None = None,
+        child_of: Span | SpanContext | None = None,
+        references: References = None,
+        tags: Mapping[str, Any] | None = None,
+        start_time: float | None = None,
+        ignore_active_span: bool = False,
+    ) -> BasicSpan:
+        parent: Any = child_of
+        links = () if references is None else _usable(references)
+        if parent is None and links:
+            parent = _parent_among(links)
+        if parent is None and not ignore_active_span:
+            scope = self._scope_manager.active
+            if scope is not None:
+                parent = scope.span
+
+        trace_id = parent_id = sampled = None
+        baggage = _NO_BAGGAGE
+        if parent is None:
+            pass
+        elif isinstance(parent, BasicSpan) and parent._own_context is None:
+            # Still without a context object: the span itself holds its fields.
+            trace_id = parent._trace_id
+            parent_id = parent._span_id
+            sampled = parent._sampled
+            baggage = parent._baggage
+        else:
+            context = context_of(parent)
+            if isinstance(context, BasicSpanContext):  # else another tracer's: a new trace starts
+                trace_id = context.trace_id
+                parent_id = context.span_id
+                sampled = context.sampled
+                baggage = context._baggage
+
+        # One id in 2**64 is 0, which means "none" on the wire: then the next one is taken.
+        if trace_id is None:
+            new_trace_id = self._new_trace_id
+            trace_id = new_trace_id() or new_trace_id()
+            parent_id = None
+        new_span_id = self._new_span_id
+        span_id = new_span_id() or new_span_id()
+        if type(operation_name) is not str:
+            operation_name = "" if operation_name is None else text_of(operation_name)
+        if sampled is None:
+            sampled = True if self._keeps_all else self._sample(trace_id, operation_name)
+
+        # The constructor unrolled: no second frame, and no context object that few spans need.
+        # `active span` in the benchmarks pays for it.
+        span = _new_span(BasicSpan)
+        span._tracer = self
+        span._own_context = None
+        span._trace_id = trace_id
+        span._span_id = span_id
+        span._sampled = sampled
+        span._baggage = baggage
+        span._logs = None
+        span.operation_name = operation_name
+        span.parent_id = parent_id
+        span.duration = -1.0
+        span.tags = {}
+        if links:
+            span.references = links
+            span._baggage = _joined_baggage(baggage, links)
+        if start_time is None:
+            span.start_time = time.time()
+            span._started = perf_counter()
+        else:
+            span._set_start_time(start_time)
+        if tags:
+            span._set_first_tags(tags)
+        if self._span_started is not None and span.sampled:
+            try:
+                self._span_started(span)
+            except Exception:
+                self._recorder_failures.report("span_started")
+        return span
+
+    def _sample(self, trace_id: int, operation_name: str) -> bool:
+        try:
+            return bool(self._sampler.sampled(trace_id, operation_name))
+        except Exception:
+            self._sampler_failures.report("sampled")
+            return True
+
+    def record(self, span: BasicSpan) -> None:
+        """Hand a finished span to the recorder; called by `BasicSpan.finish`."""
+        try:
+            self._recorder.record_span(span)
+        except Exception:
+            self._recorder_failures.report("record_span")
+
+    # Propagation.
+
+    def register_propagator(self, format: Any, propagator: Propagator) -> None:
+        """Use `propagator` for `format` from now on."""
+        if not isinstance(propagator, Propagator) and not (
+            callable(getattr(propagator, "inject", None))
+            and callable(getattr(propagator, "extract", None))
+        ):
+            raise TypeError(
+                f"the propagator for {format!r} must be a Propagator,"
+                f" not {type(propagator).__name__}"
+            )
+        self._propagators[format] = propagator
+
+    def register_required_propagators(self) -> None:
+        """Already done; basictracer wanted this call."""
+
+    def inject(self, span_context: SpanContext | Span, format: Any, carrier: Any) -> None:
+        """Write a context (or a span's) into `carrier`; one without a trace writes nothing."""
+        propagator = self._propagator(format)
+        context = context_of(span_context)
+        if context is not None:
+            propagator.inject(context, carrier)
+
+    def extract(self, format: Any, carrier: Any) -> SpanContext | None:
+        return self._propagator(format).extract(carrier)
+
+    def _propagator(self, format: Any) -> Propagator:
+        try:
+            return self._propagators[format]
+        except (KeyError, TypeError):
+            known = ", ".join(sorted(repr(each) for each in self._propagators))
+            raise UnsupportedFormatException(
+                f"no propagator for the format {format!r}; registered: {known}"
+            ) from None
+
+    # The end.
+
+    def flush(self, timeout: float | None = None) -> bool:
+        """Have the recorder deliver what it holds, within `timeout` seconds (None: no limit).
+
+        Returns whether all of it was delivered.
+        """
+        return self._call_recorder("flush", timeout)
+
+    def close(self, timeout: float | None = None) -> bool:
+        """Close the recorder, within `timeout` seconds; calling it again does nothing.
+
+        Returns whether everything was delivered.
+        """
+        if self._closed:
+            return True
+        self._closed = True
+        return self._call_recorder("close", timeout)
+
+    def _call_recorder(self, method: str, timeout: float | None) -> bool:
+        call = getattr(self._recorder, method, None)
+        if call is None:
+            return True
+        try:
+            return bool(call(timeout))
+        except Exception:
+            self._recorder_failures.report(method)
+            return False
+
+    def __enter__(self: TracerT) -> TracerT:
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc_val: BaseException | None,
+        exc_tb: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+def _usable(references: Any) -> tuple[Reference, ...]:
+    """The references that refer to something, each to a context; one alone needs no list."""
+    if isinstance(references, Reference):
+        references = (references,)
+    try:
+        resolved = [
+            Reference(each.type, context_of(each.referenced_context))
+            for each in references
+            if isinstance(each, Reference)
+        ]
+    except TypeError:  # no iterable
+        return ()
+    return tuple(each for each in resolved if each.referenced_context is not None)
+
+
+def _parent_among(links: tuple[Reference, ...]) -> Any:
+    """The first that is CHILD_OF, else the first."""
+    for link in links:
+        if link.type == ReferenceType.CHILD_OF:
+            return link.referenced_context
+    return links[0].referenced_context
+
+
+def _joined_baggage(baggage: Mapping[str, str], links: tuple[Reference, ...]) -> Mapping[str, str]:
+    """The parent's baggage and that of all references; on a clash the earlier one's item stays."""
+    joined = dict(baggage)
+    for link in links:
+        context = link.referenced_context
+        if isinstance(context, BasicSpanContext):
+            for key, value in context.baggage.items():
+                joined.setdefault(key, value)
+    return joined or _NO_BAGGAGE
+
+
+def _check_limit(name: str, value: int) -> int:
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise TypeError(f"{name} must be an int, not {type(value).__name__}")
+    if value < 1:
+        raise ValueError(f"{name} must be at least 1, not {value}")
+    return value
