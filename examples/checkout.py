@@ -1,0 +1,200 @@
+"""Three services on this machine, traced: a shop that calls stock and payment.
+
+    python examples/checkout.py [--html FILE]
+
+Prints each trace as a timeline, and writes them all to one HTML page. `TracedHandler` and `call` are
+what instrumentation of a server and of a client looks like.
+"""
+
+from __future__ import annotations
+
+import argparse
+import http.client
+import tempfile
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+from socket import socket
+from typing import Any
+from urllib.parse import urlsplit
+
+import opentracing
+from opentracing import Format, logs, tags
+from opentracing_recorder import BasicTracer, InMemoryRecorder, Trace
+from opentracing_recorder.timeline import render_html, render_text
+
+
+class TracedHandler(BaseHTTPRequestHandler):
+    """Inbound: continues the caller's trace, and keeps the server span active in `respond`."""
+
+    server: Service
+
+    def do_GET(self) -> None:
+        tracer = self.server.tracer
+        try:
+            caller = tracer.extract(Format.HTTP_HEADERS, self.headers)
+        except opentracing.SpanContextCorruptedException:
+            caller = None  # a broken header must not fail the request: a new trace starts
+        with tracer.start_active_span(f"GET {urlsplit(self.path).path}", child_of=caller) as scope:
+            span = scope.span
+            span.set_tag(tags.SPAN_KIND, tags.SPAN_KIND_RPC_SERVER)
+            span.set_tag(tags.COMPONENT, "http.server")
+            span.set_tag(tags.HTTP_METHOD, "GET")
+            span.set_tag(tags.HTTP_URL, f"{self.server.url}{self.path}")
+            span.set_tag(tags.PEER_HOST_IPV4, self.client_address[0])
+            span.set_tag(tags.PEER_PORT, self.client_address[1])
+            try:
+                status, body = self.server.respond(self.path)
+            except Exception as error:
+                span.set_tag(tags.ERROR, True)
+                span.log_kv({logs.EVENT: "error", logs.ERROR_OBJECT: error})
+                status, body = 500, f"{type(error).__name__}: {error}"
+            span.set_tag(tags.HTTP_STATUS_CODE, status)
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(body.encode())))
+        self.end_headers()
+        self.wfile.write(body.encode())
+
+    def log_message(self, *args: object) -> None:
+        """The timeline tells more than an access log."""
+
+
+def call(tracer: opentracing.Tracer, service: Service, path: str) -> str:
+    """Outbound: a client span around the request, with its context in the request's headers."""
+    with tracer.start_active_span(f"call {service.name}") as scope:
+        span = scope.span
+        span.set_tag(tags.SPAN_KIND, tags.SPAN_KIND_RPC_CLIENT)
+        span.set_tag(tags.COMPONENT, "http.client")
+        span.set_tag(tags.HTTP_METHOD, "GET")
+        span.set_tag(tags.HTTP_URL, f"{service.url}{path}")
+        span.set_tag(tags.PEER_SERVICE, service.name)
+        span.set_tag(tags.PEER_PORT, service.server_port)
+        headers: dict[str, str] = {}
+        tracer.inject(span.context, Format.HTTP_HEADERS, headers)
+        connection = http.client.HTTPConnection("127.0.0.1", service.server_port, timeout=10)
+        try:
+            connection.request("GET", path, headers=headers)
+            response = connection.getresponse()
+            body = response.read().decode()
+        finally:
+            connection.close()
+        span.set_tag(tags.HTTP_STATUS_CODE, response.status)
+        if response.status >= 500:
+            raise CallFailed(f"{service.name} answered {response.status}: {body}")
+        return body
+
+
+class CallFailed(Exception):
+    """Another service could not do its part."""
+
+
+class Service(HTTPServer):
+    """An HTTP service with its own pool of threads, its own tracer, and its own name."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(("127.0.0.1", 0), TracedHandler)
+        self.name = name
+        self.url = f"http://127.0.0.1:{self.server_port}"
+        self.recorder = InMemoryRecorder()
+        self.tracer = BasicTracer(self.recorder, service_name=name)
+        self._pool = ThreadPoolExecutor(max_workers=4, thread_name_prefix=name)
+        self._acceptor = threading.Thread(target=self.serve_forever, args=(0.02,), name=name)
+
+    def respond(self, path: str) -> tuple[int, str]:
+        """The service's own work, with the server span active."""
+        raise NotImplementedError
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        self._pool.submit(self._work, request, client_address)
+
+    def _work(self, request: socket, client_address: Any) -> None:
+        try:
+            self.finish_request(request, client_address)
+        finally:
+            self.shutdown_request(request)
+
+    def __enter__(self) -> Service:
+        self._acceptor.start()
+        return self
+
+    def __exit__(self, *args: object) -> None:
+        self.shutdown()
+        self._acceptor.join()
+        self._pool.shutdown()
+        self.server_close()
+        self.tracer.close()
+
+
+class Stock(Service):
+    """Knows what is in store. It asks a database that is slow for rare things."""
+
+    def respond(self, path: str) -> tuple[int, str]:
+        item = path.rpartition("/")[2]
+        with self.tracer.start_active_span("SELECT stock") as scope:
+            scope.span.set_tag(tags.DATABASE_TYPE, "sql")
+            scope.span.set_tag(tags.DATABASE_STATEMENT, "SELECT * FROM stock WHERE item = ?")
+            slow = item == "unicorn"
+            time.sleep(0.12 if slow else 0.004)
+            if slow:
+                scope.span.log_kv({"event": "slow query", "rows.examined": 1_204_331})
+        return 200, "in store"
+
+
+class Payment(Service):
+    """Charges a card. One of the cards is no good."""
+
+    def respond(self, path: str) -> tuple[int, str]:
+        with self.tracer.start_active_span("charge card"):
+            time.sleep(0.01)
+            if path.endswith("expired"):
+                raise ValueError("the card has expired")
+        return 200, "charged"
+
+
+class Shop(Service):
+    """What customers call: /checkout/ITEM/CARD."""
+
+    def __init__(self, stock: Stock, payment: Payment) -> None:
+        super().__init__("shop")
+        self.stock = stock
+        self.payment = payment
+
+    def respond(self, path: str) -> tuple[int, str]:
+        item, card = path.split("/")[-2:]
+        call(self.tracer, self.stock, f"/stock/{item}")
+        try:
+            call(self.tracer, self.payment, f"/charge/{card}")
+        except CallFailed as error:
+            return 402, f"not sold: {error}"
+        return 200, "sold"
+
+
+def main() -> None:
+    """Send a few orders through the shop, and show what the tracers recorded."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    default = Path(tempfile.gettempdir()) / "opentracing-checkout.html"
+    parser.add_argument("--html", type=Path, default=default, help="where to write the page")
+    arguments = parser.parse_args()
+
+    stock, payment = Stock("stock"), Payment("payment")
+    shop = Shop(stock, payment)
+    with stock, payment, shop:
+        for order in ("teapot/valid", "teapot/expired", "unicorn/valid"):
+            connection = http.client.HTTPConnection("127.0.0.1", shop.server_port, timeout=10)
+            connection.request("GET", f"/checkout/{order}")
+            response = connection.getresponse()
+            print(f"{order:16} {response.status} {response.read().decode()}")
+            connection.close()
+
+    recorded = [span for service in (shop, stock, payment) for span in service.recorder.spans]
+    traces = Trace.from_spans(recorded)
+    print(f"\n{render_text(traces)}\n")
+    page = render_html(traces, title="Three orders at the shop")
+    arguments.html.write_text(page, encoding="utf-8")
+    print(f"The same as a page: {arguments.html}")
+
+
+if __name__ == "__main__":
+    main()
