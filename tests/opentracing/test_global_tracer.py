@@ -1,0 +1,78 @@
+"""The global tracer: one variable, which libraries read, assign and patch."""
+
+from __future__ import annotations
+
+import importlib
+from unittest import mock
+
+import pytest
+
+import opentracing
+from opentracing import Tracer
+
+
+def test_default_is_a_no_op() -> None:
+    """Without registration there is a tracer, and it is not counted as registered."""
+    assert isinstance(opentracing.tracer, Tracer)
+    assert opentracing.global_tracer() is opentracing.tracer
+    assert not opentracing.is_global_tracer_registered()
+
+
+def test_set_global_tracer_is_seen_both_ways() -> None:
+    """The variable and the function give what was set."""
+    tracer = Tracer()
+    opentracing.set_global_tracer(tracer)
+    assert opentracing.tracer is opentracing.global_tracer() is tracer
+    assert opentracing.is_global_tracer_registered()
+
+
+def test_none_is_refused() -> None:
+    """None is no tracer."""
+    with pytest.raises(ValueError, match="None"):
+        opentracing.set_global_tracer(None)  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="None"):
+        opentracing.use_tracer(None)  # type: ignore[arg-type]
+
+
+def test_submodule_of_the_same_name_stays_hidden() -> None:
+    """Importing from and of `opentracing.tracer` works and leaves the variable an instance."""
+    module = importlib.import_module("opentracing.tracer")
+    from opentracing.tracer import Reference
+
+    assert module.Reference is Reference
+    assert isinstance(opentracing.tracer, Tracer)
+
+
+def test_assignment_and_patches_are_seen_at_once() -> None:
+    """The variable may be assigned, patched, and patched below."""
+    assigned = Tracer()
+    opentracing.tracer = assigned
+    assert opentracing.global_tracer() is assigned
+    with mock.patch("opentracing.tracer") as patched:
+        assert opentracing.global_tracer() is patched
+    with mock.patch.object(opentracing.tracer, "start_span") as start_span:
+        opentracing.global_tracer().start_span("x")
+    start_span.assert_called_once_with("x")
+    with mock.patch("opentracing.follows_from", return_value="patched"):
+        assert opentracing.follows_from() == "patched"
+    assert opentracing.global_tracer() is assigned
+
+
+def test_use_tracer_puts_back_what_was_there() -> None:
+    """Nested uses unwind one by one, through an exception as well, down to unregistered."""
+    before, outer, inner = opentracing.tracer, Tracer(), Tracer()
+    with pytest.raises(KeyError), opentracing.use_tracer(outer) as given:
+        assert given is opentracing.tracer is outer
+        with opentracing.use_tracer(inner):
+            assert opentracing.global_tracer() is inner
+        assert opentracing.global_tracer() is outer
+        raise KeyError
+    assert opentracing.tracer is before
+    assert not opentracing.is_global_tracer_registered()
+
+
+def test_reset_forgets_the_registered_tracer() -> None:
+    """The private function that suites call still works."""
+    opentracing.set_global_tracer(Tracer())
+    opentracing._reset_global_tracer()
+    assert not opentracing.is_global_tracer_registered()
