@@ -1,0 +1,384 @@
+"""BasicSpan: what it keeps, when it freezes, and what it stands."""
+
+from __future__ import annotations
+
+import gc
+import json
+import logging
+import sys
+import threading
+import time
+import weakref
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from opentracing import tags
+from opentracing_recorder import BasicSpan, BasicSpanContext, BasicTracer, InMemoryRecorder
+from opentracing_recorder.json_safe import json_safe, text_of
+
+
+@pytest.fixture
+def recorder() -> InMemoryRecorder:
+    return InMemoryRecorder()
+
+
+@pytest.fixture
+def tracer(recorder: InMemoryRecorder) -> BasicTracer:
+    return BasicTracer(recorder)
+
+
+@pytest.fixture
+def tiny_switch_interval() -> Iterator[None]:
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    yield
+    sys.setswitchinterval(before)
+
+
+def on_eight_threads(work: Callable[[int], None]) -> None:
+    barrier = threading.Barrier(8)
+
+    def run(index: int) -> None:
+        barrier.wait()
+        work(index)
+
+    threads = [threading.Thread(target=run, args=(index,)) for index in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+
+class Hostile:
+    """Raises from everything that turns it into something else."""
+
+    def __str__(self) -> str:
+        raise RuntimeError("str")
+
+    __repr__ = __str__
+
+    def __hash__(self) -> int:
+        raise RuntimeError("hash")
+
+    def __eq__(self, other: object) -> bool:
+        raise RuntimeError("eq")
+
+
+def test_duration_is_monotonic(tracer: BasicTracer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A wall clock set back during the span does not make its duration negative."""
+    span = tracer.start_span("x")
+    monkeypatch.setattr(time, "time", lambda: 0.0)
+    span.finish()
+    assert 0 <= span.duration < 10
+
+
+def test_explicit_times(tracer: BasicTracer) -> None:
+    """Given times are used as they are; an end before the start counts as the start."""
+    span = tracer.start_span("x", start_time=100)
+    span.finish(102.5)
+    assert (span.start_time, span.duration) == (100, 2.5)
+    span = tracer.start_span("x", start_time=100)
+    span.finish(99)
+    assert span.duration == 0
+    span = tracer.start_span("x", start_time=time.time() - 5)
+    span.finish()
+    assert 5 <= span.duration < 10
+    span = tracer.start_span("x")
+    span.finish(span.start_time + 3)
+    assert span.duration == pytest.approx(3)
+
+
+@pytest.mark.parametrize("bad", ["soon", float("nan"), float("inf"), object()])
+def test_times_that_are_none_count_as_not_given(tracer: BasicTracer, bad: Any) -> None:
+    """A time that cannot be one is ignored."""
+    span = tracer.start_span("x", start_time=bad)
+    span.log_kv({"event": "e"}, bad).finish(bad)
+    assert span.start_time == pytest.approx(time.time(), abs=10)
+    assert 0 <= span.duration < 10
+
+
+def test_finishing_twice_records_once(tracer: BasicTracer, recorder: InMemoryRecorder) -> None:
+    """A second finish changes nothing and is not reported."""
+    span = tracer.start_span("x")
+    span.finish()
+    duration = span.duration
+    span.finish(span.start_time + 99)
+    assert recorder.spans == [span]
+    assert span.duration == duration
+
+
+def test_finished_span_is_frozen(tracer: BasicTracer, caplog: pytest.LogCaptureFixture) -> None:
+    """Late setters change nothing; the first is reported with the operation and its own place."""
+    span = tracer.start_span("early")
+    assert not span.finished
+    span.finish()
+    before = span.to_dict()
+    span.set_tag("a", 1).log_kv({"b": 2}).set_operation_name("late").set_baggage_item("c", "d")
+    assert span.finished
+    assert span.to_dict() == before
+    (record,) = caplog.records
+    assert record.levelno == logging.WARNING
+    assert "'early'" in record.getMessage()
+    assert __file__ in record.getMessage()
+
+
+def test_tags_given_at_start_are_copied(tracer: BasicTracer) -> None:
+    """Changing the dict afterwards does not change the span."""
+    given = {"a": 1}
+    span = tracer.start_span("x", tags=given)
+    given["a"] = 2
+    assert span.tags == {"a": 1}
+
+
+@pytest.mark.parametrize(("priority", "kept"), [(1, True), ("1", True), (0, False), ("0", False)])
+@pytest.mark.parametrize("early", [True, False])
+def test_sampling_priority(
+    tracer: BasicTracer, recorder: InMemoryRecorder, priority: Any, kept: bool, early: bool
+) -> None:
+    """The tag decides for the span and its later children, at start and afterwards."""
+    given = {tags.SAMPLING_PRIORITY: priority}
+    span = tracer.start_span("x", tags=given if early else None)
+    if not early:
+        span.set_tag(tags.SAMPLING_PRIORITY, priority)
+    child = tracer.start_span("child", child_of=span)
+    assert span.context.sampled is child.context.sampled is kept
+    child.finish()
+    span.finish()
+    assert len(recorder.spans) == (2 if kept else 0)
+
+
+def test_sampling_priority_samples_an_unsampled_trace(
+    tracer: BasicTracer, recorder: InMemoryRecorder
+) -> None:
+    """Above 0 it brings a span back that was not sampled, its context asked for or not."""
+    parent = BasicSpanContext(1, 2, sampled=False)
+    span = tracer.start_span("x", child_of=parent)
+    span.context.to_span_id()
+    span.set_tag(tags.SAMPLING_PRIORITY, 1).set_tag("a", 1).finish()
+    assert recorder.one("x").tags["a"] == 1
+
+
+def test_unsampled_span_keeps_nothing_but_travels(
+    tracer: BasicTracer, recorder: InMemoryRecorder
+) -> None:
+    """It has ids and baggage, but no tags and no logs, and is not recorded."""
+    span = tracer.start_span("x", child_of=BasicSpanContext(1, 2, sampled=False), tags={"a": 1})
+    span.set_tag("b", 2).log_kv({"event": "e"}).set_baggage_item("k", "v")
+    assert (span.tags, span.logs) == ({}, [])
+    assert (span.context.trace_id, span.parent_id) == (1, 2)
+    assert span.get_baggage_item("k") == "v"
+    span.finish()
+    assert recorder.spans == []
+
+
+def test_writing_sampled_on_the_context_decides(
+    tracer: BasicTracer, recorder: InMemoryRecorder
+) -> None:
+    """`span.context.sampled` may be assigned, as with basictracer."""
+    span = tracer.start_span("x")
+    span.context.sampled = False
+    span.finish()
+    assert recorder.spans == []
+
+
+def test_baggage_replaces_the_context_and_not_its_ids(tracer: BasicTracer) -> None:
+    """A context taken before is unchanged; children started after have the item."""
+    span = tracer.start_span("x")
+    before = span.context
+    span.set_baggage_item("k", "v")
+    assert before.baggage == {}
+    assert span.context.baggage == {"k": "v"}
+    assert span.context.span_id == before.span_id
+    child = tracer.start_span("y", child_of=span)
+    assert child.get_baggage_item("k") == "v"
+    child.set_baggage_item("k", "w")
+    assert span.get_baggage_item("k") == "v"
+    assert span.get_baggage_item("none") is None
+
+
+def test_limits_on_tags_and_logs() -> None:
+    """Tags beyond the limit are left out; logs keep the oldest and the newest half; both count."""
+    span = BasicTracer(max_tags=3, max_logs=4).start_span("x", tags=dict.fromkeys("abcde"))
+    assert (list(span.tags), span.dropped_tags) == (["a", "b", "c"], 2)
+    span.set_tag("f", 1).set_tag("a", 2)
+    assert (span.tags["a"], span.dropped_tags) == (2, 3)
+    for index in range(10):
+        span.log_kv({"index": index})
+    assert [log.key_values["index"] for log in span.logs] == [0, 1, 8, 9]
+    assert span.dropped_logs == 6
+
+
+def test_recorded_error_keeps_no_frame_alive(
+    tracer: BasicTracer, recorder: InMemoryRecorder
+) -> None:
+    """The traceback becomes text and the exception a copy, so the frame's locals are freed."""
+
+    class Local:
+        pass
+
+    def fail() -> weakref.ref[Local]:
+        local = Local()
+        watched = weakref.ref(local)
+        try:
+            with tracer.start_span("x"):
+                raise ValueError("broken", 7)
+        except ValueError:
+            return watched
+
+    watched = fail()
+    gc.collect()
+    assert watched() is None
+    fields = recorder.one("x").logs[0].key_values
+    assert "in fail" in fields["stack"]
+    assert type(fields["error.object"]) is ValueError
+    assert fields["error.object"].args == ("broken", 7)
+    assert fields["error.kind"] is ValueError
+    assert recorder.one("x").tags["error"] is True
+
+
+def test_exception_that_cannot_be_copied_becomes_text(tracer: BasicTracer) -> None:
+    """A constructor with other arguments does not make the span fail."""
+
+    class Odd(Exception):
+        def __init__(self, a: int, b: int) -> None:
+            super().__init__(f"{a} and {b}")
+
+    span = tracer.start_span("x").log_kv({"error.object": Odd(1, 2)})
+    assert span.logs[0].key_values["error.object"].endswith("Odd: 1 and 2")
+
+
+def test_hostile_values_neither_raise_nor_hide_others(
+    tracer: BasicTracer, recorder: InMemoryRecorder
+) -> None:
+    """Whatever is passed in, the span is recorded, with everything else it was given."""
+    cyclic: list[Any] = []
+    cyclic.append(cyclic)
+    values = [Hostile(), cyclic, float("nan"), "\ud800", b"\xff", None, 10**400, {None: Hostile()}]
+    span = tracer.start_span(Hostile(), tags={"good": 1})  # type: ignore[arg-type]
+    for index, value in enumerate(values):
+        span.set_tag(str(index), value).log_kv({"value": value})
+    span.set_tag(Hostile(), 1).set_tag([], 2).log_kv(Hostile())  # type: ignore[arg-type]
+    span.set_baggage_item(Hostile(), Hostile())  # type: ignore[arg-type]
+    span.set_operation_name(Hostile())  # type: ignore[arg-type]
+    span.get_baggage_item(Hostile())  # type: ignore[arg-type]
+    span.finish()
+    (recorded,) = recorder.spans
+    text = json.dumps(recorded.to_dict(), allow_nan=False)
+    text.encode("utf-8")
+    assert recorded.to_dict()["tags"]["good"] == 1
+    assert "Hostile>" in text
+    assert len(recorded.logs) == len(values) + 1
+
+
+def test_json_safe_forms() -> None:
+    """JSON's own values stay; the rest becomes text that says what it was."""
+    assert json_safe({"a": (1, 2.5, True, None, "s")}) == {"a": [1, 2.5, True, None, "s"]}
+    assert json_safe(float("inf")) == "inf"
+    assert json_safe(2**64) == "0x10000000000000000"
+    assert json_safe(b"bytes") == "bytes"
+    assert json_safe(ValueError("x")) == "ValueError: x"
+    assert text_of(ValueError) == "ValueError"
+    wide: list[Any] = ["x"] * 1000
+    for _ in range(30):
+        wide = [wide] * 10
+    assert len(json.dumps(json_safe(wide))) < 10_000_000
+
+
+def test_to_dict_form(tracer: BasicTracer) -> None:
+    """The documented keys, all of them, with ids in hexadecimal."""
+    tracer.service_name = "shop"
+    parent = BasicSpanContext(0xAB, 0xCD, {"k": "v"})
+    span = tracer.start_span("x", child_of=parent, start_time=5.0, tags={"t": 1})
+    span.log_kv({"event": "e"}, 5.5)
+    assert span.to_dict()["duration"] is None
+    span.finish(6.0)
+    assert span.to_dict() == {
+        "trace_id": "00000000000000ab",
+        "span_id": span.context.to_span_id(),
+        "parent_id": "00000000000000cd",
+        "operation_name": "x",
+        "service": "shop",
+        "start_time": 5.0,
+        "duration": 1.0,
+        "tags": {"t": 1},
+        "logs": [{"timestamp": 5.5, "fields": {"event": "e"}}],
+        "references": [],
+        "baggage": {"k": "v"},
+        "dropped_tags": 0,
+        "dropped_logs": 0,
+    }
+
+
+def test_spans_may_be_subclassed_and_constructed_as_with_basictracer(
+    tracer: BasicTracer, recorder: InMemoryRecorder
+) -> None:
+    """The constructor takes basictracer's arguments in its order; attributes can be added."""
+
+    class OwnSpan(BasicSpan):
+        def __init__(self, *args: Any, **kwargs: Any) -> None:
+            super().__init__(*args, **kwargs)
+            self.extra = True
+
+    context = BasicSpanContext(trace_id=1, span_id=2)
+    span = OwnSpan(tracer, "x", context, 3, {"a": 1}, 10.0)
+    assert (span.operation_name, span.parent_id, span.tags, span.start_time) == (
+        "x",
+        3,
+        {"a": 1},
+        10.0,
+    )
+    assert span.context is span._context is context
+    assert span.tracer is span._tracer is tracer
+    span.finish()
+    assert recorder.spans == [span]
+
+
+@pytest.mark.usefixtures("tiny_switch_interval")
+def test_eight_threads_lose_and_double_nothing(
+    tracer: BasicTracer, recorder: InMemoryRecorder
+) -> None:
+    """Spans started and finished on eight threads at once are each recorded once."""
+
+    def work(index: int) -> None:
+        for number in range(250):
+            with tracer.start_active_span(f"{index}-{number}") as scope:
+                scope.span.set_tag("n", number)
+
+    on_eight_threads(work)
+    spans = recorder.spans
+    assert len(spans) == 2000
+    assert len({span.operation_name for span in spans}) == 2000
+    assert len({span.context.span_id for span in spans}) == 2000
+    assert all(span.parent_id is None for span in spans)
+
+
+@pytest.mark.usefixtures("tiny_switch_interval")
+def test_one_span_on_eight_threads(tracer: BasicTracer, recorder: InMemoryRecorder) -> None:
+    """Its setters lose nothing, its limits count exactly, its context is one, it ends once."""
+    for _ in range(50):
+        span = tracer.start_span("shared")
+        contexts: list[Any] = []
+
+        def work(index: int, span: BasicSpan = span, contexts: list[Any] = contexts) -> None:
+            contexts.append(span.context)
+            for number in range(32):
+                span.set_tag(f"{index}-{number}", 1).log_kv({"n": number})
+            span.set_baggage_item(str(index), "v")
+
+        on_eight_threads(work)
+        assert (len(span.tags), span.dropped_tags) == (128, 128)
+        assert (len(span.logs), span.dropped_logs) == (128, 128)
+        assert len(span.context.baggage) == 8
+        assert len({context.span_id for context in contexts}) == 1
+        on_eight_threads(lambda _, span=span: span.finish())  # type: ignore[misc]
+    assert len(recorder.spans) == 50
+
+
+def test_context_is_one_object(tracer: BasicTracer) -> None:
+    """Asked for by eight threads at once, the context is the same for all."""
+    span = tracer.start_span("x")
+    contexts: list[Any] = []
+    on_eight_threads(lambda _: contexts.append(span.context))
+    assert {id(context) for context in contexts} == {id(span.context)}
