@@ -1,0 +1,395 @@
+"""The text and the binary format, and what they make of hostile carriers.
+
+The vectors follow from the wire description: hexadecimal headers for text; for binary a big-endian
+length and protocol buffers. They agree with what basictracer 3.2 and protobuf 3.20 write.
+"""
+
+from __future__ import annotations
+
+import email.message
+import struct
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from opentracing import InvalidCarrierException, SpanContext, SpanContextCorruptedException
+from opentracing_recorder import (
+    BasicSpanContext,
+    BinaryPropagator,
+    CompositePropagator,
+    Propagator,
+    TextPropagator,
+)
+
+TEXT, HEADERS, BINARY = TextPropagator(), TextPropagator(encode_values=True), BinaryPropagator()
+
+TRACE = {
+    "ot-tracer-traceid": "1c3b00da",
+    "ot-tracer-spanid": "deadbeef",
+    "ot-tracer-sampled": "true",
+}
+
+any_text = st.text(st.characters(blacklist_categories=("Cs",)))
+contexts = st.builds(
+    BasicSpanContext,
+    st.integers(1, 2**128 - 1),
+    st.integers(1, 2**64 - 1),
+    st.dictionaries(any_text, any_text, max_size=8),
+    st.booleans(),
+)
+
+
+def fields(context: BasicSpanContext | None) -> tuple[Any, ...]:
+    assert context is not None
+    return context.trace_id, context.span_id, context.sampled, dict(context.baggage)
+
+
+@given(contexts)
+def test_text_round_trip(context: BasicSpanContext) -> None:
+    """TEXT_MAP gives back everything as it was, the case of keys included."""
+    carrier: dict[str, str] = {"unrelated": "entry"}
+    TEXT.inject(context, carrier)
+    assert fields(TEXT.extract(carrier)) == fields(context)
+
+
+@given(contexts)
+def test_headers_round_trip_in_visible_ascii(context: BasicSpanContext) -> None:
+    """HTTP_HEADERS gives everything back but the case of keys, and writes nothing unsafe."""
+    carrier: dict[str, str] = {}
+    HEADERS.inject(context, carrier)
+    for text in [*carrier, *carrier.values()]:
+        assert all("!" <= each <= "~" for each in text)
+    extracted = HEADERS.extract(carrier)
+    assert fields(extracted)[:3] == fields(context)[:3]
+    # A header's name has no case: where ASCII letters differ in nothing else, one of them stays.
+    expected = {lower_ascii(key) for key in context.baggage}
+    assert {lower_ascii(key) for key in fields(extracted)[3]} == expected
+
+
+def lower_ascii(text: str) -> str:
+    return "".join(each.lower() if each.isascii() else each for each in text)
+
+
+@given(contexts)
+def test_binary_round_trip(context: BasicSpanContext) -> None:
+    """BINARY gives back everything, and appends to what the carrier held."""
+    carrier = bytearray()
+    BINARY.inject(context, carrier)
+    assert fields(BINARY.extract(carrier)) == fields(context)
+    assert fields(BINARY.extract(memoryview(bytes(carrier)))) == fields(context)
+
+
+words = st.one_of(
+    st.text(max_size=20),
+    st.binary(max_size=20),
+    st.none(),
+    st.integers(),
+    st.sampled_from([*TRACE, "Ot-Tracer-Traceid", b"ot-tracer-spanid", "HTTP_OT_TRACER_SAMPLED"]),
+    st.sampled_from(["ot-baggage-x", "ab12", "true", "0", "", "ot-", "HTTP_"]),
+)
+
+
+@pytest.mark.parametrize("propagator", [TEXT, HEADERS, CompositePropagator([TEXT, HEADERS])])
+@given(
+    carrier=st.one_of(
+        st.dictionaries(words, words, max_size=6),
+        st.lists(st.tuples(words, words), max_size=6),
+        st.lists(st.one_of(words, st.lists(words, max_size=3)), max_size=6),
+        words,
+    )
+)
+def test_arbitrary_text_carriers(propagator: Propagator, carrier: Any) -> None:
+    """Whatever the carrier, there is a context, or None, or one of the two exceptions."""
+    try:
+        context = propagator.extract(carrier)
+    except (InvalidCarrierException, SpanContextCorruptedException):
+        return
+    assert context is None or (context.trace_id and context.span_id)
+
+
+@given(st.binary(max_size=60), st.booleans())
+def test_arbitrary_binary_carriers(data: bytes, framed: bool) -> None:
+    """Random bytes, with a right length in front or not, do no more than raise corruption."""
+    try:
+        context = BINARY.extract(struct.pack(">I", len(data)) + data if framed else data)
+    except SpanContextCorruptedException:
+        return
+    assert context is None or (context.trace_id and context.span_id)
+
+
+@given(contexts, st.data())
+def test_damaged_binary_carriers(context: BasicSpanContext, data: st.DataObject) -> None:
+    """A good message with one byte changed, or cut short, raises nothing but corruption."""
+    carrier = bytearray()
+    BINARY.inject(context, carrier)
+    index = data.draw(st.integers(0, len(carrier) - 1))
+    cut = data.draw(st.booleans())
+    if cut:
+        del carrier[index:]
+    else:
+        carrier[index] = data.draw(st.integers(0, 255))
+    try:
+        BINARY.extract(carrier)
+    except SpanContextCorruptedException:
+        pass
+
+
+BINARY_VECTORS = [
+    # length 20: key 0x09, trace id; key 0x11, span id, both little-endian; key 0x18, true
+    (
+        "00000014" "09 da003b1c00000000" "11 efbeadde00000000" "1801",
+        (0x1C3B00DA, 0xDEADBEEF, True, {}),
+    ),
+    # false is never written
+    (
+        "00000012" "09 0100000000000000" "11 ffffffffffffffff",
+        (1, 2**64 - 1, False, {}),
+    ),
+    # key 0x22, one entry of the map: key 0x0a "foo", key 0x12 "bar"
+    (
+        "00000020" "09 0100000000000000" "11 0200000000000000" "1801" "220a 0a03666f6f 1203626172",
+        (1, 2, True, {"foo": "bar"}),
+    ),
+]
+
+
+@pytest.mark.parametrize(("wire", "expected"), BINARY_VECTORS)
+def test_binary_vectors(wire: str, expected: tuple[Any, ...]) -> None:
+    """Fixed bytes are read as they should be, and written just so."""
+    data = bytes.fromhex(wire)
+    assert fields(BINARY.extract(data)) == expected
+    trace_id, span_id, sampled, baggage = expected
+    carrier = bytearray(b"before")
+    BINARY.inject(BasicSpanContext(trace_id, span_id, baggage, sampled), carrier)
+    assert carrier == b"before" + data
+
+
+def test_binary_skips_unknown_fields_and_takes_the_last_of_repeated_ones() -> None:
+    """Fields of later versions, of each wire type, do no harm."""
+    message = bytes.fromhex(
+        "3001" "3d00000000" "4103000000000000ff" "4a021234"
+        "09 0500000000000000" "09 0100000000000000" "11 0200000000000000" "2200"
+    )
+    data = struct.pack(">I", len(message)) + message + b"trailing"
+    assert fields(BINARY.extract(data)) == (1, 2, False, {"": ""})
+
+
+@pytest.mark.parametrize(
+    ("wire", "field"),
+    [
+        ("0000", "length"),
+        ("000000ff00", "length"),
+        ("00000009 09 0000000000000000", "trace_id"),
+        ("00000009 09 0100000000000000", "span_id"),
+        ("00000002 0901", "field 1"),
+        ("00000002 2205", "field 4"),
+        ("00000001 0b", "field 1"),
+        ("00000001 80", "varint"),
+        ("0000000b ffffffffffffffffffffff", "varint"),
+    ],
+)
+def test_broken_binary_names_the_field(wire: str, field: str) -> None:
+    """What is wrong is said by field."""
+    with pytest.raises(SpanContextCorruptedException, match=field):
+        BINARY.extract(bytes.fromhex(wire))
+
+
+def test_binary_baggage_that_is_no_text_is_dropped_and_counted() -> None:
+    """One item in a foreign encoding does not cost the trace."""
+    message = bytes.fromhex("09 0100000000000000 11 0200000000000000 2206 0a01ff 120161")
+    context = BINARY.extract(struct.pack(">I", len(message)) + message)
+    assert fields(context) == (1, 2, False, {})
+    assert context is not None
+    assert context.dropped_baggage == 1
+
+
+@pytest.mark.parametrize("carrier", ["text", {}, None, []])
+def test_binary_wants_bytes(carrier: Any) -> None:
+    """Another type of carrier is refused, with what is wanted."""
+    with pytest.raises(InvalidCarrierException, match="bytes"):
+        BINARY.extract(carrier)
+    with pytest.raises(InvalidCarrierException, match="bytearray"):
+        BINARY.inject(BasicSpanContext(1, 2), carrier)
+
+
+def test_empty_carriers_hold_no_trace() -> None:
+    """Nothing there is None, not an error."""
+    assert BINARY.extract(b"") is None
+    assert TEXT.extract({}) is TEXT.extract([]) is HEADERS.extract({"Host": "x"}) is None
+
+
+def test_text_vector() -> None:
+    """Headers as basictracer writes them."""
+    carrier: dict[str, str] = {}
+    context = BasicSpanContext(0x1C3B00DA, 0xDEADBEEF, {"user": "a b"}, False)
+    HEADERS.inject(context, carrier)
+    assert carrier == {**TRACE, "ot-tracer-sampled": "false", "ot-baggage-user": "a%20b"}
+
+
+def headers_message() -> email.message.Message:
+    message = email.message.Message()
+    for key, value in TRACE.items():
+        message[key.title()] = value
+    return message
+
+
+@pytest.mark.parametrize(
+    "carrier",
+    [
+        TRACE,
+        {key.title(): value for key, value in TRACE.items()},
+        {key.encode(): value.encode() for key, value in TRACE.items()},
+        {"HTTP_" + key.upper().replace("-", "_"): value for key, value in TRACE.items()},
+        {"": "x", None: "y", 5: "z", "other": None, **TRACE},
+        list(TRACE.items()),
+        [(key.encode(), value.encode()) for key, value in [*TRACE.items(), *TRACE.items()]],
+        iter(TRACE.items()),
+        headers_message(),
+    ],
+    ids=["dict", "title case", "bytes", "WSGI", "odd", "pairs", "bytes twice", "iterator", "email"],
+)
+@pytest.mark.parametrize("composite", [False, True])
+def test_text_is_read_from_every_kind_of_carrier(carrier: Any, composite: bool) -> None:
+    """Mappings and pairs, str and bytes, names in any case and in the WSGI form."""
+    if isinstance(carrier, Iterator):
+        carrier = iter(TRACE.items())
+    propagator: Propagator = CompositePropagator([TEXT]) if composite else TEXT
+    assert fields(propagator.extract(carrier)) == (0x1C3B00DA, 0xDEADBEEF, True, {})
+
+
+@pytest.mark.parametrize("carrier", ["text", b"bytes", bytearray(), None, 5, object()])
+def test_text_wants_a_mapping_or_pairs(carrier: Any) -> None:
+    """Another type of carrier is refused, by its type's name."""
+    with pytest.raises(InvalidCarrierException, match=type(carrier).__name__):
+        TEXT.extract(carrier)
+    with pytest.raises(InvalidCarrierException, match=type(carrier).__name__):
+        TEXT.inject(BasicSpanContext(1, 2), carrier)
+
+
+def test_a_carrier_that_raises_is_invalid() -> None:
+    """Its own exception does not come through."""
+
+    class Raising(dict):  # type: ignore[type-arg]
+        def items(self) -> Any:
+            raise RuntimeError
+
+        __setitem__ = items  # type: ignore[assignment]
+
+    with pytest.raises(InvalidCarrierException):
+        TEXT.extract(Raising(a=1))
+    with pytest.raises(InvalidCarrierException):
+        TEXT.inject(BasicSpanContext(1, 2), Raising())
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"ot-tracer-traceid": "nothex"}, "traceid got an invalid hexadecimal value 'nothex'"),
+        ({"ot-tracer-traceid": "0"}, "traceid got an invalid hexadecimal value '0'"),
+        ({"ot-tracer-traceid": "1" * 33}, "traceid got an invalid"),
+        ({"ot-tracer-spanid": "0x1"}, "spanid got an invalid hexadecimal value '0x1'"),
+        ({"ot-tracer-spanid": "1" * 17}, "spanid got an invalid"),
+        ({"ot-tracer-spanid": "-1"}, "spanid got an invalid"),
+        ({"ot-tracer-spanid": "1_0"}, "spanid got an invalid"),
+        ({"ot-tracer-spanid": "\u0661"}, "spanid got an invalid"),
+        (
+            {"ot-tracer-sampled": "notbool"},
+            "ot-tracer-sampled got an invalid value 'notbool',"
+            " should be one of 'true', 'false', '0', '1'",
+        ),
+        ({"ot-tracer-sampled": None}, "expected to parse 3 fields, but parsed 2 instead"),
+        ({"OT-Tracer-TraceId": "2"}, "two values"),
+    ],
+)
+def test_broken_text_names_field_and_value(changed: dict[str, Any], message: str) -> None:
+    """The message says what was wrong, as basictracer's did."""
+    with pytest.raises(SpanContextCorruptedException) as raised:
+        TEXT.extract({**TRACE, **changed})
+    assert message in str(raised.value)
+    assert len(str(raised.value)) < 150
+
+
+def test_baggage_without_a_trace_is_broken() -> None:
+    """As with basictracer."""
+    with pytest.raises(SpanContextCorruptedException, match="baggage without required fields"):
+        TEXT.extract({"ot-baggage-a": "b"})
+
+
+@pytest.mark.parametrize("word", ["TRUE", "1", " true "])
+def test_sampled_in_any_form(word: str) -> None:
+    """Any case, a digit, spaces around."""
+    context = TEXT.extract({**TRACE, "ot-tracer-sampled": word})
+    assert context is not None
+    assert context.sampled is True
+
+
+def test_baggage_from_outside_is_bounded() -> None:
+    """At most 64 items and 8192 bytes are taken; the rest is counted, and the trace goes on."""
+    many = {f"ot-baggage-{index}": "v" for index in range(100)}
+    context = HEADERS.extract({**TRACE, **many})
+    assert context is not None
+    assert (len(context.baggage), context.dropped_baggage) == (64, 36)
+    large = {"ot-baggage-a": "é" * 4096, "ot-baggage-b": "v", "ot-baggage-c": "x" * 8189}
+    context = TEXT.extract({**TRACE, **large})
+    assert context is not None
+    assert (dict(context.baggage), context.dropped_baggage) == ({"b": "v", "c": "x" * 8189}, 1)
+    assert TEXT.extract(TRACE).dropped_baggage == 0  # type: ignore[union-attr]
+
+
+def test_injection_replaces_what_is_stale() -> None:
+    """Neither a mapping nor a list of pairs keeps ids from before, in whatever case."""
+    title = {key.title(): "old" for key in TRACE}
+    pairs: list[Any] = [("Host", "x"), *title.items()]
+    raw: list[Any] = [(b"host", b"x"), (b"ot-tracer-spanid", b"1")]
+    message = headers_message()
+    context = BasicSpanContext(0x1C3B00DA, 0xDEADBEEF)
+    for carrier in (title, pairs, raw, message):
+        HEADERS.inject(context, carrier)
+    assert title == TRACE
+    assert pairs == [("Host", "x"), *TRACE.items()]
+    assert raw == [(b"host", b"x"), *((k.encode(), v.encode()) for k, v in TRACE.items())]
+    assert message.get_all("ot-tracer-traceid") == ["1c3b00da"]
+
+
+@pytest.mark.parametrize("propagator", [TEXT, HEADERS])
+def test_a_context_without_a_trace_writes_nothing(propagator: Propagator) -> None:
+    """A no-op context and one without ids leave the carrier alone."""
+    carrier: dict[str, str] = {}
+    propagator.inject(SpanContext(), carrier)
+    propagator.inject(BasicSpanContext(), carrier)
+    assert carrier == {}
+    data = bytearray()
+    BINARY.inject(SpanContext(), data)
+    assert not data
+
+
+class Fixed(Propagator):
+    """A second format, under one header."""
+
+    def inject(self, span_context: SpanContext, carrier: Any) -> None:
+        carrier["fixed"] = "yes"
+
+    def extract(self, carrier: Any) -> BasicSpanContext | None:
+        value = dict(carrier).get("fixed")
+        if value == "broken":
+            raise SpanContextCorruptedException("fixed got an invalid value")
+        return BasicSpanContext(8, 9) if value else None
+
+
+def test_composite_writes_all_and_reads_the_first_good_one() -> None:
+    """The order decides; a broken one is raised only where no other is good."""
+    composite = CompositePropagator([Fixed(), TEXT])
+    carrier: dict[str, str] = {}
+    composite.inject(BasicSpanContext(1, 2), carrier)
+    assert set(carrier) == {"fixed", *TRACE}
+    assert fields(composite.extract(carrier))[0] == 8
+    assert fields(composite.extract({**carrier, "fixed": "broken"}))[0] == 1
+    assert fields(composite.extract({**carrier, "ot-tracer-spanid": "broken"}))[0] == 8
+    assert composite.extract({}) is None
+    with pytest.raises(SpanContextCorruptedException, match="fixed"):
+        composite.extract({**TRACE, "fixed": "broken", "ot-tracer-spanid": "broken"})
+    with pytest.raises(TypeError, match="Propagator"):
+        CompositePropagator(["text"])  # type: ignore[list-item]
