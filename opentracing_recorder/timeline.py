@@ -62,12 +62,13 @@ def _can_encode(stream: IO[str]) -> bool:
 
 def _draw(trace: Trace, width: int, glyphs: _Glyphs, color: bool) -> list[str]:
     rows = list(_rows(trace, glyphs))
+    started, whole = trace.start_time, trace.duration
     services = ", ".join(_visible(each) for each in trace.services)
     title = f" {glyphs.dot} ".join(
         each
         for each in (
             f"trace {_visible(trace.trace_id)}",
-            format_duration(trace.duration, glyphs.micro),
+            format_duration(whole, glyphs.micro),
             _count(len(rows), "span"),
             services,
             _count(len(trace.errors), "error") if trace.errors else "",
@@ -79,7 +80,7 @@ def _draw(trace: Trace, width: int, glyphs: _Glyphs, color: bool) -> list[str]:
     bar_width = width - label_width - time_width - 4
     lines = [_fit(title, width, glyphs.cut).rstrip()]
     for label, node in rows:
-        bar = _bar(node, trace, bar_width, glyphs)
+        bar = _bar(*_share(node, started, whole), node.duration is None, bar_width, glyphs)
         taken = (
             "running"
             if node.duration is None
@@ -117,21 +118,19 @@ def _rows(trace: Trace, glyphs: _Glyphs) -> Iterable[tuple[str, TraceNode]]:
             )
 
 
-def _bar(node: TraceNode, trace: Trace, width: int, glyphs: _Glyphs) -> str:
-    first, last = _share(node, trace)
+def _bar(first: float, last: float, running: bool, width: int, glyphs: _Glyphs) -> str:
     left = min(int(first * width), width - 1)
-    if node.duration is None:
+    if running:
         return " " * left + glyphs.open * (width - left)
     cells = round(last * width) - left
     return (" " * left + (glyphs.full * cells if cells > 0 else glyphs.thin)).ljust(width)[:width]
 
 
-def _share(node: TraceNode, trace: Trace) -> tuple[float, float]:
+def _share(node: TraceNode, started: float, whole: float) -> tuple[float, float]:
     """Where a span starts and ends on its trace's axis, from 0 to 1."""
-    whole = trace.duration
     if whole <= 0:
         return 0.0, 0.0
-    offset = node.start_time - trace.start_time
+    offset = node.start_time - started
     first = min(max(offset / whole, 0.0), 1.0)
     if node.duration is None:
         return first, 1.0
@@ -219,10 +218,8 @@ def _html_trace(trace: Trace) -> str:
 
 
 def _html_span(node: TraceNode, depth: int, whole: float, started: float) -> str:
-    offset = node.start_time - started
-    left = 100 * min(max(offset / whole, 0.0), 1.0) if whole > 0 else 0.0
-    length = 100 - left if node.duration is None else 100 * node.duration / whole if whole else 0.0
-    length = min(max(length, 0.0), 100 - left)
+    first, last = _share(node, started, whole)
+    left, length = 100 * first, 100 * (last - first)
     taken = "running" if node.duration is None else format_duration(node.duration)
     kind = " error" if node.error else ""
     service = f"<b>{html.escape(node.service)}</b> " if node.service else ""

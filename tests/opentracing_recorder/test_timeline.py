@@ -145,8 +145,8 @@ def test_text_timeline() -> None:
     """A tree, bars on one axis, durations, services, and the error with its message."""
     assert render_text(Trace.from_spans(FAILED), width=60, unicode=True).splitlines() == [
         "trace 1 · 100 ms · 2 spans · shop, payment · 1 error",
-        "shop: checkout        █████████████████████████     100 ms",
-        "└─ ✗ payment: charge              █████████████    50.0 ms",
+        "shop: checkout        ███████████████████████████     100 ms",
+        "└─ ✗ payment: charge               ██████████████    50.0 ms",
         "     declined",
     ]
 
