@@ -19,13 +19,13 @@ if TYPE_CHECKING:
     SpanT = TypeVar("SpanT", bound="Span")
 
 
-class _EmptyBaggage(dict):  # type: ignore[type-arg]  # dict[str, str] needs no subscript at run time
+class _EmptyBaggage(dict[str, str]):
     """A dict that stays empty. A dict, because code for 2.4 serializes and deep-copies baggage."""
 
-    def _refuse(self, *args: object, **kwargs: object) -> NoReturn:
+    def _refuse(self: Any, *args: Any, **kwargs: Any) -> NoReturn:
         raise TypeError("EMPTY_BAGGAGE is shared and cannot be changed; use set_baggage_item")
 
-    __setitem__ = __ior__ = setdefault = update = _refuse  # type: ignore[assignment]
+    __setitem__ = __ior__ = setdefault = update = _refuse
 
 
 class SpanContext:
@@ -95,9 +95,7 @@ class Span:
         """
         return self
 
-    def log_kv(
-        self: SpanT, key_values: Mapping[str, Any], timestamp: float | None = None
-    ) -> SpanT:
+    def log_kv(self: SpanT, key_values: Mapping[str, Any], timestamp: float | None = None) -> SpanT:
         """Record an event with its fields, now or at `timestamp` (seconds since the epoch).
 
         Values may be of any type. Standard keys are in `opentracing.logs`.

@@ -124,8 +124,8 @@ def _pairs(carrier: Any) -> list[tuple[Any, Any]]:
         raise _invalid_carrier(carrier)
     pairs = []
     try:
-        items = getattr(carrier, "items", None)
-        for pair in items() if callable(items) else carrier:
+        items: Any = carrier.items() if hasattr(carrier, "items") else carrier
+        for pair in items:
             if isinstance(pair, (tuple, list)) and len(pair) == 2:
                 pairs.append((pair[0], pair[1]))
     except Exception as error:

@@ -158,7 +158,7 @@ class BasicSpan(Span):
     _started: float | None  # of perf_counter; None with an explicit start; gone once finished
 
     # 2.4 keeps the context under this name, and subclasses assign it.
-    _context = property(context.fget, _replace_context)  # type: ignore[assignment,arg-type]
+    _context = property(lambda self: self.context, _replace_context)
 
     @property
     def tracer(self) -> BasicTracer:
@@ -217,9 +217,7 @@ class BasicSpan(Span):
                 self._drop_tags()
         return self
 
-    def log_kv(
-        self: SpanT, key_values: Mapping[str, Any], timestamp: float | None = None
-    ) -> SpanT:
+    def log_kv(self: SpanT, key_values: Mapping[str, Any], timestamp: float | None = None) -> SpanT:
         """Record an event with its fields, now or at `timestamp` (seconds since the epoch).
 
         The mapping is copied. A traceback is kept as text and an exception as a copy without its
@@ -315,11 +313,12 @@ class BasicSpan(Span):
             ],
             "references": [
                 {
-                    "type": text_of(reference.type),
-                    "trace_id": reference.referenced_context.to_trace_id(),
-                    "span_id": reference.referenced_context.to_span_id(),
+                    "type": text_of(kind),
+                    "trace_id": referenced.to_trace_id(),
+                    "span_id": referenced.to_span_id(),
                 }
-                for reference in self.references
+                for kind, referenced in self.references
+                if isinstance(referenced, SpanContext)
             ],
             "baggage": {text_of(key): text_of(value) for key, value in context.baggage.items()},
             "dropped_tags": self.dropped_tags,
@@ -403,8 +402,8 @@ class BasicSpan(Span):
 
 def _number_or_none(value: Any) -> float | None:
     """`value` if it can be a point in time; anything else counts as not given."""
-    if value is None or type(value) is float and value - value == 0:  # not nan, not inf
-        return value  # type: ignore[no-any-return]
+    if value is None or (type(value) is float and value - value == 0):  # not nan, not inf
+        return value
     try:
         number = float(value)
     except Exception:

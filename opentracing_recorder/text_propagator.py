@@ -27,6 +27,7 @@ from .propagator import (
 _TRACE_ID = "ot-tracer-traceid"
 _SPAN_ID = "ot-tracer-spanid"
 _SAMPLED = "ot-tracer-sampled"
+_FIELDS = (_TRACE_ID, _SPAN_ID, _SAMPLED)
 _BAGGAGE = "ot-baggage-"
 
 _DECISIONS = {"true": True, "1": True, "false": False, "0": False}
@@ -72,11 +73,10 @@ class TextPropagator(Propagator):
                 continue
             if name.startswith(_BAGGAGE):
                 baggage.append(self._baggage_item(key, name, text))
-            elif name in (_TRACE_ID, _SPAN_ID, _SAMPLED):
-                if fields.setdefault(name, text) != text:
-                    raise SpanContextCorruptedException(
-                        f"{name} got two values, {shown(fields[name])} and {shown(text)}"
-                    )
+            elif name in _FIELDS and fields.setdefault(name, text) != text:
+                raise SpanContextCorruptedException(
+                    f"{name} got two values, {shown(fields[name])} and {shown(text)}"
+                )
         if len(fields) < 3:
             if fields:
                 raise SpanContextCorruptedException(

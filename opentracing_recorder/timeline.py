@@ -81,11 +81,7 @@ def _draw(trace: Trace, width: int, glyphs: _Glyphs, color: bool) -> list[str]:
     lines = [_fit(title, width, glyphs.cut).rstrip()]
     for label, node in rows:
         bar = _bar(*_share(node, started, whole), node.duration is None, bar_width, glyphs)
-        taken = (
-            "running"
-            if node.duration is None
-            else format_duration(node.duration, glyphs.micro)
-        )
+        taken = "running" if node.duration is None else format_duration(node.duration, glyphs.micro)
         line = f"{_fit(label, label_width, glyphs.cut)}  {bar}  {taken:>{time_width}}"
         if color:
             line = f"{_RED}{line}{_PLAIN}" if node.error else line
@@ -156,9 +152,7 @@ def _count(number: int, noun: str) -> str:
 
 def _visible(text: str) -> str:
     """Text from a span, with nothing in it that would move a terminal's cursor."""
-    return "".join(
-        each if each.isprintable() else ascii(each)[1:-1] for each in text
-    )
+    return "".join(each if each.isprintable() else ascii(each)[1:-1] for each in text)
 
 
 def _columns(text: str) -> int:
@@ -210,7 +204,7 @@ def _html_trace(trace: Trace) -> str:
         summary.append(_count(failed, "error"))
     line = html.escape(" · ".join(each for each in summary if each))
     return (
-        f'<section><h2>{html.escape(trace.roots[0].operation_name if trace.roots else "")}'
+        f"<section><h2>{html.escape(trace.roots[0].operation_name if trace.roots else '')}"
         f" <small>{html.escape(trace.trace_id)}</small></h2><p>{line}</p>\n"
         + "\n".join(rows)
         + "\n</section>"

@@ -136,10 +136,10 @@ def _linked(nodes: list[TraceNode]) -> list[TraceNode]:
                 for parent in by_id.get(node.parent_id or "", ())[:1]:
                     parent_of[id(node)] = parent
     _open_cycles(nodes, parent_of)
-    roots = []
+    roots: list[TraceNode] = []
     for node in nodes:
-        parent_or_none = parent_of.get(id(node))
-        (roots if parent_or_none is None else parent_or_none.children).append(node)
+        above = parent_of.get(id(node))
+        (roots if above is None else above.children).append(node)
     return roots
 
 

@@ -90,7 +90,7 @@ class BasicTracer(Tracer):
         self.service_name = service_name
         self._new_trace_id = random_128_bits if trace_id_bits == 128 else random_64_bits
         self._new_span_id = random_64_bits
-        self._propagators = dict(default_propagators)
+        self._propagators: dict[Any, Propagator] = dict(default_propagators)
         if propagators is not None:
             if not isinstance(propagators, Mapping):
                 raise TypeError(

@@ -17,8 +17,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 
 _VERSION = (
-    "import platform as p, sys;"
-    "print(p.python_implementation(), '%d.%d' % sys.version_info[:2], sys.prefix == sys.base_prefix)"
+    "import platform as p, sys;print(p.python_implementation(), '%d.%d' % sys.version_info[:2])"
 )
 
 

@@ -36,7 +36,7 @@ class ThreadLocalScopeManager(ScopeManager):
 class _ThreadLocalScope(NestedScope):
     __slots__ = ()
 
-    _manager: ThreadLocalScopeManager
+    _manager: ThreadLocalScopeManager  # pyright: ignore[reportIncompatibleVariableOverride]
 
     def _set_active(self, scope: NestedScope | None) -> bool:
         self._manager._tls_scope.active = scope

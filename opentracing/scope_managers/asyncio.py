@@ -62,7 +62,7 @@ class AsyncioScopeManager(ThreadLocalScopeManager):
 class _AsyncioScope(NestedScope):
     __slots__ = ()
 
-    _manager: AsyncioScopeManager
+    _manager: AsyncioScopeManager  # pyright: ignore[reportIncompatibleVariableOverride]
 
     def _set_active(self, scope: NestedScope | None) -> bool:
         self._manager._set_task_scope(scope)

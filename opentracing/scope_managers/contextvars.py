@@ -116,8 +116,8 @@ class _ContextVarsScope(NestedScope):
 def no_parent_scope() -> Iterator[None]:
     """Hide the active scope in a block, so that what starts there does not become its child::
 
-        with no_parent_scope():
-            loop.call_soon(periodic)  # does not inherit the span that is active here
+    with no_parent_scope():
+        loop.call_soon(periodic)  # does not inherit the span that is active here
     """
     token = _hold(None)
     try:

@@ -38,6 +38,7 @@ class NestedScope(Scope):
 
     __slots__ = ("_finish_on_close", "_manager", "_span", "_state", "_to_restore")
 
+    _manager: ScopeManager
     _to_restore: NestedScope | None
 
     def __init__(self, manager: ScopeManager, span: Span, finish_on_close: bool) -> None:
@@ -100,7 +101,7 @@ class NestedScope(Scope):
 
 def scope_of(held: Held, manager: ScopeManager) -> NestedScope | None:
     """The scope of one manager among what a context holds."""
-    scope = held.get(manager) if type(held) is dict else held  # type: ignore[union-attr]
+    scope = held.get(manager) if isinstance(held, dict) else held
     if scope is not None and scope._manager is not manager:
         return None
     while scope is not None and scope._state is ELSEWHERE:
@@ -110,11 +111,11 @@ def scope_of(held: Held, manager: ScopeManager) -> NestedScope | None:
 
 def with_scope(held: Held, manager: ScopeManager, scope: NestedScope | None) -> Held:
     """What a context holds once one manager's scope is replaced."""
-    scopes: dict[ScopeManager, NestedScope]
-    if type(held) is dict:
-        scopes = dict(held)
-    else:
-        scopes = {} if held is None else {held._manager: held}  # type: ignore[union-attr]
+    scopes: dict[ScopeManager, NestedScope] = {}
+    if isinstance(held, dict):
+        scopes.update(held)
+    elif held is not None:
+        scopes[held._manager] = held
     if scope is None:
         scopes.pop(manager, None)
     else:

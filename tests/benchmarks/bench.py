@@ -15,7 +15,7 @@ import tracemalloc
 from collections.abc import Callable
 from contextvars import ContextVar
 from random import Random
-from time import perf_counter, time
+from time import time
 from typing import Any
 
 import opentracing

@@ -89,16 +89,18 @@ def test_setters_chain_and_deprecated_ones_work() -> None:
 
 @pytest.mark.parametrize("kind", ["span", "scope"])
 def test_exception_is_tagged_logged_and_passed_on(kind: str) -> None:
-    """An Exception leaving the block sets the error tag and logs the five fields; then it goes on."""
+    """An Exception leaving the block sets the error tag, logs five fields, and goes on."""
     span = Tracer().start_span()
     block = span if kind == "span" else Scope(ScopeManager(), span)
     error = ValueError("unexpected")
     end = "finish" if kind == "span" else "close"
-    with mock.patch.object(span, "set_tag") as set_tag, \
-         mock.patch.object(span, "log_kv") as log_kv, \
-         mock.patch.object(block, end) as ended, \
-         pytest.raises(ValueError, match="unexpected"), \
-         block:
+    with (
+        mock.patch.object(span, "set_tag") as set_tag,
+        mock.patch.object(span, "log_kv") as log_kv,
+        mock.patch.object(block, end) as ended,
+        pytest.raises(ValueError, match="unexpected"),
+        block,
+    ):
         raise error
     set_tag.assert_called_once_with(tags.ERROR, True)
     ended.assert_called_once_with()
@@ -118,10 +120,12 @@ def test_exception_is_tagged_logged_and_passed_on(kind: str) -> None:
 def test_other_exits_are_no_errors(kind: type[BaseException]) -> None:
     """What is no Exception finishes the span and leaves no mark on it."""
     span = Tracer().start_span()
-    with mock.patch.object(span, "set_tag") as set_tag, \
-         mock.patch.object(span, "finish") as finish, \
-         pytest.raises(kind), \
-         span:
+    with (
+        mock.patch.object(span, "set_tag") as set_tag,
+        mock.patch.object(span, "finish") as finish,
+        pytest.raises(kind),
+        span,
+    ):
         raise kind
     assert not set_tag.called
     finish.assert_called_once_with()
@@ -135,16 +139,20 @@ def test_span_is_finished_even_when_marking_it_fails() -> None:
             raise RuntimeError
 
     span = Tracer().start_span()
-    with mock.patch.object(span, "finish") as finish, \
-         mock.patch.object(span, "log_kv") as log_kv, \
-         pytest.raises(Mute), \
-         span:
+    with (
+        mock.patch.object(span, "finish") as finish,
+        mock.patch.object(span, "log_kv") as log_kv,
+        pytest.raises(Mute),
+        span,
+    ):
         raise Mute
     assert log_kv.call_args[0][0][logs.MESSAGE] == "Mute"
-    with mock.patch.object(span, "finish") as finish_again, \
-         mock.patch.object(span, "set_tag", side_effect=RuntimeError), \
-         pytest.raises(RuntimeError), \
-         span:
+    with (
+        mock.patch.object(span, "finish") as finish_again,
+        mock.patch.object(span, "set_tag", side_effect=RuntimeError),
+        pytest.raises(RuntimeError),
+        span,
+    ):
         raise KeyError
     finish.assert_called_once_with()
     finish_again.assert_called_once_with()

@@ -61,12 +61,11 @@ def test_assignment_and_patches_are_seen_at_once() -> None:
 def test_use_tracer_puts_back_what_was_there() -> None:
     """Nested uses unwind one by one, through an exception as well, down to unregistered."""
     before, outer, inner = opentracing.tracer, Tracer(), Tracer()
-    with pytest.raises(KeyError), opentracing.use_tracer(outer) as given:
+    with opentracing.use_tracer(outer) as given:
         assert given is opentracing.tracer is outer
-        with opentracing.use_tracer(inner):
-            assert opentracing.global_tracer() is inner
+        with pytest.raises(KeyError), opentracing.use_tracer(inner):
+            raise KeyError(opentracing.global_tracer() is inner)
         assert opentracing.global_tracer() is outer
-        raise KeyError
     assert opentracing.tracer is before
     assert not opentracing.is_global_tracer_registered()
 

@@ -148,7 +148,11 @@ def test_logs_formats_and_reference_types_keep_their_exact_strings() -> None:
     """Values that code compares with are what they were."""
     found = (logs.ERROR_KIND, logs.ERROR_OBJECT, logs.EVENT, logs.MESSAGE, logs.STACK)
     assert found == ("error.kind", "error.object", "event", "message", "stack")
-    formats = opentracing.Format.BINARY, opentracing.Format.TEXT_MAP, opentracing.Format.HTTP_HEADERS
+    formats = (
+        opentracing.Format.BINARY,
+        opentracing.Format.TEXT_MAP,
+        opentracing.Format.HTTP_HEADERS,
+    )
     assert formats == ("binary", "text_map", "http_headers")
     kinds = opentracing.ReferenceType.CHILD_OF, opentracing.ReferenceType.FOLLOWS_FROM
     assert kinds == ("child_of", "follows_from")

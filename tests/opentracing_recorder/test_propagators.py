@@ -140,17 +140,17 @@ def test_damaged_binary_carriers(context: BasicSpanContext, data: st.DataObject)
 BINARY_VECTORS = [
     # length 20: key 0x09, trace id; key 0x11, span id, both little-endian; key 0x18, true
     (
-        "00000014" "09 da003b1c00000000" "11 efbeadde00000000" "1801",
+        "0000001409 da003b1c0000000011 efbeadde000000001801",
         (0x1C3B00DA, 0xDEADBEEF, True, {}),
     ),
     # false is never written
     (
-        "00000012" "09 0100000000000000" "11 ffffffffffffffff",
+        "0000001209 010000000000000011 ffffffffffffffff",
         (1, 2**64 - 1, False, {}),
     ),
     # key 0x22, one entry of the map: key 0x0a "foo", key 0x12 "bar"
     (
-        "00000020" "09 0100000000000000" "11 0200000000000000" "1801" "220a 0a03666f6f 1203626172",
+        "0000002009 010000000000000011 02000000000000001801220a 0a03666f6f 1203626172",
         (1, 2, True, {"foo": "bar"}),
     ),
 ]
@@ -170,8 +170,14 @@ def test_binary_vectors(wire: str, expected: tuple[Any, ...]) -> None:
 def test_binary_skips_unknown_fields_and_takes_the_last_of_repeated_ones() -> None:
     """Fields of later versions, of each wire type, do no harm."""
     message = bytes.fromhex(
-        "3001" "3d00000000" "4103000000000000ff" "4a021234"
-        "09 0500000000000000" "09 0100000000000000" "11 0200000000000000" "2200"
+        "3001"
+        "3d00000000"
+        "4103000000000000ff"
+        "4a021234"
+        "09 0500000000000000"
+        "09 0100000000000000"
+        "11 0200000000000000"
+        "2200"
     )
     data = struct.pack(">I", len(message)) + message + b"trailing"
     assert fields(BINARY.extract(data)) == (1, 2, False, {"": ""})

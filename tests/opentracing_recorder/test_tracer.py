@@ -111,7 +111,11 @@ def test_parent_may_be_a_span_with_or_without_its_context_made() -> None:
 def test_references_are_kept_and_carry_baggage() -> None:
     """References to something are all kept; where baggage clashes the parent's wins."""
     tracer = BasicTracer()
-    references = [follows_from(context(2, a="2", b="2")), child_of(None), child_of(context(3, c="3"))]
+    references = [
+        follows_from(context(2, a="2", b="2")),
+        child_of(None),
+        child_of(context(3, c="3")),
+    ]
     span = tracer.start_span("x", child_of=context(1, a="1"), references=references)
     assert [each.type for each in span.references] == ["follows_from", "child_of"]
     assert span.context.baggage == {"a": "1", "b": "2", "c": "3"}
