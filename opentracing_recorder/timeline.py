@@ -76,10 +76,10 @@ def _draw(trace: Trace, width: int, glyphs: _Glyphs, color: bool) -> list[str]:
         if each
     )
     time_width = 9
-    label_width = min(max((_columns(label) for label, _ in rows), default=0), width * 45 // 100)
+    label_width = min(max((_columns(label) for label, _, _ in rows), default=0), width * 45 // 100)
     bar_width = width - label_width - time_width - 4
     lines = [_fit(title, width, glyphs.cut).rstrip()]
-    for label, node in rows:
+    for label, margin, node in rows:
         bar = _bar(*_share(node, started, whole), node.duration is None, bar_width, glyphs)
         taken = "running" if node.duration is None else format_duration(node.duration, glyphs.micro)
         line = f"{_fit(label, label_width, glyphs.cut)}  {bar}  {taken:>{time_width}}"
@@ -87,20 +87,22 @@ def _draw(trace: Trace, width: int, glyphs: _Glyphs, color: bool) -> list[str]:
             line = f"{_RED}{line}{_PLAIN}" if node.error else line
         lines.append(line.rstrip())
         if node.error_message:
-            indent = " " * (len(label) - len(label.lstrip(" │|├└─-`")))
-            note = _fit(f"{indent}  {_visible(node.error_message)}", width, glyphs.cut).rstrip()
+            note = _fit(f"{margin}{_visible(node.error_message)}", width, glyphs.cut).rstrip()
             lines.append(f"{_DIM}{note}{_PLAIN}" if color else note)
     return lines
 
 
-def _rows(trace: Trace, glyphs: _Glyphs) -> Iterable[tuple[str, TraceNode]]:
-    """Each span with its label: the lines of the tree, an error mark, service and operation."""
+def _rows(trace: Trace, glyphs: _Glyphs) -> Iterable[tuple[str, str, TraceNode]]:
+    """Each span with its label (the lines of the tree, an error mark, service and operation), and
+    with the lines of the tree that go on beside a note below it.
+    """
     waiting = [(root, "", "") for root in reversed(trace.roots)]
     while waiting:
         node, prefix, below = waiting.pop()
         mark = f"{glyphs.error} " if node.error else ""
         service = f"{_visible(node.service)}: " if node.service else ""
-        yield f"{prefix}{mark}{service}{_visible(node.operation_name)}", node
+        margin = below + (glyphs.bar_on if node.children else glyphs.gap)
+        yield f"{prefix}{mark}{service}{_visible(node.operation_name)}", margin, node
         # Past this depth the lines of the tree would fill any terminal, and take quadratic space.
         deep = len(below) > 120
         for index, child in reversed(list(enumerate(node.children))):

@@ -147,7 +147,7 @@ def test_text_timeline() -> None:
         "trace 1 · 100 ms · 2 spans · shop, payment · 1 error",
         "shop: checkout        ███████████████████████████     100 ms",
         "└─ ✗ payment: charge               ██████████████    50.0 ms",
-        "     declined",
+        "      declined",
     ]
 
 
