@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from .recorder import Recorder
-
-if TYPE_CHECKING:
-    from .span import BasicSpan
+from .span import BasicSpan, is_failed
 
 
 class InMemoryRecorder(Recorder):
@@ -57,7 +55,7 @@ class InMemoryRecorder(Recorder):
             for span in self.spans
             if (operation_name is None or span.operation_name == operation_name)
             and all(key in span.tags and span.tags[key] == wanted[key] for key in wanted)
-            and (error is None or bool(span.tags.get("error")) is error)
+            and (error is None or is_failed(span.tags) is error)
         ]
 
     def one(

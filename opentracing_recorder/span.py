@@ -429,3 +429,9 @@ def context_of(value: Any) -> SpanContext | None:
         return value
     context = getattr(value, "context", None)
     return context if isinstance(context, SpanContext) else None
+
+
+def is_failed(tags: Mapping[str, Any]) -> bool:
+    """Whether tags mark a span as failed: ``error`` is anything true but the text ``false``."""
+    value = tags.get("error")
+    return bool(value) and text_of(value).lower() != "false"

@@ -6,53 +6,69 @@ has its place in exactly one tree.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Union
+
+from .json_safe import text_of
+from .span import is_failed
 
 if TYPE_CHECKING:
     from .span import BasicSpan
 
-    AnySpan = Union[BasicSpan, dict[str, Any]]
+    AnySpan = Union[BasicSpan, Mapping[str, Any]]
 
 
 class TraceNode:
-    """One span in its tree. Its fields are those of `BasicSpan.to_dict`."""
+    """One span in its tree. Its fields are those of `BasicSpan.to_dict`.
 
-    def __init__(self, fields: dict[str, Any]) -> None:
+    A field that is missing, or not of its type, has the empty value: traces are often looked at
+    because something is wrong with them.
+    """
+
+    def __init__(self, fields: Mapping[str, Any]) -> None:
         self.fields = fields
-        self.trace_id: str = fields["trace_id"]
-        self.span_id: str = fields["span_id"]
-        self.parent_id: str | None = fields["parent_id"]
-        self.operation_name: str = fields["operation_name"]
-        self.service: str | None = fields.get("service")
-        self.start_time: float = fields["start_time"]
-        self.duration: float | None = fields["duration"]
-        self.tags: dict[str, Any] = fields["tags"]
-        self.logs: list[dict[str, Any]] = fields["logs"]
+        self.trace_id = _text(fields.get("trace_id"))
+        self.span_id = _text(fields.get("span_id"))
+        self.parent_id: str | None = _text(fields.get("parent_id")) or None
+        self.operation_name = _text(fields.get("operation_name"))
+        self.service: str | None = _text(fields.get("service")) or None
+        self.start_time = seconds_or_none(fields.get("start_time")) or 0.0
+        self.duration = seconds_or_none(fields.get("duration"))
+        tags, logs = fields.get("tags"), fields.get("logs")
+        self.tags: Mapping[str, Any] = tags if isinstance(tags, Mapping) else {}
+        self.logs = [log for log in logs if _is_log(log)] if isinstance(logs, list) else []
         self.children: list[TraceNode] = []
 
     @property
     def end_time(self) -> float:
         """Seconds since the epoch; the start's, for a span that is not finished."""
-        return self.start_time + (self.duration or 0.0)
+        return self.start_time + max(self.duration or 0.0, 0.0)
 
     @property
     def error(self) -> bool:
-        """Whether the span is tagged as failed."""
-        return self.tags.get("error") not in (None, False, "false", 0)
+        """Whether the span is tagged as failed: with anything true but the text ``false``."""
+        return is_failed(self.tags)
 
     @property
     def error_message(self) -> str:
-        """What the span's logs say of its failure, the last one first; ``""`` if nothing."""
+        """What the span's logs say of its failure, the last one first; ``""`` if nothing.
+
+        Where no log says anything, a text in the tag itself does, as Zipkin's users write it.
+        """
         if not self.error:
             return ""
         for log in reversed(self.logs):
             fields = log["fields"]
             if fields.get("event") == "error":
-                kind = fields.get("error.kind")
-                message = fields.get("message") or fields.get("error.object")
-                return ": ".join(str(each) for each in (kind, message) if each)
-        return ""
+                kind, message = _text(fields.get("error.kind")), _text(fields.get("message"))
+                message = message or _text(fields.get("error.object"))
+                # An exception as JSON-safe text begins with its class already.
+                parts = (message,) if message.startswith(f"{kind}:") else (kind, message)
+                found = ": ".join(part for part in parts if part)
+                if found:
+                    return found.removesuffix(": ")
+        value = self.tags["error"]
+        return value if isinstance(value, str) and value.lower() != "true" else ""
 
     def __repr__(self) -> str:
         return f"<TraceNode {self.operation_name!r} {self.trace_id}:{self.span_id}>"
@@ -76,7 +92,7 @@ class Trace:
         """
         by_trace: dict[str, list[TraceNode]] = {}
         for span in spans:
-            node = TraceNode(span if isinstance(span, dict) else span.to_dict())
+            node = TraceNode(span if isinstance(span, Mapping) else span.to_dict())
             by_trace.setdefault(node.trace_id, []).append(node)
         traces = [cls(trace_id, nodes) for trace_id, nodes in by_trace.items()]
         return sorted(traces, key=lambda trace: trace.start_time)
@@ -117,42 +133,67 @@ class Trace:
         return f"<Trace {self.trace_id}, {len(self)} spans>"
 
 
+def _text(value: Any) -> str:
+    return "" if value is None else text_of(value)
+
+
+def seconds_or_none(value: Any) -> float | None:
+    """A number that can be drawn (the limit keeps sums and differences finite), or None."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return None
+    return float(value) if abs(value) < 1e15 else None
+
+
+def _is_log(value: Any) -> bool:
+    return isinstance(value, Mapping) and isinstance(value.get("fields"), Mapping)
+
+
 def _by_start(node: TraceNode) -> float:
     return node.start_time
 
 
 def _linked(nodes: list[TraceNode]) -> list[TraceNode]:
     """Hang each node under its parent; returns the roots."""
-    by_id: dict[str, list[TraceNode]] = {}
+    first: dict[str, TraceNode] = {}
+    first_of_service: dict[tuple[str, str | None], TraceNode] = {}
     for node in nodes:
-        by_id.setdefault(node.span_id, []).append(node)
+        first.setdefault(node.span_id, node)
+        first_of_service.setdefault((node.span_id, node.service), node)
     parent_of: dict[int, TraceNode] = {}
-    for same_id in by_id.values():
-        for index, node in enumerate(same_id):
-            if index and node.parent_id == same_id[0].parent_id:
-                # Both sides of one call under one id, as Zipkin has it: the later is the server's.
-                parent_of[id(node)] = same_id[0]
-            else:
-                for parent in by_id.get(node.parent_id or "", ())[:1]:
-                    parent_of[id(node)] = parent
+    for node in nodes:
+        same_id = first[node.span_id]
+        parent: TraceNode | None
+        if node is not same_id and node.parent_id == same_id.parent_id:
+            # Both sides of one call under one id, as Zipkin has it: the later is the server's.
+            parent = same_id
+        elif node.parent_id is None:
+            continue
+        else:
+            # Of those two sides, a span's parent is the one in its own service.
+            own_side = first_of_service.get((node.parent_id, node.service))
+            parent = own_side or first.get(node.parent_id)
+        if parent is not None:
+            parent_of[id(node)] = parent
     _open_cycles(nodes, parent_of)
     roots: list[TraceNode] = []
     for node in nodes:
-        above = parent_of.get(id(node))
-        (roots if above is None else above.children).append(node)
+        parent_or_none = parent_of.get(id(node))
+        (roots if parent_or_none is None else parent_or_none.children).append(node)
     return roots
 
 
 def _open_cycles(nodes: list[TraceNode], parent_of: dict[int, TraceNode]) -> None:
-    """Where parents lead round in a circle, make a root of the node that started first."""
+    """Where parents lead round in a circle, make a root of its span that started first."""
+    order = {id(node): index for index, node in enumerate(nodes)}
     settled: set[int] = set()
     for node in nodes:
-        path: set[int] = set()
+        path: dict[int, None] = {}
         current: TraceNode | None = node
         while current is not None and id(current) not in settled:
             if id(current) in path:
-                del parent_of[id(current)]
+                circle = list(path)[list(path).index(id(current)) :]
+                del parent_of[min(circle, key=order.__getitem__)]
                 break
-            path.add(id(current))
+            path[id(current)] = None
             current = parent_of.get(id(current))
-        settled |= path
+        settled |= path.keys()
