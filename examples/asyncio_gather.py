@@ -1,6 +1,8 @@
 """Concurrent tasks, each with its span: children of the one that was active where they started.
 
     python examples/asyncio_gather.py
+
+The tracer's default scope manager follows asyncio's tasks: nothing is passed from one to the next.
 """
 
 from __future__ import annotations
@@ -11,7 +13,7 @@ from opentracing_recorder import BasicTracer, InMemoryRecorder, Trace
 from opentracing_recorder.timeline import render_text
 
 recorder = InMemoryRecorder()
-tracer = BasicTracer(recorder)  # its default scope manager follows asyncio's tasks
+tracer = BasicTracer(recorder)
 
 
 async def fetch(page: int) -> int:

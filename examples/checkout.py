@@ -2,8 +2,8 @@
 
     python examples/checkout.py [--html FILE]
 
-Prints each trace as a timeline, and writes them all to one HTML page. `TracedHandler` and `call` are
-what instrumentation of a server and of a client looks like.
+Prints each trace as a timeline, and writes them all to one HTML page. `TracedHandler` and `call`
+are what instrumentation of a server and of a client looks like.
 """
 
 from __future__ import annotations
@@ -18,7 +18,6 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from socket import socket
 from typing import Any
-from urllib.parse import urlsplit
 
 import opentracing
 from opentracing import Format, logs, tags
@@ -37,7 +36,11 @@ class TracedHandler(BaseHTTPRequestHandler):
             caller = tracer.extract(Format.HTTP_HEADERS, self.headers)
         except opentracing.SpanContextCorruptedException:
             caller = None  # a broken header must not fail the request: a new trace starts
-        with tracer.start_active_span(f"GET {urlsplit(self.path).path}", child_of=caller) as scope:
+        # Backends group spans by name: it has the route, and a tag has the whole address. A request
+        # has no parent but its caller, whatever is active on the thread that accepts it.
+        with tracer.start_active_span(
+            f"GET {self.server.route}", child_of=caller, ignore_active_span=True
+        ) as scope:
             span = scope.span
             span.set_tag(tags.SPAN_KIND, tags.SPAN_KIND_RPC_SERVER)
             span.set_tag(tags.COMPONENT, "http.server")
@@ -93,6 +96,8 @@ class CallFailed(Exception):
 class Service(HTTPServer):
     """An HTTP service with its own pool of threads, its own tracer, and its own name."""
 
+    route: str
+
     def __init__(self, name: str) -> None:
         super().__init__(("127.0.0.1", 0), TracedHandler)
         self.name = name
@@ -112,6 +117,8 @@ class Service(HTTPServer):
     def _work(self, request: socket, client_address: Any) -> None:
         try:
             self.finish_request(request, client_address)
+        except Exception:  # such as a client that hung up; the pool would keep it to itself
+            self.handle_error(request, client_address)
         finally:
             self.shutdown_request(request)
 
@@ -130,6 +137,8 @@ class Service(HTTPServer):
 class Stock(Service):
     """Knows what is in store. It asks a database that is slow for rare things."""
 
+    route = "/stock"
+
     def respond(self, path: str) -> tuple[int, str]:
         item = path.rpartition("/")[2]
         with self.tracer.start_active_span("SELECT stock") as scope:
@@ -145,6 +154,8 @@ class Stock(Service):
 class Payment(Service):
     """Charges a card. One of the cards is no good."""
 
+    route = "/charge"
+
     def respond(self, path: str) -> tuple[int, str]:
         with self.tracer.start_active_span("charge card"):
             time.sleep(0.01)
@@ -156,6 +167,8 @@ class Payment(Service):
 class Shop(Service):
     """What customers call: /checkout/ITEM/CARD."""
 
+    route = "/checkout"
+
     def __init__(self, stock: Stock, payment: Payment) -> None:
         super().__init__("shop")
         self.stock = stock
@@ -163,9 +176,9 @@ class Shop(Service):
 
     def respond(self, path: str) -> tuple[int, str]:
         item, card = path.split("/")[-2:]
-        call(self.tracer, self.stock, f"/stock/{item}")
+        call(self.tracer, self.stock, f"{self.stock.route}/{item}")
         try:
-            call(self.tracer, self.payment, f"/charge/{card}")
+            call(self.tracer, self.payment, f"{self.payment.route}/{card}")
         except CallFailed as error:
             return 402, f"not sold: {error}"
         return 200, "sold"
@@ -174,8 +187,7 @@ class Shop(Service):
 def main() -> None:
     """Send a few orders through the shop, and show what the tracers recorded."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    default = Path(tempfile.gettempdir()) / "opentracing-checkout.html"
-    parser.add_argument("--html", type=Path, default=default, help="where to write the page")
+    parser.add_argument("--html", type=Path, help="where to write the page (default: a new file)")
     arguments = parser.parse_args()
 
     stock, payment = Stock("stock"), Payment("payment")
@@ -191,9 +203,9 @@ def main() -> None:
     recorded = [span for service in (shop, stock, payment) for span in service.recorder.spans]
     traces = Trace.from_spans(recorded)
     print(f"\n{render_text(traces)}\n")
-    page = render_html(traces, title="Three orders at the shop")
-    arguments.html.write_text(page, encoding="utf-8")
-    print(f"The same as a page: {arguments.html}")
+    page = arguments.html or Path(tempfile.mkdtemp(prefix="checkout-")) / "traces.html"
+    page.write_text(render_html(traces, title="Three orders at the shop"), encoding="utf-8")
+    print(f"The same as a page: {page}")
 
 
 if __name__ == "__main__":

@@ -37,8 +37,9 @@ def before_request(request: Request, tracer: Tracer) -> Span:
     try:
         caller = tracer.extract(Format.HTTP_HEADERS, request.headers)
     except opentracing.SpanContextCorruptedException:
-        caller = None
-    span = tracer.start_span(request.operation, child_of=caller)
+        caller = None  # a broken header must not fail the request: a new trace starts
+    # A request has no parent but its caller, whatever is active on the thread that accepts it.
+    span = tracer.start_span(request.operation, child_of=caller, ignore_active_span=True)
     span.set_tag(tags.SPAN_KIND, tags.SPAN_KIND_RPC_SERVER)
     span.set_tag(tags.HTTP_URL, request.full_url)
     if request.remote_ip:

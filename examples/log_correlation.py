@@ -1,6 +1,9 @@
 """Log lines that name their trace, and spans that are log lines themselves.
 
     python examples/log_correlation.py
+
+`SpanContextFilter` puts the active span's ids on each log record, whatever library logged it;
+`LoggingRecorder` writes one line for each finished span.
 """
 
 from __future__ import annotations

@@ -4,16 +4,24 @@ from __future__ import annotations
 
 import http.client
 import importlib.util
+import json
 import os
 import re
 import subprocess
 import sys
+import threading
 from pathlib import Path
 from types import ModuleType
 
 import pytest
 
+import opentracing
+from opentracing_recorder import BasicTracer, InMemoryRecorder, Trace
+
 EXAMPLES = Path(__file__).resolve().parent.parent / "examples"
+
+# Examples run on the packages that these tests have imported, installed or not.
+PACKAGES = str(Path(opentracing.__file__).resolve().parent.parent)
 
 
 def run(name: str, *arguments: str) -> str:
@@ -23,7 +31,12 @@ def run(name: str, *arguments: str) -> str:
         capture_output=True,
         encoding="utf-8",
         timeout=60,
-        env={**os.environ, "COLUMNS": "100", "PYTHONIOENCODING": "utf-8"},
+        env={
+            **os.environ,
+            "COLUMNS": "100",
+            "PYTHONIOENCODING": "utf-8",
+            "PYTHONPATH": os.pathsep.join(filter(None, [PACKAGES, os.getenv("PYTHONPATH")])),
+        },
     )
     assert (done.returncode, done.stderr) == (0, "")
     return done.stdout
@@ -54,35 +67,115 @@ def test_checkout_draws_one_trace_across_three_services(tmp_path: Path) -> None:
     assert "ValueError: the card has expired" in printed
     assert "3 errors" in printed
     assert str(page) in printed
-    assert "payment" in page.read_text(encoding="utf-8")
+    written = page.read_text(encoding="utf-8")
+    assert "ValueError: the card has expired" in written
+    assert not re.findall(r"<(?:script|link|img|iframe)\b|\bsrc=|url\(", written)
 
 
-def test_checkout_links_client_and_server_spans() -> None:
-    """Each server span's parent is the client span that called it, in another service."""
-    checkout = load("checkout")
+def test_checkout_writes_its_page_to_a_file_of_its_own() -> None:
+    """Without a path each run writes a new file, and says where."""
+    page = Path(run("checkout.py").splitlines()[-1].partition(": ")[2])
+    try:
+        assert page.read_text(encoding="utf-8").startswith("<!DOCTYPE html>")
+    finally:
+        page.unlink()
+        page.parent.rmdir()
+
+
+def order(checkout: ModuleType, path: str) -> tuple[list[InMemoryRecorder], int]:
+    """What the shop, stock and payment recorded for one order, and the shop's answer."""
     stock, payment = checkout.Stock("stock"), checkout.Payment("payment")
     shop = checkout.Shop(stock, payment)
     with stock, payment, shop:
-        body = checkout.call(shop.tracer, shop, "/checkout/teapot/valid")
-    assert body == "sold"
-    (served,) = stock.recorder.find("GET /stock/teapot")
-    (called,) = shop.recorder.find("call stock")
-    assert served.parent_id == called.context.span_id
-    assert served.context.trace_id == called.context.trace_id
-    assert served.tags["span.kind"] == "server"
-    assert served.tags["http.status_code"] == 200
-    assert called.tags["peer.service"] == "stock"
+        connection = http.client.HTTPConnection("127.0.0.1", shop.server_port, timeout=10)
+        connection.request("GET", path)
+        status = connection.getresponse().status
+        connection.close()
+    return [service.recorder for service in (shop, stock, payment)], status
+
+
+def test_checkout_makes_one_trace_of_three_services() -> None:
+    """Each server span's parent is the client span that called it, in another service."""
+    (shop, stock, payment), status = order(load("checkout"), "/checkout/teapot/valid")
+    (trace,) = Trace.from_spans(shop.spans + stock.spans + payment.spans)
+    tree = [(depth, node.service, node.operation_name) for node, depth in trace.walk()]
+    assert status == 200
+    assert tree == [
+        (0, "shop", "GET /checkout"),
+        (1, "shop", "call stock"),
+        (2, "stock", "GET /stock"),
+        (3, "stock", "SELECT stock"),
+        (1, "shop", "call payment"),
+        (2, "payment", "GET /charge"),
+        (3, "payment", "charge card"),
+    ]
+
+
+def test_checkout_tags_both_sides_of_a_call() -> None:
+    """Server and client spans say what they are, what was asked, of whom, and how it ended."""
+    (shop, stock, _), _ = order(load("checkout"), "/checkout/teapot/valid")
+    called, served = shop.one("call stock").tags, stock.one("GET /stock").tags
+    assert called["span.kind"] == "client"
+    assert called["component"] == "http.client"
+    assert called["peer.service"] == "stock"
+    assert served["span.kind"] == "server"
+    assert served["component"] == "http.server"
+    assert served["peer.ipv4"] == "127.0.0.1"
+    assert called["http.url"] == served["http.url"]
+    assert called["http.url"].endswith(f":{called['peer.port']}/stock/teapot")
+    assert called["http.method"] == served["http.method"] == "GET"
+    assert called["http.status_code"] == served["http.status_code"] == 200
+
+
+def test_checkout_marks_what_failed() -> None:
+    """A failed charge marks the spans from the charge to the shop's call, and none besides."""
+    (shop, stock, payment), status = order(load("checkout"), "/checkout/teapot/expired")
+    failed = [span.operation_name for span in payment.find(error=True) + shop.find(error=True)]
+    assert status == 402
+    assert failed == ["charge card", "GET /charge", "call payment"]
+    assert stock.find(error=True) == []
+    assert payment.one("GET /charge").tags["http.status_code"] == 500
+    logged = payment.one("GET /charge").logs[-1].key_values
+    assert (logged["event"], str(logged["error.object"])) == ("error", "the card has expired")
+
+
+def test_checkout_shows_the_slow_query() -> None:
+    """The query for a rare item takes most of its trace, and says in a log that it is slow."""
+    (shop, stock, _), _ = order(load("checkout"), "/checkout/unicorn/valid")
+    query = stock.one("SELECT stock")
+    assert query.duration >= 0.1
+    assert query.duration < shop.one("GET /checkout").duration
+    assert query.logs[0].key_values["event"] == "slow query"
+
+
+def test_checkout_marks_a_call_that_nobody_answers() -> None:
+    """A client span whose connection is refused is marked as failed, with the exception."""
+    checkout = load("checkout")
+    with checkout.Stock("stock") as gone:
+        pass
+    recorder = InMemoryRecorder()
+    with pytest.raises(ConnectionError):
+        checkout.call(BasicTracer(recorder), gone, "/stock/teapot")
+    span = recorder.one("call stock", error=True)
+    assert isinstance(span.logs[-1].key_values["error.object"], ConnectionError)
+
+
+def test_checkout_stops_all_of_its_threads() -> None:
+    """Nothing of a service runs on when its block is left."""
+    before = set(threading.enumerate())
+    order(load("checkout"), "/checkout/teapot/valid")
+    assert set(threading.enumerate()) == before
 
 
 def test_checkout_survives_a_broken_trace_header() -> None:
     """A request whose trace headers are broken is served, in a trace of its own."""
     checkout = load("checkout")
     with checkout.Payment("payment") as payment:
-        connection = http.client.HTTPConnection("127.0.0.1", payment.server_port)
+        connection = http.client.HTTPConnection("127.0.0.1", payment.server_port, timeout=10)
         connection.request("GET", "/charge/valid", headers={"ot-tracer-traceid": "nonsense"})
         assert connection.getresponse().read() == b"charged"
         connection.close()
-    assert payment.recorder.one("GET /charge/valid").parent_id is None
+    assert payment.recorder.one("GET /charge").parent_id is None
 
 
 def test_inbound_outbound_makes_the_same_trace_with_either_storage() -> None:
@@ -92,6 +185,31 @@ def test_inbound_outbound_makes_the_same_trace_with_either_storage() -> None:
     assert len(shapes) == 6
 
 
+@pytest.mark.parametrize("headers", [{}, {"ot-tracer-traceid": "nonsense"}])
+def test_before_request_has_no_parent_but_the_caller(headers: dict[str, str]) -> None:
+    """Without a readable caller the server span starts a trace, even where a span is active."""
+    example = load("inbound_outbound")
+    tracer = BasicTracer(InMemoryRecorder())
+    request = example.Request("checkout", "http://shop/checkout", headers=headers)
+    with tracer.start_active_span("accept"):
+        span = example.before_request(request, tracer)
+    assert span.parent_id is None
+    assert span.tags["http.url"] == "http://shop/checkout"
+
+
+def test_before_http_request_injects_a_child_of_the_current_span() -> None:
+    """The other side reads the client span from the headers; its parent is the current span."""
+    example = load("inbound_outbound")
+    request = example.Request("charge", "http://payment/charge", service_name="payment")
+    with opentracing.use_tracer(BasicTracer(InMemoryRecorder())) as tracer:
+        current = tracer.start_span("checkout")
+        span = example.before_http_request(request, lambda: current)
+        received = tracer.extract(opentracing.Format.HTTP_HEADERS, request.headers)
+    assert received.span_id == span.context.span_id
+    assert span.parent_id == current.context.span_id
+    assert span.tags["peer.service"] == "payment"
+
+
 def test_asyncio_gather_keeps_tasks_apart() -> None:
     """Three concurrent tasks are siblings, and each has its own child."""
     printed = run("asyncio_gather.py")
@@ -99,14 +217,38 @@ def test_asyncio_gather_keeps_tasks_apart() -> None:
     assert printed.count("   └─ parse") + printed.count("│  └─ parse") == 3
 
 
-def test_sqlite_recorder_stores_spans() -> None:
-    """The vendor's recorder answers a query over the spans it stored."""
+def test_sqlite_recorder_prints_the_slowest_first() -> None:
+    """The whole comes first, then its parts from the longest to the shortest, with their tags."""
     assert run("sqlite_recorder.py").splitlines() == [
-        "boil egg   3",
-        "boil egg   5",
-        "boil egg   4",
-        "breakfast",
+        "  480 s  breakfast  {}",
+        "  360 s  boil egg   {'size': 'L'}",
+        "  300 s  boil egg   {'size': 'M'}",
+        "  240 s  boil egg   {'size': 'S'}",
     ]
+
+
+def test_sqlite_recorder_stores_spans_of_all_threads(tmp_path: Path) -> None:
+    """Spans that eight threads finish at once are all in the file, each in one row."""
+    path = str(tmp_path / "spans.db")
+    example = load("sqlite_recorder")
+    barrier = threading.Barrier(8)
+    with BasicTracer(example.SQLiteRecorder(path)) as tracer:
+
+        def work() -> None:
+            barrier.wait(timeout=10)
+            for _ in range(10):
+                tracer.start_span("work").finish()
+
+        threads = [threading.Thread(target=work) for _ in range(8)]
+        for each in threads:
+            each.start()
+        for each in threads:
+            each.join()
+    stored = example.SQLiteRecorder(path)
+    rows = stored.query("SELECT span_id, operation, span FROM spans")
+    stored.close()
+    assert len({span_id for span_id, _, _ in rows}) == len(rows) == 80
+    assert all(json.loads(span)["span_id"] == span_id for span_id, _, span in rows)
 
 
 @pytest.mark.parametrize("message", ["an order arrived", "packing"])
