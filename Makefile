@@ -1,35 +1,38 @@
 # Everything runs in a virtual environment: the active one, or env/, which is made here.
 PYTHON ?= python3
-ENV := $(if $(VIRTUAL_ENV),$(VIRTUAL_ENV),env)
-BIN := $(ENV)/bin
-RUN := $(BIN)/python
-
-# What an environment has is noted in files in it, so that it is installed once.
-INSTALLED := $(ENV)/.installed
+VENV := $(or $(VIRTUAL_ENV),env)
+RUN := $(VENV)/bin/python
 PIP := $(RUN) -m pip --disable-pip-version-check install --quiet
+
+# What an environment has is noted in files in it, so that nothing is installed twice.
+INSTALLED := $(VENV)/.installed
+TYPED := opentracing opentracing_recorder $(wildcard tests/typing/*.py)
 
 .DEFAULT_GOAL := help
 .PHONY: help bootstrap demo test test-all lint types bench dist clean
 
-help:  ## show this list
+help:  ## show this list (the default)
 	@sed -n 's/^\([a-z-]*\):.*##/\1:/p' Makefile | awk -F': +' '{ printf "  make %-10s %s\n", $$1, $$2 }'
 
-$(BIN)/python:
-	@$(PYTHON) -m venv $(ENV) || { \
-	  echo "Could not make a virtual environment with $(PYTHON)." \
-	       "On Debian and Ubuntu: apt-get install python3-venv"; exit 1; }
+$(RUN):
+	@$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); echo "$(PYTHON) cannot make a virtual" \
+	  "environment. On Debian and Ubuntu: apt-get install python3-venv"; exit 1; }
 
-$(INSTALLED): $(BIN)/python setup.py pyproject.toml
-	$(PIP) --editable .
-	@touch $@
+# Before 21.3, pip cannot install a project with a pyproject.toml as editable.
+define install
+$(PIP) 'pip>=21.3'
+$(PIP) --editable '.$(1)'
+@touch $@
+endef
 
-$(INSTALLED)-tests: $(INSTALLED)
-	$(PIP) --editable '.[tests]'
-	@touch $@
+$(INSTALLED): $(RUN) setup.py pyproject.toml
+	$(call install,)
 
-$(INSTALLED)-dev: $(INSTALLED)
-	$(PIP) --editable '.[dev]'
-	@touch $@
+$(INSTALLED)-tests: $(RUN) setup.py pyproject.toml
+	$(call install,[tests])
+
+$(INSTALLED)-dev: $(RUN) setup.py pyproject.toml
+	$(call install,[dev])
 
 bootstrap: $(INSTALLED)-dev  ## install the project and all that its development needs
 
@@ -39,25 +42,25 @@ demo: $(INSTALLED)  ## trace three services and show what happened
 test: $(INSTALLED)-tests  ## run the tests
 	$(RUN) -m pytest -q
 
-test-all: $(BIN)/python  ## run the tests on every supported Python found on this machine
-	$(RUN) tests/run_on_all_pythons.py
+test-all:  ## run the tests on every supported Python found on this machine
+	$(PYTHON) tests/run_on_all_pythons.py
 
 lint: $(INSTALLED)-dev  ## check style and formatting
-	$(BIN)/ruff check .
-	$(BIN)/ruff format --check .
+	$(RUN) -m ruff check .
+	$(RUN) -m ruff format --check .
 
 types: $(INSTALLED)-dev  ## check types, with two checkers
-	$(BIN)/mypy opentracing opentracing_recorder tests/typing
-	PYRIGHT_PYTHON_IGNORE_WARNINGS=1 $(BIN)/pyright --pythonpath $(RUN) opentracing opentracing_recorder tests/typing
+	$(RUN) -m mypy $(TYPED)
+	PYRIGHT_PYTHON_IGNORE_WARNINGS=1 $(RUN) -m pyright --pythonpath $(RUN) $(TYPED)
 
 bench: $(INSTALLED)  ## measure the cost of a span
 	$(RUN) tests/benchmarks/bench.py
 
-dist: $(INSTALLED)  ## build the source distribution and the wheel, and check them
+dist: $(RUN)  ## build the source distribution and the wheel, and check them
 	$(PIP) build twine
 	rm -rf build dist
 	$(RUN) -m build --outdir dist .
-	$(BIN)/twine check --strict dist/*
+	$(RUN) -m twine check --strict dist/*
 
 clean:  ## remove all that was made here, env/ included
 	rm -rf env build dist *.egg-info .hypothesis .mypy_cache .pytest_cache .ruff_cache

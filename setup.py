@@ -2,25 +2,35 @@ from pathlib import Path
 
 from setuptools import find_packages, setup
 
-HERE = Path(__file__).parent
+PACKAGES = [
+    "opentracing",
+    "opentracing.ext",
+    "opentracing.harness",
+    "opentracing.mocktracer",
+    "opentracing.scope_managers",
+    "opentracing_recorder",
+]
 
 TESTS = ["pytest>=7", "hypothesis>=6"]
+# ruff's rules and layout change between minor versions.
+DEV = [*TESTS, "mypy>=1.8", "pyright[nodejs]>=1.1.350", "ruff==0.17.*", "types-six"]
 
 setup(
     name="opentracing",
     version="2.5.0",
     description="The OpenTracing platform API for Python, and its reference tracer",
-    long_description=(HERE / "README.md").read_text(encoding="utf-8"),
+    long_description=(Path(__file__).parent / "README.md").read_text(encoding="utf-8"),
     long_description_content_type="text/markdown",
     author="The OpenTracing Authors",
     license="Apache-2.0",
     url="https://github.com/opentracing/opentracing-python",
     keywords=["opentracing", "tracing", "distributed tracing"],
-    # The Python versions listed here are also those that `make test-all` looks for.
+    # `make test-all` looks for the Python versions listed here.
     classifiers=[
         "Development Status :: 5 - Production/Stable",
         "Intended Audience :: Developers",
         "Programming Language :: Python :: 3",
+        "Programming Language :: Python :: 3 :: Only",
         "Programming Language :: Python :: 3.9",
         "Programming Language :: Python :: 3.10",
         "Programming Language :: Python :: 3.11",
@@ -34,12 +44,20 @@ setup(
         "Typing :: Typed",
     ],
     python_requires=">=3.9",
-    packages=find_packages(include=["opentracing*"], exclude=["tests*"]),
+    packages=find_packages(include=PACKAGES),
     package_data={"opentracing": ["py.typed"], "opentracing_recorder": ["py.typed"]},
+    # Earlier versions of six cannot be imported on Python 3.12.
     install_requires=["six>=1.16,<2"],
     extras_require={
+        "gevent": ["gevent>=22.10"],
+        "opentelemetry": ["opentelemetry-sdk>=1.20"],
+        "tornado": ["tornado>=6"],
+        "zipkin": [
+            "urllib3>=1.26",
+            "orjson>=3.8; platform_python_implementation == 'CPython'",
+        ],
         "tests": TESTS,
-        "dev": [*TESTS, "mypy>=1.8", "pyright[nodejs]>=1.1.350", "ruff>=0.5", "types-six"],
+        "dev": DEV,
     },
     zip_safe=False,
 )

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import traceback
 from collections.abc import Mapping
+from itertools import islice
 from types import TracebackType
 from typing import Any
 
@@ -21,27 +22,29 @@ _MAX_JSON_INTEGER = 2**64
 
 def text_of(value: object) -> str:
     """`value` as text that UTF-8 can encode; ``<module.Type>`` where its `str` fails."""
-    if isinstance(value, str):
-        text = str.__str__(value)
-    elif isinstance(value, (bytes, bytearray)):
-        text = value.decode("utf-8", "replace")
-    elif isinstance(value, TracebackType):
-        text = "".join(traceback.format_tb(value))
-    elif isinstance(value, type):
-        text = _type_name(value)
-    elif isinstance(value, BaseException):
-        try:
-            text = f"{_type_name(type(value))}: {value}"
-        except Exception:
-            return f"<{_type_name(type(value))}>"
-    else:
-        try:
-            text = str.__str__(str(value))
-        except Exception:
-            return f"<{_type_name(type(value))}>"
+    try:
+        text = _text_of(value)
+    except Exception:
+        text = _shown_by_type(type(value))
     if text.isascii():
         return text
     return text.encode("utf-8", "replace").decode("utf-8")
+
+
+def _text_of(value: Any) -> str:
+    # By its real type: `isinstance` believes what a proxy says its class is, and runs its code.
+    kind = type(value)
+    if issubclass(kind, str):
+        return str.__str__(value)
+    if issubclass(kind, (bytes, bytearray)):
+        return bytes(value).decode("utf-8", "replace")
+    if kind is TracebackType:
+        return "".join(traceback.format_tb(value))
+    if issubclass(kind, type):
+        return _type_name(value)
+    if issubclass(kind, BaseException):
+        return f"{_type_name(kind)}: {value}"
+    return str.__str__(str(value))
 
 
 def json_safe(value: object) -> Any:
@@ -54,41 +57,37 @@ def json_safe(value: object) -> Any:
     return _json_safe(value, _MAX_DEPTH, [_MAX_PARTS])
 
 
-def _json_safe(value: object, depth: int, parts_left: list[int]) -> Any:
-    if value is None or isinstance(value, bool):
+def _json_safe(value: Any, depth: int, parts_left: list[int]) -> Any:
+    kind = type(value)
+    if value is None or kind is bool:
         return value
-    if isinstance(value, int):
-        value = int.__add__(value, 0)  # plain, whatever its subclass makes of itself
-        return value if -_MAX_JSON_INTEGER < 2 * value < 2 * _MAX_JSON_INTEGER else hex(value)
-    if isinstance(value, float):
-        value = float.__add__(value, 0.0)
-        return value if math.isfinite(value) else float.__repr__(value)
-    if isinstance(value, Mapping):
-        children: Any = _children(value, depth, parts_left)
-        if children is not None:
-            return {
-                text_of(key): _json_safe(item, depth - 1, parts_left)
-                for key, item in children
-                if _take_part(parts_left)
-            }
-    elif isinstance(value, (list, tuple, set, frozenset)):
-        children = _children(value, depth, parts_left)
-        if children is not None:
+    if issubclass(kind, int):
+        number = int.__add__(value, 0)  # plain, whatever its subclass makes of itself
+        return number if -_MAX_JSON_INTEGER <= 2 * number < 2 * _MAX_JSON_INTEGER else hex(number)
+    if issubclass(kind, float):
+        real = float.__add__(value, 0.0)
+        return real if math.isfinite(real) else float.__repr__(real)
+    try:
+        is_mapping = issubclass(kind, Mapping)
+        if is_mapping or issubclass(kind, (list, tuple, set, frozenset)):
+            if not depth or parts_left[0] <= 0:
+                return text_of(_shown_by_type(kind))  # its text could grow without bound
+            # Copied first: another thread may still be changing it.
+            children = list(islice(value.items() if is_mapping else value, parts_left[0]))
+            if is_mapping:
+                return {
+                    text_of(key): _json_safe(item, depth - 1, parts_left)
+                    for key, item in children
+                    if _take_part(parts_left)
+                }
             return [
                 _json_safe(item, depth - 1, parts_left)
                 for item in children
                 if _take_part(parts_left)
             ]
-    return text_of(value) if depth else f"<{_type_name(type(value))}>"
-
-
-def _children(value: Any, depth: int, parts_left: list[int]) -> list[Any] | None:
-    if not depth or parts_left[0] <= 0:
-        return None
-    try:
-        return list(value.items()) if isinstance(value, Mapping) else list(value)
     except Exception:
-        return None
+        return text_of(_shown_by_type(kind))
+    return text_of(value)
 
 
 def _take_part(parts_left: list[int]) -> bool:
@@ -96,6 +95,12 @@ def _take_part(parts_left: list[int]) -> bool:
     return parts_left[0] >= 0
 
 
+def _shown_by_type(kind: type) -> str:
+    return f"<{_type_name(kind)}>"
+
+
 def _type_name(kind: type) -> str:
-    module = kind.__module__
-    return kind.__qualname__ if module == "builtins" else f"{module}.{kind.__qualname__}"
+    # Past its metaclass, which may make of these names what it likes.
+    name: str = type.__dict__["__qualname__"].__get__(kind)
+    module = type.__dict__["__module__"].__get__(kind)
+    return f"{module}.{name}" if type(module) is str and module != "builtins" else name

@@ -1,23 +1,129 @@
-"""The metadata agree with each other."""
+"""What is installed is whole, and the project's files agree with each other."""
 
 from __future__ import annotations
 
+import ast
+import importlib.util
 import re
+import subprocess
+import sys
 from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+import opentracing
 
 ROOT = Path(__file__).resolve().parent.parent
+PROBE = """
+import sys, sysconfig
+before = set(sys.modules)
+import opentracing
+library = tuple(sysconfig.get_path(each) for each in ("stdlib", "platstdlib"))
+for name in sorted(set(sys.modules) - before):
+    file = getattr(sys.modules[name], "__file__", None) or library[0]
+    if "site-packages" in file or not file.startswith(library):
+        print(name)
+"""
+
+
+def literals() -> dict[str, Any]:
+    """The names and arguments in setup.py whose value stands there as it is."""
+    found = {}
+    for node in ast.walk(ast.parse((ROOT / "setup.py").read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
+            name = node.targets[0].id
+        elif isinstance(node, ast.keyword) and node.arg is not None:
+            name = node.arg
+        else:
+            continue
+        try:
+            found[name] = ast.literal_eval(node.value)
+        except ValueError:
+            continue
+    return found
+
+
+def headings() -> list[str]:
+    """The lines of the changelog that zest.releaser takes for the heading of a version."""
+    lines = (ROOT / "CHANGELOG.rst").read_text(encoding="utf-8").splitlines()
+    return [line for line in lines if re.search(r".\(.+\)\W*$| [-~] .", line)]
+
+
+@pytest.fixture
+def runner() -> ModuleType:
+    """tests/run_on_all_pythons.py as a module."""
+    path = ROOT / "tests" / "run_on_all_pythons.py"
+    spec = importlib.util.spec_from_file_location("run_on_all_pythons", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 def test_the_changelog_is_about_this_version() -> None:
     """The newest entry is the version that setup.py builds."""
-    version = re.search(r'version="(\S+?)(?:\.dev0)?"', (ROOT / "setup.py").read_text("utf-8"))
-    newest = re.search(r"^(\d\S*) \(", (ROOT / "CHANGELOG.rst").read_text("utf-8"), re.MULTILINE)
-    assert version is not None
-    assert newest is not None
-    assert newest.group(1) == version.group(1)
+    version = re.sub(r"\.dev0$", "", literals()["version"])
+    assert re.match(rf"{re.escape(version)} \((unreleased|\d{{4}}-\d\d-\d\d)\)$", headings()[0])
 
 
-def test_both_packages_are_typed() -> None:
-    """Each carries the marker that type checkers look for."""
-    assert (ROOT / "opentracing" / "py.typed").is_file()
-    assert (ROOT / "opentracing_recorder" / "py.typed").is_file()
+def test_the_changelog_has_no_false_heading() -> None:
+    """No other line looks like the heading of a version: a release would cut the entry there."""
+    assert [each for each in headings() if not re.match(r"\d+\.\d+\.\d+ \(\S+\)$", each)] == []
+
+
+def test_every_package_is_shipped() -> None:
+    """What has an ``__init__.py`` is named in setup.py."""
+    there = {
+        ".".join(each.relative_to(ROOT).parts[:-1])
+        for top in ("opentracing", "opentracing_recorder")
+        for each in (ROOT / top).glob("**/__init__.py")
+    }
+    assert there <= set(literals()["PACKAGES"])
+
+
+@pytest.mark.parametrize("package", ["opentracing", "opentracing_recorder"])
+def test_packages_are_typed(package: str) -> None:
+    """The marker that type checkers look for is there, and is shipped."""
+    assert (ROOT / package / "py.typed").read_bytes() == b""
+    assert literals()["package_data"][package] == ["py.typed"]
+
+
+def test_import_loads_only_the_standard_library() -> None:
+    """`import opentracing` loads its own modules and the standard library's, even in a clean
+    process where more is installed.
+    """
+    command = [sys.executable, "-c", f"import sys; sys.path.insert(0, {str(ROOT)!r}); {PROBE}"]
+    printed = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
+    assert [each for each in printed if each.partition(".")[0] != "opentracing"] == []
+    assert opentracing.__name__ in printed
+
+
+def test_all_supported_versions_are_tested(runner: ModuleType) -> None:
+    """`make test-all` looks for each minor version from the oldest that pip accepts."""
+    pythons = [name for name in runner.wanted() if name != "pypy3"]
+    oldest = re.fullmatch(r">=3\.(\d+)", literals()["python_requires"])
+    assert oldest is not None
+    first = int(oldest.group(1))
+    assert pythons == [f"python3.{first + index}" for index in range(len(pythons))]
+    assert "Programming Language :: Python :: Implementation :: PyPy" in literals()["classifiers"]
+    assert "pypy3" in runner.wanted()
+
+
+def test_an_interpreter_that_does_not_run_is_passed_over(
+    runner: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A shim without its Python, or with another one, does not hide the one that is there."""
+    scripts = {"broken": "exit 127", "other": "echo CPython 3.8", "right": "echo CPython 3.9"}
+    for folder, line in scripts.items():
+        script = tmp_path / folder / "python3.9"
+        script.parent.mkdir()
+        script.write_text(f"#!/bin/sh\n{line}\n", encoding="utf-8")
+        script.chmod(0o755)
+    monkeypatch.setenv("PYENV_ROOT", str(tmp_path / "none"))
+    monkeypatch.setenv("PATH", ":".join(str(tmp_path / folder) for folder in scripts))
+    found = runner.find("python3.9", runner.wanted()["python3.9"])
+    assert found == str(tmp_path / "right" / "python3.9")
+    assert runner.find("python3.10", runner.wanted()["python3.10"]) is None

@@ -7,7 +7,7 @@ import threading
 from ..scope import Scope
 from ..scope_manager import ScopeManager
 from ..span import Span
-from .nesting import ELSEWHERE, NestedScope
+from .nesting import CLOSED, NestedScope, nearest_shown
 
 __all__ = ["Scope", "ScopeManager", "ThreadLocalScopeManager"]
 
@@ -27,9 +27,12 @@ class ThreadLocalScopeManager(ScopeManager):
     @property
     def active(self) -> Scope | None:
         """The active scope of this thread, or None."""
-        scope: NestedScope | None = getattr(self._tls_scope, "active", None)
-        while scope is not None and scope._state is ELSEWHERE:
-            scope = scope._to_restore
+        held: NestedScope | None = getattr(self._tls_scope, "active", None)
+        if held is None:
+            return None
+        scope = nearest_shown(held)
+        if scope is not held:
+            self._tls_scope.active = scope
         return scope
 
 
@@ -38,14 +41,16 @@ class _ThreadLocalScope(NestedScope):
 
     _manager: ThreadLocalScopeManager  # pyright: ignore[reportIncompatibleVariableOverride]
 
-    def _set_active(self, scope: NestedScope | None) -> bool:
+    def _restore(self, scope: NestedScope | None) -> None:
         self._manager._tls_scope.active = scope
-        return True
 
-    def _deactivate(self) -> None:
+    def _end(self, is_active: bool, state: int) -> None:
         # As in 2.4, the span finishes while its scope is still the active one.
+        finish_on_close = self._finish_on_close
+        self._finish_on_close = False
+        self._state = CLOSED  # so that `finish` may close the scope again
         try:
-            self._finish()
+            if finish_on_close:
+                self._span.finish()
         finally:
-            self._finish_on_close = False
-            super()._deactivate()
+            super()._end(is_active, state)

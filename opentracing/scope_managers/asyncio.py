@@ -11,7 +11,7 @@ from ..scope import Scope
 from ..span import Span
 from . import ThreadLocalScopeManager
 from .constants import ACTIVE_ATTR
-from .nesting import NestedScope, scope_of, with_scope
+from .nesting import NestedScope, pruned, scope_of, with_scope
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -51,12 +51,16 @@ class AsyncioScopeManager(ThreadLocalScopeManager):
         self, scope: NestedScope | None, task: asyncio.Task[Any] | None = None
     ) -> None:
         task = self._get_task() if task is None else task
-        held = getattr(task, ACTIVE_ATTR, None)
+        held = pruned(getattr(task, ACTIVE_ATTR, None))
         setattr(task, ACTIVE_ATTR, with_scope(held, self, scope))
 
     def _get_task_scope(self, task: asyncio.Task[Any] | None = None) -> NestedScope | None:
         task = self._get_task() if task is None else task
-        return scope_of(getattr(task, ACTIVE_ATTR, None), self)
+        held = getattr(task, ACTIVE_ATTR, None)
+        shown = pruned(held)
+        if shown is not held:
+            setattr(task, ACTIVE_ATTR, shown)
+        return scope_of(shown, self)
 
 
 class _AsyncioScope(NestedScope):
@@ -64,6 +68,5 @@ class _AsyncioScope(NestedScope):
 
     _manager: AsyncioScopeManager  # pyright: ignore[reportIncompatibleVariableOverride]
 
-    def _set_active(self, scope: NestedScope | None) -> bool:
+    def _restore(self, scope: NestedScope | None) -> None:
         self._manager._set_task_scope(scope)
-        return True

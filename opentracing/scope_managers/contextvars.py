@@ -11,7 +11,7 @@ from contextvars import ContextVar
 from ..scope import Scope
 from ..scope_manager import ScopeManager
 from ..span import Span
-from .nesting import CLOSED, DEFERRED, ELSEWHERE, OPEN, NestedScope, scope_of, with_scope
+from .nesting import CLOSED, ELSEWHERE, OPEN, NestedScope, pruned, scope_of, with_scope
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 _SCOPE: ContextVar[Held] = ContextVar("scope", default=None)
 _held = _SCOPE.get
 _hold = _SCOPE.set
+_reset = _SCOPE.reset
+_new = object.__new__
 
 
 class ContextVarsScopeManager(ScopeManager):
@@ -41,6 +43,21 @@ class ContextVarsScopeManager(ScopeManager):
 
     def activate(self, span: Span, finish_on_close: bool) -> Scope:
         """Make `span` the active one of this context until the returned scope is closed."""
+        held = _held()
+        if held is None or (
+            type(held) is _ContextVarsScope
+            and held._manager is self
+            and held._state is not ELSEWHERE
+        ):
+            # The constructor unrolled; `active span` in the benchmarks pays for it.
+            scope = _new(_ContextVarsScope)
+            scope._manager = self
+            scope._span = span
+            scope._finish_on_close = finish_on_close
+            scope._state = OPEN
+            scope._to_restore = held
+            scope._token = _hold(scope)
+            return scope
         return _ContextVarsScope(self, span, finish_on_close)
 
     @property
@@ -54,7 +71,7 @@ class ContextVarsScopeManager(ScopeManager):
             and held._state is not ELSEWHERE
         ):
             return held
-        return scope_of(held, self)
+        return scope_of(_prune(held), self)
 
 
 class _ContextVarsScope(NestedScope):
@@ -63,29 +80,19 @@ class _ContextVarsScope(NestedScope):
     _token: Token[Held] | None
 
     def __init__(self, manager: ScopeManager, span: Span, finish_on_close: bool) -> None:
-        # The base's constructor unrolled; `active span` in the benchmarks pays for it.
-        self._manager = manager
-        self._span = span
-        self._finish_on_close = finish_on_close
-        self._state = OPEN
-        held = _held()
-        if held is None:
-            self._to_restore = None
-            self._token = _hold(self)
-        else:
-            self._to_restore = scope_of(held, manager)
-            self._token = _hold(with_scope(held, manager, self))
+        super().__init__(manager, span, finish_on_close)
+        self._token = _hold(with_scope(_prune(_held()), manager, self))
 
     def close(self) -> None:
         restored = self._to_restore
         if (
             _held() is self
             and self._state is OPEN
-            and (restored is None or (restored._state is not DEFERRED))
+            and (restored is None or restored._state <= CLOSED)
         ):
-            # Active, and nothing else to see to: what `_deactivate` does, unrolled.
+            # Active, and nothing else to see to: the base's `close` unrolled.
             try:
-                _SCOPE.reset(self._token)  # type: ignore[arg-type]
+                _reset(self._token)  # type: ignore[arg-type]
             except ValueError:  # in a copy of the context it was activated in
                 _hold(restored)
                 self._settle(ELSEWHERE)
@@ -97,33 +104,46 @@ class _ContextVarsScope(NestedScope):
         else:
             super().close()
 
-    def _set_active(self, scope: NestedScope | None) -> bool:
-        held = with_scope(_held(), self._manager, scope)
-        try:
-            _SCOPE.reset(self._token)  # type: ignore[arg-type]
-            own_context = True
-        except ValueError:
-            own_context = False
-        _hold(held)
-        return own_context
+    def _restore(self, scope: NestedScope | None) -> None:
+        _hold(with_scope(pruned(_held()), self._manager, scope))
 
-    def _settle(self, state: str) -> None:
+    def _is_at_home(self) -> bool:
+        # Only a reset tells, so it is done and undone.
+        held = _held()
+        try:
+            _reset(self._token)  # type: ignore[arg-type]
+        except ValueError:
+            return False
+        self._token = _hold(held)
+        return True
+
+    def _settle(self, state: int) -> None:
         super()._settle(state)
         self._token = None  # it refers to the context, which refers to this scope
+
+
+def _prune(held: Held) -> Held:
+    """Let go of scopes closed elsewhere, so that this context does not keep them alive."""
+    shown = pruned(held)
+    if shown is not held:
+        _hold(shown)
+    return shown
 
 
 @contextmanager
 def no_parent_scope() -> Iterator[None]:
     """Hide the active scope in a block, so that what starts there does not become its child::
 
-    with no_parent_scope():
-        loop.call_soon(periodic)  # does not inherit the span that is active here
+        with no_parent_scope():
+            loop.call_soon(periodic)  # does not inherit the span that is active here
+
+    Leaving the block brings the scope back.
     """
     token = _hold(None)
     try:
         yield
     finally:
         try:
-            _SCOPE.reset(token)
+            _reset(token)
         except ValueError:  # left in another context, which never saw what was hidden
             pass

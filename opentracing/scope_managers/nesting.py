@@ -1,8 +1,8 @@
 """The rules that every scope manager's scopes follow: nesting, order of closing, islands.
 
 A context (a thread, a task, a greenlet, a `contextvars.Context`) holds what is active in it: None,
-one scope, or, where several managers are in use at once, a dict from each manager to its scope,
-which is replaced and never changed. Each manager sees only its own scope.
+one scope, or, once several managers are in use there, a dict from each manager to its scope, which
+is replaced and never changed. Each manager sees only its own scope.
 """
 
 from __future__ import annotations
@@ -15,30 +15,31 @@ from ..span import Span
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from typing import Union
 
     Held = Union["NestedScope", dict[ScopeManager, "NestedScope"], None]
 
 _logger = logging.getLogger("opentracing.scope")
 
-OPEN = "open"
-CLOSED = "closed"
+# The states of a scope. Those after CLOSED are passed over when the next scope is restored.
+OPEN = 0
+CLOSED = 1
 """Closed in its own context. One that inherited it, such as a background task, still shows it."""
-DEFERRED = "deferred"
+DEFERRED = 2
 """Asked to close while an inner scope was active; takes effect when that one closes."""
-ELSEWHERE = "elsewhere"
+ELSEWHERE = 3
 """Closed in another context than its own: no context shows it any more."""
 
 
 class NestedScope(Scope):
     """A scope that remembers the one it replaced, and gives way to the nearest still open.
 
-    Managers derive their scopes from it, and say in `_set_active` where the active one is kept.
+    Managers derive their scopes from it, and say in `_restore` where the active one is kept.
     """
 
     __slots__ = ("_finish_on_close", "_manager", "_span", "_state", "_to_restore")
 
-    _manager: ScopeManager
     _to_restore: NestedScope | None
 
     def __init__(self, manager: ScopeManager, span: Span, finish_on_close: bool) -> None:
@@ -48,17 +49,24 @@ class NestedScope(Scope):
         self._state = OPEN
         self._to_restore = manager.active  # type: ignore[assignment]
 
-    def _set_active(self, scope: NestedScope | None) -> bool:
-        """Put `scope` in this one's place; returns whether this is the context it belongs to."""
+    def _restore(self, scope: NestedScope | None) -> None:
+        """Make `scope` the active one of this context, where this scope is active now."""
         raise NotImplementedError
+
+    def _is_at_home(self) -> bool:
+        """Whether this is the context that the scope was activated in.
+
+        Always so where no context inherits scopes: there, a scope is seen at home or not at all.
+        """
+        return True
 
     def close(self) -> None:
         if self._state is not OPEN:
             return
         active = self._manager.active
-        if active is self:
-            self._deactivate()
-        elif self._encloses(active):
+        is_active = active is self
+        at_home = self._is_at_home()
+        if not is_active and at_home and self._encloses(active):
             self._state = DEFERRED
             _logger.warning(
                 "the scope of %s was closed while that of %s, opened inside it, is still active;"
@@ -67,29 +75,28 @@ class NestedScope(Scope):
                 _name_of(active._span),  # type: ignore[union-attr]
             )
         else:
-            # On another thread, in another task, or in another context: nothing to put back here.
-            self._settle(ELSEWHERE)
-            self._finish()
+            self._end(is_active, CLOSED if is_active and at_home else ELSEWHERE)
 
     def _encloses(self, scope: Scope | None) -> bool:
         while scope is not None and scope is not self:
             scope = getattr(scope, "_to_restore", None)
         return scope is self
 
-    def _deactivate(self) -> None:
+    def _end(self, is_active: bool, state: int) -> None:
+        """Settle this scope, and those outside it whose closing waited for it."""
+        ended: list[NestedScope] = [self]
         restored = self._to_restore
-        deferred = []
-        while restored is not None and restored._state in (DEFERRED, ELSEWHERE):
+        while restored is not None and _state_of(restored) > CLOSED:
             if restored._state is DEFERRED:
-                deferred.append(restored)
+                ended.append(restored)
             restored = restored._to_restore
-        self._settle(CLOSED if self._set_active(restored) else ELSEWHERE)
-        self._finish()
-        for scope in deferred:
-            scope._settle(CLOSED)
-            scope._finish()
+        if is_active:
+            self._restore(restored)
+        for scope in ended:
+            scope._settle(state)
+        _finish_each(ended)
 
-    def _settle(self, state: str) -> None:
+    def _settle(self, state: int) -> None:
         self._state = state
         if state is CLOSED:  # else its own context, which still holds it, has to see past it
             self._to_restore = None
@@ -99,30 +106,67 @@ class NestedScope(Scope):
             self._span.finish()
 
 
-def scope_of(held: Held, manager: ScopeManager) -> NestedScope | None:
-    """The scope of one manager among what a context holds."""
-    scope = held.get(manager) if isinstance(held, dict) else held
-    if scope is not None and scope._manager is not manager:
-        return None
-    while scope is not None and scope._state is ELSEWHERE:
-        scope = scope._to_restore
+def _state_of(scope: Scope | None) -> int:
+    # Subclasses of a manager written for 2.4 bring scopes of their own, which have no state.
+    state: int = getattr(scope, "_state", OPEN)
+    return state
+
+
+def _finish_each(scopes: Iterable[NestedScope]) -> None:
+    """Finish them all, also when one raises; the first exception goes on."""
+    failure: BaseException | None = None
+    for scope in scopes:
+        try:
+            scope._finish()
+        except BaseException as error:
+            failure = failure or error
+    if failure is not None:
+        try:
+            raise failure
+        finally:
+            failure = None  # it refers to this frame
+
+
+def nearest_shown(scope: NestedScope | None) -> NestedScope | None:
+    """The scope itself, or if it was closed elsewhere the nearest one outside it that was not."""
+    while _state_of(scope) is ELSEWHERE:
+        scope = scope._to_restore  # type: ignore[union-attr]
     return scope
 
 
-def with_scope(held: Held, manager: ScopeManager, scope: NestedScope | None) -> Held:
-    """What a context holds once one manager's scope is replaced."""
-    scopes: dict[ScopeManager, NestedScope] = {}
+def pruned(held: Held) -> Held:
+    """What a context holds, less the scopes closed elsewhere; the same object if there are none."""
+    if not isinstance(held, dict):
+        return nearest_shown(held)
+    shown = {manager: nearest_shown(scope) for manager, scope in held.items()}
+    if all(shown[manager] is scope for manager, scope in held.items()):
+        return held
+    return {manager: scope for manager, scope in shown.items() if scope is not None} or None
+
+
+def scope_of(held: Held, manager: ScopeManager) -> NestedScope | None:
+    """The scope of one manager among what a context holds, `pruned`."""
     if isinstance(held, dict):
-        scopes.update(held)
-    elif held is not None:
-        scopes[held._manager] = held
+        return held.get(manager)
+    return held if held is not None and held._manager is manager else None
+
+
+def with_scope(held: Held, manager: ScopeManager, scope: NestedScope | None) -> Held:
+    """What a context holds once one manager's scope is replaced.
+
+    A dict stays one until it is empty: a scope held by itself was activated with no other
+    manager's in sight, so what its activation replaced can be put back as it was.
+    """
+    if not isinstance(held, dict):
+        if held is None or held._manager is manager:
+            return scope
+        return held if scope is None else {held._manager: held, manager: scope}
+    scopes = dict(held)
     if scope is None:
         scopes.pop(manager, None)
     else:
         scopes[manager] = scope
-    if len(scopes) > 1:
-        return scopes
-    return next(iter(scopes.values()), None)
+    return scopes or None
 
 
 def _name_of(span: Span) -> str:
