@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import logging
+import threading
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
+from itertools import count
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -91,8 +93,11 @@ class CompositeRecorder(Recorder):
         delivered = True
         for recorder, failures in self._recorders:
             left = None if deadline is None else max(0.0, deadline - time.monotonic())
+            call = getattr(recorder, method, None)
+            if call is None:  # one written for basictracer
+                continue
             try:
-                delivered = bool(getattr(recorder, method)(left)) and delivered
+                delivered = bool(call(left)) and delivered
             except Exception:
                 failures.report(method)
                 delivered = False
@@ -110,22 +115,29 @@ class FailureLog:
 
     def __init__(self, recorder: object) -> None:
         self._recorder = recorder
-        self._count = 0
+        self._numbers = count(1)
+        self._reported = 0
         self._next_report = float("-inf")
+        self._turn = threading.Lock()
 
     def report(self, method: str) -> None:
-        # Without a lock, threads that race here may miscount by one; the line is for people.
-        self._count += 1
-        now = time.monotonic()
-        if now < self._next_report:
+        number = next(self._numbers)  # one atomic step: no failure goes uncounted
+        # Never waited for: whoever has the turn reports, the others are counted.
+        if not self._turn.acquire(blocking=False):
             return
-        self._next_report = now + self.interval
-        count, self._count = self._count, 0
+        try:
+            now = time.monotonic()
+            if now < self._next_report:
+                return
+            self._next_report = now + self.interval
+            times, self._reported = number - self._reported, number
+        finally:
+            self._turn.release()
         _logger.error(
             "%s.%s raised (%d times since the last such message); the application goes on",
             type(self._recorder).__name__,
             method,
-            count,
+            times,
             exc_info=True,
         )
 
@@ -135,6 +147,13 @@ def check_recorder(value: Any) -> Recorder:
 
     What code written for basictracer passes need not derive from `Recorder`.
     """
+    check_instance("recorder", value)
     if not callable(getattr(value, "record_span", None)):
         raise TypeError(f"recorder must have a record_span method; {type(value).__name__} has none")
     return value  # type: ignore[no-any-return]
+
+
+def check_instance(name: str, value: object) -> None:
+    """Refuse a class where an instance of it belongs: it has the methods, but cannot serve."""
+    if isinstance(value, type):
+        raise TypeError(f"{name} must be an instance, not the class {value.__name__}")

@@ -4,12 +4,26 @@ each that arrives without a decision.
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 
 _ID_RANGE = 1 << 64
+
+# Guards the tokens of all rate limiters, for few instructions at a time. Re-entrant: a finalizer or
+# a signal handler that runs meanwhile may start a trace of its own.
+_lock = threading.RLock()
+
+
+def _renew_lock_after_fork() -> None:
+    global _lock
+    _lock = threading.RLock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_renew_lock_after_fork)
 
 
 class Sampler(ABC):
@@ -64,10 +78,9 @@ class RateLimitingSampler(Sampler):
         self._capacity = max(float(per_second), 1.0) if per_second else 0.0
         self._tokens = self._capacity
         self._refilled = time.monotonic()
-        self._lock = threading.Lock()
 
     def sampled(self, trace_id: int, operation_name: str) -> bool:
-        with self._lock:
+        with _lock:
             now = time.monotonic()
             gained = (now - self._refilled) * self.per_second
             self._tokens = min(self._capacity, self._tokens + gained)
@@ -82,9 +95,15 @@ class PerOperationSampler(Sampler):
     """Asks the sampler given for an operation's name, and `default` for every other."""
 
     def __init__(self, default: Sampler, samplers: Mapping[str, Sampler]) -> None:
-        for name, sampler in {"default": default, **samplers}.items():
+        if not isinstance(default, Sampler):
+            raise TypeError(f"default must be a Sampler, not {type(default).__name__}")
+        if not isinstance(samplers, Mapping):
+            raise TypeError(f"samplers must map names to Samplers, not {type(samplers).__name__}")
+        for name, sampler in samplers.items():
             if not isinstance(sampler, Sampler):
-                raise TypeError(f"the sampler {name!r} is a {type(sampler).__name__}, no Sampler")
+                raise TypeError(
+                    f"samplers[{name!r}] must be a Sampler, not {type(sampler).__name__}"
+                )
         self.default = default
         self.samplers = dict(samplers)
 

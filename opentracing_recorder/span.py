@@ -6,6 +6,7 @@ are started, tagged and recorded without, and are spared that object.
 
 from __future__ import annotations
 
+import builtins
 import logging
 import os
 import sys
@@ -30,13 +31,14 @@ SpanT = TypeVar("SpanT", bound="BasicSpan")
 _logger = logging.getLogger(__name__)
 
 # Guards what happens rarely, for all spans: making a context or the list of logs, replacing
-# baggage, passing a limit. A lock in each span would cost more than all of these.
-_lock = threading.Lock()
+# baggage, passing a limit. A lock in each span would cost more than all of these. Re-entrant: a
+# finalizer or a signal handler that runs meanwhile may trace as well.
+_lock = threading.RLock()
 
 
 def _renew_lock_after_fork() -> None:
     global _lock
-    _lock = threading.Lock()
+    _lock = threading.RLock()
 
 
 if hasattr(os, "register_at_fork"):
@@ -142,7 +144,13 @@ class BasicSpan(Span):
                 )
             return self._own_context
 
-    def _replace_context(self, context: BasicSpanContext) -> None:
+    @property  # type: ignore[override]
+    def _context(self) -> BasicSpanContext:
+        # 2.4 keeps the context under this name; subclasses read it and assign it.
+        return self._own_context or self._make_context()
+
+    @_context.setter
+    def _context(self, context: BasicSpanContext) -> None:
         self._trace_id = context.trace_id
         self._span_id = context.span_id
         self._sampled = context.sampled
@@ -156,9 +164,6 @@ class BasicSpan(Span):
     _baggage: Mapping[str, str]
     _logs: list[LogData] | None
     _started: float | None  # of perf_counter; None with an explicit start; gone once finished
-
-    # 2.4 keeps the context under this name, and subclasses assign it.
-    _context = property(lambda self: self.context, _replace_context)
 
     @property
     def tracer(self) -> BasicTracer:
@@ -229,10 +234,10 @@ class BasicSpan(Span):
         if self._sampled if context is None else context.sampled:
             try:
                 fields = dict(key_values)
+                if logs.STACK in fields or logs.ERROR_OBJECT in fields:
+                    _release_frames(fields)
             except Exception:
                 fields = {logs.EVENT: text_of(key_values)}
-            if logs.STACK in fields or logs.ERROR_OBJECT in fields:
-                _release_frames(fields)
             own = self.logs
             own.append(LogData(fields, _number_or_none(timestamp)))
             if len(own) > self._tracer.max_logs:
@@ -297,12 +302,13 @@ class BasicSpan(Span):
         A value that has no JSON form is shown as text, or by its type.
         """
         context = self.context
+        service = getattr(self._tracer, "service_name", None)
         return {
             "trace_id": context.to_trace_id(),
             "span_id": context.to_span_id(),
             "parent_id": None if self.parent_id is None else format_span_id(self.parent_id),
             "operation_name": text_of(self.operation_name),
-            "service": getattr(self._tracer, "service_name", None),
+            "service": None if service is None else text_of(service),
             "start_time": self.start_time,
             "duration": self.duration if self.duration >= 0 else None,
             # Copied first, each in one atomic step: another thread may still be adding.
@@ -314,8 +320,8 @@ class BasicSpan(Span):
             "references": [
                 {
                     "type": text_of(kind),
-                    "trace_id": referenced.to_trace_id(),
-                    "span_id": referenced.to_span_id(),
+                    "trace_id": text_of(referenced.to_trace_id()),
+                    "span_id": text_of(referenced.to_span_id()),
                 }
                 for kind, referenced in self.references
                 if isinstance(referenced, SpanContext)
@@ -345,13 +351,18 @@ class BasicSpan(Span):
 
     def _wall_clock_duration(self, finish_time: float | None) -> float:
         finish_time = _number_or_none(finish_time)
-        return max(0.0, (time.time() if finish_time is None else finish_time) - self.start_time)
+        duration = (time.time() if finish_time is None else finish_time) - self.start_time
+        return min(max(0.0, duration), sys.float_info.max)
 
     def _set_first_tags(self, given: Mapping[str, Any]) -> None:
         try:
             first = dict(given)
         except Exception:
             return
+        for key in first:
+            if type(key) is not str:
+                first = {text_of(key): value for key, value in first.items()}
+                break
         if tags.SAMPLING_PRIORITY in first:
             self._set_sampling_priority(first[tags.SAMPLING_PRIORITY])
         if self.sampled:
@@ -361,13 +372,13 @@ class BasicSpan(Span):
 
     def _set_sampling_priority(self, value: Any) -> None:
         try:
-            sampled = float(value) > 0
+            sampled = bool((value if isinstance(value, int) else float(value)) > 0)
         except Exception:
             return
-        self._sampled = sampled
-        context = self._own_context
-        if context is not None:
-            context.sampled = sampled
+        with _lock:  # else a context made meanwhile could have the earlier decision
+            self._sampled = sampled
+            if self._own_context is not None:
+                self._own_context.sampled = sampled
 
     def _drop_tags(self) -> None:
         dropped = []  # freed after the lock: freeing a value may run code of the application
@@ -388,7 +399,10 @@ class BasicSpan(Span):
     def _called_late(self: SpanT, method: str) -> SpanT:
         # setdefault is one atomic step: the first late call wins, whichever thread it is on.
         if self.__dict__.setdefault("_late_call", method_mark := object()) is method_mark:
-            caller = sys._getframe(2)
+            caller = sys._getframe()
+            # Out of this module, and out of the API's: log_event and __exit__ call setters too.
+            while caller.f_back and caller.f_globals.get("__name__") in (__name__, Span.__module__):
+                caller = caller.f_back
             _logger.warning(
                 "span %r is finished: %s, called at %s:%d, changes nothing"
                 " (further such calls on this span are not reported)",
@@ -417,18 +431,46 @@ def _release_frames(fields: dict[str, Any]) -> None:
         fields[logs.STACK] = text_of(stack)
     error = fields.get(logs.ERROR_OBJECT)
     if isinstance(error, BaseException):
+        fields[logs.ERROR_OBJECT] = _without_frames(error)
+
+
+_GROUPS: Any = getattr(builtins, "BaseExceptionGroup", ())  # from Python 3.11
+
+
+def _without_frames(error: BaseException) -> BaseException | str:
+    """A copy of an exception that leads to no traceback; its text where no copy is faithful."""
+    # The members of a group have tracebacks too.
+    is_group = isinstance(error, _GROUPS)
+    for make_copy in (_copy_of_group,) if is_group else (copy, _copy_unconstructed):
         try:
-            fields[logs.ERROR_OBJECT] = copy(error)
-        except Exception:  # its constructor wants other arguments
-            fields[logs.ERROR_OBJECT] = text_of(error)
+            made = make_copy(error)
+            if made is not error and type(made) is type(error) and str(made) == str(error):
+                return made
+        except Exception:  # its constructor wants other arguments, say
+            pass
+    return text_of(error)
+
+
+def _copy_unconstructed(error: BaseException) -> BaseException:
+    kind = type(error)
+    made = kind.__new__(kind, *error.args)
+    made.args = error.args
+    made.__dict__.update(error.__dict__)
+    return made
+
+
+def _copy_of_group(error: Any) -> BaseException:
+    members = [_without_frames(each) for each in error.exceptions]
+    return error.derive(members)  # type: ignore[no-any-return]
 
 
 def context_of(value: Any) -> SpanContext | None:
     """The context of what is given as a parent: of a span, or the context itself."""
-    if isinstance(value, SpanContext):
-        return value
-    context = getattr(value, "context", None)
-    return context if isinstance(context, SpanContext) else None
+    try:
+        context = value if isinstance(value, SpanContext) else value.context
+        return context if isinstance(context, SpanContext) else None
+    except Exception:  # whatever a span of another make does, it is no parent then
+        return None
 
 
 def is_failed(tags: Mapping[str, Any]) -> bool:

@@ -25,7 +25,7 @@ from .context import BasicSpanContext
 from .ids import random_64_bits, random_128_bits
 from .json_safe import text_of
 from .propagator import Propagator, default_propagators
-from .recorder import FailureLog, NoopRecorder, Recorder, check_recorder
+from .recorder import FailureLog, NoopRecorder, Recorder, check_instance, check_recorder
 from .sampler import ConstSampler, Sampler
 from .span import BasicSpan, context_of
 
@@ -74,7 +74,8 @@ class BasicTracer(Tracer):
     ) -> None:
         if scope_manager is None:
             scope_manager = ContextVarsScopeManager()
-        elif not callable(getattr(scope_manager, "activate", None)):
+        check_instance("scope_manager", scope_manager)
+        if not callable(getattr(scope_manager, "activate", None)):
             raise TypeError(
                 f"scope_manager must be a ScopeManager, not {type(scope_manager).__name__}"
             )
@@ -118,6 +119,7 @@ class BasicTracer(Tracer):
 
     @sampler.setter
     def sampler(self, sampler: Sampler) -> None:
+        check_instance("sampler", sampler)
         if not callable(getattr(sampler, "sampled", None)):
             raise TypeError(
                 f"sampler must have a sampled method; {type(sampler).__name__} has none"
@@ -188,7 +190,7 @@ class BasicTracer(Tracer):
                 baggage = context._baggage
 
         # One id in 2**64 is 0, which means "none" on the wire: then the next one is taken.
-        if trace_id is None:
+        if not trace_id:
             new_trace_id = self._new_trace_id
             trace_id = new_trace_id() or new_trace_id()
             parent_id = None
@@ -221,7 +223,7 @@ class BasicTracer(Tracer):
             span._started = perf_counter()
         else:
             span._set_start_time(start_time)
-        if tags:
+        if tags is not None:
             span._set_first_tags(tags)
         if self._span_started is not None and span.sampled:
             try:
@@ -248,6 +250,7 @@ class BasicTracer(Tracer):
 
     def register_propagator(self, format: Any, propagator: Propagator) -> None:
         """Use `propagator` for `format` from now on."""
+        check_instance("propagator", propagator)
         if not isinstance(propagator, Propagator) and not (
             callable(getattr(propagator, "inject", None))
             and callable(getattr(propagator, "extract", None))
@@ -331,7 +334,7 @@ def _usable(references: Any) -> tuple[Reference, ...]:
             for each in references
             if isinstance(each, Reference)
         ]
-    except TypeError:  # no iterable
+    except Exception:  # no iterable, or one that fails
         return ()
     return tuple(each for each in resolved if each.referenced_context is not None)
 
