@@ -117,7 +117,7 @@ def _draw(trace: Trace, width: int, glyphs: _Glyphs, color: bool) -> Iterator[st
     if bar_width:
         whole = format_duration(axis.length, glyphs.micro)
         scale = f"0{whole:>{bar_width - 1}}" if len(whole) < bar_width - 2 else ""
-        yield colored(_DIM, f"{'':{label_width}}  {scale}".rstrip())
+        yield colored(_DIM, f"{' ' * label_width}  {scale}".rstrip())
     for (label, below, node), time in zip(rows, times):
         failed = _RED if node.error else ""
         line = colored(failed, _fit(label, label_width, glyphs.cut))
