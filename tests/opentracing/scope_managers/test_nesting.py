@@ -6,6 +6,7 @@ import asyncio
 import contextvars
 import gc
 import logging
+import sys
 import threading
 import weakref
 from collections.abc import Callable
@@ -290,6 +291,8 @@ def test_gc_has_nothing_to_do(make: Any, run: Any) -> None:
                 failing.close()
             watched = [weakref.ref(scope) for scope in (outer, inner, failing)]
             del outer, inner, failing
+            if sys.implementation.name == "pypy":  # which counts no references
+                gc.collect()
             assert [each() for each in watched] == [None] * 3
         finally:
             gc.enable()
