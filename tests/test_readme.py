@@ -1,33 +1,113 @@
-"""The README's code runs, and prints what the README says."""
+"""README is true: its code runs, in the order of the page, and prints what the page shows.
+
+The blocks of one ``##`` section share their names. A ``text`` block is what the ``python`` block
+before it prints; a ``python`` block without one prints nothing.
+"""
 
 from __future__ import annotations
 
-import contextlib
-import io
+import logging
 import re
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-README = Path(__file__).resolve().parent.parent / "README.md"
+import pytest
 
-_BLOCK = re.compile(r"^```python\n(.*?)^```\n(?:\n```text\n(.*?)^```\n)?", re.MULTILINE | re.DOTALL)
+ROOT = Path(__file__).resolve().parent.parent
+README = (ROOT / "README.md").read_text(encoding="utf-8")
 
-
-def without_figures(text: str) -> str:
-    """Text without what differs from run to run: ids, times, and the bars drawn of them."""
-    text = re.sub(r"trace [0-9a-f]{16}", "trace ID", text)
-    text = re.sub(r"\d[\d.]* (µs|ms|s)\b", "TIME", text)
-    return re.sub(r"[ ━╸╺┿]*(?= TIME)", "", text)
+_HEADING_OR_BLOCK = re.compile(
+    r"^## (?P<heading>.+?)$|^```(?P<language>\w+)\n(?P<code>.*?)^```$", re.MULTILINE | re.DOTALL
+)
 
 
-def test_blocks_run_in_order_and_print_what_is_shown() -> None:
-    """All Python blocks, in one namespace; a text block after one is its output."""
-    blocks = _BLOCK.findall(README.read_text(encoding="utf-8"))
-    assert len(blocks) == README.read_text(encoding="utf-8").count("```python") >= 7
-    namespace: dict[str, Any] = {"__name__": "readme"}
-    for code, expected in blocks:
-        printed = io.TextIOWrapper(io.BytesIO(), encoding="utf-8", write_through=True)
-        with contextlib.redirect_stdout(printed):
-            exec(compile(code, str(README), "exec"), namespace)
-        output = printed.buffer.getvalue().decode()  # type: ignore[attr-defined]
-        assert without_figures(output) == without_figures(expected), code
+class Block(NamedTuple):
+    """A block of code, the line of the page it starts at, and what it should print."""
+
+    code: str
+    line: int
+    prints: str
+
+
+def sections() -> dict[str, list[Block]]:
+    """The Python blocks of each section that has any."""
+    found: dict[str, list[Block]] = {}
+    section = ""
+    follows_code = False
+    for match in _HEADING_OR_BLOCK.finditer(README):
+        if match["heading"]:
+            section = match["heading"]
+        elif match["language"] == "python":
+            line = README.count("\n", 0, match.start("code"))
+            found.setdefault(section, []).append(Block(match["code"], line, ""))
+        elif match["language"] == "text":
+            assert follows_code, f"output without code in section {section!r}"
+            found[section][-1] = found[section][-1]._replace(prints=match["code"])
+        follows_code = match["language"] == "python"
+    return found
+
+
+def run(block: Block, names: dict[str, Any]) -> None:
+    """Run a block, and then the tests that it defines; errors show the line of the page."""
+    known = dict(names)
+    source = "\n" * block.line + block.code
+    exec(compile(source, str(ROOT / "README.md"), "exec", dont_inherit=True), names)
+    for name, value in list(names.items()):
+        if name.startswith("test_") and known.get(name) is not value:
+            value()
+
+
+def comparable(printed: str) -> str:
+    """What is printed, less what differs from run to run: ids, durations, lengths of bars."""
+    printed = re.sub(r"\b[0-9a-f]{10,32}\b", "ID", printed)
+    printed = re.sub(r" *\d+(\.\d+)? ?(µs|ms|s)\b", " TIME", printed)
+    printed = re.sub(r" *[━╸╺┿]+ *", " BAR ", printed)
+    return "\n".join(line.rstrip() for line in printed.splitlines())
+
+
+@pytest.fixture
+def _root_logger() -> Iterator[None]:
+    """What a block adds to the root logger is taken away again."""
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    yield
+    root.handlers[:] = handlers
+    root.setLevel(level)
+
+
+@pytest.mark.usefixtures("_root_logger")
+@pytest.mark.parametrize("section", sections())
+def test_the_code_of_a_section_prints_what_the_page_shows(
+    section: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Every block runs, and its output is the one on the page, but for ids and times."""
+    monkeypatch.chdir(tmp_path)
+    names: dict[str, Any] = {"__name__": "readme"}
+    for block in sections()[section]:
+        run(block, names)
+        printed, warned = capsys.readouterr()
+        assert comparable(printed) == comparable(block.prints)
+        assert warned == ""
+
+
+def test_no_python_block_is_overlooked() -> None:
+    """As many blocks are run as the page has fences for Python, however they are indented."""
+    fences = re.findall(r"^\s*[`~]{3,}\s*py", README, re.MULTILINE | re.IGNORECASE)
+    assert len(fences) == sum(len(blocks) for blocks in sections().values())
+
+
+def test_the_make_targets_on_the_page_are_those_of_the_makefile() -> None:
+    """Every target in the text exists, and every target but ``help`` is in the text."""
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    targets = set(re.findall(r"^([a-z-]+):.*##", makefile, re.MULTILINE)) - {"help"}
+    assert set(re.findall(r"(?:^|`)make ([a-z-]+)", README, re.MULTILINE)) == targets
+
+
+@pytest.mark.parametrize("path", sorted(set(re.findall(r"`(\.?\w+/[\w./]+)`", README))))
+def test_the_files_on_the_page_exist(path: str) -> None:
+    """A path in the text leads somewhere; ``env/`` is made when it is needed."""
+    assert path == "env/" or (ROOT / path).exists()
