@@ -92,8 +92,10 @@ class NestedScope(Scope):
             restored = restored._to_restore
         if is_active:
             self._restore(restored)
-        for scope in ended:
-            scope._settle(state)
+        self._settle(state)
+        for scope in ended[1:]:
+            # One that waited in another context still has scopes inside it there.
+            scope._settle(state if scope._is_at_home() else ELSEWHERE)
         _finish_each(ended)
 
     def _settle(self, state: int) -> None:

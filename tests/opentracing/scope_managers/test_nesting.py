@@ -1,0 +1,390 @@
+"""The rules for scopes that are not closed in the order of their opening, and for islands."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import gc
+import logging
+import sys
+import threading
+import weakref
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from opentracing import Scope, ScopeManager, Span, SpanContext
+from opentracing.scope_managers import ThreadLocalScopeManager
+from opentracing.scope_managers.asyncio import AsyncioScopeManager
+from opentracing.scope_managers.contextvars import ContextVarsScopeManager, no_parent_scope
+
+
+class FakeSpan(Span):
+    def __init__(self, on_finish: Callable[[], None] = lambda: None) -> None:
+        super().__init__(None, SpanContext())
+        self.finished = 0
+        self.on_finish = on_finish
+
+    def finish(self, finish_time: float | None = None) -> None:
+        self.finished += 1
+        self.on_finish()
+
+
+def fail() -> None:
+    raise RuntimeError("broken span")
+
+
+def directly(test: Callable[[], None]) -> None:
+    contextvars.copy_context().run(test)
+
+
+def in_task(test: Callable[[], None]) -> None:
+    async def run() -> None:
+        test()
+
+    asyncio.run(run())
+
+
+def active_in(manager: ScopeManager) -> Scope | None:
+    return manager.active
+
+
+def on_another_thread(action: Callable[[], None]) -> None:
+    thread = threading.Thread(target=action)
+    thread.start()
+    thread.join()
+
+
+every_runtime = pytest.mark.parametrize(
+    ("make", "run"),
+    [
+        pytest.param(ThreadLocalScopeManager, directly, id="thread-local"),
+        pytest.param(ContextVarsScopeManager, directly, id="contextvars"),
+        pytest.param(AsyncioScopeManager, directly, id="asyncio outside a task"),
+        pytest.param(AsyncioScopeManager, in_task, id="asyncio"),
+    ],
+)
+ACTIONS = st.lists(st.tuples(st.integers(0, 3), st.integers(0, 7)), max_size=30)
+
+
+@every_runtime
+@given(actions=ACTIONS)
+def test_managers_follow_the_model_in_any_sequence(make: Any, run: Any, actions: Any) -> None:
+    """Whatever is opened and closed in two managers, each behaves as a stack of its own.
+
+    A scope that is not on top waits for those above it.
+    """
+
+    def test() -> None:
+        managers = [make(), make()]
+        stacks: list[list[tuple[Any, FakeSpan]]] = [[], []]
+        waiting: set[FakeSpan] = set()
+        ended: list[FakeSpan] = []
+        for kind, position in actions:
+            manager, stack = managers[kind % 2], stacks[kind % 2]
+            if kind < 2:
+                span = FakeSpan()
+                stack.append((manager.activate(span, True), span))
+            elif stack:
+                scope, span = stack[position % len(stack)]
+                scope.close()
+                waiting.add(span)
+                while stack and stack[-1][1] in waiting:
+                    ended.append(stack.pop()[1])
+            for each, its_stack in zip(managers, stacks):
+                assert each.active is (its_stack[-1][0] if its_stack else None)
+                assert all(span.finished == 0 for _, span in its_stack)
+            assert all(span.finished == 1 for span in ended)
+
+    logging.disable()
+    try:
+        run(test)
+    finally:
+        logging.disable(logging.NOTSET)
+
+
+@given(actions=st.lists(st.tuples(st.integers(0, 4), st.integers(0, 7)), max_size=30))
+def test_no_span_is_lost_across_contexts(actions: Any) -> None:
+    """Scopes opened and closed in any of three contexts finish once, and stay active in none.
+
+    Only what a context inherited, and what was closed in its own, may still be shown there.
+    """
+    managers = [ContextVarsScopeManager(), ContextVarsScopeManager()]
+    contexts = [contextvars.Context()]
+    opened: list[tuple[int, Any, FakeSpan]] = []
+    logging.disable()
+    try:
+        for kind, position in actions:
+            at = position % len(contexts)
+            if kind < 2:
+                span = FakeSpan()
+                opened.append((at, contexts[at].run(managers[kind].activate, span, True), span))
+            elif kind == 2 and len(contexts) < 3:
+                contexts.append(contexts[at].copy())
+            elif opened:
+                contexts[kind % len(contexts)].run(opened[position % len(opened)][1].close)
+        for at, scope, _ in opened:
+            contexts[at].run(scope.close)
+    finally:
+        logging.disable(logging.NOTSET)
+    assert [span.finished for _, _, span in opened] == [1] * len(opened)
+    for at, context in enumerate(contexts):
+        own = [scope for where, scope, _ in opened if where == at]
+        for manager in managers:
+            assert context.run(active_in, manager) not in own
+            assert context is not contexts[0] or context.run(active_in, manager) is None
+
+
+def test_a_waiting_scope_ended_by_another_context_stays_closed_in_its_own() -> None:
+    """A scope that waits for two inner ones, in two contexts, is never shown again."""
+    manager = ContextVarsScopeManager()
+    home = contextvars.Context()
+    span = FakeSpan()
+    outer = home.run(manager.activate, span, True)
+    copied = home.copy()
+    elsewhere = copied.run(manager.activate, FakeSpan(), True)
+    inner = home.run(manager.activate, FakeSpan(), True)
+    home.run(outer.close)
+    copied.run(elsewhere.close)
+    home.run(inner.close)
+    assert home.run(active_in, manager) is None
+    assert span.finished == 1
+
+
+@every_runtime
+def test_a_manager_forgets_its_scope_whatever_another_opened_in_between(
+    make: Any, run: Any
+) -> None:
+    """Closing a scope does not bring back another manager's that was closed meanwhile."""
+
+    def test() -> None:
+        one, two = make(), make()
+        first = two.activate(FakeSpan(), True)
+        second = one.activate(FakeSpan(), True)
+        first.close()
+        second.close()
+        assert (one.active, two.active) == (None, None)
+
+    run(test)
+
+
+@every_runtime
+def test_waiting_spans_finish_from_the_inside_out(make: Any, run: Any) -> None:
+    """When the innermost scope closes, those that waited follow: inner before outer."""
+
+    def test() -> None:
+        manager = make()
+        order: list[str] = []
+        scopes = [
+            manager.activate(FakeSpan(partial(order.append, name)), True)
+            for name in ("outer", "middle", "inner")
+        ]
+        for scope in scopes:
+            scope.close()
+        assert order == ["inner", "middle", "outer"]
+
+    run(test)
+
+
+@every_runtime
+def test_a_waiting_scope_keeps_its_finish_on_close(make: Any, run: Any) -> None:
+    """A span that was activated without `finish_on_close` is not finished by waiting either."""
+
+    def test() -> None:
+        manager, span = make(), FakeSpan()
+        outer, inner = manager.activate(span, False), manager.activate(FakeSpan(), True)
+        outer.close()
+        inner.close()
+        assert span.finished == 0
+        assert manager.active is None
+
+    run(test)
+
+
+@every_runtime
+def test_a_span_that_fails_to_finish_holds_up_no_other(make: Any, run: Any) -> None:
+    """The exception goes on, after the waiting spans finished and the scopes ended."""
+
+    def test() -> None:
+        manager, span = make(), FakeSpan()
+        outer, inner = manager.activate(span, True), manager.activate(FakeSpan(fail), True)
+        outer.close()
+        with pytest.raises(RuntimeError, match="broken span"):
+            inner.close()
+        assert span.finished == 1
+        assert manager.active is None
+
+    run(test)
+
+
+@every_runtime
+def test_a_span_that_closes_its_scope_finishes_once(make: Any, run: Any) -> None:
+    """`finish` may close the scope that is finishing it."""
+
+    def test() -> None:
+        manager = make()
+        span = FakeSpan(lambda: scope.close())
+        scope = manager.activate(span, True)
+        scope.close()
+        assert span.finished == 1
+        assert manager.active is None
+
+    run(test)
+
+
+@every_runtime
+def test_waiting_scopes_end_when_the_inner_one_is_closed_on_another_thread(
+    make: Any, run: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    """An outer scope that waited does not wait for ever."""
+
+    def test() -> None:
+        manager, span = make(), FakeSpan()
+        outer, inner = manager.activate(span, True), manager.activate(FakeSpan(), True)
+        outer.close()
+        on_another_thread(inner.close)
+        assert span.finished == 1
+        assert manager.active is None
+
+    run(test)
+    assert len(caplog.records) == 1
+
+
+@every_runtime
+def test_an_outer_scope_closed_on_another_thread_is_passed_over(make: Any, run: Any) -> None:
+    """When the inner scopes close, the next one restored is one that is still open."""
+
+    def test() -> None:
+        manager = make()
+        first, second, third = (manager.activate(FakeSpan(), True) for _ in range(3))
+        on_another_thread(second.close)
+        assert manager.active is third
+        third.close()
+        assert manager.active is first
+        first.close()
+        assert manager.active is None
+
+    run(test)
+
+
+@every_runtime
+def test_a_scope_closed_elsewhere_is_let_go(make: Any, run: Any) -> None:
+    """Its own context keeps no reference to it, once anyone asked there what is active."""
+
+    def test() -> None:
+        manager = make()
+        scope = manager.activate(FakeSpan(), True)
+        watched = weakref.ref(scope)
+        on_another_thread(scope.close)
+        del scope
+        assert manager.active is None
+        gc.collect()
+        assert watched() is None
+
+    run(test)
+
+
+@every_runtime
+def test_gc_has_nothing_to_do(make: Any, run: Any) -> None:
+    """No reference cycle is left, however the scopes were closed."""
+
+    def test() -> None:
+        manager, other = make(), make()
+        manager.active  # noqa: B018  # what the runtime makes at first use is not ours
+        gc.collect()
+        gc.disable()
+        try:
+            with manager.activate(FakeSpan(), True), other.activate(FakeSpan(), True):
+                outer, inner = (manager.activate(FakeSpan(), True) for _ in range(2))
+                outer.close()
+                inner.close()
+            failing = manager.activate(FakeSpan(fail), True)
+            with pytest.raises(RuntimeError):
+                failing.close()
+            watched = [weakref.ref(scope) for scope in (outer, inner, failing)]
+            del outer, inner, failing
+            if sys.implementation.name == "pypy":  # which counts no references
+                gc.collect()
+            assert [each() for each in watched] == [None] * 3
+        finally:
+            gc.enable()
+
+    run(test)
+
+
+@every_runtime
+def test_scopes_take_any_attribute(make: Any, run: Any) -> None:
+    """`close` can be replaced on a scope, and leaving the block calls the replacement."""
+
+    def test() -> None:
+        scope, calls = make().activate(FakeSpan(), True), []
+        close, scope.close = scope.close, lambda: calls.append("replaced")
+        with scope:
+            pass
+        assert calls == ["replaced"]
+        close()
+
+    run(test)
+
+
+@every_runtime
+def test_an_exception_is_noted_and_goes_on(make: Any, run: Any) -> None:
+    """Leaving the block by an exception tags the span, closes the scope, and swallows nothing."""
+
+    def test() -> None:
+        manager, span = make(), FakeSpan()
+        tags: dict[str, Any] = {}
+        span.set_tag = tags.__setitem__  # type: ignore[assignment]
+        with pytest.raises(ValueError, match="oops"), manager.activate(span, True):
+            raise ValueError("oops")
+        assert tags == {"error": True}
+        assert span.finished == 1
+        assert manager.active is None
+
+    run(test)
+
+
+def test_a_scope_closed_while_hidden_does_not_come_back() -> None:
+    """What was closed inside `no_parent_scope` is not active after the block."""
+    manager, span = ContextVarsScopeManager(), FakeSpan()
+    with manager.activate(FakeSpan(), True) as outer:
+        inner = manager.activate(span, True)
+        with no_parent_scope():
+            inner.close()
+            assert manager.active is None
+        assert span.finished == 1
+        assert manager.active is outer
+    assert manager.active is None
+
+
+def test_scopes_of_subclasses_written_for_2_4_nest() -> None:
+    """A manager's own kind of scope, stored by the names that 2.4 has, is shown and restored."""
+    manager = ThreadLocalScopeManager()
+    own = Scope(manager, FakeSpan())
+    manager._tls_scope.active = own
+    with manager.activate(FakeSpan(), True):
+        assert manager.active is not own
+    assert manager.active is own
+
+
+def test_asyncio_manager_keeps_the_methods_that_2_4_subclasses_call() -> None:
+    """`_get_task`, `_set_task_scope` and `_get_task_scope` work with and without a task given."""
+
+    async def main() -> None:
+        manager, task = AsyncioScopeManager(), asyncio.current_task()
+        assert manager._get_task() is task
+        own: Any = Scope(manager, FakeSpan())
+        manager._set_task_scope(own)
+        assert manager._get_task_scope() is own
+        assert manager.active is own
+        with manager.activate(FakeSpan(), True):
+            pass
+        assert manager._get_task_scope(task) is own
+        manager._set_task_scope(None, task)
+        assert manager.active is None
+
+    asyncio.run(main())
