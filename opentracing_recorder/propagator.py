@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import six
@@ -17,6 +17,10 @@ MAX_BAGGAGE_ITEMS = 64
 
 MAX_BAGGAGE_BYTES = 8192
 """How many bytes of baggage, keys and values in UTF-8, are taken from a carrier."""
+
+# Names come from outside: what is remembered of them is bounded.
+_MAX_KNOWN_NAMES = 1000
+_MAX_KNOWN_LENGTH = 100
 
 _HEX_DIGITS = "0123456789abcdefABCDEF"
 _SHOWN = 40  # characters of a broken value in an error message
@@ -80,24 +84,76 @@ default_propagators: dict[Any, Propagator] = {}
 """The propagators that every tracer starts with, by format; filled by the package itself."""
 
 
-def read_carrier(carrier: Any, initials: str) -> Iterable[tuple[str, Any]]:
-    """The entries of a carrier whose names start with one of `initials`; names as they are.
+class CarrierFormat:
+    """Finds and replaces the entries of one format in carriers of any form, from any thread.
 
-    A carrier is any mapping, or an iterable of pairs. `initials` must list both cases, and ``H``
-    where headers in the WSGI form are wanted. Names that are neither str nor bytes are left out.
+    `field_of` says which field of the format an entry's name, as text, stands for: a text that is
+    the same for all spellings of the name, or None for a name that is not the format's.
     """
-    if type(carrier) is dict:
+
+    def __init__(self, field_of: Callable[[str], str | None]) -> None:
+        self._field_of = field_of
+        # Services see the same few names in every request, most of them not the format's: one
+        # look into this dict is all that those cost.
+        self._known: dict[Any, str | None] = {}
+
+    def read(self, carrier: Any) -> list[tuple[str, Any]]:
+        """The format's fields in a mapping or an iterable of pairs, each with its raw value."""
+        known = self._known
         try:
-            # Most headers are none of ours: one look at the first letter is all they cost.
-            return [(key, carrier[key]) for key in carrier if key[0] in initials]
-        except (IndexError, KeyError, TypeError):
-            pass  # a name that is empty, or no str
-    found = []
-    for key, value in _pairs(carrier):
-        name = text_or_none(key)
-        if name and name[0] in initials:
-            found.append((name, value))
-    return found
+            if type(carrier) is dict:
+                return [(field, carrier[name]) for name in carrier if (field := known[name])]
+            if type(carrier) is list:
+                return [(field, value) for name, value in carrier if (field := known[name])]
+        except Exception:  # a name that is not known yet, or an entry that is no pair
+            pass
+        return [(field, value) for name, value in _pairs(carrier) if (field := self._field(name))]
+
+    def write(self, carrier: Any, entries: Mapping[str, str]) -> None:
+        """Put `entries`, by field, into a mutable mapping or a list of pairs.
+
+        They replace those of the same fields, however these are spelled: no stale entry stays
+        beside a new one. In a list of pairs of bytes, the new pairs are bytes too.
+        """
+        if isinstance(carrier, list):
+            kept = [pair for pair in carrier if self._field(_name_of(pair)) not in entries]
+            in_bytes = any(isinstance(_name_of(pair), bytes) for pair in carrier)
+            carrier[:] = kept + [
+                (six.ensure_binary(field), six.ensure_binary(value)) if in_bytes else (field, value)
+                for field, value in entries.items()
+            ]
+            return
+        try:
+            if type(carrier) is not dict or carrier:
+                for name in self._names_of(entries, carrier):
+                    del carrier[name]
+            for field, value in entries.items():
+                carrier[field] = value
+        except Exception as error:
+            raise _invalid_carrier(carrier, "to write to, a mutable mapping or a list") from error
+
+    def _names_of(self, entries: Mapping[str, str], carrier: Iterable[Any]) -> list[Any]:
+        """The names in the carrier that stand for the fields of `entries`."""
+        known = self._known
+        try:
+            return [name for name in carrier if (field := known[name]) and field in entries]
+        except (KeyError, TypeError):
+            return [name for name in carrier if self._field(name) in entries]
+
+    def _field(self, name: Any) -> str | None:
+        known = self._known
+        try:
+            return known[name]
+        except Exception:  # not known yet, or no text
+            text = text_or_none(name)
+            if text is None:
+                return None
+            field = self._field_of(text)
+            if type(name) in (str, bytes) and len(name) <= _MAX_KNOWN_LENGTH:
+                if len(known) >= _MAX_KNOWN_NAMES:
+                    known.clear()
+                known[name] = field
+            return field
 
 
 def header_name(key: str) -> str:
@@ -133,45 +189,16 @@ def _pairs(carrier: Any) -> list[tuple[Any, Any]]:
     return pairs
 
 
-def write_carrier(carrier: Any, entries: Mapping[str, str]) -> None:
-    """Put `entries` into a mapping, or a list of pairs, in place of what has the same names.
-
-    Names count as the same whatever their case, so no stale entry stays beside a new one. In a list
-    of pairs of bytes, the new pairs are bytes too.
-    """
-    if isinstance(carrier, list):
-        kept = [pair for pair in carrier if _name_of(pair) not in entries]
-        in_bytes = any(isinstance(pair, (tuple, list)) and _is_bytes(pair) for pair in carrier)
-        carrier[:] = kept + [
-            (six.ensure_binary(key), six.ensure_binary(value)) if in_bytes else (key, value)
-            for key, value in entries.items()
-        ]
-        return
-    try:
-        if type(carrier) is not dict or carrier:
-            names = [key for key in carrier if isinstance(key, str) and key.lower() in entries]
-            for name in names:
-                del carrier[name]
-        for key, value in entries.items():
-            carrier[key] = value
-    except Exception as error:
-        raise _invalid_carrier(carrier, "to write to, a mutable mapping or a list") from error
-
-
-def _name_of(pair: Any) -> str | None:
-    name = text_or_none(pair[0]) if isinstance(pair, (tuple, list)) and pair else None
-    return None if name is None else name.lower()
-
-
-def _is_bytes(pair: Any) -> bool:
-    return bool(pair) and isinstance(pair[0], bytes)
+def _name_of(pair: Any) -> Any:
+    return pair[0] if isinstance(pair, (tuple, list)) and pair else None
 
 
 def parse_hex_id(field: str, value: str, max_digits: int) -> int:
     """An id of at most `max_digits` hexadecimal digits, and not 0."""
-    value = value.strip(" \t")
     # `strip` leaves nothing of a run of hexadecimal digits; `int` alone would take "0x1" and "1_0".
-    if value and len(value) <= max_digits and not value.strip(_HEX_DIGITS):
+    if value.strip(_HEX_DIGITS):
+        value = value.strip(" \t")
+    if 0 < len(value) <= max_digits and not value.strip(_HEX_DIGITS):
         number = int(value, 16)
         if number:
             return number
