@@ -50,12 +50,7 @@ setup(
     install_requires=["six>=1.16,<2"],
     extras_require={
         "gevent": ["gevent>=22.10"],
-        "opentelemetry": ["opentelemetry-sdk>=1.20"],
         "tornado": ["tornado>=6"],
-        "zipkin": [
-            "urllib3>=1.26",
-            "orjson>=3.8; platform_python_implementation == 'CPython'",
-        ],
         "tests": TESTS,
         "dev": DEV,
     },
