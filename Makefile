@@ -2,17 +2,20 @@
 PYTHON ?= python3
 VENV := $(or $(VIRTUAL_ENV),env)
 RUN := $(VENV)/bin/python
-PIP := $(RUN) -m pip --disable-pip-version-check install --quiet
+PIP_INSTALL := bin/python -m pip --disable-pip-version-check install --quiet
+PIP := $(VENV)/$(PIP_INSTALL)
 
 # What an environment has is noted in files in it, so that nothing is installed twice.
-INSTALLED := $(VENV)/.installed
+# An environment that several clones use has the code of the one that was last installed into it.
+INSTALLED := $(VENV)/.installed-$(firstword $(shell pwd | cksum))
+DOWNSTREAM := env/downstream
 TYPED := opentracing opentracing_recorder $(wildcard tests/typing/*.py)
 
 .DEFAULT_GOAL := help
-.PHONY: help bootstrap demo test test-all lint types bench dist clean
+.PHONY: help bootstrap demo test test-all test-downstream lint types bench dist clean
 
 help:  ## show this list (the default)
-	@sed -n 's/^\([a-z-]*\):.*##/\1:/p' Makefile | awk -F': +' '{ printf "  make %-10s %s\n", $$1, $$2 }'
+	@sed -n 's/^\([a-z-]*\):.*##/\1:/p' Makefile | awk -F': +' '{ printf "  make %-16s %s\n", $$1, $$2 }'
 
 $(RUN):
 	@$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); echo "$(PYTHON) cannot make a virtual" \
@@ -22,6 +25,7 @@ $(RUN):
 define install
 $(PIP) 'pip>=21.3'
 $(PIP) --editable '.$(1)'
+@find $(VENV) -maxdepth 1 -name '.installed-*' ! -name '$(notdir $(INSTALLED))*' -delete
 @touch $@
 endef
 
@@ -44,6 +48,17 @@ test: $(INSTALLED)-tests  ## run the tests
 
 test-all:  ## run the tests on every supported Python found on this machine
 	$(PYTHON) tests/run_on_all_pythons.py
+
+# Their requirements contradict each other and this project's version: see the comments there.
+$(DOWNSTREAM)/.installed: setup.py pyproject.toml $(wildcard tests/downstream/*.txt)
+	$(PYTHON) -m venv $(DOWNSTREAM)
+	$(DOWNSTREAM)/$(PIP_INSTALL) 'pip>=21.3'
+	$(DOWNSTREAM)/$(PIP_INSTALL) --editable . -r tests/downstream/requirements-current.txt
+	$(DOWNSTREAM)/$(PIP_INSTALL) --no-deps -r tests/downstream/requirements.txt
+	@touch $@
+
+test-downstream: $(DOWNSTREAM)/.installed  ## run libraries written for opentracing 2.4 on this
+	$(DOWNSTREAM)/bin/python -m pytest -q tests/downstream
 
 lint: $(INSTALLED)-dev  ## check style and formatting
 	$(RUN) -m ruff check .

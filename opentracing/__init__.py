@@ -5,6 +5,10 @@ Everything here is a no-op until an application calls `set_global_tracer`.
 
 from __future__ import annotations
 
+import sys
+
+from . import logs, tags
+from .ext import tags as _ext_tags  # noqa: F401  # `opentracing.ext.tags` is there unasked
 from .propagation import (
     Format,
     InvalidCarrierException,
@@ -43,8 +47,10 @@ __all__ = [
     "follows_from",
     "global_tracer",
     "is_global_tracer_registered",
+    "logs",
     "set_global_tracer",
     "start_child_span",
+    "tags",
     "tracer",
     "use_tracer",
 ]
@@ -104,6 +110,33 @@ class use_tracer:
     ) -> None:
         global tracer, is_tracer_registered
         tracer, is_tracer_registered = self._replaced.pop()
+
+
+class _TracerModule(type(sys)):  # type: ignore[misc]
+    """The submodule `opentracing.tracer`: what `mock.patch("opentracing.tracer.inject")` patches.
+
+    Names that are not the module's own are those of the global tracer, which hides the module.
+    """
+
+    def __getattr__(self, name: str) -> object:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return getattr(tracer, name)
+
+    def __setattr__(self, name: str, value: object) -> None:
+        if name in vars(self) or not hasattr(tracer, name):
+            super().__setattr__(name, value)
+        else:
+            setattr(tracer, name, value)
+
+    def __delattr__(self, name: str) -> None:
+        if name in vars(self):
+            super().__delattr__(name)
+        else:
+            delattr(tracer, name)
+
+
+sys.modules[__name__ + ".tracer"].__class__ = _TracerModule
 
 
 def _reset_global_tracer() -> None:

@@ -46,9 +46,9 @@ class BinaryPropagator(Propagator):
             raise InvalidCarrierException(
                 f"the carrier is a {type(carrier).__name__}; wanted: a bytearray"
             )
-        if not isinstance(span_context, BasicSpanContext) or span_context.trace_id is None:
+        if not isinstance(span_context, BasicSpanContext) or not span_context.has_trace:
             return
-        trace_id = span_context.trace_id
+        trace_id = span_context.trace_id or 0
         message = bytearray()
         message += struct.pack("<BQ", _TRACE_ID_KEY, trace_id & _MAX_64_BITS)
         message += struct.pack("<BQ", _SPAN_ID_KEY, span_context.span_id)
@@ -60,8 +60,10 @@ class BinaryPropagator(Propagator):
             message += _bytes_field(_BAGGAGE_KEY, item)
         if trace_id > _MAX_64_BITS:
             message += struct.pack("<BQ", _TRACE_ID_HIGH_KEY, trace_id >> 64)
-        carrier += struct.pack(">I", len(message))
-        carrier += message
+        try:
+            carrier += struct.pack(">I", len(message)) + message
+        except BufferError as error:
+            raise InvalidCarrierException("the carrier is fixed by a memoryview of it") from error
 
     def extract(self, carrier: Any) -> BasicSpanContext | None:
         if not isinstance(carrier, (bytes, bytearray, memoryview)):
@@ -69,7 +71,10 @@ class BinaryPropagator(Propagator):
                 f"the carrier is a {type(carrier).__name__};"
                 " wanted: bytes, a bytearray or a memoryview"
             )
-        data = bytes(carrier)
+        try:
+            data = bytes(carrier)
+        except ValueError as error:
+            raise InvalidCarrierException("the carrier is a released memoryview") from error
         if not data:
             return None
         if len(data) < 4:

@@ -37,6 +37,17 @@ class BasicSpanContext(SpanContext):
         self._baggage = baggage or SpanContext.EMPTY_BAGGAGE
 
     @property
+    def has_trace(self) -> bool:
+        """Whether both ids are such that a trace can have them; only then it goes on the wire."""
+        trace_id, span_id = self.trace_id, self.span_id
+        return (
+            isinstance(trace_id, int)
+            and isinstance(span_id, int)
+            and 0 < trace_id < 1 << 128
+            and 0 < span_id < 1 << 64
+        )
+
+    @property
     def baggage(self) -> Mapping[str, str]:
         """The baggage items; the caller must not change the mapping."""
         return self._baggage

@@ -82,6 +82,8 @@ class SpanContextFilter(logging.Filter):
 
     def __init__(self, tracer: opentracing.Tracer | None = None) -> None:
         super().__init__()
+        if tracer is not None and not isinstance(tracer, opentracing.Tracer):
+            raise TypeError(f"tracer must be a Tracer, not {type(tracer).__name__}")
         self._tracer = tracer
 
     def filter(self, record: logging.LogRecord) -> bool:

@@ -54,6 +54,8 @@ class CompositePropagator(Propagator):
     """
 
     def __init__(self, propagators: Iterable[Propagator]) -> None:
+        if not isinstance(propagators, Iterable):
+            raise TypeError(f"propagators must be Propagators, not {type(propagators).__name__}")
         self.propagators = tuple(propagators)
         for each in self.propagators:
             if not isinstance(each, Propagator):
@@ -64,7 +66,7 @@ class CompositePropagator(Propagator):
             propagator.inject(span_context, carrier)
 
     def extract(self, carrier: Any) -> BasicSpanContext | None:
-        if not hasattr(carrier, "__len__"):  # an iterator, which can be read only once
+        if not hasattr(type(carrier), "__len__"):  # an iterator, which can be read only once
             carrier = _pairs(carrier)
         broken: SpanContextCorruptedException | None = None
         for propagator in self.propagators:
@@ -94,36 +96,31 @@ class CarrierFormat:
     def __init__(self, field_of: Callable[[str], str | None]) -> None:
         self._field_of = field_of
         # Services see the same few names in every request, most of them not the format's: one
-        # look into this dict is all that those cost.
+        # look into a dict is all that those cost. Names in bytes have a dict of their own, as no
+        # name is to be compared with one of the other type.
         self._known: dict[Any, str | None] = {}
+        self._known_bytes: dict[Any, str | None] = {}
 
     def read(self, carrier: Any) -> list[tuple[str, Any]]:
         """The format's fields in a mapping or an iterable of pairs, each with its raw value."""
-        known = self._known
-        try:
-            if type(carrier) is dict:
+        if type(carrier) is dict:
+            known = self._known
+            try:
                 return [(field, carrier[name]) for name in carrier if (field := known[name])]
-            if type(carrier) is list:
-                return [(field, value) for name, value in carrier if (field := known[name])]
-        except Exception:  # a name that is not known yet, or an entry that is no pair
-            pass
+            except Exception:  # a name that is not known yet, or is no text
+                pass
         return [(field, value) for name, value in _pairs(carrier) if (field := self._field(name))]
 
     def write(self, carrier: Any, entries: Mapping[str, str]) -> None:
         """Put `entries`, by field, into a mutable mapping or a list of pairs.
 
         They replace those of the same fields, however these are spelled: no stale entry stays
-        beside a new one. In a list of pairs of bytes, the new pairs are bytes too.
+        beside a new one. In a list whose names or values are bytes, those of the new pairs are too.
         """
-        if isinstance(carrier, list):
-            kept = [pair for pair in carrier if self._field(_name_of(pair)) not in entries]
-            in_bytes = any(isinstance(_name_of(pair), bytes) for pair in carrier)
-            carrier[:] = kept + [
-                (six.ensure_binary(field), six.ensure_binary(value)) if in_bytes else (field, value)
-                for field, value in entries.items()
-            ]
-            return
         try:
+            if isinstance(carrier, list):
+                self._write_pairs(carrier, entries)
+                return
             if type(carrier) is not dict or carrier:
                 for name in self._names_of(entries, carrier):
                     del carrier[name]
@@ -132,16 +129,29 @@ class CarrierFormat:
         except Exception as error:
             raise _invalid_carrier(carrier, "to write to, a mutable mapping or a list") from error
 
-    def _names_of(self, entries: Mapping[str, str], carrier: Iterable[Any]) -> list[Any]:
+    def _write_pairs(self, carrier: list[Any], entries: Mapping[str, str]) -> None:
+        pairs = _pairs(carrier)
+        make_name = six.ensure_binary if _in_bytes(name for name, _ in pairs) else six.ensure_str
+        make_value = six.ensure_binary if _in_bytes(value for _, value in pairs) else six.ensure_str
+        kept = [pair for pair in carrier if self._field(_name_of(pair)) not in entries]
+        written = [(make_name(field), make_value(value)) for field, value in entries.items()]
+        carrier[:] = kept + written
+
+    def _names_of(self, entries: Mapping[str, str], carrier: Any) -> list[Any]:
         """The names in the carrier that stand for the fields of `entries`."""
         known = self._known
         try:
             return [name for name in carrier if (field := known[name]) and field in entries]
-        except (KeyError, TypeError):
-            return [name for name in carrier if self._field(name) in entries]
+        except Exception:  # a name that is not known yet
+            pass
+        try:
+            names = carrier.keys()
+            return [name for name in names if self._field(name) in entries]
+        except Exception:  # it does not tell its names, but may take new ones
+            return []
 
     def _field(self, name: Any) -> str | None:
-        known = self._known
+        known = self._known_bytes if type(name) is bytes else self._known
         try:
             return known[name]
         except Exception:  # not known yet, or no text
@@ -165,9 +175,11 @@ def header_name(key: str) -> str:
 
 def text_or_none(value: Any) -> str | None:
     """`value` as str, from str or bytes; None for anything else, which no wire can have sent."""
-    if isinstance(value, str):
-        return value
-    if isinstance(value, bytes):
+    kind = type(value)  # `isinstance` believes what an object says its class is, and runs its code
+    if issubclass(kind, str):
+        return str.__str__(value)  # plain, whatever its subclass makes of itself
+    if issubclass(kind, bytes):
+        value = bytes.__getitem__(value, slice(None))
         try:
             return six.ensure_str(value)
         except UnicodeDecodeError:
@@ -176,7 +188,7 @@ def text_or_none(value: Any) -> str | None:
 
 
 def _pairs(carrier: Any) -> list[tuple[Any, Any]]:
-    if isinstance(carrier, (str, bytes, bytearray, memoryview)):
+    if issubclass(type(carrier), (str, bytes, bytearray, memoryview)):
         raise _invalid_carrier(carrier)
     pairs = []
     try:
@@ -187,6 +199,10 @@ def _pairs(carrier: Any) -> list[tuple[Any, Any]]:
     except Exception as error:
         raise _invalid_carrier(carrier) from error
     return pairs
+
+
+def _in_bytes(parts: Iterable[Any]) -> bool:
+    return any(isinstance(part, bytes) for part in parts)
 
 
 def _name_of(pair: Any) -> Any:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import threading
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
@@ -57,6 +56,8 @@ class CompositeRecorder(Recorder):
     """Hands each span to several recorders, in the order given; one's failure is its own."""
 
     def __init__(self, recorders: Iterable[Recorder]) -> None:
+        if not isinstance(recorders, Iterable):
+            raise TypeError(f"recorders must be Recorders, not {type(recorders).__name__}")
         self._recorders = [(check_recorder(each), FailureLog(each)) for each in recorders]
         if any(hasattr(each, "span_started") for each, _ in self._recorders):
             self.span_started = self._span_started
@@ -104,42 +105,53 @@ class CompositeRecorder(Recorder):
         return delivered
 
 
+class RareNews:
+    """Counts what happens, from any thread, and says at most once a minute how often it did."""
+
+    interval = 60.0
+    """Seconds between two pieces of news."""
+
+    def __init__(self) -> None:
+        self._numbers = count(1)
+        self._told = 0
+        self._next_turn = float("-inf")
+        self._turns: dict[float, int] = {}
+
+    def count(self) -> int:
+        """Count one more; how many there were since the last news, or 0 if it is too early."""
+        number = next(self._numbers)  # one atomic step: nothing goes uncounted
+        now, turn = time.monotonic(), self._next_turn
+        # setdefault is atomic too: one of those who see that it is time takes the turn. No lock: a
+        # child forked while it is held would never have a turn again.
+        if now < turn or self._turns.setdefault(turn, number) != number:
+            return 0
+        if len(self._turns) > 1000:
+            self._turns = {turn: number}
+        times, self._told = number - self._told, number
+        self._next_turn = now + self.interval
+        return times
+
+
 class FailureLog:
     """Says in the log that a recorder raised: at most once a minute, with the number of times.
 
     `report` is called in an ``except`` block, from any thread.
     """
 
-    interval = 60.0
-    """Seconds between two lines about the same recorder."""
-
     def __init__(self, recorder: object) -> None:
         self._recorder = recorder
-        self._numbers = count(1)
-        self._reported = 0
-        self._next_report = float("-inf")
-        self._turn = threading.Lock()
+        self._news = RareNews()
 
     def report(self, method: str) -> None:
-        number = next(self._numbers)  # one atomic step: no failure goes uncounted
-        # Never waited for: whoever has the turn reports, the others are counted.
-        if not self._turn.acquire(blocking=False):
-            return
-        try:
-            now = time.monotonic()
-            if now < self._next_report:
-                return
-            self._next_report = now + self.interval
-            times, self._reported = number - self._reported, number
-        finally:
-            self._turn.release()
-        _logger.error(
-            "%s.%s raised (%d times since the last such message); the application goes on",
-            type(self._recorder).__name__,
-            method,
-            times,
-            exc_info=True,
-        )
+        times = self._news.count()
+        if times:
+            _logger.error(
+                "%s.%s raised (%d times since the last such message); the application goes on",
+                type(self._recorder).__name__,
+                method,
+                times,
+                exc_info=True,
+            )
 
 
 def check_recorder(value: Any) -> Recorder:

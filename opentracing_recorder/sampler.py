@@ -5,10 +5,13 @@ each that arrives without a decision.
 from __future__ import annotations
 
 import os
+import sys
 import threading
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
+
+from .recorder import check_instance
 
 _ID_RANGE = 1 << 64
 
@@ -32,6 +35,13 @@ class Sampler(ABC):
     @abstractmethod
     def sampled(self, trace_id: int, operation_name: str) -> bool:
         """Whether to keep the trace that starts with this operation."""
+
+
+def check_sampler(name: str, value: object) -> None:
+    """Refuse what cannot decide; what code written for basictracer passes need not derive."""
+    check_instance(name, value)
+    if not callable(getattr(value, "sampled", None)):
+        raise TypeError(f"{name} must have a sampled method; {type(value).__name__} has none")
 
 
 class ConstSampler(Sampler):
@@ -71,7 +81,7 @@ class RateLimitingSampler(Sampler):
     def __init__(self, per_second: float) -> None:
         if isinstance(per_second, bool) or not isinstance(per_second, (int, float)):
             raise TypeError(f"per_second must be a number, not {type(per_second).__name__}")
-        if not 0 <= per_second < float("inf"):
+        if not 0 <= per_second <= sys.float_info.max:
             raise ValueError(f"per_second must be 0 or more, and finite, not {per_second}")
         self.per_second = per_second
         # A token bucket: a rate below one a second still has room for one whole token.
@@ -95,15 +105,11 @@ class PerOperationSampler(Sampler):
     """Asks the sampler given for an operation's name, and `default` for every other."""
 
     def __init__(self, default: Sampler, samplers: Mapping[str, Sampler]) -> None:
-        if not isinstance(default, Sampler):
-            raise TypeError(f"default must be a Sampler, not {type(default).__name__}")
+        check_sampler("default", default)
         if not isinstance(samplers, Mapping):
             raise TypeError(f"samplers must map names to Samplers, not {type(samplers).__name__}")
         for name, sampler in samplers.items():
-            if not isinstance(sampler, Sampler):
-                raise TypeError(
-                    f"samplers[{name!r}] must be a Sampler, not {type(sampler).__name__}"
-                )
+            check_sampler(f"samplers[{name!r}]", sampler)
         self.default = default
         self.samplers = dict(samplers)
 

@@ -427,6 +427,8 @@ def _number_or_none(value: Any) -> float | None:
 
 def _release_frames(fields: dict[str, Any]) -> None:
     stack = fields.get(logs.STACK)
+    if isinstance(stack, tuple) and len(stack) == 3:  # what sys.exc_info() returns
+        stack = stack[2]
     if isinstance(stack, TracebackType):
         fields[logs.STACK] = text_of(stack)
     error = fields.get(logs.ERROR_OBJECT)
@@ -437,30 +439,46 @@ def _release_frames(fields: dict[str, Any]) -> None:
 _GROUPS: Any = getattr(builtins, "BaseExceptionGroup", ())  # from Python 3.11
 
 
-def _without_frames(error: BaseException) -> BaseException | str:
-    """A copy of an exception that leads to no traceback; its text where no copy is faithful."""
+def _without_frames(error: BaseException, depth: int = 8) -> BaseException | str:
+    """A copy of an exception that leads to no traceback; its text where no copy is faithful.
+
+    `depth` bounds how far exceptions inside exceptions are followed.
+    """
+    if not depth:
+        return text_of(error)
     # The members of a group have tracebacks too.
     is_group = isinstance(error, _GROUPS)
-    for make_copy in (_copy_of_group,) if is_group else (copy, _copy_unconstructed):
-        try:
-            made = make_copy(error)
-            if made is not error and type(made) is type(error) and str(made) == str(error):
-                return made
-        except Exception:  # its constructor wants other arguments, say
-            pass
+    try:
+        made = _copy_of_group(error, depth) if is_group else _copy_of(error, depth)
+        if made is not error and type(made) is type(error) and str(made) == str(error):
+            return made
+    except Exception:  # it cannot be made without its constructor, say
+        pass
     return text_of(error)
 
 
-def _copy_unconstructed(error: BaseException) -> BaseException:
+def _copy_of(error: BaseException, depth: int) -> BaseException:
     kind = type(error)
-    made = kind.__new__(kind, *error.args)
-    made.args = error.args
-    made.__dict__.update(error.__dict__)
+    if kind.__module__ == "builtins":
+        made = copy(error)
+    else:
+        # A constructor of the application's is not called: it may do more than construct.
+        made = kind.__new__(kind, *error.args)
+        made.__dict__.update(error.__dict__)
+    # An exception in an attribute, such as a cause, has a traceback of its own.
+    made.args = tuple(_released(each, depth) for each in error.args)
+    for name, each in error.__dict__.items():
+        if isinstance(each, BaseException):
+            made.__dict__[name] = _released(each, depth)
     return made
 
 
-def _copy_of_group(error: Any) -> BaseException:
-    members = [_without_frames(each) for each in error.exceptions]
+def _released(value: Any, depth: int) -> Any:
+    return _without_frames(value, depth - 1) if isinstance(value, BaseException) else value
+
+
+def _copy_of_group(error: Any, depth: int) -> BaseException:
+    members = [_without_frames(each, depth - 1) for each in error.exceptions]
     return error.derive(members)  # type: ignore[no-any-return]
 
 

@@ -49,7 +49,7 @@ class TextPropagator(Propagator):
         self._format = CarrierFormat(_header_field if encode_values else _text_field)
 
     def inject(self, span_context: SpanContext, carrier: Any) -> None:
-        if not isinstance(span_context, BasicSpanContext) or span_context.trace_id is None:
+        if not isinstance(span_context, BasicSpanContext) or not span_context.has_trace:
             return
         entries = {
             _TRACE_ID: f"{span_context.trace_id:x}",

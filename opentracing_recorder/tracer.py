@@ -26,7 +26,7 @@ from .ids import random_64_bits, random_128_bits
 from .json_safe import text_of
 from .propagator import Propagator, default_propagators
 from .recorder import FailureLog, NoopRecorder, Recorder, check_instance, check_recorder
-from .sampler import ConstSampler, Sampler
+from .sampler import ConstSampler, Sampler, check_sampler
 from .span import BasicSpan, context_of
 
 if TYPE_CHECKING:
@@ -99,7 +99,7 @@ class BasicTracer(Tracer):
                 )
             for format, propagator in propagators.items():
                 self.register_propagator(format, propagator)
-        self._closed = False
+        self._delivered: bool | None = None  # what `close` returned
 
     @property
     def recorder(self) -> Recorder:
@@ -119,11 +119,7 @@ class BasicTracer(Tracer):
 
     @sampler.setter
     def sampler(self, sampler: Sampler) -> None:
-        check_instance("sampler", sampler)
-        if not callable(getattr(sampler, "sampled", None)):
-            raise TypeError(
-                f"sampler must have a sampled method; {type(sampler).__name__} has none"
-            )
+        check_sampler("sampler", sampler)
         self._sampler = sampler
         self._sampler_failures = FailureLog(sampler)
         # The default needs no question.
@@ -184,8 +180,9 @@ class BasicTracer(Tracer):
         else:
             context = context_of(parent)
             if isinstance(context, BasicSpanContext):  # else another tracer's: a new trace starts
-                trace_id = context.trace_id
-                parent_id = context.span_id
+                if context.has_trace:
+                    trace_id = context.trace_id
+                    parent_id = context.span_id
                 sampled = context.sampled
                 baggage = context._baggage
 
@@ -193,7 +190,6 @@ class BasicTracer(Tracer):
         if not trace_id:
             new_trace_id = self._new_trace_id
             trace_id = new_trace_id() or new_trace_id()
-            parent_id = None
         new_span_id = self._new_span_id
         span_id = new_span_id() or new_span_id()
         if type(operation_name) is not str:
@@ -259,7 +255,10 @@ class BasicTracer(Tracer):
                 f"the propagator for {format!r} must be a Propagator,"
                 f" not {type(propagator).__name__}"
             )
-        self._propagators[format] = propagator
+        try:
+            self._propagators[format] = propagator
+        except TypeError:
+            raise TypeError(f"format must be hashable, not {type(format).__name__}") from None
 
     def register_required_propagators(self) -> None:
         """Already done; basictracer wanted this call."""
@@ -278,9 +277,9 @@ class BasicTracer(Tracer):
         try:
             return self._propagators[format]
         except (KeyError, TypeError):
-            known = ", ".join(sorted(repr(each) for each in self._propagators))
+            known = ", ".join(sorted(text_of(each) for each in self._propagators))
             raise UnsupportedFormatException(
-                f"no propagator for the format {format!r}; registered: {known}"
+                f"no propagator for the format {text_of(format)!r}; registered: {known}"
             ) from None
 
     # The end.
@@ -293,14 +292,14 @@ class BasicTracer(Tracer):
         return self._call_recorder("flush", timeout)
 
     def close(self, timeout: float | None = None) -> bool:
-        """Close the recorder, within `timeout` seconds; calling it again does nothing.
+        """Close the recorder, within `timeout` seconds. A second call does nothing.
 
-        Returns whether everything was delivered.
+        Returns whether everything was delivered, each time.
         """
-        if self._closed:
-            return True
-        self._closed = True
-        return self._call_recorder("close", timeout)
+        if self._delivered is None:
+            self._delivered = False  # for a call that comes while this one is at work
+            self._delivered = self._call_recorder("close", timeout)
+        return self._delivered
 
     def _call_recorder(self, method: str, timeout: float | None) -> bool:
         call = getattr(self._recorder, method, None)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib
+import subprocess
+import sys
 from unittest import mock
 
 import pytest
@@ -75,3 +77,23 @@ def test_reset_forgets_the_registered_tracer() -> None:
     opentracing.set_global_tracer(Tracer())
     opentracing._reset_global_tracer()
     assert not opentracing.is_global_tracer_registered()
+
+
+def test_a_method_is_patched_by_its_dotted_name() -> None:
+    """`mock.patch` imports the submodule, and yet changes the global tracer."""
+    tracer = opentracing.tracer
+    with mock.patch("opentracing.tracer.start_span") as start_span:
+        assert opentracing.global_tracer().start_span is start_span
+    assert "start_span" not in vars(tracer)
+    with mock.patch("opentracing.tracer.Reference") as reference:
+        assert importlib.import_module("opentracing.tracer").Reference is reference
+    assert importlib.import_module("opentracing.tracer").Reference is opentracing.Reference
+    assert not hasattr(importlib.import_module("opentracing.tracer"), "no_such_name")
+
+
+def test_ext_tags_needs_no_import() -> None:
+    """`import opentracing` is enough for the path of 1.x, and for what a star brings."""
+    code = (
+        "import opentracing; opentracing.ext.tags.SPAN_KIND; from opentracing import *; tags, logs"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)

@@ -67,5 +67,17 @@ def test_filter_puts_the_active_ids_on_records() -> None:
 
 
 def test_filter_never_costs_a_log_line() -> None:
-    """A tracer of another make that lacks something does not raise into logging."""
-    assert record_through(SpanContextFilter(object())) == ("", "")  # type: ignore[arg-type]
+    """A tracer of another make that fails does not raise into logging."""
+
+    class Failing(opentracing.Tracer):
+        @property
+        def active_span(self) -> opentracing.Span | None:
+            raise RuntimeError("no span today")
+
+    assert record_through(SpanContextFilter(Failing())) == ("", "")
+
+
+def test_filter_wants_a_tracer() -> None:
+    """The constructor says so, and does not leave every line without ids."""
+    with pytest.raises(TypeError, match="tracer must be a Tracer, not str"):
+        SpanContextFilter("shop")  # type: ignore[arg-type]

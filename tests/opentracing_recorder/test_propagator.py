@@ -3,14 +3,26 @@
 from __future__ import annotations
 
 import email.message
+import subprocess
 import sys
 import threading
+import wsgiref.headers
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from opentracing import Format, InvalidCarrierException
+from opentracing_recorder import (
+    BasicSpanContext,
+    BasicTracer,
+    BinaryPropagator,
+    CompositePropagator,
+    Propagator,
+    TextPropagator,
+)
 from opentracing_recorder.propagator import CarrierFormat, header_name
 
 
@@ -43,7 +55,7 @@ def test_names_from_outside_fill_no_memory(length: int) -> None:
     format = CarrierFormat(fields_x)
     for number in range(3000):
         format.read({f"x-{number}".ljust(length, "y"): "value"})
-    assert sum(sys.getsizeof(name) for name in format._known) < 200_000
+    assert sum(len(name) for name in format._known) < 200_000
 
 
 def test_a_format_serves_many_threads() -> None:
@@ -85,3 +97,143 @@ def test_headers_that_allow_repeats_hold_one_entry() -> None:
     message["X-A"] = "older"
     CarrierFormat(fields_x).write(message, {"x-a": "new"})
     assert message.items() == [("x-a", "new")]
+
+
+def test_names_of_both_types_are_never_compared() -> None:
+    """Under ``python -bb`` a comparison of str with bytes is an error."""
+    code = """
+from opentracing_recorder import BasicTracer
+tracer = BasicTracer()
+for names in (["ot-tracer-traceid", b"ot-tracer-traceid"], [b"other", "other"]):
+    for name in names:
+        carrier = {name: "1"}
+        try:
+            tracer.extract("http_headers", carrier)
+        except tracer_errors:
+            pass
+        tracer.inject(tracer.start_span("x"), "http_headers", carrier)
+"""
+    code = "from opentracing import SpanContextCorruptedException as tracer_errors" + code
+    subprocess.run([sys.executable, "-bb", "-c", code], check=True)
+
+
+@pytest.mark.parametrize(
+    ("carrier", "expected"),
+    [
+        ([("h", "v")], ("x-a", "1")),
+        ([("h", b"v")], ("x-a", b"1")),
+        ([(b"h", b"v")], (b"x-a", b"1")),
+        ([], ("x-a", "1")),
+    ],
+)
+def test_new_pairs_are_of_the_types_of_the_old(carrier: Any, expected: Any) -> None:
+    """Names and values each: Kafka's headers have str names and bytes values."""
+    CarrierFormat(fields_x).write(carrier, {"x-a": "1"})
+    assert carrier[-1] == expected
+
+
+def test_headers_that_do_not_tell_their_names_are_written_to() -> None:
+    """WSGI's own header class, and whatever just has `__setitem__`."""
+    headers = wsgiref.headers.Headers([("X-A", "old"), ("Other", "1")])
+    CarrierFormat(fields_x).write(headers, {"x-a": "new"})
+    assert sorted(headers.items()) == [("Other", "1"), ("x-a", "new")]
+
+    class Sink:
+        def __setitem__(self, name: str, value: str) -> None:
+            setattr(self, name, value)
+
+    sink = Sink()
+    CarrierFormat(fields_x).write(sink, {"x-a": "new"})
+    assert vars(sink) == {"x-a": "new"}
+
+
+class RefusingList(list[Any]):
+    def __setitem__(self, index: Any, value: Any) -> None:
+        raise ValueError("read-only")
+
+
+class Lying:
+    """While `lies` is set, its class, and whatever else one asks it for, is an error."""
+
+    lies = False
+
+    @property
+    def __class__(self) -> Any:
+        if Lying.lies:
+            raise RuntimeError("no class")
+        return Lying
+
+    def __getattr__(self, name: str) -> Any:
+        raise RuntimeError(name)
+
+
+@pytest.fixture
+def lying(monkeypatch: pytest.MonkeyPatch) -> Iterator[Lying]:
+    with monkeypatch.context() as patch:
+        patch.setattr(Lying, "lies", True)
+        yield Lying()
+
+
+def test_a_carrier_that_cannot_be_looked_at_is_invalid_for_writing(lying: Lying) -> None:
+    """Whatever the carrier raises, the application sees the documented exception."""
+    with pytest.raises(InvalidCarrierException, match="wanted: to write to"):
+        CarrierFormat(fields_x).write(lying, {"x-a": "1"})
+
+
+@pytest.mark.parametrize("carrier", [RefusingList(), (), "text"])
+def test_what_cannot_be_written_is_an_invalid_carrier(carrier: Any) -> None:
+    """Whatever the carrier raises, the application sees the documented exception."""
+    with pytest.raises(InvalidCarrierException, match="wanted: to write to"):
+        CarrierFormat(fields_x).write(carrier, {"x-a": "1"})
+
+
+@pytest.mark.parametrize("propagator", [TextPropagator(), CompositePropagator([TextPropagator()])])
+def test_what_cannot_be_read_is_an_invalid_carrier(propagator: Propagator, lying: Lying) -> None:
+    """Whatever the carrier raises, the application sees the documented exception."""
+    with pytest.raises(InvalidCarrierException, match="wanted: a mapping"):
+        propagator.extract(lying)
+
+
+def test_a_value_that_is_no_text_is_passed_over(lying: Lying) -> None:
+    """Also one that lies about its class."""
+    assert TextPropagator().extract({"ot-tracer-traceid": lying}) is None
+
+
+class LoudText(str):
+    def strip(self, chars: str | None = None, /) -> str:
+        raise RuntimeError("strip")
+
+
+def test_values_of_a_subclass_of_str_are_read_as_plain_text() -> None:
+    """None of the subclass's own methods is called."""
+    carrier = {f"ot-tracer-{each}": LoudText("1") for each in ("traceid", "spanid", "sampled")}
+    context = TextPropagator().extract(carrier)
+    assert context is not None
+    assert (context.trace_id, context.span_id, context.sampled) == (1, 1, True)
+
+
+def test_bytes_that_cannot_be_read_or_written_are_invalid_carriers() -> None:
+    """A bytearray that a memoryview fixes, and a memoryview that was released."""
+    carrier = bytearray()
+    with memoryview(carrier) as view, pytest.raises(InvalidCarrierException, match="fixed"):
+        BinaryPropagator().inject(BasicSpanContext(1, 2), carrier)
+    with pytest.raises(InvalidCarrierException, match="released"):
+        BinaryPropagator().extract(view)
+
+
+@pytest.mark.parametrize(
+    "ids", [(None, None), (1, None), ("a", "b"), (-1, -2), (0, 1), (1, 0), (2**128, 1), (1, 2**64)]
+)
+def test_ids_that_no_trace_can_have_are_kept_off_the_wire(ids: Any) -> None:
+    """Nothing is written, and as a parent such a context starts a new trace."""
+    tracer = BasicTracer()
+    context = BasicSpanContext(*ids)
+    headers: dict[str, str] = {}
+    data = bytearray()
+    tracer.inject(context, Format.TEXT_MAP, headers)
+    tracer.inject(context, Format.BINARY, data)
+    assert (headers, data) == ({}, b"")
+    span = tracer.start_span("x", child_of=context)
+    assert span.parent_id is None
+    assert span.to_dict()["trace_id"] == span.context.to_trace_id()
+    assert span.context.has_trace

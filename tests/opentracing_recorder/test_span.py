@@ -383,3 +383,72 @@ def test_context_is_one_object(tracer: BasicTracer) -> None:
     contexts: list[Any] = []
     on_eight_threads(lambda _: contexts.append(span.context))
     assert {id(context) for context in contexts} == {id(span.context)}
+
+
+class Alarm(Exception):
+    made = 0
+
+    def __init__(self, *args: object, cause: BaseException | None = None) -> None:
+        super().__init__(*args)
+        self.cause = cause
+        Alarm.made += 1
+
+
+def test_no_exception_of_the_application_is_constructed_again(tracer: BasicTracer) -> None:
+    """Its constructor may do more than construct; the span keeps a copy all the same."""
+    Alarm.made = 0
+    with pytest.raises(Alarm), tracer.start_active_span("outer"), tracer.start_active_span("inner"):
+        raise Alarm("fire")
+    assert Alarm.made == 1
+    kept = tracer.recorder.spans[0].logs[0].key_values["error.object"]  # type: ignore[attr-defined]
+    assert isinstance(kept, Alarm)
+    assert kept.args == ("fire",)
+
+
+class Local:
+    """What a frame would keep alive."""
+
+
+def raise_with_local(local: object) -> None:
+    raise ValueError("inner")
+
+
+@pytest.mark.parametrize("place", ["args", "attribute", "deep"])
+def test_an_exception_inside_another_keeps_no_frame(tracer: BasicTracer, place: str) -> None:
+    """In its arguments or its attributes, as urllib and SQLAlchemy have it."""
+    local = Local()
+    freed = weakref.ref(local)
+    error: BaseException
+    try:
+        raise_with_local(local)
+    except ValueError as inner:
+        if place == "args":
+            error = Alarm(inner)
+        elif place == "attribute":
+            error = Alarm("outer", cause=inner)
+        else:
+            error = Alarm(Alarm("middle", cause=inner))
+    span = tracer.start_span("x").log_kv({"error.object": error})
+    del local, error
+    gc.collect()
+    assert freed() is None
+    assert "Alarm" in str(span.to_dict()["logs"])
+
+
+def test_an_exception_that_holds_itself_is_kept(tracer: BasicTracer) -> None:
+    """Following it ends."""
+    error = Alarm("fire")
+    error.cause = error
+    span = tracer.start_span("x").log_kv({"error.object": error})
+    assert "fire" in str(span.to_dict()["logs"])
+
+
+def test_the_stack_may_be_what_exc_info_returns(tracer: BasicTracer) -> None:
+    """The three of `sys.exc_info` become the traceback's text."""
+    span = tracer.start_span("x")
+    try:
+        raise_with_local(None)
+    except ValueError:
+        span.log_kv({"stack": sys.exc_info()})
+    assert "raise_with_local" in span.logs[0].key_values["stack"]
+    assert isinstance(span.logs[0].key_values["stack"], str)
