@@ -58,6 +58,7 @@ def test_every_example_has_a_test() -> None:
     assert {each.name for each in EXAMPLES.glob("*.py")} == tested
 
 
+@pytest.mark.needs_os
 def test_checkout_draws_one_trace_across_three_services(tmp_path: Path) -> None:
     """The demo shows three traces over all services, the failed span with its error, and a page."""
     page = tmp_path / "page.html"
@@ -72,6 +73,7 @@ def test_checkout_draws_one_trace_across_three_services(tmp_path: Path) -> None:
     assert not re.findall(r"<(?:script|link|img|iframe)\b|\bsrc=|url\(", written)
 
 
+@pytest.mark.needs_os
 def test_checkout_writes_its_page_to_a_file_of_its_own() -> None:
     """Without a path each run writes a new file, and says where."""
     page = Path(run("checkout.py").splitlines()[-1].partition(": ")[2])
@@ -94,6 +96,7 @@ def order(checkout: ModuleType, path: str) -> tuple[list[InMemoryRecorder], int]
     return [service.recorder for service in (shop, stock, payment)], status
 
 
+@pytest.mark.needs_os
 def test_checkout_makes_one_trace_of_three_services() -> None:
     """Each server span's parent is the client span that called it, in another service."""
     (shop, stock, payment), status = order(load("checkout"), "/checkout/teapot/valid")
@@ -111,6 +114,7 @@ def test_checkout_makes_one_trace_of_three_services() -> None:
     ]
 
 
+@pytest.mark.needs_os
 def test_checkout_tags_both_sides_of_a_call() -> None:
     """Server and client spans say what they are, what was asked, of whom, and how it ended."""
     (shop, stock, _), _ = order(load("checkout"), "/checkout/teapot/valid")
@@ -127,6 +131,7 @@ def test_checkout_tags_both_sides_of_a_call() -> None:
     assert called["http.status_code"] == served["http.status_code"] == 200
 
 
+@pytest.mark.needs_os
 def test_checkout_marks_what_failed() -> None:
     """A failed charge marks the spans from the charge to the shop's call, and none besides."""
     (shop, stock, payment), status = order(load("checkout"), "/checkout/teapot/expired")
@@ -139,6 +144,7 @@ def test_checkout_marks_what_failed() -> None:
     assert (logged["event"], str(logged["error.object"])) == ("error", "the card has expired")
 
 
+@pytest.mark.needs_os
 def test_checkout_shows_the_slow_query() -> None:
     """The query for a rare item takes most of its trace, and says in a log that it is slow."""
     (shop, stock, _), _ = order(load("checkout"), "/checkout/unicorn/valid")
@@ -148,6 +154,7 @@ def test_checkout_shows_the_slow_query() -> None:
     assert query.logs[0].key_values["event"] == "slow query"
 
 
+@pytest.mark.needs_os
 def test_checkout_marks_a_call_that_nobody_answers() -> None:
     """A client span whose connection is refused is marked as failed, with the exception."""
     checkout = load("checkout")
@@ -160,6 +167,7 @@ def test_checkout_marks_a_call_that_nobody_answers() -> None:
     assert isinstance(span.logs[-1].key_values["error.object"], ConnectionError)
 
 
+@pytest.mark.needs_os
 def test_checkout_stops_all_of_its_threads() -> None:
     """Nothing of a service runs on when its block is left."""
     before = set(threading.enumerate())
@@ -167,6 +175,7 @@ def test_checkout_stops_all_of_its_threads() -> None:
     assert set(threading.enumerate()) == before
 
 
+@pytest.mark.needs_os
 def test_checkout_survives_a_broken_trace_header() -> None:
     """A request whose trace headers are broken is served, in a trace of its own."""
     checkout = load("checkout")
@@ -178,6 +187,7 @@ def test_checkout_survives_a_broken_trace_header() -> None:
     assert payment.recorder.one("GET /charge").parent_id is None
 
 
+@pytest.mark.needs_os
 def test_inbound_outbound_makes_the_same_trace_with_either_storage() -> None:
     """Both storages of the current span give server, client and server, each the next's parent."""
     printed = run("inbound_outbound.py")
@@ -210,6 +220,7 @@ def test_before_http_request_injects_a_child_of_the_current_span() -> None:
     assert span.tags["peer.service"] == "payment"
 
 
+@pytest.mark.needs_os
 def test_asyncio_gather_keeps_tasks_apart() -> None:
     """Three concurrent tasks are siblings, and each has its own child."""
     printed = run("asyncio_gather.py")
@@ -217,6 +228,7 @@ def test_asyncio_gather_keeps_tasks_apart() -> None:
     assert printed.count("   └─ parse") + printed.count("│  └─ parse") == 3
 
 
+@pytest.mark.needs_os
 def test_sqlite_recorder_prints_the_slowest_first() -> None:
     """The whole comes first, then its parts from the longest to the shortest, with their tags."""
     assert run("sqlite_recorder.py").splitlines() == [
@@ -227,6 +239,7 @@ def test_sqlite_recorder_prints_the_slowest_first() -> None:
     ]
 
 
+@pytest.mark.needs_os
 def test_sqlite_recorder_stores_spans_of_all_threads(tmp_path: Path) -> None:
     """Spans that eight threads finish at once are all in the file, each in one row."""
     path = str(tmp_path / "spans.db")
@@ -251,6 +264,7 @@ def test_sqlite_recorder_stores_spans_of_all_threads(tmp_path: Path) -> None:
     assert all(json.loads(span)["span_id"] == span_id for span_id, _, span in rows)
 
 
+@pytest.mark.needs_os
 @pytest.mark.parametrize("message", ["an order arrived", "packing"])
 def test_log_correlation_names_the_trace_on_each_line(message: str) -> None:
     """A line logged while a span is active carries its ids; others carry none."""

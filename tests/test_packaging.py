@@ -91,6 +91,7 @@ def test_packages_are_typed(package: str) -> None:
     assert literals()["package_data"][package] == ["py.typed"]
 
 
+@pytest.mark.needs_os
 def test_import_loads_only_the_standard_library() -> None:
     """`import opentracing` loads its own modules and the standard library's, even in a clean
     process where more is installed.
@@ -112,6 +113,7 @@ def test_all_supported_versions_are_tested(runner: ModuleType) -> None:
     assert "pypy3" in runner.wanted()
 
 
+@pytest.mark.needs_os
 def test_an_interpreter_that_does_not_run_is_passed_over(
     runner: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

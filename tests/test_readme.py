@@ -76,8 +76,19 @@ def _root_logger() -> Iterator[None]:
     root.setLevel(level)
 
 
+def starts_threads(section: str) -> bool:
+    """Whether the code of a section does so."""
+    return any("ThreadPoolExecutor(" in block.code for block in sections()[section])
+
+
 @pytest.mark.usefixtures("_root_logger")
-@pytest.mark.parametrize("section", sections())
+@pytest.mark.parametrize(
+    "section",
+    [
+        pytest.param(each, marks=[pytest.mark.needs_os] if starts_threads(each) else [])
+        for each in sections()
+    ],
+)
 def test_the_code_of_a_section_prints_what_the_page_shows(
     section: str,
     tmp_path: Path,

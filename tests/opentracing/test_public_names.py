@@ -164,6 +164,7 @@ def test_all_is_sorted_and_real() -> None:
     assert all(hasattr(opentracing, name) for name in opentracing.__all__)
 
 
+@pytest.mark.needs_os
 def test_import_loads_only_the_standard_library() -> None:
     """Importing the API brings in neither the recorder nor `six`, nor the slow `typing`."""
     code = (

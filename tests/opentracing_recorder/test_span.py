@@ -336,6 +336,7 @@ def test_spans_may_be_subclassed_and_constructed_as_with_basictracer(
     assert recorder.spans == [span]
 
 
+@pytest.mark.needs_os
 @pytest.mark.usefixtures("tiny_switch_interval")
 def test_eight_threads_lose_and_double_nothing(
     tracer: BasicTracer, recorder: InMemoryRecorder
@@ -355,6 +356,7 @@ def test_eight_threads_lose_and_double_nothing(
     assert all(span.parent_id is None for span in spans)
 
 
+@pytest.mark.needs_os
 @pytest.mark.usefixtures("tiny_switch_interval")
 def test_one_span_on_eight_threads(tracer: BasicTracer, recorder: InMemoryRecorder) -> None:
     """Its setters lose nothing, its limits count exactly, its context is one, it ends once."""
@@ -377,6 +379,7 @@ def test_one_span_on_eight_threads(tracer: BasicTracer, recorder: InMemoryRecord
     assert len(recorder.spans) == 50
 
 
+@pytest.mark.needs_os
 def test_context_is_one_object(tracer: BasicTracer) -> None:
     """Asked for by eight threads at once, the context is the same for all."""
     span = tracer.start_span("x")

@@ -169,6 +169,7 @@ def test_ids_ignore_the_seed_and_are_never_zero() -> None:
     assert tracer.start_span("x").context.span_id == 5
 
 
+@pytest.mark.needs_os
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
 def test_forked_children_make_no_repeated_id() -> None:
     """Eight children, forked after ids were made, make different ones."""

@@ -212,6 +212,7 @@ def test_tasks_cancelled_at_nested_awaits_close_all_their_scopes() -> None:
     assert [span.finished for span in spans] == [1, 1, 1]
 
 
+@pytest.mark.needs_os
 def test_a_callback_on_a_pool_thread_closes_quietly() -> None:
     """A scope handed to a thread pool finishes there, and the opener's context forgets it."""
     manager, span = ContextVarsScopeManager(), FakeSpan()
@@ -224,6 +225,7 @@ def test_a_callback_on_a_pool_thread_closes_quietly() -> None:
     assert manager.active is None
 
 
+@pytest.mark.needs_os
 def test_threads_nest_independently() -> None:
     """Eight threads that open and close at once each see just their own scopes."""
     manager, barrier = ContextVarsScopeManager(), threading.Barrier(8)

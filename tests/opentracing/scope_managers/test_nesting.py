@@ -236,6 +236,7 @@ def test_a_span_that_closes_its_scope_finishes_once(make: Any, run: Any) -> None
     run(test)
 
 
+@pytest.mark.needs_os
 @every_runtime
 def test_waiting_scopes_end_when_the_inner_one_is_closed_on_another_thread(
     make: Any, run: Any, caplog: pytest.LogCaptureFixture
@@ -254,6 +255,7 @@ def test_waiting_scopes_end_when_the_inner_one_is_closed_on_another_thread(
     assert len(caplog.records) == 1
 
 
+@pytest.mark.needs_os
 @every_runtime
 def test_an_outer_scope_closed_on_another_thread_is_passed_over(make: Any, run: Any) -> None:
     """When the inner scopes close, the next one restored is one that is still open."""
@@ -271,6 +273,7 @@ def test_an_outer_scope_closed_on_another_thread_is_passed_over(make: Any, run: 
     run(test)
 
 
+@pytest.mark.needs_os
 @every_runtime
 def test_a_scope_closed_elsewhere_is_let_go(make: Any, run: Any) -> None:
     """Its own context keeps no reference to it, once anyone asked there what is active."""

@@ -165,6 +165,7 @@ def test_managers_are_islands(make: Any, run: Any, caplog: pytest.LogCaptureFixt
     assert not caplog.records
 
 
+@pytest.mark.needs_os
 @every_runtime
 def test_a_scope_closed_on_another_thread_finishes_quietly(
     make: Any, run: Any, caplog: pytest.LogCaptureFixture
@@ -212,6 +213,7 @@ def test_closed_scopes_leave_nothing_behind(make: Any, run: Any) -> None:
     run(test)
 
 
+@pytest.mark.needs_os
 @every_runtime
 def test_a_new_thread_starts_with_nothing_active(make: Any, run: Any) -> None:
     """What is active on one thread is not active on another."""
