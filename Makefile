@@ -9,10 +9,14 @@ PIP := $(VENV)/$(PIP_INSTALL)
 # An environment that several clones use has the code of the one that was last installed into it.
 INSTALLED := $(VENV)/.installed-$(firstword $(shell pwd | cksum))
 DOWNSTREAM := env/downstream
+
+# The first number is that of the Python in it, 3.14, without the dot.
+PYODIDE := 314.0.7
+
 TYPED := opentracing opentracing_recorder $(wildcard tests/typing/*.py)
 
 .DEFAULT_GOAL := help
-.PHONY: help bootstrap demo test test-all test-downstream lint types bench dist clean
+.PHONY: help bootstrap demo test test-all test-downstream test-pyodide lint types bench dist clean
 
 help:  ## show this list (the default)
 	@sed -n 's/^\([a-z-]*\):.*##/\1:/p' Makefile | awk -F': +' '{ printf "  make %-16s %s\n", $$1, $$2 }'
@@ -59,6 +63,17 @@ $(DOWNSTREAM)/.installed: setup.py pyproject.toml $(wildcard tests/downstream/*.
 
 test-downstream: $(DOWNSTREAM)/.installed  ## run libraries written for opentracing 2.4 on this
 	$(DOWNSTREAM)/bin/python -m pytest -q tests/downstream
+
+# Packages come from the index as for any Python, but in wheels without machine code.
+env/pyodide/.installed: $(RUN) Makefile
+	@rm -rf $(@D)
+	npm install --loglevel=error --no-audit --no-fund --prefix $(@D) pyodide@$(PYODIDE)
+	$(PIP) --target $(@D)/python --platform any --python-version $(firstword $(subst ., ,$(PYODIDE))) \
+	  --only-binary :all: pytest hypothesis six
+	@touch $@
+
+test-pyodide: env/pyodide/.installed
+	node tests/pyodide/run.mjs $(<D)
 
 lint: $(INSTALLED)-dev  ## check style and formatting
 	$(RUN) -m ruff check .
