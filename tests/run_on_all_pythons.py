@@ -1,7 +1,8 @@
 """Run the tests on every supported Python that this machine has; for ``make test-all``.
 
 The supported versions are those in the classifiers of setup.py. Each is looked for among pyenv's
-versions and on the path, and gets its own environment below ``env/``, by ``make test``.
+versions and on the path, and gets its own environment below ``env/``, by ``make test``. Where there
+is Node, the newest runs as Pyodide too, by ``make test-pyodide``.
 """
 
 from __future__ import annotations
@@ -21,6 +22,8 @@ _PROBE = """
 import ensurepip, platform, sys, venv
 print(platform.python_implementation(), "%d.%d" % sys.version_info[:2])
 """
+
+OLDEST_NODE = 20
 
 
 def supported_versions() -> list[str]:
@@ -58,11 +61,20 @@ def find(name: str, identities: list[str]) -> str | None:
     return None
 
 
-def run_tests(name: str, python: str) -> bool:
-    """Whether `make test` passes in this interpreter's own environment."""
-    variables = [f"PYTHON={python}", f"VENV=env/pythons/{name}"]
-    command = [os.environ.get("MAKE", "make"), "--no-print-directory", "test", *variables]
-    return subprocess.run(command, cwd=ROOT).returncode == 0
+def find_node() -> str | None:
+    """The first Node on the path, when it is new enough for Pyodide and has npm beside it."""
+    node = shutil.which("node")
+    if node is None or shutil.which("npm") is None:
+        return None
+    run = subprocess.run([node, "--version"], capture_output=True, text=True)
+    version = re.match(r"v(\d+)\.", run.stdout)
+    return node if version and int(version[1]) >= OLDEST_NODE else None
+
+
+def run_tests(target: str, *variables: str) -> str:
+    """The result of a make target that runs the tests."""
+    command = [os.environ.get("MAKE", "make"), "--no-print-directory", target, *variables]
+    return "passed" if subprocess.run(command, cwd=ROOT).returncode == 0 else "FAILED"
 
 
 def main() -> int:
@@ -74,7 +86,13 @@ def main() -> int:
             results[name] = "not found, or without its venv package"
             continue
         print(f"== {name}: {python}", flush=True)
-        results[name] = "passed" if run_tests(name, python) else "FAILED"
+        results[name] = run_tests("test", f"PYTHON={python}", f"VENV=env/pythons/{name}")
+    node = find_node()
+    if node is None:
+        results["pyodide"] = f"not found: it needs Node {OLDEST_NODE} or later, and npm"
+    else:
+        print(f"== pyodide: {node}", flush=True)
+        results["pyodide"] = run_tests("test-pyodide")
     print("\n".join(f"{name:12} {result}" for name, result in results.items()))
     return 0 if "passed" in results.values() and "FAILED" not in results.values() else 1
 

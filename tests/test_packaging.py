@@ -129,3 +129,32 @@ def test_an_interpreter_that_does_not_run_is_passed_over(
     found = runner.find("python3.9", runner.wanted()["python3.9"])
     assert found == str(tmp_path / "right" / "python3.9")
     assert runner.find("python3.10", runner.wanted()["python3.10"]) is None
+
+
+def test_pyodide_is_of_a_supported_python(runner: ModuleType) -> None:
+    """The first number of its version, such as 314, is a Python that the classifiers name."""
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    pinned = re.search(r"^PYODIDE := 3(\d+)\.", makefile, re.MULTILINE)
+    assert pinned is not None
+    assert f"3.{pinned[1]}" in runner.supported_versions()
+
+
+@pytest.mark.needs_os
+@pytest.mark.parametrize(
+    ("version", "others", "found"),
+    [("v20.0.0", ["npm"], True), ("v18.20.8", ["npm"], False), ("v20.0.0", [], False)],
+)
+def test_pyodide_needs_a_recent_node_and_npm(
+    version: str,
+    others: list[str],
+    found: bool,
+    runner: ModuleType,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """An older Node, or one without npm, is as good as none."""
+    for name in ["node", *others]:
+        (tmp_path / name).write_text(f"#!/bin/sh\necho {version}\n", encoding="utf-8")
+        (tmp_path / name).chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert runner.find_node() == (str(tmp_path / "node") if found else None)
