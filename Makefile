@@ -72,7 +72,7 @@ env/pyodide/.installed: $(RUN) Makefile
 	  --only-binary :all: pytest hypothesis six
 	@touch $@
 
-test-pyodide: env/pyodide/.installed
+test-pyodide: env/pyodide/.installed  ## run what can run there on Pyodide, in Node
 	node tests/pyodide/run.mjs $(<D)
 
 lint: $(INSTALLED)-dev  ## check style and formatting

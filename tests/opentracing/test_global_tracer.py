@@ -91,6 +91,7 @@ def test_a_method_is_patched_by_its_dotted_name() -> None:
     assert not hasattr(importlib.import_module("opentracing.tracer"), "no_such_name")
 
 
+@pytest.mark.needs_os
 def test_ext_tags_needs_no_import() -> None:
     """`import opentracing` is enough for the path of 1.x, and for what a star brings."""
     code = (

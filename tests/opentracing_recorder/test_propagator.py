@@ -100,6 +100,7 @@ def test_headers_that_allow_repeats_hold_one_entry() -> None:
     assert message.items() == [("x-a", "new")]
 
 
+@pytest.mark.needs_os
 def test_names_of_both_types_are_never_compared() -> None:
     """Under ``python -bb`` a comparison of str with bytes is an error."""
     code = """
