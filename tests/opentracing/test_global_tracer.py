@@ -85,10 +85,17 @@ def test_a_method_is_patched_by_its_dotted_name() -> None:
     with mock.patch("opentracing.tracer.start_span") as start_span:
         assert opentracing.global_tracer().start_span is start_span
     assert "start_span" not in vars(tracer)
-    with mock.patch("opentracing.tracer.Reference") as reference:
-        assert importlib.import_module("opentracing.tracer").Reference is reference
-    assert importlib.import_module("opentracing.tracer").Reference is opentracing.Reference
-    assert not hasattr(importlib.import_module("opentracing.tracer"), "no_such_name")
+
+
+def test_what_is_the_submodules_own_is_patched_in_it() -> None:
+    """The names that the global tracer does not have."""
+    module = importlib.import_module("opentracing.tracer")
+    with mock.patch.object(module, "Reference") as reference:
+        assert module.Reference is reference
+    assert module.Reference is opentracing.Reference
+    with mock.patch.object(module, "new", 1, create=True):
+        assert module.new == 1
+    assert not hasattr(module, "new")
 
 
 @pytest.mark.needs_os
