@@ -10,8 +10,7 @@ import asyncio
 from ..scope import Scope
 from ..span import Span
 from . import ThreadLocalScopeManager
-from .constants import ACTIVE_ATTR
-from .nesting import NestedScope, pruned, scope_of, with_scope
+from .nesting import NestedScope, scope_on, set_scope_on
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -50,17 +49,10 @@ class AsyncioScopeManager(ThreadLocalScopeManager):
     def _set_task_scope(
         self, scope: NestedScope | None, task: asyncio.Task[Any] | None = None
     ) -> None:
-        task = self._get_task() if task is None else task
-        held = pruned(getattr(task, ACTIVE_ATTR, None))
-        setattr(task, ACTIVE_ATTR, with_scope(held, self, scope))
+        set_scope_on(self._get_task() if task is None else task, self, scope)
 
     def _get_task_scope(self, task: asyncio.Task[Any] | None = None) -> NestedScope | None:
-        task = self._get_task() if task is None else task
-        held = getattr(task, ACTIVE_ATTR, None)
-        shown = pruned(held)
-        if shown is not held:
-            setattr(task, ACTIVE_ATTR, shown)
-        return scope_of(shown, self)
+        return scope_on(self._get_task() if task is None else task, self)
 
 
 class _AsyncioScope(NestedScope):

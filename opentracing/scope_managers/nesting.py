@@ -12,6 +12,7 @@ import logging
 from ..scope import Scope
 from ..scope_manager import ScopeManager
 from ..span import Span
+from .constants import ACTIVE_ATTR
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -169,6 +170,21 @@ def with_scope(held: Held, manager: ScopeManager, scope: NestedScope | None) -> 
     else:
         scopes[manager] = scope
     return scopes or None
+
+
+def scope_on(place: object, manager: ScopeManager) -> NestedScope | None:
+    """The scope of one manager that a task or greenlet has in `ACTIVE_ATTR`."""
+    held: Held = getattr(place, ACTIVE_ATTR, None)
+    shown = pruned(held)
+    if shown is not held:
+        setattr(place, ACTIVE_ATTR, shown)
+    return scope_of(shown, manager)
+
+
+def set_scope_on(place: object, manager: ScopeManager, scope: NestedScope | None) -> None:
+    """Replace the scope of one manager that a task or greenlet has in `ACTIVE_ATTR`."""
+    held = pruned(getattr(place, ACTIVE_ATTR, None))
+    setattr(place, ACTIVE_ATTR, with_scope(held, manager, scope))
 
 
 def _name_of(span: Span) -> str:

@@ -1,0 +1,92 @@
+"""TornadoScopeManager and tracer_stack_context: for programs that were written for Tornado.
+
+Tornado 6 and later runs on contextvars; new programs need no more than `ContextVarsScopeManager`.
+"""
+
+from __future__ import annotations
+
+import threading
+
+from .contextvars import ContextVarsScopeManager, no_parent_scope
+
+try:
+    import tornado  # type: ignore[import, unused-ignore]
+except ImportError as error:
+    raise ImportError(
+        f"TornadoScopeManager needs Tornado ({error}); install opentracing[tornado]", name="tornado"
+    ) from error
+if tornado.version_info < (6,):
+    raise ImportError(
+        f"TornadoScopeManager needs Tornado 6 or later, not {tornado.version};"
+        " install opentracing[tornado]",
+        name="tornado",
+    )
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+    from types import TracebackType
+    from typing import Any
+
+
+class TornadoScopeManager(ContextVarsScopeManager):
+    """Keeps the active scope in the current context: that of a coroutine or a callback.
+
+    Coroutines and callbacks start with the scope that was active where they were made, so their
+    spans are children of it, any number of them at once::
+
+        @gen.coroutine
+        def handle():
+            with tracer.start_active_span("handle"):
+                yield [fetch(1), fetch(2)]  # spans started in fetch are children
+
+        with tracer_stack_context():
+            loop.add_callback(handle)  # does not inherit the span that is active here
+    """
+
+
+class ThreadSafeStackContext:
+    """A ``with`` block around what `context_factory()` returns, made anew for each entry.
+
+    It has the name of what `tracer_stack_context` returned in 2.4. One of them may be entered on
+    many threads, and more than once, the last first to be left.
+    """
+
+    # In 2.4 the arguments went to Tornado's StackContext, which took one, `context_factory`.
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        (self.context_factory,) = (*args, *kwargs.values())
+        self.contexts = _Contexts()
+
+    def __enter__(self) -> Any:
+        context = self.context_factory()
+        entered = context.__enter__()
+        self.contexts.of_thread.append(context)
+        return entered
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc_val: BaseException | None,
+        exc_tb: TracebackType | None,
+    ) -> bool | None:
+        return self.contexts.of_thread.pop().__exit__(exc_type, exc_val, exc_tb)
+
+
+class _Contexts(threading.local):
+    def __init__(self) -> None:
+        self.of_thread: list[AbstractContextManager[Any]] = []
+
+
+def tracer_stack_context() -> ThreadSafeStackContext:
+    """Give what a request or callback does scopes of its own, in a ``with`` block::
+
+        def on_message(message):
+            with tracer_stack_context():
+                scope = tracer.start_active_span("message")
+                loop.add_callback(handle, message, scope)  # closes the scope when it is done
+
+    Nothing is active at the start of the block, and what is still active at its end is so no
+    longer. Coroutines and callbacks started in the block go on with what was active at their start;
+    a native coroutine starts when it is awaited or made a task, so do that inside.
+    """
+    return ThreadSafeStackContext(no_parent_scope)
