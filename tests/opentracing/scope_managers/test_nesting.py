@@ -22,6 +22,8 @@ from opentracing.scope_managers import ThreadLocalScopeManager
 from opentracing.scope_managers.asyncio import AsyncioScopeManager
 from opentracing.scope_managers.contextvars import ContextVarsScopeManager, no_parent_scope
 
+from ...runtimes import every_runtime
+
 
 class FakeSpan(Span):
     def __init__(self, on_finish: Callable[[], None] = lambda: None) -> None:
@@ -38,17 +40,6 @@ def fail() -> None:
     raise RuntimeError("broken span")
 
 
-def directly(test: Callable[[], None]) -> None:
-    contextvars.copy_context().run(test)
-
-
-def in_task(test: Callable[[], None]) -> None:
-    async def run() -> None:
-        test()
-
-    asyncio.run(run())
-
-
 def active_in(manager: ScopeManager) -> Scope | None:
     return manager.active
 
@@ -59,15 +50,6 @@ def on_another_thread(action: Callable[[], None]) -> None:
     thread.join()
 
 
-every_runtime = pytest.mark.parametrize(
-    ("make", "run"),
-    [
-        pytest.param(ThreadLocalScopeManager, directly, id="thread-local"),
-        pytest.param(ContextVarsScopeManager, directly, id="contextvars"),
-        pytest.param(AsyncioScopeManager, directly, id="asyncio outside a task"),
-        pytest.param(AsyncioScopeManager, in_task, id="asyncio"),
-    ],
-)
 ACTIONS = st.lists(st.tuples(st.integers(0, 3), st.integers(0, 7)), max_size=30)
 
 

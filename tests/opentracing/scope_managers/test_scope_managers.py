@@ -1,16 +1,17 @@
-"""What every scope manager of the standard library's runtimes does."""
+"""What every scope manager does, and what sets some of them apart."""
 
 from __future__ import annotations
 
 import asyncio
 import contextvars
 import gc
+import importlib
 import itertools
 import logging
 import sys
 import threading
 import weakref
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import pytest
@@ -20,6 +21,8 @@ from opentracing.scope_managers import ThreadLocalScopeManager
 from opentracing.scope_managers.asyncio import AsyncioScopeManager
 from opentracing.scope_managers.constants import ACTIVE_ATTR
 from opentracing.scope_managers.contextvars import ContextVarsScopeManager, no_parent_scope
+
+from ...runtimes import every_runtime
 
 
 class FakeSpan(Span):
@@ -34,27 +37,6 @@ class FakeSpan(Span):
         self.finished += 1
         if self.manager is not None:
             self.active_at_finish = self.manager.active
-
-
-def directly(test: Callable[[], None]) -> None:
-    contextvars.copy_context().run(test)
-
-
-def in_task(test: Callable[[], None]) -> None:
-    async def run() -> None:
-        test()
-
-    asyncio.run(run())
-
-
-RUNTIMES = [
-    pytest.param(ThreadLocalScopeManager, directly, id="thread-local"),
-    pytest.param(ContextVarsScopeManager, directly, id="contextvars"),
-    pytest.param(ContextVarsScopeManager, in_task, id="contextvars in a task"),
-    pytest.param(AsyncioScopeManager, directly, id="asyncio outside a task"),
-    pytest.param(AsyncioScopeManager, in_task, id="asyncio"),
-]
-every_runtime = pytest.mark.parametrize(("make", "run"), RUNTIMES)
 
 
 @every_runtime
@@ -134,9 +116,9 @@ def test_order_of_finishing_and_restoring(make: Any, run: Any) -> None:
         manager, span = make(), FakeSpan()
         span.manager = manager
         scope = manager.activate(span, True)
-        restores_first = "ContextVars" in type(scope).__name__ or "Asyncio" in type(scope).__name__
+        finishes_first = type(scope).__name__ == "_ThreadLocalScope"
         scope.close()
-        assert span.active_at_finish is (None if restores_first else scope)
+        assert span.active_at_finish is (scope if finishes_first else None)
 
     run(test)
 
@@ -375,3 +357,16 @@ def test_thread_local_scope_is_restored_when_finish_raises() -> None:
     with pytest.raises(RuntimeError, match="broken"):
         manager.activate(Broken(), True).close()
     assert manager.active is None
+
+
+@pytest.mark.parametrize("library", ["gevent", "tornado"])
+def test_a_missing_library_is_named_with_its_extra(
+    library: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Importing the manager of a library that is not installed says what to install."""
+    module = f"opentracing.scope_managers.{library}"
+    monkeypatch.setitem(sys.modules, library, None)
+    monkeypatch.delitem(sys.modules, module, raising=False)
+    with pytest.raises(ImportError, match=rf"install opentracing\[{library}\]") as caught:
+        importlib.import_module(module)
+    assert caught.value.name == library

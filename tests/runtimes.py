@@ -1,0 +1,84 @@
+"""The scope managers that we ship, and the places where each has to work."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import sys
+from collections.abc import Callable
+
+import pytest
+
+from opentracing import ScopeManager
+from opentracing.scope_managers import ThreadLocalScopeManager
+from opentracing.scope_managers.asyncio import AsyncioScopeManager
+from opentracing.scope_managers.contextvars import ContextVarsScopeManager
+
+# setup.py asks for gevent on the same condition; where it is asked for, its absence is a failure.
+HAS_GEVENT = sys.implementation.name == "cpython" and sys.platform != "emscripten"
+WHY_NOT_GEVENT = "gevent has no wheels for this interpreter"
+needs_gevent = pytest.mark.skipif(not HAS_GEVENT, reason=WHY_NOT_GEVENT)
+
+
+def gevent_manager() -> ScopeManager:
+    from opentracing.scope_managers.gevent import GeventScopeManager
+
+    return GeventScopeManager()
+
+
+def tornado_manager() -> ScopeManager:
+    from opentracing.scope_managers.tornado import TornadoScopeManager
+
+    return TornadoScopeManager()
+
+
+def directly(test: Callable[[], None]) -> None:
+    contextvars.copy_context().run(test)
+
+
+def in_task(test: Callable[[], None]) -> None:
+    async def run() -> None:
+        test()
+
+    asyncio.run(run())
+
+
+def in_greenlet(test: Callable[[], None]) -> None:
+    import gevent
+
+    gevent.spawn(test).get()
+
+
+def in_tornado(test: Callable[[], None]) -> None:
+    from tornado import gen
+
+    from opentracing.scope_managers.tornado import tracer_stack_context
+
+    @gen.coroutine
+    def run() -> None:
+        test()
+
+    async def main() -> None:
+        with tracer_stack_context():
+            await run()
+
+    asyncio.run(main())
+
+
+every_runtime = pytest.mark.parametrize(
+    ("make", "run"),
+    [
+        pytest.param(ThreadLocalScopeManager, directly, id="thread-local"),
+        pytest.param(ContextVarsScopeManager, directly, id="contextvars"),
+        pytest.param(ContextVarsScopeManager, in_task, id="contextvars in a task"),
+        pytest.param(AsyncioScopeManager, directly, id="asyncio outside a task"),
+        pytest.param(AsyncioScopeManager, in_task, id="asyncio"),
+        pytest.param(gevent_manager, directly, id="gevent outside a greenlet", marks=needs_gevent),
+        pytest.param(gevent_manager, in_greenlet, id="gevent", marks=needs_gevent),
+        pytest.param(
+            ContextVarsScopeManager, in_greenlet, id="contextvars in gevent", marks=needs_gevent
+        ),
+        pytest.param(tornado_manager, directly, id="tornado outside its loop"),
+        pytest.param(tornado_manager, in_tornado, id="tornado"),
+    ],
+)

@@ -1,0 +1,263 @@
+"""Runtimes: ways of running things at once, with one face, so that each pattern is written once.
+
+Patterns are coroutines. Where the runtime blocks instead of awaiting, an await is a blocking call
+inside a coroutine that is never suspended.
+"""
+
+from __future__ import annotations
+
+import abc
+import asyncio
+import queue
+import threading
+from collections.abc import Awaitable, Callable, Coroutine
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+
+from opentracing import ScopeManager
+from opentracing.scope_managers import ThreadLocalScopeManager
+from opentracing.scope_managers.asyncio import AsyncioScopeManager
+from opentracing.scope_managers.contextvars import ContextVarsScopeManager
+
+from ..runtimes import gevent_manager, needs_gevent, tornado_manager
+
+Unit = Callable[..., Coroutine[Any, Any, Any]]
+
+# Seconds after which what was waited for counts as lost: long, since only a failure waits for it.
+TIMEOUT = 30
+
+
+class Runtime(abc.ABC):
+    """A way of running units at once, and a scope manager that knows them apart."""
+
+    inherits: bool
+    """Whether a unit starts with the span that was active where it was spawned, or with none."""
+
+    def __init__(self, make_scope_manager: Callable[[], ScopeManager], inherits: bool) -> None:
+        self.make_scope_manager = make_scope_manager
+        self.inherits = inherits
+
+    @abc.abstractmethod
+    def run(self, main: Unit) -> None:
+        """Run `main` as the first unit, to its end."""
+
+    @abc.abstractmethod
+    def spawn(self, unit: Unit, *args: Any) -> Awaitable[Any]:
+        """Run a coroutine function as a new unit; to await it gives what it returns or raises."""
+
+    @abc.abstractmethod
+    def call(self, function: Callable[..., Any], *args: Any) -> Awaitable[Any]:
+        """Run a plain function, soon, as this runtime's callback; to await it gives its result."""
+
+    @abc.abstractmethod
+    def event(self) -> Any:
+        """Something with `set()` and an awaitable `wait()`."""
+
+    @abc.abstractmethod
+    def queue(self) -> Any:
+        """Something with `put_nowait(item)` and an awaitable `get()`."""
+
+    def rendezvous(self, parties: int) -> Callable[[], Awaitable[None]]:
+        """A function to await, which goes on once so many units have called it."""
+        arrived: list[None] = []
+        all_there = self.event()
+
+        async def meet() -> None:
+            arrived.append(None)
+            if len(arrived) >= parties:
+                all_there.set()
+            await all_there.wait()
+
+        return meet
+
+
+class Blocking(Runtime):
+    """A runtime whose units block while they wait."""
+
+    def run(self, main: Unit) -> None:
+        _unsuspended(main)
+
+    def spawn(self, unit: Unit, *args: Any) -> Awaitable[Any]:
+        return self.call(_unsuspended, unit, *args)
+
+    def event(self) -> Any:
+        return _BlockingEvent(self._make_event())
+
+    def queue(self) -> Any:
+        return _BlockingQueue(self._make_queue())
+
+    @abc.abstractmethod
+    def _make_event(self) -> Any: ...
+
+    @abc.abstractmethod
+    def _make_queue(self) -> Any: ...
+
+
+class Threads(Blocking):
+    """Units are the tasks of a thread pool, which uses its threads again."""
+
+    def run(self, main: Unit) -> None:
+        with ThreadPoolExecutor(32) as self._pool:
+            super().run(main)
+
+    def call(self, function: Callable[..., Any], *args: Any) -> Awaitable[Any]:
+        future = self._pool.submit(function, *args)
+        return _Result(lambda: future.result(TIMEOUT))
+
+    _make_event = threading.Event
+    _make_queue = queue.Queue
+
+
+class Gevent(Blocking):
+    """Units are greenlets."""
+
+    def run(self, main: Unit) -> None:
+        import gevent
+
+        gevent.spawn(super().run, main).get(timeout=TIMEOUT)
+
+    def call(self, function: Callable[..., Any], *args: Any) -> Awaitable[Any]:
+        import gevent
+
+        greenlet = gevent.spawn(function, *args)
+        return _Result(lambda: greenlet.get(timeout=TIMEOUT))
+
+    def _make_event(self) -> Any:
+        import gevent.event
+
+        return gevent.event.Event()
+
+    def _make_queue(self) -> Any:
+        import gevent.queue
+
+        return gevent.queue.Queue()
+
+
+class Asyncio(Runtime):
+    """Units are tasks, and callbacks of the event loop."""
+
+    def run(self, main: Unit) -> None:
+        asyncio.run(asyncio.wait_for(main(), TIMEOUT))
+
+    def spawn(self, unit: Unit, *args: Any) -> Awaitable[Any]:
+        return asyncio.get_running_loop().create_task(unit(*args))
+
+    def call(self, function: Callable[..., Any], *args: Any) -> Awaitable[Any]:
+        loop = asyncio.get_running_loop()
+        done: asyncio.Future[Any] = loop.create_future()
+        self._call_soon(loop, _settle, done, function, *args)
+        return done
+
+    def _call_soon(
+        self, loop: asyncio.AbstractEventLoop, function: Callable[..., Any], *args: Any
+    ) -> None:
+        loop.call_soon(function, *args)
+
+    def event(self) -> Any:
+        return asyncio.Event()
+
+    def queue(self) -> Any:
+        return asyncio.Queue()
+
+
+class Tornado(Asyncio):
+    """Units are Tornado's coroutines and callbacks, inside a `tracer_stack_context`."""
+
+    def run(self, main: Unit) -> None:
+        from opentracing.scope_managers.tornado import tracer_stack_context
+
+        async def run() -> None:
+            with tracer_stack_context():
+                await main()
+
+        super().run(run)
+
+    def spawn(self, unit: Unit, *args: Any) -> Awaitable[Any]:
+        from tornado import gen
+
+        @gen.coroutine
+        def coroutine() -> Any:
+            return (yield unit(*args))
+
+        return coroutine()
+
+    def _call_soon(
+        self, loop: asyncio.AbstractEventLoop, function: Callable[..., Any], *args: Any
+    ) -> None:
+        from tornado.ioloop import IOLoop
+
+        IOLoop.current().add_callback(function, *args)
+
+    def event(self) -> Any:
+        from tornado.locks import Event
+
+        return Event()
+
+    def queue(self) -> Any:
+        from tornado.queues import Queue
+
+        return Queue()
+
+
+RUNTIMES = [
+    pytest.param(Threads(ThreadLocalScopeManager, False), id="threads"),
+    pytest.param(Threads(ContextVarsScopeManager, False), id="threads with contextvars"),
+    pytest.param(Asyncio(AsyncioScopeManager, False), id="asyncio"),
+    pytest.param(Asyncio(ContextVarsScopeManager, True), id="asyncio with contextvars"),
+    pytest.param(Gevent(gevent_manager, False), id="gevent", marks=needs_gevent),
+    pytest.param(
+        Gevent(ContextVarsScopeManager, False), id="gevent with contextvars", marks=needs_gevent
+    ),
+    pytest.param(Tornado(tornado_manager, True), id="tornado"),
+]
+
+
+class _BlockingEvent:
+    def __init__(self, event: Any) -> None:
+        self._event = event
+        self.set = event.set
+
+    async def wait(self) -> None:
+        if not self._event.wait(TIMEOUT):
+            raise TimeoutError("nobody set the event")
+
+
+class _BlockingQueue:
+    def __init__(self, queue: Any) -> None:
+        self._queue = queue
+        self.put_nowait = queue.put_nowait
+
+    async def get(self) -> Any:
+        return self._queue.get(timeout=TIMEOUT)
+
+
+class _Result:
+    """Something to await, more than once, which blocks until a result is there."""
+
+    def __init__(self, get: Callable[[], Any]) -> None:
+        self._get = get
+
+    def __await__(self) -> Any:
+        return self._get()
+        yield  # which makes this the generator that an await asks for
+
+
+def _unsuspended(unit: Unit, *args: Any) -> Any:
+    """Run a coroutine to its end where no await suspends it."""
+    coroutine = unit(*args)
+    try:
+        coroutine.send(None)
+    except StopIteration as end:
+        return end.value
+    finally:
+        coroutine.close()
+    raise RuntimeError("the coroutine was suspended, where nothing resumes it")
+
+
+def _settle(done: asyncio.Future[Any], function: Callable[..., Any], *args: Any) -> None:
+    try:
+        done.set_result(function(*args))
+    except Exception as error:
+        done.set_exception(error)
