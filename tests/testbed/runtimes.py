@@ -26,7 +26,7 @@ from ..runtimes import gevent_manager, needs_gevent, tornado_manager
 Unit = Callable[..., Coroutine[Any, Any, Any]]
 
 # Seconds after which what was waited for counts as lost: long, since only a failure waits for it.
-TIMEOUT = 30
+TIMEOUT = 10
 
 
 class Runtime(abc.ABC):

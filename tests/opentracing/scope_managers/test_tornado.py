@@ -267,41 +267,36 @@ def test_requests_to_a_server_at_once(tracer: BasicTracer, recorder: InMemoryRec
 def test_a_stack_context_of_any_factory() -> None:
     """`ThreadSafeStackContext` enters what its factory makes, anew for each thread and entry."""
     log: list[str] = []
+    names = iter(["first", "inner", "other"])
+    entered, may_leave = threading.Event(), threading.Event()
 
     @contextmanager
     def factory() -> Iterator[str]:
-        name = f"{threading.current_thread().name} {len(log)}"
-        log.append(f"enter {name}")
+        name = next(names)
         try:
             yield name
         except ValueError:
-            log.append("oops")
+            log.append(f"{name} swallows")
         finally:
-            log.append(f"leave {name}")
+            log.append(f"{name} left")
 
     context = ThreadSafeStackContext(context_factory=factory)
 
     def enter() -> None:
         with context:
-            pass
+            entered.set()
+            may_leave.wait(10)
 
+    thread = threading.Thread(target=enter)
     with context as first:
-        thread = threading.Thread(target=enter, name="other")
-        thread.start()
-        thread.join()
         with context:
-            raise ValueError("swallowed by the factory's context")
-    name = threading.current_thread().name
-    assert first == f"{name} 0"
-    assert log == [
-        f"enter {name} 0",
-        "enter other 1",
-        "leave other 1",
-        f"enter {name} 3",
-        "oops",
-        f"leave {name} 3",
-        f"leave {name} 0",
-    ]
+            raise ValueError("oops")
+        thread.start()
+        assert entered.wait(10)
+    may_leave.set()
+    thread.join()
+    assert first == "first"
+    assert log == ["inner swallows", "inner left", "first left", "other left"]
 
 
 def test_a_tornado_that_is_too_old_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
