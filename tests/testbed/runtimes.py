@@ -202,8 +202,12 @@ class Tornado(Asyncio):
 
 
 RUNTIMES = [
-    pytest.param(Threads(ThreadLocalScopeManager, False), id="threads"),
-    pytest.param(Threads(ContextVarsScopeManager, False), id="threads with contextvars"),
+    pytest.param(Threads(ThreadLocalScopeManager, False), id="threads", marks=pytest.mark.needs_os),
+    pytest.param(
+        Threads(ContextVarsScopeManager, False),
+        id="threads with contextvars",
+        marks=pytest.mark.needs_os,
+    ),
     pytest.param(Asyncio(AsyncioScopeManager, False), id="asyncio"),
     pytest.param(Asyncio(ContextVarsScopeManager, True), id="asyncio with contextvars"),
     pytest.param(Gevent(gevent_manager, False), id="gevent", marks=needs_gevent),

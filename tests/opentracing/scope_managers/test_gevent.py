@@ -162,6 +162,7 @@ def test_native_threads_are_apart(tracer: BasicTracer) -> None:
         assert tracer.active_span is scope.span
 
 
+@pytest.mark.needs_os
 @pytest.mark.parametrize(
     "imported", ["", "opentracing_recorder, opentracing.scope_managers.gevent"]
 )

@@ -201,6 +201,7 @@ def test_a_loop_run_inside_a_stack_context(tracer: BasicTracer, recorder: InMemo
     assert recorder.one("child").parent_id == recorder.one("parent").context.span_id
 
 
+@pytest.mark.needs_os
 def test_a_callback_added_by_another_thread_does_not_inherit(tracer: BasicTracer) -> None:
     """It goes on with what was active on that thread, not with what the loop's thread has."""
     seen: list[Span | None] = []
@@ -225,6 +226,7 @@ def test_a_callback_added_by_another_thread_does_not_inherit(tracer: BasicTracer
     assert seen == [None]
 
 
+@pytest.mark.needs_os
 def test_requests_to_a_server_at_once(tracer: BasicTracer, recorder: InMemoryRecorder) -> None:
     """Each request has a trace of its own, whatever was active when the server was started."""
     arrived: list[None] = []
@@ -264,6 +266,7 @@ def test_requests_to_a_server_at_once(tracer: BasicTracer, recorder: InMemoryRec
     )
 
 
+@pytest.mark.needs_os
 def test_a_stack_context_of_any_factory() -> None:
     """`ThreadSafeStackContext` enters what its factory makes, anew for each thread and entry."""
     log: list[str] = []
