@@ -15,7 +15,7 @@ TESTS = [
     "pytest>=8.4",  # earlier ones may not find the modules that tests share
     "hypothesis>=6",
     "gevent; platform_python_implementation == 'CPython' and sys_platform != 'emscripten'",
-    "tornado>=6",
+    "tornado>=6; sys_platform != 'emscripten'",
 ]
 # ruff's rules and layout change between minor versions.
 DEV = [*TESTS, "mypy>=1.8", "pyright[nodejs]>=1.1.350", "ruff==0.17.*", "types-six"]

@@ -21,7 +21,7 @@ from opentracing.scope_managers import ThreadLocalScopeManager
 from opentracing.scope_managers.asyncio import AsyncioScopeManager
 from opentracing.scope_managers.contextvars import ContextVarsScopeManager
 
-from ..runtimes import gevent_manager, needs_gevent, tornado_manager
+from ..runtimes import gevent_manager, needs_gevent, needs_tornado, tornado_manager
 
 Unit = Callable[..., Coroutine[Any, Any, Any]]
 
@@ -214,7 +214,7 @@ RUNTIMES = [
     pytest.param(
         Gevent(ContextVarsScopeManager, False), id="gevent with contextvars", marks=needs_gevent
     ),
-    pytest.param(Tornado(tornado_manager, True), id="tornado"),
+    pytest.param(Tornado(tornado_manager, True), id="tornado", marks=needs_tornado),
 ]
 
 

@@ -12,6 +12,15 @@ from importlib import import_module
 from typing import Any
 
 import pytest
+
+from opentracing import Scope, Span
+from opentracing_recorder import BasicTracer, InMemoryRecorder
+
+from ...runtimes import HAS_TORNADO, WHY_NOT_TORNADO
+
+if not HAS_TORNADO:
+    pytest.skip(WHY_NOT_TORNADO, allow_module_level=True)
+
 import tornado
 from tornado import gen
 from tornado.httpclient import AsyncHTTPClient
@@ -21,13 +30,11 @@ from tornado.locks import Event
 from tornado.testing import bind_unused_port
 from tornado.web import Application, RequestHandler
 
-from opentracing import Scope, Span
 from opentracing.scope_managers.tornado import (
     ThreadSafeStackContext,
     TornadoScopeManager,
     tracer_stack_context,
 )
-from opentracing_recorder import BasicTracer, InMemoryRecorder
 
 
 @pytest.fixture
