@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 
 import pytest
@@ -20,3 +21,10 @@ def _no_global_tracer() -> Iterator[None]:
     opentracing._reset_global_tracer()
     yield
     opentracing._reset_global_tracer()
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say what was left out, and why, in a line for each reason."""
+    left_out = terminalreporter.stats.get("skipped", [])
+    for reason, count in Counter(report.longrepr[2] for report in left_out).items():
+        terminalreporter.write_line(f"left out {count}: {reason.replace('Skipped: ', '', 1)}")
