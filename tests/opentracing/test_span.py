@@ -1,0 +1,133 @@
+"""Span and SpanContext: the no-ops, and how a block marks errors and ends."""
+
+from __future__ import annotations
+
+import asyncio
+import copy
+import json
+import pickle
+import types
+from unittest import mock
+
+import pytest
+
+from opentracing import (
+    Scope,
+    ScopeManager,
+    SpanContext,
+    Tracer,
+    logs,
+    tags,
+)
+
+
+def test_setters_chain_and_deprecated_ones_work() -> None:
+    """Each setter returns the span; `log_event` and `log` go through `log_kv`."""
+    span = Tracer().start_span()
+    chained = span.set_tag("a", 1).set_operation_name("b").set_baggage_item("c", "d")
+    assert chained.log_kv({}).log_event("e", 1).log(event="f") is span
+    assert span.get_baggage_item("c") is None
+    with mock.patch.object(span, "log_kv") as log_kv:
+        span.log_event("e")
+        span.log_event("e", "p")
+        span.log(event="e", payload="p", timestamp=5, other=1)
+        span.log()
+    assert log_kv.call_args_list == [
+        mock.call({"event": "e"}),
+        mock.call({"event": "e", "payload": "p"}),
+        mock.call({"event": "e", "payload": "p"}, 5),
+        mock.call({}, None),
+    ]
+
+
+@pytest.mark.parametrize(
+    "kind", [GeneratorExit, asyncio.CancelledError, KeyboardInterrupt, SystemExit]
+)
+def test_other_exits_are_no_errors(kind: type[BaseException]) -> None:
+    """What is no Exception finishes the span and leaves no mark on it."""
+    span = Tracer().start_span()
+    with (
+        mock.patch.object(span, "set_tag") as set_tag,
+        mock.patch.object(span, "finish") as finish,
+        pytest.raises(kind),
+        span,
+    ):
+        raise kind
+    assert not set_tag.called
+    finish.assert_called_once_with()
+
+
+@pytest.mark.parametrize("kind", ["span", "scope"])
+def test_exception_is_tagged_logged_and_passed_on(kind: str) -> None:
+    """An Exception leaving the block sets the error tag, logs five fields, and goes on."""
+    span = Tracer().start_span()
+    block = span if kind == "span" else Scope(ScopeManager(), span)
+    error = ValueError("unexpected")
+    end = "finish" if kind == "span" else "close"
+    with (
+        mock.patch.object(span, "set_tag") as set_tag,
+        mock.patch.object(span, "log_kv") as log_kv,
+        mock.patch.object(block, end) as ended,
+        pytest.raises(ValueError, match="unexpected"),
+        block,
+    ):
+        raise error
+    set_tag.assert_called_once_with(tags.ERROR, True)
+    ended.assert_called_once_with()
+    ((fields,), _) = log_kv.call_args
+    assert isinstance(fields.pop(logs.STACK), types.TracebackType)
+    assert fields == {
+        logs.EVENT: "error",
+        logs.MESSAGE: "unexpected",
+        logs.ERROR_OBJECT: error,
+        logs.ERROR_KIND: ValueError,
+    }
+
+
+def test_span_is_finished_even_when_marking_it_fails() -> None:
+    """Neither a broken `str` of the exception nor a broken `set_tag` keeps a span open."""
+
+    class Mute(Exception):
+        def __str__(self) -> str:
+            raise RuntimeError
+
+    span = Tracer().start_span()
+    with (
+        mock.patch.object(span, "finish") as finish,
+        mock.patch.object(span, "log_kv") as log_kv,
+        pytest.raises(Mute),
+        span,
+    ):
+        raise Mute
+    assert log_kv.call_args[0][0][logs.MESSAGE] == "Mute"
+    with (
+        mock.patch.object(span, "finish") as finish_again,
+        mock.patch.object(span, "set_tag", side_effect=RuntimeError),
+        pytest.raises(RuntimeError),
+        span,
+    ):
+        raise KeyError
+    finish.assert_called_once_with()
+    finish_again.assert_called_once_with()
+
+
+def test_empty_baggage_is_an_empty_dict_that_stays_empty() -> None:
+    """It equals `{}`, copies to a plain dict, serializes, and refuses every change."""
+    empty = SpanContext.EMPTY_BAGGAGE
+    assert empty == {}
+    assert SpanContext().baggage is empty
+    assert type(empty.copy()) is dict  # type: ignore[attr-defined]
+    assert json.dumps(empty) == "{}"
+    assert copy.deepcopy(empty) == pickle.loads(pickle.dumps(empty)) == {}
+    for change in (
+        lambda: empty.__setitem__("a", "b"),  # type: ignore[attr-defined]
+        lambda: empty.update(a="b"),  # type: ignore[attr-defined]
+        lambda: empty.setdefault("a", "b"),  # type: ignore[attr-defined]
+    ):
+        with pytest.raises(TypeError, match="EMPTY_BAGGAGE"):
+            change()
+
+
+def test_no_op_context_has_empty_ids() -> None:
+    """The ids of a context without a trace are empty strings."""
+    assert SpanContext().to_trace_id() == SpanContext().to_span_id() == ""

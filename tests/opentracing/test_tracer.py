@@ -1,0 +1,65 @@
+"""The no-op tracer, and references."""
+
+from __future__ import annotations
+
+import pytest
+
+import opentracing
+from opentracing import (
+    Format,
+    Reference,
+    SpanContext,
+    Tracer,
+    UnsupportedFormatException,
+    child_of,
+    follows_from,
+)
+
+
+def test_no_op_returns_the_same_objects() -> None:
+    """Every span, scope and context of a no-op tracer is one and the same."""
+    tracer = Tracer()
+    assert tracer.start_span("a") is tracer.start_span("b", references=child_of(None))
+    assert tracer.start_span("a") is tracer._noop_span
+    assert tracer.start_active_span("a") is tracer._noop_scope
+    assert tracer.start_span().context is tracer._noop_span_context
+    assert tracer.active_span is tracer.scope_manager.active.span  # type: ignore[union-attr]
+    assert not hasattr(tracer.start_span("a"), "operation_name")
+    assert tracer.scope_manager.active is tracer.scope_manager._noop_scope
+    assert opentracing.start_child_span(tracer._noop_span, "c") is tracer._noop_span
+
+
+@pytest.mark.parametrize("format", [Format.TEXT_MAP, Format.HTTP_HEADERS, Format.BINARY])
+def test_no_op_inject_and_extract(format: str) -> None:
+    """Inject writes nothing, a span being as good as its context; extract returns a context."""
+    tracer = Tracer()
+    carrier: dict[str, str] = {}
+    tracer.inject(tracer.start_span(), format, carrier)
+    tracer.inject(tracer.start_span().context, format, carrier)
+    assert carrier == {}
+    assert tracer.extract(format, carrier) is tracer._noop_span_context
+
+
+@pytest.mark.parametrize("format", ["unknown", None, ["unhashable"]])
+def test_unknown_format_is_refused(format: object) -> None:
+    """Only the three formats are supported."""
+    with pytest.raises(UnsupportedFormatException):
+        Tracer().inject(SpanContext(), format, {})
+    with pytest.raises(UnsupportedFormatException):
+        Tracer().extract(format, {})
+
+
+def test_close_can_be_repeated() -> None:
+    """Closing a no-op tracer succeeds, each time."""
+    tracer = Tracer()
+    assert tracer.close()
+    assert tracer.close(timeout=0)
+
+
+def test_references_unpack() -> None:
+    """A reference is a named pair."""
+    context = SpanContext()
+    kind, referenced = child_of(context)
+    assert (kind, referenced) == ("child_of", context)
+    assert follows_from(context) == Reference("follows_from", context)
+    assert follows_from().referenced_context is None

@@ -1,0 +1,59 @@
+"""Ids: never 0, never repeated, whatever the application does to its own random numbers."""
+
+from __future__ import annotations
+
+import os
+import random
+import subprocess
+import sys
+
+import pytest
+
+from opentracing_recorder import (
+    BasicTracer,
+)
+
+
+def test_trace_id_bits() -> None:
+    """128-bit trace ids are longer than 64 bits, and shown with 32 digits."""
+    tracer = BasicTracer(trace_id_bits=128)
+    wide = [tracer.start_span("x").context for _ in range(20)]
+    assert max(each.trace_id or 0 for each in wide) >= 1 << 64
+    assert all((each.span_id or 0) < 1 << 64 for each in wide)
+
+
+def test_ids_ignore_the_seed_and_are_never_zero() -> None:
+    """`random.seed` does not repeat them, and a generated 0 is drawn again."""
+    tracer = BasicTracer()
+    ids = []
+    for _ in range(2):
+        random.seed(1)
+        ids.append(tracer.start_span("x").context.trace_id)
+    assert ids[0] != ids[1]
+    tracer._new_span_id = iter([0, 5]).__next__  # type: ignore[assignment]
+    assert tracer.start_span("x").context.span_id == 5
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
+def test_forked_children_make_no_repeated_id() -> None:
+    """Eight children, forked after ids were made, make different ones."""
+    script = (
+        "import os\n"
+        "from opentracing_recorder import BasicTracer\n"
+        "tracer = BasicTracer()\n"
+        "tracer.start_span('warm')\n"
+        "children = []\n"
+        "for _ in range(8):\n"
+        "    pid = os.fork()\n"
+        "    if pid == 0:\n"
+        "        spans = [tracer.start_span('x').context for _ in range(50)]\n"
+        "        text = ''.join(f'{s.trace_id} {s.span_id}\\n' for s in spans)\n"
+        "        os.write(1, text.encode())\n"
+        "        os._exit(0)\n"
+        "    children.append(pid)\n"
+        "for pid in children:\n"
+        "    os.waitpid(pid, 0)\n"
+    )
+    command = [sys.executable, "-c", f"import sys; sys.path[:0] = {sys.path!r}\n{script}"]
+    ids = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
+    assert len(ids) == len(set(ids)) == 8 * 50 * 2
