@@ -105,3 +105,43 @@ def test_ext_tags_needs_no_import() -> None:
         "import opentracing; opentracing.ext.tags.SPAN_KIND; from opentracing import *; tags, logs"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.mark.needs_os
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "import opentracing.tracer",
+        "from opentracing.tracer import Reference",
+        "from opentracing import tracer",
+        "import opentracing.tracer as found; assert isinstance(found, opentracing.Tracer)",
+    ],
+)
+def test_the_variable_is_an_instance_in_a_fresh_interpreter(statement: str) -> None:
+    """However it is imported first, `opentracing.tracer` is the no-op and not the submodule."""
+    code = (
+        f"import sys; sys.path[:0] = {sys.path!r}; import opentracing; {statement};"
+        "assert isinstance(opentracing.tracer, opentracing.Tracer);"
+        "assert opentracing.global_tracer() is opentracing.tracer"
+    )
+    subprocess.run([sys.executable, "-S", "-c", code], check=True)
+
+
+def test_one_use_may_be_nested_in_itself() -> None:
+    """Each exit puts back what its own entry found."""
+    before, tracer = opentracing.tracer, Tracer()
+    use = opentracing.use_tracer(tracer)
+    with use:
+        with use:
+            pass
+        assert opentracing.global_tracer() is tracer
+    assert opentracing.tracer is before
+    assert not opentracing.is_global_tracer_registered()
+
+
+def test_reset_puts_a_no_op_in_place() -> None:
+    """What was registered is no longer what libraries get."""
+    registered = mock.Mock()
+    opentracing.set_global_tracer(registered)
+    opentracing._reset_global_tracer()
+    assert type(opentracing.global_tracer()) is Tracer

@@ -7,6 +7,7 @@ import copy
 import json
 import pickle
 import types
+from typing import Any
 from unittest import mock
 
 import pytest
@@ -14,6 +15,7 @@ import pytest
 from opentracing import (
     Scope,
     ScopeManager,
+    Span,
     SpanContext,
     Tracer,
     logs,
@@ -43,18 +45,22 @@ def test_setters_chain_and_deprecated_ones_work() -> None:
 @pytest.mark.parametrize(
     "kind", [GeneratorExit, asyncio.CancelledError, KeyboardInterrupt, SystemExit]
 )
-def test_other_exits_are_no_errors(kind: type[BaseException]) -> None:
-    """What is no Exception finishes the span and leaves no mark on it."""
+@pytest.mark.parametrize("block_kind", ["span", "scope"])
+def test_other_exits_are_no_errors(kind: type[BaseException], block_kind: str) -> None:
+    """What is no Exception finishes the span, or closes the scope, and leaves no mark."""
     span = Tracer().start_span()
+    block = span if block_kind == "span" else Scope(ScopeManager(), span)
     with (
         mock.patch.object(span, "set_tag") as set_tag,
-        mock.patch.object(span, "finish") as finish,
+        mock.patch.object(span, "log_kv") as log_kv,
+        mock.patch.object(block, "finish" if block_kind == "span" else "close") as ended,
         pytest.raises(kind),
-        span,
+        block,
     ):
         raise kind
     assert not set_tag.called
-    finish.assert_called_once_with()
+    assert not log_kv.called
+    ended.assert_called_once_with()
 
 
 @pytest.mark.parametrize("kind", ["span", "scope"])
@@ -73,6 +79,7 @@ def test_exception_is_tagged_logged_and_passed_on(kind: str) -> None:
     ):
         raise error
     set_tag.assert_called_once_with(tags.ERROR, True)
+    assert set_tag.call_args[0][1] is True
     ended.assert_called_once_with()
     ((fields,), _) = log_kv.call_args
     assert isinstance(fields.pop(logs.STACK), types.TracebackType)
@@ -122,6 +129,7 @@ def test_empty_baggage_is_an_empty_dict_that_stays_empty() -> None:
     for change in (
         lambda: empty.__setitem__("a", "b"),  # type: ignore[attr-defined]
         lambda: empty.update(a="b"),  # type: ignore[attr-defined]
+        lambda: empty.__ior__({"a": "b"}),  # type: ignore[attr-defined]
         lambda: empty.setdefault("a", "b"),  # type: ignore[attr-defined]
     ):
         with pytest.raises(TypeError, match="EMPTY_BAGGAGE"):
@@ -131,3 +139,56 @@ def test_empty_baggage_is_an_empty_dict_that_stays_empty() -> None:
 def test_no_op_context_has_empty_ids() -> None:
     """The ids of a context without a trace are empty strings."""
     assert SpanContext().to_trace_id() == SpanContext().to_span_id() == ""
+
+
+@pytest.mark.parametrize("kind", ["span", "scope"])
+def test_a_block_gives_itself_and_marks_before_it_ends(kind: str) -> None:
+    """`with ... as x` gives the span or the scope; the error is on the span before it finishes."""
+    calls: list[str] = []
+
+    class Listed(Span):
+        def set_tag(self, key: str, value: Any) -> Listed:
+            calls.append(f"tag {key}")
+            return self
+
+        def log_kv(self, key_values: Any, timestamp: float | None = None) -> Listed:
+            calls.append("log")
+            return self
+
+        def finish(self, finish_time: float | None = None) -> None:
+            calls.append("end")
+
+    class Closing(Scope):
+        def close(self) -> None:
+            self.span.finish()
+
+    span = Listed(Tracer(), SpanContext())
+    block: Any = span if kind == "span" else Closing(ScopeManager(), span)
+    entered: Any = None
+    with pytest.raises(ZeroDivisionError), block as entered:
+        1 / 0  # noqa: B018
+    assert entered is block
+    assert calls == ["tag error", "log", "end"]
+
+
+def test_errors_are_marked_through_the_static_method_of_the_base_class() -> None:
+    """`Span._on_error` is what code calls and replaces; a subclass's own is not asked."""
+
+    class Own(Span):
+        _on_error = None  # type: ignore[assignment]
+
+    span = Own(Tracer(), SpanContext())
+    error = KeyError("x")
+    with mock.patch.object(Span, "_on_error") as on_error:
+        for block in (span, Scope(ScopeManager(), span)):
+            with pytest.raises(KeyError), block:  # type: ignore[attr-defined]
+                raise error
+    assert [call[0][:3] for call in on_error.call_args_list] == [(span, KeyError, error)] * 2
+    with mock.patch.object(span, "set_tag") as set_tag:
+        Span._on_error(span, KeyError, error, None)
+    set_tag.assert_called_once_with(tags.ERROR, True)
+
+
+def test_marking_no_span_does_nothing() -> None:
+    """A scope without a span passes None."""
+    Span._on_error(None, KeyError, KeyError("x"), None)

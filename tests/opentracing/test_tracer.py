@@ -63,3 +63,23 @@ def test_references_unpack() -> None:
     assert (kind, referenced) == ("child_of", context)
     assert follows_from(context) == Reference("follows_from", context)
     assert follows_from().referenced_context is None
+
+
+def test_reference_is_a_named_tuple_of_two() -> None:
+    """Its fields have names, and it is as good as any tuple."""
+    reference = child_of(SpanContext())
+    assert isinstance(reference, tuple)
+    assert reference._fields == ("type", "referenced_context")
+    assert (reference.type, reference[1]) == ("child_of", reference.referenced_context)
+
+
+def test_supported_formats_may_be_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The private list holds the three formats, and the no-op goes by it."""
+    assert sorted(Tracer._supported_formats) == ["binary", "http_headers", "text_map"]
+    monkeypatch.setattr(Tracer, "_supported_formats", ["own"])
+    Tracer().inject(SpanContext(), "own", {})
+    assert Tracer().extract("own", {}) is not None
+    with pytest.raises(UnsupportedFormatException):
+        Tracer().extract("text_map", {})
+    with pytest.raises(UnsupportedFormatException):
+        Tracer().inject(SpanContext(), "text_map", {})

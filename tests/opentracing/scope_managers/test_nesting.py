@@ -373,3 +373,53 @@ def test_asyncio_manager_keeps_the_methods_that_2_4_subclasses_call() -> None:
         assert manager.active is None
 
     asyncio.run(main())
+
+
+@every_runtime
+def test_a_closed_scope_that_is_kept_keeps_no_other(make: Any, run: Any) -> None:
+    """Whoever holds a closed scope does not hold the one that was active outside it."""
+
+    def test() -> None:
+        manager = make()
+        outer = manager.activate(FakeSpan(), True)
+        inner = manager.activate(FakeSpan(), True)
+        watched = weakref.ref(outer)
+        inner.close()
+        outer.close()
+        del outer
+        gc.collect()
+        assert watched() is None
+        assert inner.span is not None
+
+    run(test)
+
+
+def test_many_managers_share_one_context_variable() -> None:
+    """A manager adds nothing to the context that would outlive it."""
+
+    def test() -> None:
+        with ContextVarsScopeManager().activate(FakeSpan(), True):
+            pass
+        before = len(contextvars.copy_context())
+        for _ in range(20):
+            with ContextVarsScopeManager().activate(FakeSpan(), True):
+                assert len(contextvars.copy_context()) == before
+        assert len(contextvars.copy_context()) == before
+
+    directly(test)
+
+
+@every_runtime
+def test_a_manager_that_was_used_is_freed(make: Any, run: Any) -> None:
+    """Applications that make a tracer for each test do not collect their managers."""
+
+    def test() -> None:
+        manager = make()
+        with manager.activate(FakeSpan(), True):
+            pass
+        watched = weakref.ref(manager)
+        del manager
+        gc.collect()
+        assert watched() is None
+
+    run(test)
