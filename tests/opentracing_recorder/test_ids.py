@@ -57,3 +57,24 @@ def test_forked_children_make_no_repeated_id() -> None:
     command = [sys.executable, "-c", f"import sys; sys.path[:0] = {sys.path!r}\n{script}"]
     ids = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
     assert len(ids) == len(set(ids)) == 8 * 50 * 2
+
+
+def test_trace_ids_have_64_bits_by_default() -> None:
+    """So that every service of the basictracer family can read them."""
+    tracer = BasicTracer()
+    assert all((tracer.start_span("x").context.trace_id or 0) < 1 << 64 for _ in range(20))
+
+
+def test_a_trace_id_of_zero_is_drawn_again() -> None:
+    """On the wire 0 means none."""
+    tracer = BasicTracer()
+    tracer._new_trace_id = iter([0, 5]).__next__  # type: ignore[assignment]
+    assert tracer.start_span("x").context.trace_id == 5
+
+
+def test_two_processes_make_different_ids() -> None:
+    """The ids come from the system's entropy, not from a fixed start."""
+    script = "from opentracing_recorder.ids import random_64_bits; print(random_64_bits())"
+    command = [sys.executable, "-c", f"import sys; sys.path[:0] = {sys.path!r}\n{script}"]
+    ids = [subprocess.run(command, capture_output=True, check=True).stdout for _ in range(2)]
+    assert ids[0] != ids[1]

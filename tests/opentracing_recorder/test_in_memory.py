@@ -27,3 +27,34 @@ def test_in_memory_recorder_bounds_and_finds() -> None:
     for bad in (0, "2", True):
         with pytest.raises((TypeError, ValueError), match="max_spans"):
             InMemoryRecorder(bad)  # type: ignore[arg-type]
+
+
+def test_every_span_is_kept_by_default() -> None:
+    """Without `max_spans` there is no bound."""
+    recorder = InMemoryRecorder()
+    tracer = BasicTracer(recorder)
+    for _ in range(1000):
+        tracer.start_span("x").finish()
+    assert len(recorder.spans) == 1000
+
+
+def test_spans_is_a_copy_that_does_not_grow() -> None:
+    """What was read stays as it was; changing it changes nothing."""
+    recorder = InMemoryRecorder()
+    tracer = BasicTracer(recorder)
+    tracer.start_span("x").finish()
+    read = recorder.spans
+    tracer.start_span("y").finish()
+    assert len(read) == 1
+    read.clear()
+    assert len(recorder.get_spans()) == 2
+
+
+def test_find_wants_every_tag_with_its_value() -> None:
+    """A tag that is absent is not the same as one that is None."""
+    recorder = InMemoryRecorder()
+    tracer = BasicTracer(recorder)
+    for tags in ({"a": 1, "b": None}, {"a": 1}, {"a": 2, "b": None}):
+        tracer.start_span("x", tags=tags).finish()
+    assert recorder.find(tags={"a": 1, "b": None}) == recorder.spans[:1]
+    assert recorder.find("y") == []

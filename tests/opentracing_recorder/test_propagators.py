@@ -7,8 +7,11 @@ length and protocol buffers. They agree with what basictracer 3.2 and protobuf 3
 from __future__ import annotations
 
 import email.message
+import os
+import pickle
 import struct
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -143,6 +146,16 @@ BINARY_VECTORS = [
         "0000001409 da003b1c0000000011 efbeadde000000001801",
         (0x1C3B00DA, 0xDEADBEEF, True, {}),
     ),
+    # 128 bits: the upper half in key 0x29, after all else
+    (
+        "0000001d09 da003b1c0000000011 02000000000000001801 29 0100000000000000",
+        ((1 << 64) + 0x1C3B00DA, 2, True, {}),
+    ),
+    # a value of 200 bytes: the lengths 200 and 206 take two bytes each, c801 and ce01
+    (
+        "000000e5 09 0100000000000000 11 0200000000000000 1801 22ce01 0a0161 12c801" + "78" * 200,
+        (1, 2, True, {"a": "x" * 200}),
+    ),
     # false is never written
     (
         "0000001209 010000000000000011 ffffffffffffffff",
@@ -235,6 +248,16 @@ def test_text_vector() -> None:
     assert carrier == {**TRACE, "ot-tracer-sampled": "false", "ot-baggage-user": "a%20b"}
 
 
+class NoneOfOurs(Propagator):
+    """A format that looks at the whole carrier and never finds itself in it."""
+
+    def inject(self, span_context: SpanContext, carrier: Any) -> None:
+        raise NotImplementedError
+
+    def extract(self, carrier: Any) -> None:
+        list(carrier)
+
+
 def headers_message() -> email.message.Message:
     message = email.message.Message()
     for key, value in TRACE.items():
@@ -251,27 +274,41 @@ def headers_message() -> email.message.Message:
         {"HTTP_" + key.upper().replace("-", "_"): value for key, value in TRACE.items()},
         {"": "x", None: "y", 5: "z", "other": None, **TRACE},
         list(TRACE.items()),
+        [[key.encode(), value.encode()] for key, value in TRACE.items()],
         [(key.encode(), value.encode()) for key, value in [*TRACE.items(), *TRACE.items()]],
         iter(TRACE.items()),
         headers_message(),
     ],
-    ids=["dict", "title case", "bytes", "WSGI", "odd", "pairs", "bytes twice", "iterator", "email"],
+    ids=[
+        "dict",
+        "title case",
+        "bytes",
+        "WSGI",
+        "odd",
+        "pairs",
+        "ASGI",
+        "bytes twice",
+        "iterator",
+        "email",
+    ],
 )
 @pytest.mark.parametrize("composite", [False, True])
 def test_text_is_read_from_every_kind_of_carrier(carrier: Any, composite: bool) -> None:
     """Mappings and pairs, str and bytes, names in any case and in the WSGI form."""
     if isinstance(carrier, Iterator):
         carrier = iter(TRACE.items())
-    propagator: Propagator = CompositePropagator([TEXT]) if composite else TEXT
+    propagator: Propagator = CompositePropagator([NoneOfOurs(), TEXT]) if composite else TEXT
     assert fields(propagator.extract(carrier)) == (0x1C3B00DA, 0xDEADBEEF, True, {})
 
 
 @pytest.mark.parametrize("carrier", ["text", b"bytes", bytearray(), None, 5, object()])
 def test_text_wants_a_mapping_or_pairs(carrier: Any) -> None:
     """Another type of carrier is refused, by its type's name."""
-    with pytest.raises(InvalidCarrierException, match=type(carrier).__name__):
+    with pytest.raises(
+        InvalidCarrierException, match=f"{type(carrier).__name__}.*iterable of pairs"
+    ):
         TEXT.extract(carrier)
-    with pytest.raises(InvalidCarrierException, match=type(carrier).__name__):
+    with pytest.raises(InvalidCarrierException, match=f"{type(carrier).__name__}.*mutable mapping"):
         TEXT.inject(BasicSpanContext(1, 2), carrier)
 
 
@@ -296,6 +333,8 @@ def test_a_carrier_that_raises_is_invalid() -> None:
         ({"ot-tracer-traceid": "nothex"}, "traceid got an invalid hexadecimal value 'nothex'"),
         ({"ot-tracer-traceid": "0"}, "traceid got an invalid hexadecimal value '0'"),
         ({"ot-tracer-traceid": "1" * 33}, "traceid got an invalid"),
+        ({"ot-tracer-traceid": "x" * 999}, "invalid hexadecimal value 'xxxx"),
+        ({"ot-tracer-sampled": "y" * 999}, "got an invalid value 'yyyy"),
         ({"ot-tracer-spanid": "0x1"}, "spanid got an invalid hexadecimal value '0x1'"),
         ({"ot-tracer-spanid": "1" * 17}, "spanid got an invalid"),
         ({"ot-tracer-spanid": "-1"}, "spanid got an invalid"),
@@ -324,12 +363,15 @@ def test_baggage_without_a_trace_is_broken() -> None:
         TEXT.extract({"ot-baggage-a": "b"})
 
 
-@pytest.mark.parametrize("word", ["TRUE", "1", " true "])
-def test_sampled_in_any_form(word: str) -> None:
+@pytest.mark.parametrize(
+    ("word", "sampled"),
+    [("TRUE", True), ("1", True), (" true ", True), ("False", False), ("0", False)],
+)
+def test_sampled_in_any_form(word: str, sampled: bool) -> None:
     """Any case, a digit, spaces around."""
     context = TEXT.extract({**TRACE, "ot-tracer-sampled": word})
     assert context is not None
-    assert context.sampled is True
+    assert context.sampled is sampled
 
 
 def test_baggage_from_outside_is_bounded() -> None:
@@ -399,3 +441,185 @@ def test_composite_writes_all_and_reads_the_first_good_one() -> None:
         composite.extract({**TRACE, "fixed": "broken", "ot-tracer-spanid": "broken"})
     with pytest.raises(TypeError, match="Propagator"):
         CompositePropagator(["text"])  # type: ignore[list-item]
+
+
+plain_words = st.text("abcdefghijklmnopqrstuvwxyz0123456789", min_size=1, max_size=8)
+FORMS: dict[str, Any] = {
+    "dict": dict,
+    "title case": lambda entries: {key.title(): value for key, value in entries.items()},
+    "bytes": lambda entries: {k.encode(): v.encode() for k, v in entries.items()},
+    "WSGI": lambda entries: {
+        "HTTP_" + key.upper().replace("-", "_"): value for key, value in entries.items()
+    },
+    "pairs": lambda entries: list(entries.items()),
+    "pairs of bytes": lambda entries: [(k.encode(), v.encode()) for k, v in entries.items()],
+    "lists": lambda entries: [[k.encode(), v.encode()] for k, v in entries.items()],
+    "iterator": lambda entries: iter(entries.items()),
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
+@given(
+    st.builds(
+        BasicSpanContext,
+        st.integers(1, 2**128 - 1),
+        st.integers(1, 2**64 - 1),
+        st.dictionaries(plain_words, any_text, max_size=4),
+        st.booleans(),
+    )
+)
+def test_headers_round_trip_in_every_form(form: str, context: BasicSpanContext) -> None:
+    """However a server hands the headers on, everything that was injected is extracted."""
+    carrier: dict[str, str] = {}
+    HEADERS.inject(context, carrier)
+    assert fields(HEADERS.extract(FORMS[form](carrier))) == fields(context)
+
+
+@st.composite
+def damaged_entries(draw: st.DrawFn, propagator: Propagator) -> dict[str, Any]:
+    """What a propagator wrote, with up to three things done to it."""
+    entries: dict[str, Any] = {}
+    propagator.inject(draw(contexts), entries)
+    for _ in range(draw(st.integers(1, 3))):
+        key = draw(st.sampled_from([*entries, *TRACE]))
+        value = str(entries.get(key, ""))
+        cut = draw(st.integers(0, len(value)))
+        entries[key] = value[:cut] + draw(st.text(max_size=3)) + value[cut + 1 :]
+        if draw(st.booleans()):
+            entries[key.title()] = draw(words)
+        if draw(st.booleans()):
+            del entries[key]
+    return entries
+
+
+@pytest.mark.parametrize("propagator", [TEXT, HEADERS])
+@given(data=st.data(), as_bytes=st.booleans(), form=st.sampled_from(["dict", "pairs", "WSGI"]))
+def test_damaged_text_carriers(
+    propagator: Propagator, data: st.DataObject, as_bytes: bool, form: str
+) -> None:
+    """A good carrier that was tampered with gives a good context, or None, or corruption."""
+    entries = data.draw(damaged_entries(propagator))
+    carrier = FORMS[form](entries)
+    if as_bytes:
+        pairs = carrier.items() if isinstance(carrier, dict) else carrier
+        carrier = [
+            tuple(
+                each.encode("utf-8", "surrogatepass") if isinstance(each, str) else each
+                for each in pair
+            )
+            for pair in pairs
+        ]
+    try:
+        context = propagator.extract(carrier)
+    except SpanContextCorruptedException:
+        return
+    if context is not None:
+        assert 0 < (context.trace_id or 0) < 1 << 128
+        assert 0 < (context.span_id or 0) < 1 << 64
+        assert type(context.sampled) is bool
+        for key, value in context.baggage.items():
+            assert (type(key), type(value)) == (str, str)
+
+
+@given(contexts, st.data())
+def test_a_message_cut_short_is_corrupted(context: BasicSpanContext, data: st.DataObject) -> None:
+    """No part of a binary carrier passes for the whole."""
+    carrier = bytearray()
+    BINARY.inject(context, carrier)
+    part = carrier[: data.draw(st.integers(1, len(carrier) - 1))]
+    with pytest.raises(SpanContextCorruptedException):
+        BINARY.extract(part)
+
+
+def test_binary_baggage_from_outside_is_bounded() -> None:
+    """At most 64 items and 8192 bytes are taken; the rest is counted, and the trace goes on."""
+    carrier = bytearray()
+    BINARY.inject(BasicSpanContext(1, 2, {str(index): "v" for index in range(100)}), carrier)
+    context = BINARY.extract(carrier)
+    assert context is not None
+    assert (len(context.baggage), context.dropped_baggage) == (64, 36)
+    del carrier[:]
+    large = {"a": "é" * 4096, "b": "v", "c": "x" * 8189}
+    BINARY.inject(BasicSpanContext(1, 2, large), carrier)
+    context = BINARY.extract(carrier)
+    assert context is not None
+    assert (dict(context.baggage), context.dropped_baggage) == ({"b": "v", "c": "x" * 8189}, 1)
+
+
+@pytest.mark.parametrize(
+    ("wire", "shown"),
+    [
+        ("0000", r"b'\x00\x00'"),
+        ("00000009 09 0000000000000000", "trace_id got an invalid value 0"),
+        ("000000ff00", "255 bytes, but only 1 follow"),
+        ("00000007 22 05 6162636465 00", r"b'"),
+        ("00000002 2205", r"field 4 got an invalid value b''"),
+    ],
+)
+def test_broken_binary_shows_the_value(wire: str, shown: str) -> None:
+    """What was found there is in the message, and the message stays short."""
+    with pytest.raises(SpanContextCorruptedException) as raised:
+        BINARY.extract(bytes.fromhex(wire))
+    assert shown in str(raised.value)
+    assert len(str(raised.value)) < 150
+
+
+@pytest.mark.parametrize("propagator", [TEXT, HEADERS])
+@pytest.mark.parametrize(("sampled", "word"), [(True, "true"), (False, "false"), (None, "true")])
+def test_text_vectors(propagator: Propagator, sampled: bool | None, word: str) -> None:
+    """Hexadecimal without padding, in lower case; what is undecided is kept."""
+    carrier: dict[str, str] = {}
+    propagator.inject(BasicSpanContext((0xAB << 64) + 0xCD, 0xEF, None, sampled), carrier)
+    assert carrier == {
+        "ot-tracer-traceid": "ab00000000000000cd",
+        "ot-tracer-spanid": "ef",
+        "ot-tracer-sampled": word,
+    }
+    assert fields(propagator.extract(carrier))[:2] == ((0xAB << 64) + 0xCD, 0xEF)
+
+
+def test_binary_writes_the_undecided_as_kept() -> None:
+    """The format has no word for it."""
+    carrier = bytearray()
+    BINARY.inject(BasicSpanContext(1, 2, None, None), carrier)
+    assert fields(BINARY.extract(carrier)) == (1, 2, True, {})
+
+
+def test_bytes_that_are_no_utf_8_are_read_as_latin_1() -> None:
+    """As HTTP once had it; the trace is not lost for it."""
+    carrier = [(key.encode(), value.encode()) for key, value in TRACE.items()]
+    context = TEXT.extract([*carrier, (b"ot-baggage-a", b"caf\xe9")])
+    assert fields(context)[3] == {"a": "café"}
+
+
+class Trap:
+    """Makes a folder when it is unpickled."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def __reduce__(self) -> Any:
+        return os.mkdir, (str(self.folder),)
+
+
+def test_nothing_is_ever_unpickled(tmp_path: Path) -> None:
+    """A pickle in any place of any carrier stays what it is: bytes."""
+    folder = tmp_path / "sprung"
+    trap = pickle.dumps(Trap(folder), 0)
+    framed = struct.pack(">I", len(trap)) + trap
+    for data in (trap, framed):
+        with pytest.raises(SpanContextCorruptedException):
+            BINARY.extract(data)
+    message = bytes.fromhex("09 0100000000000000 11 0200000000000000 22")
+    length = struct.pack("BB", len(trap) & 0x7F | 0x80, len(trap) >> 7)
+    item = b"\x0a\x01a\x12" + length + trap
+    message += struct.pack("BB", len(item) & 0x7F | 0x80, len(item) >> 7) + item
+    BINARY.extract(struct.pack(">I", len(message)) + message)
+    whole = [*TRACE.items(), (trap, trap), (b"ot-baggage-a", trap)]
+    for propagator in (TEXT, HEADERS):
+        assert propagator.extract(whole) is not None
+        with pytest.raises(SpanContextCorruptedException):
+            propagator.extract({**TRACE, "ot-tracer-traceid": trap})
+    assert not folder.exists()
+    pickle.loads(trap)
+    assert folder.exists()

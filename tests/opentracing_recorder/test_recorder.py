@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import gc
+import threading
+import weakref
+from typing import Any
+
 import pytest
 
+from opentracing import child_of
 from opentracing_recorder import (
     BasicSpan,
     BasicSpanContext,
     BasicTracer,
     CompositeRecorder,
     InMemoryRecorder,
+    NoopRecorder,
     Recorder,
 )
-from opentracing_recorder.recorder import FailureLog
 
 
 class Broken(Recorder):
@@ -38,11 +44,15 @@ def test_recorder_that_raises_is_logged_once_a_minute(
     for _ in range(5):
         tracer.start_span("x").finish()
     assert len(caplog.records) == 1
-    now[0] += FailureLog.interval
+    now[0] += 59.9
+    tracer.start_span("x").finish()
+    assert len(caplog.records) == 1
+    now[0] += 0.2
     tracer.start_span("x").finish()
     assert len(caplog.records) == 2
     assert "Broken" in caplog.text
-    assert "(10 times" in caplog.records[1].getMessage()
+    assert "RuntimeError" in caplog.text
+    assert "(12 times" in caplog.records[1].getMessage()
     assert not tracer.flush()
     assert not tracer.close()
     assert tracer.close()
@@ -94,3 +104,101 @@ def test_recorder_may_use_the_tracer() -> None:
     recorder = Tracing()
     BasicTracer(recorder).start_span("outer").finish()
     assert [span.operation_name for span in recorder.spans] == ["outer", "inner"]
+
+
+def test_recorder_is_abstract_and_its_defaults_deliver() -> None:
+    """`record_span` is all there is to write; flush and close say True, again and again."""
+
+    class Least(Recorder):
+        def record_span(self, span: BasicSpan) -> None:
+            pass
+
+    with pytest.raises(TypeError, match="abstract"):
+        Recorder()  # type: ignore[abstract]
+    recorder = Least()
+    assert [recorder.flush(1), recorder.flush(), recorder.close(1), recorder.close()] == [True] * 4
+    assert not hasattr(recorder, "span_started")
+
+
+def test_spans_are_recorded_on_the_thread_that_finishes_them() -> None:
+    """Finished, and once each."""
+    seen: list[Any] = []
+
+    class Watching(Recorder):
+        def record_span(self, span: BasicSpan) -> None:
+            seen.append((span.operation_name, span.finished, threading.current_thread()))
+
+    span = BasicTracer(Watching()).start_span("x")
+    thread = threading.Thread(target=span.finish)
+    thread.start()
+    thread.join()
+    assert seen == [("x", True, thread)]
+
+
+def test_noop_recorder_keeps_nothing() -> None:
+    """A span that is finished and let go is freed."""
+    tracer = BasicTracer(NoopRecorder())
+    span = tracer.start_span("x")
+    span.finish()
+    watched = weakref.ref(span)
+    del span
+    gc.collect()
+    assert watched() is None
+
+
+def test_each_recorder_has_a_minute_of_its_own(caplog: pytest.LogCaptureFixture) -> None:
+    """That one was reported does not keep another's failure out of the log."""
+    tracers = [BasicTracer(CompositeRecorder([Broken(), Broken()])), BasicTracer(Broken())]
+    for tracer in tracers * 2:
+        tracer.start_span("x").finish()
+    assert len(caplog.records) == 3
+
+
+def test_composite_calls_all_in_order_with_the_time_that_is_left(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """One that did not deliver keeps none of the others from it; the timeout is for all."""
+    now, calls = [1000.0], []
+    monkeypatch.setattr("opentracing_recorder.recorder.time.monotonic", lambda: now[0])
+
+    class Slow(Recorder):
+        def __init__(self, name: str) -> None:
+            self.name = name
+
+        def record_span(self, span: BasicSpan) -> None:
+            calls.append((self.name, span.operation_name))
+
+        def span_started(self, span: BasicSpan) -> None:
+            calls.append((self.name, "started"))
+
+        def flush(self, timeout: float | None = None) -> bool:
+            calls.append((self.name, timeout))
+            now[0] += 0.75
+            return self.name != "a"
+
+        close = flush
+
+    composite = CompositeRecorder([Slow("a"), Broken(), Slow("b"), Slow("c")])
+    BasicTracer(composite).start_span("x").finish()
+    names = [(name, what) for what in ("started", "x") for name in "abc"]
+    assert calls == names
+    for method in (composite.flush, composite.close):
+        calls.clear()
+        assert not method(1.0)
+        assert calls == [("a", 1.0), ("b", 0.25), ("c", 0.0)]
+    calls.clear()
+    composite.flush()
+    assert calls == [("a", None), ("b", None), ("c", None)]
+
+
+def test_span_started_sees_the_whole_span() -> None:
+    """Tags, references and parent are there when the hook is called."""
+    seen: list[Any] = []
+
+    class Watching(InMemoryRecorder):
+        def span_started(self, span: BasicSpan) -> None:
+            seen.append((span.operation_name, span.tags.copy(), span.parent_id, span.references))
+
+    parent = BasicSpanContext(1, 2)
+    BasicTracer(Watching()).start_span("x", references=child_of(parent), tags={"a": 1})
+    assert seen == [("x", {"a": 1}, 2, (child_of(parent),))]

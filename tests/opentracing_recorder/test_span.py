@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 import gc
 import json
 import logging
@@ -11,6 +12,7 @@ import time
 import weakref
 from collections.abc import Callable, Iterator
 from typing import Any
+from unittest import mock
 
 import pytest
 
@@ -440,3 +442,226 @@ def test_the_stack_may_be_what_exc_info_returns(tracer: BasicTracer) -> None:
         span.log_kv({"stack": sys.exc_info()})
     assert "raise_with_local" in span.logs[0].key_values["stack"]
     assert isinstance(span.logs[0].key_values["stack"], str)
+
+
+@pytest.mark.parametrize("jump", [-3600.0, 3600.0])
+def test_duration_does_not_jump_with_the_wall_clock(
+    tracer: BasicTracer, monkeypatch: pytest.MonkeyPatch, jump: float
+) -> None:
+    """Without explicit times it is measured, whichever way the clock is set meanwhile."""
+    span = tracer.start_span("x")
+    later = time.time() + jump
+    monkeypatch.setattr(time, "time", lambda: later)
+    span.finish()
+    assert 0 < span.duration < 10
+
+
+def test_times_are_seconds_since_the_epoch(tracer: BasicTracer) -> None:
+    """Start and log times are as `time.time` gives them; those given are kept."""
+    before = time.time()
+    span = tracer.start_span("x").log_kv({"event": "e"}).log_kv({"event": "f"}, 7.5)
+    after = time.time()
+    assert before <= span.start_time <= span.logs[0].timestamp <= after
+    assert span.logs[1].timestamp == 7.5
+
+
+def test_logged_fields_are_copied(tracer: BasicTracer) -> None:
+    """Changing the dict afterwards does not change the log."""
+    given = {"event": "e"}
+    span = tracer.start_span("x").log_kv(given)
+    given["event"] = "f"
+    assert span.logs[0].key_values == {"event": "e"}
+
+
+def test_tags_are_a_dict_that_owners_change(tracer: BasicTracer) -> None:
+    """What is put in or taken out is what recorders see."""
+    span = tracer.start_span("x", tags={"a": 1, "b": 2})
+    span.tags["c"] = 3
+    del span.tags["a"]
+    assert span.to_dict()["tags"] == {"b": 2, "c": 3}
+
+
+def test_ids_are_numbers_and_a_root_has_no_parent(tracer: BasicTracer) -> None:
+    """`parent_id` is an int or None."""
+    root = tracer.start_span("x")
+    child = tracer.start_span("y", child_of=root)
+    assert root.parent_id is None
+    assert (type(root.context.trace_id), type(root.context.span_id)) == (int, int)
+    assert child.parent_id == root.context.span_id
+
+
+@pytest.mark.parametrize("decision", [True, False])
+def test_a_decision_written_on_the_context_holds_at_once(
+    tracer: BasicTracer, recorder: InMemoryRecorder, decision: bool
+) -> None:
+    """For tags and logs set later, and for children started later."""
+    span = tracer.start_span("x", child_of=BasicSpanContext(1, 2, sampled=not decision))
+    span.context.sampled = decision
+    span.set_tag("a", 1).log_kv({"event": "e"})
+    assert (bool(span.tags), bool(span.logs)) == (decision, decision)
+    tracer.start_span("child", child_of=span).finish()
+    assert bool(recorder.spans) is decision
+
+
+@pytest.mark.parametrize("priority", ["high", None, [], float("nan")])
+def test_a_priority_that_is_no_number_decides_nothing(tracer: BasicTracer, priority: Any) -> None:
+    """It is a tag like any other; not a number is not above 0."""
+    span = tracer.start_span("x").set_tag(tags.SAMPLING_PRIORITY, priority)
+    assert span.sampled is not isinstance(priority, float)
+
+
+def test_spans_take_any_attribute_and_can_be_patched(
+    tracer: BasicTracer, recorder: InMemoryRecorder
+) -> None:
+    """`finish` may be replaced on one span, and leaving the block calls the replacement."""
+    span = tracer.start_span("x")
+    span.extra = 1  # type: ignore[attr-defined]
+    with mock.patch.object(span, "finish") as finish, span:
+        pass
+    finish.assert_called_once_with()
+    assert recorder.spans == []
+    span.finish()
+    assert recorder.one("x").extra == 1  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(
+    "late",
+    [
+        lambda span: span.set_tag("a", 1),
+        lambda span: span.log_kv({"a": 1}),
+        lambda span: span.log_event("e"),
+        lambda span: span.set_operation_name("late"),
+        lambda span: span.set_baggage_item("a", "b"),
+    ],
+    ids=["set_tag", "log_kv", "log_event", "set_operation_name", "set_baggage_item"],
+)
+def test_each_late_call_is_reported_where_it_came_from(
+    tracer: BasicTracer, caplog: pytest.LogCaptureFixture, late: Any
+) -> None:
+    """It changes nothing, chains on, and is told with this file and its line; once."""
+    span = tracer.start_span("early")
+    span.finish()
+    before = span.to_dict()
+    assert late(span) is span
+    assert late(span) is span
+    assert span.to_dict() == before
+    (record,) = caplog.records
+    assert f"{__file__}:{late.__code__.co_firstlineno}," in record.getMessage()
+
+
+def can_others_trace() -> bool:
+    """Whether another thread gets through everything of a span that takes a lock."""
+    done = threading.Event()
+
+    def work() -> None:
+        span = BasicTracer(max_tags=1, max_logs=1).start_span("other")
+        span.set_baggage_item("a", "b").set_tag(tags.SAMPLING_PRIORITY, 1).set_tag("a", 1)
+        span.log_kv({}).log_kv({}).finish()
+        done.set()
+
+    threading.Thread(target=work, daemon=True).start()
+    return done.wait(2)
+
+
+class Watching:
+    """Finds out, wherever the tracer runs its code, whether other threads can trace meanwhile."""
+
+    def __init__(self) -> None:
+        self.found: list[bool] = []
+
+    def look(self, *args: Any) -> Any:
+        self.found.append(can_others_trace())
+        return "text"
+
+    __str__ = look
+
+    def __float__(self) -> float:
+        self.look()
+        return 1.0
+
+    def keys(self) -> list[str]:
+        self.look()
+        return []
+
+    __getitem__ = look
+    record_span = span_started = look
+
+    def sampled(self, trace_id: int, operation_name: str) -> bool:
+        self.look()
+        return True
+
+
+class Dropped:
+    """Looks when it is freed."""
+
+    def __init__(self, watching: Any) -> None:
+        self.watching = watching
+
+    def __del__(self) -> None:
+        self.watching.look()
+
+
+USER_CODE: dict[str, Callable[[Any, BasicTracer], Any]] = {
+    "record_span": lambda it, _: BasicTracer(it).start_span("x").finish(),
+    "sampler": lambda it, _: BasicTracer(sampler=it).start_span("x"),
+    "name at start": lambda it, tracer: tracer.start_span(it),
+    "name": lambda it, tracer: tracer.start_span("x").set_operation_name(it),
+    "tags at start": lambda it, tracer: tracer.start_span("x", tags=it),
+    "key of a tag": lambda it, tracer: tracer.start_span("x").set_tag(it, 1),
+    "priority": lambda it, tracer: tracer.start_span("x").set_tag(tags.SAMPLING_PRIORITY, it),
+    "fields of a log": lambda it, tracer: tracer.start_span("x").log_kv(it),
+    "time of a log": lambda it, tracer: tracer.start_span("x").log_kv({}, it),
+    "key of baggage": lambda it, tracer: tracer.start_span("x").set_baggage_item(it, "v"),
+    "value of baggage": lambda it, tracer: tracer.start_span("x").set_baggage_item("k", it),
+    "to_dict": lambda it, tracer: tracer.start_span("x", tags={"a": it}).to_dict(),
+    "dropped tag": lambda it, _: (
+        BasicTracer(max_tags=1).start_span("x").set_tag("a", 1).set_tag("b", Dropped(it))
+    ),
+    "dropped log": lambda it, _: (
+        BasicTracer(max_logs=1).start_span("x").log_kv({"a": Dropped(it)}).log_kv({})
+    ),
+}
+
+
+@pytest.mark.parametrize("where", USER_CODE)
+def test_no_lock_is_held_while_user_code_runs(tracer: BasicTracer, where: str) -> None:
+    """Other threads trace on while a recorder, a sampler or a value's own code runs."""
+    watching = Watching()
+    USER_CODE[where](watching, tracer)
+    gc.collect()
+    assert watching.found
+    assert all(watching.found)
+
+
+def test_limits_are_128_by_default(tracer: BasicTracer) -> None:
+    """Of tags and of logs."""
+    span = tracer.start_span("x", tags=dict.fromkeys(map(str, range(130))))
+    for index in range(130):
+        span.log_kv({"index": index})
+    assert (len(span.tags), span.dropped_tags) == (128, 2)
+    assert (len(span.logs), span.dropped_logs) == (128, 2)
+    kept = [log.key_values["index"] for log in span.logs]
+    assert kept == [*range(64), *range(66, 130)]
+
+
+@pytest.mark.skipif(sys.version_info < (3, 11), reason="exception groups came with Python 3.11")
+def test_a_recorded_group_of_errors_keeps_no_frame_alive(tracer: BasicTracer) -> None:
+    """The members' tracebacks are let go as well, and the group stays one."""
+
+    class Local:
+        pass
+
+    def fail() -> tuple[Any, Any]:
+        local = Local()
+        try:
+            raise ValueError("member")
+        except ValueError as error:
+            group = builtins.ExceptionGroup("both", [error])  # type: ignore[attr-defined, unused-ignore]
+            span = tracer.start_span("x").log_kv({"error.object": group})
+        return weakref.ref(local), span
+
+    watched, span = fail()
+    gc.collect()
+    assert watched() is None
+    kept = span.logs[0].key_values["error.object"]
+    assert [str(member) for member in kept.exceptions] == ["member"]

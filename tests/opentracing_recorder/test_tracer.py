@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+import inspect
 from typing import Any
 from unittest import mock
 
 import pytest
 
 import opentracing
-from opentracing import Format, Reference, Span, SpanContext, child_of, follows_from
+from opentracing import Format, Reference, Span, SpanContext, Tracer, child_of, follows_from
 from opentracing.scope_managers import ThreadLocalScopeManager
 from opentracing.scope_managers.contextvars import ContextVarsScopeManager
 from opentracing_recorder import (
     BasicSpan,
     BasicSpanContext,
     BasicTracer,
+    ConstSampler,
     InMemoryRecorder,
     NoopRecorder,
+    Propagator,
 )
 
 
@@ -165,3 +168,131 @@ def test_inject_without_a_trace_writes_nothing() -> None:
     for format in ("unknown", []):
         with pytest.raises(opentracing.UnsupportedFormatException, match="text_map"):
             tracer.extract(format, {})
+
+
+@pytest.mark.parametrize("method", ["start_span", "start_active_span", "inject", "extract"])
+def test_signature_is_that_of_the_api(method: str) -> None:
+    """Names, order and defaults are the API's, so positional arguments mean the same."""
+    own = inspect.signature(getattr(BasicTracer, method)).parameters.values()
+    api = inspect.signature(getattr(Tracer, method)).parameters.values()
+    assert [(each.name, each.default) for each in own] == [
+        (each.name, each.default) for each in api
+    ]
+
+
+def test_constructor_takes_three_positional_arguments() -> None:
+    """Recorder, sampler, scope manager, as in basictracer; the rest goes by name."""
+    recorder, sampler, manager = InMemoryRecorder(), ConstSampler(False), ThreadLocalScopeManager()
+    tracer = BasicTracer(recorder, sampler, manager)
+    assert (tracer.recorder, tracer.sampler, tracer.scope_manager) == (recorder, sampler, manager)
+    with pytest.raises(TypeError, match="positional"):
+        BasicTracer(recorder, sampler, manager, {})  # type: ignore[misc]
+
+
+def test_recorder_and_sampler_may_be_replaced() -> None:
+    """What is assigned later is what is used and shown."""
+    tracer = BasicTracer()
+    recorder, sampler = InMemoryRecorder(), ConstSampler(False)
+    tracer.recorder = recorder
+    tracer.start_span("kept").finish()
+    tracer.sampler = sampler
+    tracer.start_span("dropped").finish()
+    assert (tracer.recorder, tracer.sampler) == (recorder, sampler)
+    assert [span.operation_name for span in recorder.spans] == ["kept"]
+
+
+def test_active_span_is_started_with_every_argument() -> None:
+    """`start_active_span` hands all that it is given to `start_span`."""
+    tracer = BasicTracer()
+    with tracer.start_active_span("outer"):
+        scope = tracer.start_active_span(
+            "x", context(1), [follows_from(context(2))], {"a": 1}, 5.0, True, False
+        )
+    span: Any = scope.span
+    assert (span.parent_id, len(span.references), span.tags, span.start_time) == (7, 1, {"a": 1}, 5)
+    scope.close()
+    assert not span.finished
+    with tracer.start_active_span("outer") as outer:
+        own: Any = tracer.start_active_span("x", ignore_active_span=True).span
+    assert own.parent_id is None
+    assert own.context.trace_id != outer.span.context.trace_id  # type: ignore[attr-defined]
+
+
+def test_references_to_spans_are_kept_as_contexts() -> None:
+    """A reference may be to a span; what is kept is its context."""
+    tracer = BasicTracer()
+    span = tracer.start_span("x")
+    (reference,) = tracer.start_span("y", references=follows_from(span)).references
+    assert reference == ("follows_from", span.context)
+
+
+class Fixed(Propagator):
+    def inject(self, span_context: SpanContext, carrier: Any) -> None:
+        carrier.append(span_context)
+
+    def extract(self, carrier: Any) -> BasicSpanContext | None:
+        return context(5)
+
+
+def test_propagators_are_registered_for_one_tracer() -> None:
+    """By the constructor or later, under any format; other tracers do not get them."""
+    tracer = BasicTracer(propagators={"one": Fixed()})
+    tracer.register_propagator("two", Fixed())
+    for format in ("one", "two"):
+        assert tracer.extract(format, {}).trace_id == 5  # type: ignore[union-attr]
+        with pytest.raises(opentracing.UnsupportedFormatException):
+            BasicTracer().extract(format, {})
+    carrier: list[Any] = []
+    span = tracer.start_span("x")
+    tracer.inject(span, "one", carrier)
+    tracer.inject(span.context, "two", carrier)
+    assert carrier == [span.context, span.context]
+
+
+@pytest.mark.parametrize(
+    ("format", "entry"),
+    [
+        (Format.TEXT_MAP, ("ot-baggage-Key /", "é\r\n")),
+        (Format.HTTP_HEADERS, ("ot-baggage-key%20%2f", "%C3%A9%0D%0A")),
+    ],
+)
+def test_only_headers_are_percent_encoded(format: str, entry: tuple[str, str]) -> None:
+    """TEXT_MAP keeps baggage as it is; HTTP_HEADERS makes it safe; both give the value back."""
+    tracer = BasicTracer()
+    carrier: dict[str, str] = {}
+    tracer.inject(BasicSpanContext(1, 2, {"Key /": "é\r\n"}), format, carrier)
+    assert carrier[entry[0]] == entry[1]
+    assert list(tracer.extract(format, carrier).baggage.values()) == ["é\r\n"]  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize("format", [Format.TEXT_MAP, Format.HTTP_HEADERS, Format.BINARY])
+def test_an_unsampled_trace_stays_so_across_the_wire(format: str) -> None:
+    """The decision travels in every format, and the child elsewhere follows it."""
+    tracer = BasicTracer(sampler=ConstSampler(False))
+    carrier: Any = bytearray() if format == Format.BINARY else {}
+    tracer.inject(tracer.start_span("x"), format, carrier)
+    recorder = InMemoryRecorder()
+    elsewhere = BasicTracer(recorder)
+    elsewhere.start_span("y", child_of=elsewhere.extract(format, carrier)).finish()
+    assert recorder.spans == []
+
+
+def test_flush_and_close_pass_the_timeout_on() -> None:
+    """The recorder gets both calls with the seconds given; closing reaches it once."""
+    recorder = mock.Mock()
+    recorder.flush.return_value = recorder.close.return_value = False
+    tracer = BasicTracer(recorder)
+    assert (tracer.flush(1.5), tracer.flush(), tracer.close(2.5)) == (False, False, False)
+    assert tracer.close() is True
+    assert recorder.flush.call_args_list == [mock.call(1.5), mock.call(None)]
+    assert recorder.close.call_args_list == [mock.call(2.5)]
+
+
+def test_a_block_closes_the_tracer() -> None:
+    """`with` gives the tracer, and closes its recorder on the way out."""
+    recorder = mock.Mock()
+    tracer = BasicTracer(recorder)
+    with tracer as entered:
+        assert entered is tracer
+        assert not recorder.close.called
+    recorder.close.assert_called_once_with(None)
