@@ -583,6 +583,9 @@ class Watching:
         self.look()
         return []
 
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.keys())
+
     __getitem__ = look
     record_span = span_started = look
 
@@ -601,6 +604,14 @@ class Dropped:
         self.watching.look()
 
 
+def drop_a_tag(watching: Watching) -> None:
+    """Under a limit lowered meanwhile, so that nothing but the span has the value."""
+    tracer = BasicTracer(max_tags=2)
+    span = tracer.start_span("x").set_tag("a", 1).set_tag("b", Dropped(watching))
+    tracer.max_tags = 1
+    span.set_tag("a", 2)
+
+
 USER_CODE: dict[str, Callable[[Any, BasicTracer], Any]] = {
     "record_span": lambda it, _: BasicTracer(it).start_span("x").finish(),
     "sampler": lambda it, _: BasicTracer(sampler=it).start_span("x"),
@@ -614,9 +625,7 @@ USER_CODE: dict[str, Callable[[Any, BasicTracer], Any]] = {
     "key of baggage": lambda it, tracer: tracer.start_span("x").set_baggage_item(it, "v"),
     "value of baggage": lambda it, tracer: tracer.start_span("x").set_baggage_item("k", it),
     "to_dict": lambda it, tracer: tracer.start_span("x", tags={"a": it}).to_dict(),
-    "dropped tag": lambda it, _: (
-        BasicTracer(max_tags=1).start_span("x").set_tag("a", 1).set_tag("b", Dropped(it))
-    ),
+    "dropped tag": lambda it, _: drop_a_tag(it),
     "dropped log": lambda it, _: (
         BasicTracer(max_logs=1).start_span("x").log_kv({"a": Dropped(it)}).log_kv({})
     ),
