@@ -34,6 +34,7 @@ def test_ids_ignore_the_seed_and_are_never_zero() -> None:
     assert tracer.start_span("x").context.span_id == 5
 
 
+@pytest.mark.needs_os
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
 def test_forked_children_make_no_repeated_id() -> None:
     """Eight children, forked after ids were made, make different ones."""
@@ -72,6 +73,7 @@ def test_a_trace_id_of_zero_is_drawn_again() -> None:
     assert tracer.start_span("x").context.trace_id == 5
 
 
+@pytest.mark.needs_os
 def test_two_processes_make_different_ids() -> None:
     """The ids come from the system's entropy, not from a fixed start."""
     script = "from opentracing_recorder.ids import random_64_bits; print(random_64_bits())"

@@ -632,6 +632,7 @@ USER_CODE: dict[str, Callable[[Any, BasicTracer], Any]] = {
 }
 
 
+@pytest.mark.needs_os
 @pytest.mark.parametrize("where", USER_CODE)
 def test_no_lock_is_held_while_user_code_runs(tracer: BasicTracer, where: str) -> None:
     """Other threads trace on while a recorder, a sampler or a value's own code runs."""

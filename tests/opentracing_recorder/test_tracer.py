@@ -283,7 +283,7 @@ def test_flush_and_close_pass_the_timeout_on() -> None:
     recorder.flush.return_value = recorder.close.return_value = False
     tracer = BasicTracer(recorder)
     assert (tracer.flush(1.5), tracer.flush(), tracer.close(2.5)) == (False, False, False)
-    assert tracer.close() is True
+    assert tracer.close() is False
     assert recorder.flush.call_args_list == [mock.call(1.5), mock.call(None)]
     assert recorder.close.call_args_list == [mock.call(2.5)]
 

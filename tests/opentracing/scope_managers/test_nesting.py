@@ -22,7 +22,7 @@ from opentracing.scope_managers import ThreadLocalScopeManager
 from opentracing.scope_managers.asyncio import AsyncioScopeManager
 from opentracing.scope_managers.contextvars import ContextVarsScopeManager, no_parent_scope
 
-from ...runtimes import every_runtime
+from ...runtimes import directly, every_runtime
 
 
 class FakeSpan(Span):
