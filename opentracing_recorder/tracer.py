@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from time import perf_counter
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -89,8 +89,10 @@ class BasicTracer(Tracer):
         self.max_tags = _check_limit("max_tags", max_tags)
         self.max_logs = _check_limit("max_logs", max_logs)
         self.service_name = service_name
-        self._new_trace_id = random_128_bits if trace_id_bits == 128 else random_64_bits
-        self._new_span_id = random_64_bits
+        self._new_trace_id: Callable[[], int] = (
+            random_128_bits if trace_id_bits == 128 else random_64_bits
+        )
+        self._new_span_id: Callable[[], int] = random_64_bits
         self._propagators: dict[Any, Propagator] = dict(default_propagators)
         if propagators is not None:
             if not isinstance(propagators, Mapping):
@@ -186,12 +188,13 @@ class BasicTracer(Tracer):
                 sampled = context.sampled
                 baggage = context._baggage
 
-        # One id in 2**64 is 0, which means "none" on the wire: then the next one is taken.
+        # One id in 2**64 is 0, which means "none" on the wire: then the next one is taken. The span
+        # comes first for MockTracer's sake, whose ids are consecutive and as 2.4 gave them out.
+        new_span_id = self._new_span_id
+        span_id = new_span_id() or new_span_id()
         if not trace_id:
             new_trace_id = self._new_trace_id
             trace_id = new_trace_id() or new_trace_id()
-        new_span_id = self._new_span_id
-        span_id = new_span_id() or new_span_id()
         if type(operation_name) is not str:
             operation_name = "" if operation_name is None else text_of(operation_name)
         if sampled is None:
