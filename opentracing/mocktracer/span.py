@@ -1,0 +1,97 @@
+"""MockSpan: a span whose every attribute a suite can read, and change, at any time."""
+
+from __future__ import annotations
+
+import time
+
+from opentracing_recorder import BasicSpan, LogData
+
+from .context import SpanContext
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any, TypeVar
+
+    from .tracer import MockTracer
+
+    MockSpanT = TypeVar("MockSpanT", bound="MockSpan")
+
+__all__ = ["LogData", "MockSpan"]
+
+
+class MockSpan(BasicSpan):
+    """A span that keeps what it is given: all of it, and as it is.
+
+    It has no limits and no sampling, values are stored unconverted, and `finish` does not freeze
+    it: as in 2.4, what instrumentation does to a finished span shows, finishing it again included.
+    """
+
+    operation_name: Any
+    """A string; None where none was given."""
+
+    finish_time: float = -1
+    """Seconds since the epoch; -1 until the span is finished."""
+
+    finished: bool = False
+    """Whether `finish` was called; suites assign it."""
+
+    def __init__(
+        self,
+        tracer: MockTracer,
+        operation_name: str | None = None,
+        context: SpanContext | None = None,
+        parent_id: int | None = None,
+        tags: Mapping[str, Any] | None = None,
+        start_time: float | None = None,
+    ) -> None:
+        super().__init__(tracer, operation_name, context, parent_id, None, start_time)
+        self.operation_name = operation_name
+        self.tags = {} if tags is None else dict(tags)
+
+    @property
+    def tracer(self) -> MockTracer:
+        """The tracer that started this span."""
+        return self._tracer  # type: ignore[return-value]
+
+    @property
+    def logs(self) -> list[LogData]:
+        """The logs, in the order in which they were made."""
+        return super().logs
+
+    @logs.setter
+    def logs(self, logs: list[LogData]) -> None:
+        self._logs = logs
+
+    def set_operation_name(self: MockSpanT, operation_name: str) -> MockSpanT:
+        """Replace the name given at start."""
+        self.operation_name = operation_name
+        return self
+
+    def set_tag(self: MockSpanT, key: str, value: Any) -> MockSpanT:
+        """Attach one fact to the whole span; setting a key again replaces its value."""
+        self.tags[key] = value
+        return self
+
+    def log_kv(
+        self: MockSpanT, key_values: Mapping[str, Any], timestamp: float | None = None
+    ) -> MockSpanT:
+        """Keep the very mapping, with the values that are in it: exceptions, tracebacks, mocks."""
+        self.logs.append(LogData(key_values, timestamp))  # type: ignore[arg-type]
+        return self
+
+    def set_baggage_item(self: MockSpanT, key: str, value: str) -> MockSpanT:
+        """Attach an item that travels to every later descendant, over the wire as well."""
+        self._context = self.context.with_baggage_item(key, value)
+        return self
+
+    def get_baggage_item(self, key: str) -> str | None:
+        """The value of a baggage item, or None."""
+        return self.context.baggage.get(key)
+
+    def finish(self, finish_time: float | None = None) -> None:
+        """Note the time, and add the span to the tracer's finished ones, each time it is called."""
+        self.finish_time = time.time() if finish_time is None else finish_time
+        self.finished = True  # pyright: ignore[reportIncompatibleMethodOverride]
+        self.duration = self._wall_clock_duration(self.finish_time)
+        self._tracer.record(self)

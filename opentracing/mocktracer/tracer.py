@@ -1,0 +1,96 @@
+"""MockTracer: a BasicTracer that keeps every span in memory, and numbers them."""
+
+from __future__ import annotations
+
+from itertools import count
+
+from opentracing import Format, ScopeManager, Span, SpanContext
+from opentracing.scope_managers import ThreadLocalScopeManager
+from opentracing_recorder import BasicSpan, BasicTracer, InMemoryRecorder
+
+from .binary_propagator import BinaryPropagator
+from .span import MockSpan
+from .text_propagator import TextPropagator
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any
+
+    from opentracing.tracer import References
+
+
+class MockTracer(BasicTracer):
+    """Records spans for a suite to look at::
+
+        tracer = MockTracer()
+        fetch(tracer)
+        span = tracer.finished_spans()[0]
+        assert (span.operation_name, span.tags["error"]) == ("fetch", True)
+
+    Ids are consecutive from 1, one for each span and one for each trace. No span is left out,
+    whatever the sampling decision it arrives with. The default scope manager is
+    `ThreadLocalScopeManager`.
+
+    Propagators for TEXT_MAP, HTTP_HEADERS and BINARY are there from the start; on a carrier without
+    a trace they raise `SpanContextCorruptedException`.
+    """
+
+    def __init__(self, scope_manager: ScopeManager | None = None) -> None:
+        self._finished = InMemoryRecorder()
+        self._unfinished: dict[MockSpan, None] = {}  # in the order in which they started
+        text_propagator = TextPropagator()
+        super().__init__(
+            self._finished,
+            scope_manager=ThreadLocalScopeManager() if scope_manager is None else scope_manager,
+            propagators={
+                Format.TEXT_MAP: text_propagator,
+                Format.HTTP_HEADERS: text_propagator,
+                Format.BINARY: BinaryPropagator(),
+            },
+        )
+        self._new_trace_id = self._new_span_id = count(1).__next__
+
+    if TYPE_CHECKING:
+
+        @property
+        def active_span(self) -> MockSpan | None: ...
+
+    def finished_spans(self) -> list[MockSpan]:
+        """The spans finished since the start or the last `reset`, in that order; a copy."""
+        return self._finished.spans  # type: ignore[return-value]
+
+    def unfinished_spans(self) -> list[MockSpan]:
+        """The spans started and not finished, in the order of their start; `reset` keeps them.
+
+        A suite that asserts that there are none catches instrumentation that forgets a span.
+        """
+        return list(self._unfinished.copy())  # the copy is one atomic step
+
+    def reset(self) -> None:
+        """Forget the finished spans. Those not finished yet will still come in when they are."""
+        self._finished.clear()
+
+    def start_span(
+        self,
+        operation_name: str | None = None,
+        child_of: Span | SpanContext | None = None,
+        references: References = None,
+        tags: Mapping[str, Any] | None = None,
+        start_time: float | None = None,
+        ignore_active_span: bool = False,
+    ) -> MockSpan:
+        # BasicTracer finds the span's place in the trace; what it knows of sampling is dropped.
+        placed = super().start_span(
+            operation_name, child_of, references, None, start_time, ignore_active_span
+        )
+        context = placed.context
+        context.sampled = True
+        span = MockSpan(self, operation_name, context, placed.parent_id, tags, start_time)
+        span.references = placed.references
+        self._unfinished[span] = None
+        return span
+
+    def record(self, span: BasicSpan) -> None:
+        self._unfinished.pop(span, None)  # type: ignore[call-overload]
+        super().record(span)
