@@ -1,0 +1,25 @@
+"""APICompatibilityCheckMixin: the contract of a tracer, as tests for whoever writes one."""
+
+from __future__ import annotations
+
+from .parent_check import ActiveSpanChecks, BaggageChecks, ParentChecks
+from .propagation_check import PropagationChecks
+from .span_check import SpanChecks
+
+
+class APICompatibilityCheckMixin(
+    SpanChecks, ActiveSpanChecks, ParentChecks, BaggageChecks, PropagationChecks
+):
+    """Checks that a tracer does what the API says of every tracer::
+
+        class MyTracerTest(unittest.TestCase, APICompatibilityCheckMixin):
+            def tracer(self):
+                return MyTracer()
+
+            def is_parent(self, parent, span):
+                return span.parent_id == (parent.context.span_id if parent else None)
+
+    Without unittest, name the class ``Test...`` for pytest to find it. A check that does not apply
+    is overridden by its name. The ``check_*`` methods that return False turn on, when they are
+    overridden to return True, what goes beyond the contract.
+    """

@@ -1,0 +1,83 @@
+"""What the checks of a tracer ask of the class that subclasses them, and what they share."""
+
+from __future__ import annotations
+
+import unittest
+from asyncio import CancelledError
+
+from opentracing import Tracer
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+    from typing import Any
+
+
+class TracerHooks:
+    """The methods that whoever tests a tracer overrides.
+
+    Only `tracer` and `is_parent` must be. What 2.4 already asked for is on unless it is turned off;
+    every other ``check_*`` goes beyond what the API promises of each tracer, and is off unless it
+    is turned on: its checks are skipped then.
+    """
+
+    def tracer(self) -> Tracer:
+        """The tracer to test: a new one, or the same each time."""
+        raise NotImplementedError(f"{type(self).__name__} must override tracer()")
+
+    def is_parent(self, parent: Any, span: Any) -> bool:
+        """Whether `parent`, a span of this tracer, is the parent of `span`.
+
+        With a `parent` of None: whether `span` is the root of a trace.
+        """
+        return False
+
+    def check_baggage_values(self) -> bool:
+        """Whether baggage is kept. A no-op tracer answers False: it is only called then."""
+        return True
+
+    def check_scope_manager(self) -> bool:
+        """Whether spans have parents and the active span is kept; False for a no-op tracer."""
+        return True
+
+    def check_references(self) -> bool:
+        """Whether `references` may be a single one, and one to None may stand before others."""
+        return False
+
+    def check_foreign_contexts(self) -> bool:
+        """Whether another tracer's span as a parent starts a new trace, and raises nothing."""
+        return False
+
+    def check_errors(self) -> bool:
+        """Whether an `Exception` that leaves a span is reported with `set_tag` and `log_kv`, and
+        what is no `Exception`, such as a cancellation, is not.
+        """
+        return False
+
+    def check_propagation(self) -> bool:
+        """Whether a trace goes on from what `extract` returns, and `is_parent` can tell; and
+        whether a carrier without a trace gives None or a `SpanContextCorruptedException`.
+        """
+        return False
+
+
+NON_ERRORS = (GeneratorExit, CancelledError, KeyboardInterrupt, SystemExit)
+"""What leaves spans in normal operation: none of these is an `Exception`."""
+
+
+def beyond_the_contract(checked: bool, hook: str) -> None:
+    """Skip the rest of a check that the subclass has not turned on."""
+    if not checked:
+        raise unittest.SkipTest(f"{hook}() is false")
+
+
+def leave_by(block: AbstractContextManager[object], error: BaseException) -> None:
+    """Raise `error` in a ``with`` block, and see it come out."""
+    try:
+        with block:
+            raise error
+    except BaseException as raised:
+        if raised is not error:
+            raise
+    else:
+        raise AssertionError(f"the block swallowed a {type(error).__name__}")

@@ -1,0 +1,284 @@
+"""What holds between spans: who is whose parent, what is active, and who inherits baggage."""
+
+from __future__ import annotations
+
+from unittest import mock
+
+import opentracing
+from opentracing import Span, SpanContext, Tracer, child_of, follows_from
+
+from .hooks import NON_ERRORS, TracerHooks, beyond_the_contract, leave_by
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+
+class ActiveSpanChecks(TracerHooks):
+    """The checks of `APICompatibilityCheckMixin` about scopes and the active span."""
+
+    def test_active_span(self) -> None:
+        """Nothing is active at first; an activated span is, until its scope closes."""
+        tracer = self.tracer()
+        span = tracer.start_span("order")
+        if self.check_scope_manager():
+            assert tracer.active_span is None, f"active: {tracer.active_span!r}"
+            assert tracer.scope_manager.active is None
+            with tracer.scope_manager.activate(span, True) as scope:
+                assert tracer.active_span is span, f"active: {tracer.active_span!r}"
+                assert tracer.scope_manager.active is scope
+            assert tracer.active_span is None, "it is still active once the scope is closed"
+
+    def test_start_active_span(self) -> None:
+        """With nothing active, the span in the returned scope is a root."""
+        with self.tracer().start_active_span("order") as scope:
+            assert scope.span is not None
+            if self.check_scope_manager():
+                assert self.is_parent(None, scope.span), "it has a parent"
+
+    def test_start_active_span_parent(self) -> None:
+        """The active span is the parent of one that is made active inside it."""
+        tracer = self.tracer()
+        with tracer.start_active_span("order") as parent:
+            with tracer.start_active_span("cook") as child:
+                if self.check_scope_manager():
+                    assert self.is_parent(parent.span, child.span), "the active span is not"
+
+    def test_start_active_span_ignore_active_span(self) -> None:
+        """`start_active_span` can be told to ignore the active span."""
+        tracer = self.tracer()
+        with tracer.start_active_span("order") as parent:
+            with tracer.start_active_span("cook", ignore_active_span=True) as child:
+                if self.check_scope_manager():
+                    assert not self.is_parent(parent.span, child.span), "it was not ignored"
+
+    def test_start_active_span_not_finish_on_close(self) -> None:
+        """With ``finish_on_close=False``, closing the scope leaves the span unfinished."""
+        scope = self.tracer().start_active_span("order", finish_on_close=False)
+        with mock.patch.object(scope.span, "finish") as finish:
+            scope.close()
+        assert finish.call_count == 0, "the span was finished"
+
+    def test_start_active_span_finish_on_close(self) -> None:
+        """With ``finish_on_close=True``, closing the scope finishes the span."""
+        scope = self.tracer().start_active_span("order", finish_on_close=True)
+        with mock.patch.object(scope.span, "finish") as finish:
+            scope.close()
+        if self.check_scope_manager():
+            assert finish.call_count == 1, f"finish was called {finish.call_count} times"
+
+    def test_start_active_span_default_finish_on_close(self) -> None:
+        """By default, closing the scope finishes the span."""
+        scope = self.tracer().start_active_span("order")
+        with mock.patch.object(scope.span, "finish") as finish:
+            scope.close()
+        if self.check_scope_manager():
+            assert finish.call_count == 1, f"finish was called {finish.call_count} times"
+
+    def test_start_active_span_restores_the_outer_one(self) -> None:
+        """When an inner scope closes, the outer span is the active one again."""
+        tracer = self.tracer()
+        with tracer.start_active_span("order") as outer:
+            with tracer.start_active_span("cook"):
+                pass
+            if self.check_scope_manager():
+                assert tracer.active_span is outer.span, f"active: {tracer.active_span!r}"
+
+    def test_active_span_left_by_exception(self) -> None:
+        """Whatever leaves a scope's block goes on; the scope is closed and the span finished."""
+        tracer = self.tracer()
+        for kind in (ValueError, *NON_ERRORS):
+            scope = tracer.start_active_span("order")
+            with mock.patch.object(scope.span, "finish") as finish:
+                leave_by(scope, kind())
+            if self.check_scope_manager():
+                assert finish.call_count == 1, f"{kind.__name__}: {finish.call_count} times"
+                assert tracer.active_span is None, f"{kind.__name__} left the span active"
+
+    def test_tracer_start_active_span_scope(self) -> None:
+        """The scope returned is the scope manager's active one."""
+        tracer = self.tracer()
+        scope = tracer.start_active_span("order")
+        if self.check_scope_manager():
+            assert tracer.scope_manager.active == scope
+        scope.close()
+
+    def test_tracer_start_span_scope(self) -> None:
+        """`start_span` makes nothing active."""
+        tracer = self.tracer()
+        span = tracer.start_span(operation_name="order")
+        if self.check_scope_manager():
+            assert tracer.scope_manager.active is None, "the new span is active"
+        span.finish()
+
+
+class ParentChecks(TracerHooks):
+    """The checks of `APICompatibilityCheckMixin` about parents that are given explicitly."""
+
+    def test_start_span_propagation(self) -> None:
+        """The active span is the parent of one that is only started."""
+        tracer = self.tracer()
+        with tracer.start_active_span("order") as parent:
+            with tracer.start_span(operation_name="cook") as child:
+                if self.check_scope_manager():
+                    assert self.is_parent(parent.span, child), "the active span is not"
+
+    def test_start_span_propagation_ignore_active_span(self) -> None:
+        """`start_span` can be told to ignore the active span."""
+        tracer = self.tracer()
+        with tracer.start_active_span("order") as parent:
+            with tracer.start_span(operation_name="cook", ignore_active_span=True) as child:
+                if self.check_scope_manager():
+                    assert not self.is_parent(parent.span, child), "it was not ignored"
+
+    def test_start_span_with_parent(self) -> None:
+        """A parent is given as a span, or by a list of references."""
+        tracer = self.tracer()
+        parent = tracer.start_span(operation_name="order")
+        assert parent is not None
+        tracer.start_span(operation_name="cook", child_of=parent).finish()
+        tracer.start_span(
+            operation_name="clean", references=[follows_from(parent.context)], tags={"late": True}
+        ).finish()
+        parent.finish()
+
+    def test_start_child_span(self) -> None:
+        """`opentracing.start_child_span` starts one on the parent's tracer."""
+        parent = self.tracer().start_span(operation_name="order")
+        child = opentracing.start_child_span(parent, operation_name="cook")
+        if self.check_scope_manager():
+            assert self.is_parent(parent, child), "the span given is not its parent"
+        child.finish()
+        parent.finish()
+
+    def test_start_span_child_of_span(self) -> None:
+        """`child_of` takes the parent span."""
+        tracer = self.tracer()
+        with tracer.start_span("order") as parent:
+            self._assert_child(parent, tracer.start_span("cook", child_of=parent))
+
+    def test_start_span_child_of_context(self) -> None:
+        """`child_of` takes the parent's context."""
+        tracer = self.tracer()
+        with tracer.start_span("order") as parent:
+            self._assert_child(parent, tracer.start_span("cook", child_of=parent.context))
+
+    def test_start_span_child_of_reference(self) -> None:
+        """A CHILD_OF reference in a list is the parent."""
+        tracer = self.tracer()
+        with tracer.start_span("order") as parent:
+            child = tracer.start_span("cook", references=[child_of(parent.context)])
+            self._assert_child(parent, child)
+
+    def test_start_span_child_of_other_than_active_span(self) -> None:
+        """An explicit parent goes before the active span."""
+        tracer = self.tracer()
+        with tracer.start_span("order") as parent, tracer.start_active_span("other"):
+            self._assert_child(parent, tracer.start_span("cook", child_of=parent))
+
+    def test_start_span_references_to_none(self) -> None:
+        """References to None, as well as none at all, are ignored: the span is a root."""
+        tracer = self.tracer()
+        for references in ([child_of(None)], [follows_from(None)], [], None):
+            span = tracer.start_span("order", references=references)
+            self._assert_root(span, f"references={references!r}")
+
+    def test_start_span_references_to_none_in_active_span(self) -> None:
+        """With references to None alone, the active span is the parent."""
+        tracer = self.tracer()
+        with tracer.start_active_span("order") as parent:
+            child = tracer.start_span("cook", references=[child_of(None)])
+            self._assert_child(parent.span, child)
+
+    def test_start_span_single_reference(self) -> None:
+        """A single reference needs no list, nor does one to None."""
+        beyond_the_contract(self.check_references(), "check_references")
+        tracer = self.tracer()
+        with tracer.start_span("order") as parent:
+            child = tracer.start_span("cook", references=child_of(parent.context))
+            self._assert_child(parent, child)
+            self._assert_root(tracer.start_span("cook", references=child_of(None)), "to None")
+
+    def test_start_span_reference_after_one_to_none(self) -> None:
+        """A reference to None does not hide the one that follows it."""
+        beyond_the_contract(self.check_references(), "check_references")
+        tracer = self.tracer()
+        with tracer.start_span("order") as parent:
+            references = [follows_from(None), child_of(None), child_of(parent.context)]
+            self._assert_child(parent, tracer.start_span("cook", references=references))
+
+    def test_start_span_foreign_parent(self) -> None:
+        """A span or context that another tracer made starts a new trace."""
+        beyond_the_contract(self.check_foreign_contexts(), "check_foreign_contexts")
+        tracer = self.tracer()
+        for foreign in (_FOREIGN_SPAN, _FOREIGN_SPAN.context, Tracer().start_span()):
+            self._assert_root(tracer.start_span("order", child_of=foreign), "child_of")
+        for reference in (child_of(_FOREIGN_SPAN.context), follows_from(SpanContext())):
+            self._assert_root(tracer.start_span("order", references=[reference]), "references")
+
+    def _assert_child(self, parent: Span, span: Span) -> None:
+        if self.check_scope_manager():
+            assert self.is_parent(parent, span), "the span given is not its parent"
+        span.finish()
+
+    def _assert_root(self, span: Span, how: str) -> None:
+        assert span is not None
+        if self.check_scope_manager():
+            assert self.is_parent(None, span), f"it has a parent ({how})"
+        span.finish()
+
+
+class BaggageChecks(TracerHooks):
+    """The checks of `APICompatibilityCheckMixin` about baggage that is inherited."""
+
+    def test_baggage_is_inherited(self) -> None:
+        """Children have the parent's baggage, whichever way the parent is given."""
+        tracer = self.tracer()
+        with tracer.start_span("order") as parent:
+            parent.set_baggage_item("guest", "amy")
+            children = {
+                "child_of=span": tracer.start_span("cook", child_of=parent),
+                "child_of=context": tracer.start_span("cook", child_of=parent.context),
+                "references": tracer.start_span("cook", references=[child_of(parent.context)]),
+            }
+            for how, child in children.items():
+                self._assert_guest("amy", child, how)
+            grandchild = tracer.start_span("chop", child_of=children["child_of=span"])
+            self._assert_guest("amy", grandchild, "of a grandchild")
+
+    def test_baggage_is_inherited_from_active_span(self) -> None:
+        """Children of the active span have its baggage."""
+        tracer = self.tracer()
+        with tracer.start_active_span("order") as scope:
+            scope.span.set_baggage_item("guest", "amy")
+            child = tracer.start_span("cook")
+            if self.check_scope_manager():
+                self._assert_guest("amy", child, "of the active span")
+
+    def test_baggage_goes_to_later_children_only(self) -> None:
+        """A child that was started before an item was set does not have it."""
+        tracer = self.tracer()
+        with tracer.start_span("order") as parent:
+            child = tracer.start_span("cook", child_of=parent)
+            parent.set_baggage_item("guest", "amy")
+            self._assert_guest(None, child, "of a child started earlier")
+
+    def test_baggage_does_not_go_up(self) -> None:
+        """A child's baggage is not its parent's."""
+        tracer = self.tracer()
+        with tracer.start_span("order") as parent:
+            with tracer.start_span("cook", child_of=parent) as child:
+                child.set_baggage_item("guest", "amy")
+            self._assert_guest(None, parent, "of the parent")
+
+    def _assert_guest(self, expected: str | None, span: Span, whose: str) -> None:
+        found: Any = span.get_baggage_item("guest")
+        if self.check_baggage_values():
+            assert found == expected, f"found {found!r} ({whose}); expected {expected!r}"
+
+
+class _ForeignContext(SpanContext):
+    pass
+
+
+_FOREIGN_SPAN = Span(Tracer(), _ForeignContext())

@@ -1,0 +1,153 @@
+"""What holds for contexts that are injected and extracted."""
+
+from __future__ import annotations
+
+from opentracing import (
+    Format,
+    InvalidCarrierException,
+    SpanContextCorruptedException,
+    UnsupportedFormatException,
+    child_of,
+)
+
+from .hooks import TracerHooks, beyond_the_contract
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+_TEXT_FORMATS = (Format.TEXT_MAP, Format.HTTP_HEADERS)
+_UNRELATED = {"accept": "text/html", "x-unrelated": "1"}
+
+
+class PropagationChecks(TracerHooks):
+    """The checks of `APICompatibilityCheckMixin` about inject and extract."""
+
+    def test_text_propagation(self) -> None:
+        """A context without baggage comes back from a text map without baggage."""
+        self._assert_no_baggage_after(Format.TEXT_MAP, {})
+
+    def test_binary_propagation(self) -> None:
+        """A context without baggage comes back from a bytearray without baggage."""
+        self._assert_no_baggage_after(Format.BINARY, bytearray())
+
+    def test_mandatory_formats(self) -> None:
+        """Every tracer has the three formats; what it injects it can extract."""
+        carriers: dict[str, Any] = {
+            Format.TEXT_MAP: {},
+            Format.HTTP_HEADERS: {},
+            Format.BINARY: bytearray(),
+        }
+        with self.tracer().start_span(operation_name="order") as span:
+            for format, carrier in carriers.items():
+                span.tracer.inject(span.context, format, carrier)
+                span.tracer.extract(format, carrier)
+
+    def test_unknown_format(self) -> None:
+        """A format that nobody registered raises `UnsupportedFormatException`."""
+        unknown = "a format that nobody registered"
+        with self.tracer().start_span(operation_name="order") as span:
+            _raises(
+                UnsupportedFormatException, lambda: span.tracer.inject(span.context, unknown, {})
+            )
+            _raises(UnsupportedFormatException, lambda: span.tracer.extract(unknown, {}))
+
+    def test_injection_into_text_carriers(self) -> None:
+        """Injection adds only strings to a text carrier, and leaves unrelated entries alone."""
+        with self.tracer().start_span(operation_name="order") as span:
+            span.set_baggage_item("guest", "amy")
+            for format in _TEXT_FORMATS:
+                carrier: dict[Any, Any] = dict(_UNRELATED)
+                span.tracer.inject(span.context, format, carrier)
+                kept = {key: carrier.get(key) for key in _UNRELATED}
+                assert kept == _UNRELATED, f"{format}: unrelated entries became {kept!r}"
+                texts = [*carrier, *carrier.values()]
+                others = [each for each in texts if not isinstance(each, str)]
+                assert others == [], f"{format}: not strings: {others!r}"
+
+    def test_extraction_from_text_carriers(self) -> None:
+        """What extraction returns can be a parent, unseen; unrelated entries do not disturb it."""
+        tracer = self.tracer()
+        with tracer.start_span(operation_name="order") as span:
+            for format in _TEXT_FORMATS:
+                carrier = dict(_UNRELATED)
+                tracer.inject(span.context, format, carrier)
+                extracted = tracer.extract(format, carrier)
+                tracer.start_span("cook", child_of=extracted).finish()
+                tracer.start_span("cook", references=[child_of(extracted)]).finish()
+
+    def test_text_map_round_trip(self) -> None:
+        """A trace and its baggage go on from a text map."""
+        self._assert_round_trip(Format.TEXT_MAP, dict(_UNRELATED), lambda carrier: carrier)
+
+    def test_http_headers_round_trip(self) -> None:
+        """A trace and its baggage go on from headers, whose names lost their case on the way."""
+        for change in (str.upper, str.title, str.lower):
+
+            def travel(carrier: Any, change: Callable[[str], str] = change) -> Any:
+                return {change(name): value for name, value in carrier.items()}
+
+            self._assert_round_trip(Format.HTTP_HEADERS, dict(_UNRELATED), travel)
+
+    def test_binary_round_trip(self) -> None:
+        """A trace and its baggage go on from a bytearray, which injection appends to."""
+        self._assert_round_trip(Format.BINARY, bytearray(), lambda carrier: carrier)
+        with self.tracer().start_span(operation_name="order") as span:
+            carrier = bytearray(b"before")
+            span.tracer.inject(span.context, Format.BINARY, carrier)
+        assert carrier.startswith(b"before"), f"replaced what was there: {bytes(carrier)!r}"
+
+    def test_binary_invalid_carrier(self) -> None:
+        """A dict as a binary carrier raises `InvalidCarrierException`."""
+        beyond_the_contract(self.check_propagation(), "check_propagation")
+        with self.tracer().start_span(operation_name="order") as span:
+            tracer, context = span.tracer, span.context
+            _raises(InvalidCarrierException, lambda: tracer.inject(context, Format.BINARY, {}))
+            _raises(InvalidCarrierException, lambda: tracer.extract(Format.BINARY, {}))
+
+    def test_extraction_without_a_trace(self) -> None:
+        """A carrier without a trace gives None, or a `SpanContextCorruptedException`."""
+        beyond_the_contract(self.check_propagation(), "check_propagation")
+        carriers: list[tuple[str, Any]] = [
+            *((format, {}) for format in _TEXT_FORMATS),
+            *((format, dict(_UNRELATED)) for format in _TEXT_FORMATS),
+            (Format.BINARY, bytearray()),
+        ]
+        for format, carrier in carriers:
+            try:
+                extracted = self.tracer().extract(format, carrier)
+            except SpanContextCorruptedException:
+                continue
+            assert extracted is None, f"{format}: found {extracted!r} in {carrier!r}"
+
+    def _assert_no_baggage_after(self, format: str, carrier: Any) -> None:
+        tracer = self.tracer()
+        with tracer.start_span(operation_name="order") as span:
+            tracer.inject(span_context=span.context, format=format, carrier=carrier)
+            extracted = tracer.extract(format=format, carrier=carrier)
+            assert extracted is not None, f"nothing was found in {carrier!r}"
+            assert extracted.baggage == {}, f"found {extracted.baggage!r}"
+
+    def _assert_round_trip(self, format: str, carrier: Any, travel: Callable[[Any], Any]) -> None:
+        beyond_the_contract(self.check_propagation(), "check_propagation")
+        tracer = self.tracer()
+        with tracer.start_span(operation_name="order") as span:
+            span.set_baggage_item("guest", "amy")
+            tracer.inject(span.context, format, carrier)
+            arrived = travel(carrier)
+            extracted = tracer.extract(format, arrived)
+            child = tracer.start_span("cook", child_of=extracted)
+            assert self.is_parent(span, child), f"the trace does not go on from {arrived!r}"
+            if self.check_baggage_values():
+                found = child.get_baggage_item("guest")
+                assert found == "amy", f"baggage: found {found!r} after {arrived!r}"
+            child.finish()
+
+
+def _raises(expected: type[Exception], call: Callable[[], object]) -> None:
+    try:
+        call()
+    except expected:
+        return
+    raise AssertionError(f"expected {expected.__name__}; nothing was raised")

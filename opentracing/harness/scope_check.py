@@ -1,0 +1,336 @@
+"""ScopeCompatibilityCheckMixin: the contract of a scope manager, as tests for whoever writes one."""
+
+from __future__ import annotations
+
+import contextvars
+import threading
+from unittest import mock
+
+from opentracing import ScopeManager, Span, logs, tags
+
+from .hooks import NON_ERRORS, beyond_the_contract, leave_by
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+
+class ScopeCompatibilityCheckMixin:
+    """Checks that a scope manager does what the API says of every scope manager::
+
+        class MyScopeManagerTest(unittest.TestCase, ScopeCompatibilityCheckMixin):
+            def scope_manager(self):
+                return MyScopeManager()
+
+    Without unittest, name the class ``Test...`` for pytest to find it. A check that does not apply
+    is overridden by its name. The ``check_*`` methods turn on, when they are overridden to return
+    True, what goes beyond the contract.
+    """
+
+    def scope_manager(self) -> ScopeManager:
+        """The scope manager to test: a new one, or the same each time."""
+        raise NotImplementedError(f"{type(self).__name__} must override scope_manager()")
+
+    def run_test(self, test_fn: Callable[[], object]) -> None:
+        """Run a check where the manager works, such as in a coroutine or a greenlet.
+
+        Runs it in this thread unless overridden.
+        """
+        test_fn()
+
+    def run_elsewhere(self, test_fn: Callable[[], object]) -> None:
+        """Run a part of a check in another context than the one it is called in, to its end.
+
+        Runs it on another thread, in a copy of this `contextvars` context, unless overridden.
+        """
+        failures: list[BaseException] = []
+
+        def run() -> None:
+            try:
+                context.run(test_fn)
+            except BaseException as error:
+                failures.append(error)
+
+        context = contextvars.copy_context()
+        thread = threading.Thread(target=run)
+        thread.start()
+        thread.join()
+        for failure in failures:
+            raise failure
+
+    def check_errors(self) -> bool:
+        """Whether what is no `Exception`, such as a cancellation, leaves no tag on the span."""
+        return False
+
+    def check_repeated_close(self) -> bool:
+        """Whether closing a scope again does nothing."""
+        return False
+
+    def check_deferred_close(self) -> bool:
+        """Whether a scope closed out of order ends when the inner ones do."""
+        return False
+
+    def check_close_elsewhere(self) -> bool:
+        """Whether a scope may be closed in another context than the one it was activated in."""
+        return False
+
+    def test_missing_active_external(self) -> None:
+        """Nothing is active at first, also where the manager has no place to work."""
+        active = self.scope_manager().active
+        assert active is None, f"active: {active!r}"
+
+    def test_missing_active(self) -> None:
+        """Nothing is active at first."""
+
+        def check() -> None:
+            active = self.scope_manager().active
+            assert active is None, f"active: {active!r}"
+
+        self.run_test(check)
+
+    def test_activate(self) -> None:
+        """A scope is active until it is closed; the span stays unfinished if so asked."""
+        self.run_test(self._check_activate)
+
+    def test_activate_external(self) -> None:
+        """The same holds where the manager has no place to work."""
+        self._check_activate()
+
+    def _check_activate(self) -> None:
+        manager, span = self.scope_manager(), _span()
+        scope = manager.activate(span, False)
+        _assert_active(scope, manager)
+        scope.close()
+        _assert_finished(0, span)
+        _assert_active(None, manager)
+
+    def test_activate_finish_on_close(self) -> None:
+        """Closing finishes the span if so asked."""
+
+        def check() -> None:
+            manager, span = self.scope_manager(), _span()
+            scope = manager.activate(span, True)
+            _assert_active(scope, manager)
+            scope.close()
+            _assert_finished(1, span)
+            _assert_active(None, manager)
+
+        self.run_test(check)
+
+    def test_activate_nested(self) -> None:
+        """Closing an inner scope makes the outer one active again."""
+
+        def check() -> None:
+            manager, outer_span, inner_span = self.scope_manager(), _span(), _span()
+            with manager.activate(outer_span, True) as outer:
+                _assert_active(outer, manager)
+                with manager.activate(inner_span, True) as inner:
+                    _assert_active(inner, manager)
+                _assert_active(outer, manager)
+                _assert_finished(1, inner_span)
+                _assert_finished(0, outer_span)
+            _assert_finished(1, outer_span)
+            _assert_active(None, manager)
+
+        self.run_test(check)
+
+    def test_activate_finish_on_close_nested(self) -> None:
+        """Each scope finishes its own span or not, as asked."""
+
+        def check() -> None:
+            manager, outer_span, inner_span = self.scope_manager(), _span(), _span()
+            outer = manager.activate(outer_span, False)
+            with manager.activate(inner_span, True):
+                pass
+            outer.close()
+            _assert_finished(0, outer_span)
+            _assert_finished(1, inner_span)
+            _assert_active(None, manager)
+
+        self.run_test(check)
+
+    def test_scope_properties(self) -> None:
+        """A scope knows its span and its manager."""
+
+        def check() -> None:
+            manager, span = self.scope_manager(), _span()
+            with manager.activate(span, False) as scope:
+                assert scope.span is span, f"its span is {scope.span!r}"
+                assert scope.manager is manager, f"its manager is {scope.manager!r}"
+
+        self.run_test(check)
+
+    def test_close_wrong_order(self) -> None:
+        """Closing a scope that is not active leaves its span and the active scope alone."""
+
+        def check() -> None:
+            manager, outer_span = self.scope_manager(), _span()
+            outer = manager.activate(outer_span, True)
+            inner = manager.activate(_span(), True)
+            try:
+                outer.close()
+                _assert_finished(0, outer_span)
+                assert manager.active == inner, f"active: {manager.active!r}"
+            finally:
+                _close_all(manager)
+
+        self.run_test(check)
+
+    def test_close_wrong_order_then_inner(self) -> None:
+        """After that the inner scope closes as ever: its span finishes, and it is not active."""
+
+        def check() -> None:
+            manager, inner_span = self.scope_manager(), _span()
+            outer = manager.activate(_span(), True)
+            inner = manager.activate(inner_span, True)
+            try:
+                outer.close()
+                inner.close()
+                _assert_finished(1, inner_span)
+                assert manager.active is not inner, "the inner scope is still active"
+            finally:
+                _close_all(manager)
+
+        self.run_test(check)
+
+    def test_leave_by_error(self) -> None:
+        """An exception goes on; it is noted on the span, which finishes as its scope closes."""
+
+        def check() -> None:
+            manager, span = self.scope_manager(), _span()
+            leave_by(manager.activate(span, True), ValueError("sold out"))
+            assert mock.call(tags.ERROR, True) in span.set_tag.mock_calls, "no tag error"
+            fields = span.log_kv.call_args[0][0] if span.log_kv.call_args else {}
+            assert fields.get(logs.MESSAGE) == "sold out", f"logged {fields!r}"
+            _assert_finished(1, span)
+            _assert_active(None, manager)
+
+        self.run_test(check)
+
+    def test_leave_by_non_error(self) -> None:
+        """Cancellation, generator exit and interpreter exit go on; scope and span end."""
+
+        def check() -> None:
+            for kind in NON_ERRORS:
+                manager, span = self.scope_manager(), _span()
+                leave_by(manager.activate(span, True), kind())
+                _assert_finished(1, span)
+                _assert_active(None, manager)
+
+        self.run_test(check)
+
+    def test_non_error_is_not_reported(self) -> None:
+        """What is no `Exception` leaves no tag ``error`` on the span."""
+        beyond_the_contract(self.check_errors(), "check_errors")
+
+        def check() -> None:
+            for kind in NON_ERRORS:
+                span = _span()
+                leave_by(self.scope_manager().activate(span, True), kind())
+                assert span.set_tag.call_count == 0, f"{kind.__name__} counts as an error"
+
+        self.run_test(check)
+
+    def test_close_again(self) -> None:
+        """Closing a scope again finishes nothing, and leaves the active scope alone."""
+        beyond_the_contract(self.check_repeated_close(), "check_repeated_close")
+
+        def check() -> None:
+            manager, inner_span, outer_span = self.scope_manager(), _span(), _span()
+            outer = manager.activate(outer_span, True)
+            inner = manager.activate(inner_span, True)
+            inner.close()
+            inner.close()
+            _assert_finished(1, inner_span)
+            _assert_finished(0, outer_span)
+            _assert_active(outer, manager)
+            outer.close()
+
+        self.run_test(check)
+
+    def test_close_wrong_order_is_deferred(self) -> None:
+        """Once the inner scope closes, so does the outer one that was closed before it."""
+        beyond_the_contract(self.check_deferred_close(), "check_deferred_close")
+
+        def check() -> None:
+            manager, outer_span, inner_span = self.scope_manager(), _span(), _span()
+            outer = manager.activate(outer_span, True)
+            inner = manager.activate(inner_span, True)
+            outer.close()
+            inner.close()
+            _assert_finished(1, inner_span)
+            _assert_finished(1, outer_span)
+            _assert_active(None, manager)
+
+        self.run_test(check)
+
+    def test_close_wrong_order_in_the_middle(self) -> None:
+        """The scope restored is the nearest that is still open."""
+        beyond_the_contract(self.check_deferred_close(), "check_deferred_close")
+
+        def check() -> None:
+            manager, middle_span = self.scope_manager(), _span()
+            outer = manager.activate(_span(), True)
+            middle = manager.activate(middle_span, True)
+            inner = manager.activate(_span(), True)
+            middle.close()
+            inner.close()
+            _assert_finished(1, middle_span)
+            _assert_active(outer, manager)
+            outer.close()
+
+        self.run_test(check)
+
+    def test_close_elsewhere(self) -> None:
+        """A scope closed in another context ends: the span finishes, and nothing raises."""
+        beyond_the_contract(self.check_close_elsewhere(), "check_close_elsewhere")
+
+        def check() -> None:
+            manager, span = self.scope_manager(), _span()
+            scope = manager.activate(span, True)
+            self.run_elsewhere(scope.close)
+            _assert_finished(1, span)
+            _assert_active(None, manager)
+
+        self.run_test(check)
+
+    def test_close_elsewhere_nested(self) -> None:
+        """An inner scope closed in another context gives its place back to the outer one."""
+        beyond_the_contract(self.check_close_elsewhere(), "check_close_elsewhere")
+
+        def check() -> None:
+            manager, outer_span, inner_span = self.scope_manager(), _span(), _span()
+            with manager.activate(outer_span, True) as outer:
+                inner = manager.activate(inner_span, True)
+                self.run_elsewhere(inner.close)
+                _assert_finished(1, inner_span)
+                _assert_active(outer, manager)
+            _assert_finished(1, outer_span)
+            _assert_active(None, manager)
+
+        self.run_test(check)
+
+
+def _span() -> Any:
+    return mock.MagicMock(spec=Span)
+
+
+def _assert_active(scope: Any, manager: ScopeManager) -> None:
+    if scope is None:
+        assert manager.active is None, f"a scope is still active: {manager.active!r}"
+    else:
+        assert manager.active is scope, f"active: {manager.active!r}; expected {scope!r}"
+
+
+def _assert_finished(times: int, span: Any) -> None:
+    found = span.finish.call_count
+    assert found == times, f"the span was finished {found} times; expected {times}"
+
+
+def _close_all(manager: ScopeManager) -> None:
+    """Leave nothing active behind; close no scope that a check has closed itself, but in turn."""
+    for _ in range(2):
+        scope = manager.active
+        if scope is not None:
+            scope.close()

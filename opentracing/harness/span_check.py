@@ -1,0 +1,147 @@
+"""What holds for a span of its own: its setters, its end, and exceptions that leave it."""
+
+from __future__ import annotations
+
+import time
+from unittest import mock
+
+from opentracing import SpanContext, logs, tags
+
+from .hooks import NON_ERRORS, TracerHooks, beyond_the_contract, leave_by
+
+
+class SpanChecks(TracerHooks):
+    """The checks of `APICompatibilityCheckMixin` that need one span."""
+
+    def test_start_span(self) -> None:
+        """A span is started with a name and tags, and finished by call or by block."""
+        tracer = self.tracer()
+        tracer.start_span(operation_name="order").finish()
+        with tracer.start_span(operation_name="order", tags={"table": "7"}) as span:
+            span.log_event("served", payload={"dish": "soup", "course": "first"})
+
+    def test_start_span_with_times(self) -> None:
+        """Start and finish take an explicit time, in seconds since the epoch."""
+        tracer = self.tracer()
+        now = time.time()
+        tracer.start_span("order", start_time=now - 1).finish(now)
+        tracer.start_span("order", start_time=now - 1).finish(finish_time=now)
+        with tracer.start_active_span("order", start_time=now, finish_on_close=False) as scope:
+            scope.span.finish(now)
+
+    def test_set_operation_name(self) -> None:
+        """A span may be started without a name, and named later."""
+        self.tracer().start_span().set_operation_name("order").finish()
+
+    def test_span_as_context_manager(self) -> None:
+        """Leaving the block of a span finishes it; an exception goes on."""
+        tracer = self.tracer()
+        span = tracer.start_span(operation_name="order")
+        with mock.patch.object(span, "finish") as finish:
+            with span:
+                pass
+            assert finish.call_count == 1, f"finish was called {finish.call_count} times"
+        span = tracer.start_span(operation_name="order")
+        with mock.patch.object(span, "finish") as finish:
+            leave_by(span, ValueError("sold out"))
+            assert finish.call_count == 1, f"after an exception: {finish.call_count} times"
+
+    def test_span_left_by_non_error(self) -> None:
+        """Cancellation, generator exit and interpreter exit finish the span, and go on."""
+        for kind in NON_ERRORS:
+            span = self.tracer().start_span(operation_name="order")
+            with mock.patch.object(span, "finish") as finish:
+                leave_by(span, kind())
+            assert finish.call_count == 1, f"{kind.__name__}: {finish.call_count} times"
+
+    def test_span_error_is_reported(self) -> None:
+        """An exception sets the tag ``error`` and logs its message, kind and object."""
+        beyond_the_contract(self.check_errors(), "check_errors")
+        span = self.tracer().start_span(operation_name="order")
+        error = ValueError("sold out")
+        with (
+            mock.patch.object(span, "set_tag") as set_tag,
+            mock.patch.object(span, "log_kv") as log_kv,
+        ):
+            leave_by(span, error)
+        assert mock.call(tags.ERROR, True) in set_tag.mock_calls, set_tag.mock_calls
+        fields = log_kv.call_args[0][0]
+        expected = {
+            logs.EVENT: "error",
+            logs.MESSAGE: "sold out",
+            logs.ERROR_KIND: ValueError,
+            logs.ERROR_OBJECT: error,
+        }
+        found = {key: fields.get(key) for key in expected}
+        assert found == expected, f"logged {fields!r}"
+
+    def test_span_non_error_is_not_reported(self) -> None:
+        """What is no `Exception` leaves no tag ``error``."""
+        beyond_the_contract(self.check_errors(), "check_errors")
+        for kind in NON_ERRORS:
+            span = self.tracer().start_span(operation_name="order")
+            with mock.patch.object(span, "set_tag") as set_tag:
+                leave_by(span, kind())
+            found = [each.args[0] for each in set_tag.mock_calls]
+            assert tags.ERROR not in found, f"{kind.__name__} counts as an error"
+
+    def test_span_tag_value_types(self) -> None:
+        """Tags are numbers, bools and strings."""
+        with self.tracer().start_span(operation_name="order") as span:
+            span.set_tag("a_number", 9).set_tag("a_float", 0.5)
+            span.set_tag("a_bool", True).set_tag("a_string", "soup")
+
+    def test_span_tags_with_chaining(self) -> None:
+        """Keys and values of tags may have any characters, and calls can be chained."""
+        span = self.tracer().start_span(operation_name="order")
+        span.set_tag("dish", "soup").set_tag("loves", "salt")
+        span.set_tag("unicode_value", "\u200b\xe9").set_tag("unicode_key_\u200b", "ascii")
+        span.finish()
+
+    def test_setters_return_the_span(self) -> None:
+        """Every setter returns the span it was called on."""
+        with self.tracer().start_span(operation_name="order") as span:
+            returned = {
+                "set_operation_name": span.set_operation_name("bill"),
+                "set_tag": span.set_tag("dish", "soup"),
+                "log_kv": span.log_kv({"event": "served"}),
+                "set_baggage_item": span.set_baggage_item("guest", "amy"),
+            }
+        wrong = [name for name, each in returned.items() if each is not span]
+        assert wrong == [], f"these do not return the span: {', '.join(wrong)}"
+
+    def test_span_logs(self) -> None:
+        """Logs have fields and a time; the deprecated spellings work."""
+        span = self.tracer().start_span(operation_name="order")
+        span.log_kv({"event": "served", "seats": 2})
+        span.log_kv({"event": "paid", "sum": 12.5}, time.time())
+        span.log_event("served", {"seats": 2}).log_event("paid", 12.5).log_event("left")
+        span.log(event="served").log(payload={"seats": 2})
+        span.log(timestamp=time.time(), event="paid", payload={"sum": 12.5})
+        span.finish()
+
+    def test_context_after_finish(self) -> None:
+        """A finished span still has its context."""
+        span = self.tracer().start_span(operation_name="order")
+        span.finish()
+        found = span.context
+        assert isinstance(found, SpanContext), f"the context is {found!r}"
+
+    def test_span_baggage(self) -> None:
+        """A new root has no baggage; what is set can be read, on the span."""
+        with self.tracer().start_span(operation_name="order") as span:
+            assert span.context.baggage == {}, f"found {span.context.baggage!r}"
+            returned = span.set_baggage_item("Guest-of", "Amy")
+            assert returned is span, "set_baggage_item does not return the span"
+            value = span.get_baggage_item("Guest-of")
+            if self.check_baggage_values():
+                assert value == "Amy", f"found {value!r}"
+
+    def test_context_baggage(self) -> None:
+        """What baggage is set on a span is in its context."""
+        with self.tracer().start_span(operation_name="order") as span:
+            assert span.context.baggage == {}, f"found {span.context.baggage!r}"
+            span.set_baggage_item("Guest-of", "Amy")
+            if self.check_baggage_values():
+                found = span.context.baggage
+                assert found == {"Guest-of": "Amy"}, f"found {found!r}"
