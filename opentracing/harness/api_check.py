@@ -1,4 +1,4 @@
-"""APICompatibilityCheckMixin: the contract of a tracer, as tests for whoever writes one."""
+"""APICompatibilityCheckMixin: the contract of a tracer, as tests for its author."""
 
 from __future__ import annotations
 

@@ -1,14 +1,17 @@
-"""What the checks of a tracer ask of the class that subclasses them, and what they share."""
+"""What the checks ask of the class that subclasses them, and what they share."""
 
 from __future__ import annotations
 
+import contextvars
+import threading
 import unittest
 from asyncio import CancelledError
 
-from opentracing import Tracer
+from opentracing import ScopeManager, Tracer
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from contextlib import AbstractContextManager
     from typing import Any
 
@@ -58,6 +61,60 @@ class TracerHooks:
         """Whether a trace goes on from what `extract` returns, and `is_parent` can tell; and
         whether a carrier without a trace gives None or a `SpanContextCorruptedException`.
         """
+        return False
+
+
+class ScopeHooks:
+    """The methods that whoever tests a scope manager overrides; only `scope_manager` must be.
+
+    Every ``check_*`` goes beyond what the API promises, and is off unless it is turned on.
+    """
+
+    def scope_manager(self) -> ScopeManager:
+        """The scope manager to test: a new one, or the same each time."""
+        raise NotImplementedError(f"{type(self).__name__} must override scope_manager()")
+
+    def run_test(self, test_fn: Callable[[], object]) -> None:
+        """Run a check where the manager works, such as in a coroutine or a greenlet.
+
+        Runs it in this thread unless overridden.
+        """
+        test_fn()
+
+    def run_elsewhere(self, test_fn: Callable[[], object]) -> None:
+        """Run a part of a check in another context than the one it is called in, to its end.
+
+        Runs it on another thread, in a copy of this `contextvars` context, unless overridden.
+        """
+        failures: list[BaseException] = []
+
+        def run() -> None:
+            try:
+                context.run(test_fn)
+            except BaseException as error:
+                failures.append(error)
+
+        context = contextvars.copy_context()
+        thread = threading.Thread(target=run)
+        thread.start()
+        thread.join()
+        for failure in failures:
+            raise failure
+
+    def check_errors(self) -> bool:
+        """Whether what is no `Exception`, such as a cancellation, leaves no tag on the span."""
+        return False
+
+    def check_repeated_close(self) -> bool:
+        """Whether closing a scope again does nothing."""
+        return False
+
+    def check_deferred_close(self) -> bool:
+        """Whether a scope closed out of order ends when the inner ones do."""
+        return False
+
+    def check_close_elsewhere(self) -> bool:
+        """Whether a scope may be closed in another context than the one it was activated in."""
         return False
 
 

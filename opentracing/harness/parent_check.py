@@ -39,18 +39,19 @@ class ActiveSpanChecks(TracerHooks):
     def test_start_active_span_parent(self) -> None:
         """The active span is the parent of one that is made active inside it."""
         tracer = self.tracer()
-        with tracer.start_active_span("order") as parent:
-            with tracer.start_active_span("cook") as child:
-                if self.check_scope_manager():
-                    assert self.is_parent(parent.span, child.span), "the active span is not"
+        with tracer.start_active_span("order") as parent, tracer.start_active_span("cook") as child:
+            if self.check_scope_manager():
+                assert self.is_parent(parent.span, child.span), "the active span is not"
 
     def test_start_active_span_ignore_active_span(self) -> None:
         """`start_active_span` can be told to ignore the active span."""
         tracer = self.tracer()
-        with tracer.start_active_span("order") as parent:
-            with tracer.start_active_span("cook", ignore_active_span=True) as child:
-                if self.check_scope_manager():
-                    assert not self.is_parent(parent.span, child.span), "it was not ignored"
+        with (
+            tracer.start_active_span("order") as parent,
+            tracer.start_active_span("cook", ignore_active_span=True) as child,
+        ):
+            if self.check_scope_manager():
+                assert not self.is_parent(parent.span, child.span), "it was not ignored"
 
     def test_start_active_span_not_finish_on_close(self) -> None:
         """With ``finish_on_close=False``, closing the scope leaves the span unfinished."""
@@ -118,18 +119,22 @@ class ParentChecks(TracerHooks):
     def test_start_span_propagation(self) -> None:
         """The active span is the parent of one that is only started."""
         tracer = self.tracer()
-        with tracer.start_active_span("order") as parent:
-            with tracer.start_span(operation_name="cook") as child:
-                if self.check_scope_manager():
-                    assert self.is_parent(parent.span, child), "the active span is not"
+        with (
+            tracer.start_active_span("order") as parent,
+            tracer.start_span(operation_name="cook") as child,
+        ):
+            if self.check_scope_manager():
+                assert self.is_parent(parent.span, child), "the active span is not"
 
     def test_start_span_propagation_ignore_active_span(self) -> None:
         """`start_span` can be told to ignore the active span."""
         tracer = self.tracer()
-        with tracer.start_active_span("order") as parent:
-            with tracer.start_span(operation_name="cook", ignore_active_span=True) as child:
-                if self.check_scope_manager():
-                    assert not self.is_parent(parent.span, child), "it was not ignored"
+        with (
+            tracer.start_active_span("order") as parent,
+            tracer.start_span(operation_name="cook", ignore_active_span=True) as child,
+        ):
+            if self.check_scope_manager():
+                assert not self.is_parent(parent.span, child), "it was not ignored"
 
     def test_start_span_with_parent(self) -> None:
         """A parent is given as a span, or by a list of references."""

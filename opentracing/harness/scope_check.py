@@ -1,22 +1,19 @@
-"""ScopeCompatibilityCheckMixin: the contract of a scope manager, as tests for whoever writes one."""
+"""ScopeCompatibilityCheckMixin: the contract of a scope manager, as tests for its author."""
 
 from __future__ import annotations
 
-import contextvars
-import threading
 from unittest import mock
 
 from opentracing import ScopeManager, Span, logs, tags
 
-from .hooks import NON_ERRORS, beyond_the_contract, leave_by
+from .hooks import NON_ERRORS, ScopeHooks, beyond_the_contract, leave_by
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from typing import Any
 
 
-class ScopeCompatibilityCheckMixin:
+class ScopeCompatibilityCheckMixin(ScopeHooks):
     """Checks that a scope manager does what the API says of every scope manager::
 
         class MyScopeManagerTest(unittest.TestCase, ScopeCompatibilityCheckMixin):
@@ -27,53 +24,6 @@ class ScopeCompatibilityCheckMixin:
     is overridden by its name. The ``check_*`` methods turn on, when they are overridden to return
     True, what goes beyond the contract.
     """
-
-    def scope_manager(self) -> ScopeManager:
-        """The scope manager to test: a new one, or the same each time."""
-        raise NotImplementedError(f"{type(self).__name__} must override scope_manager()")
-
-    def run_test(self, test_fn: Callable[[], object]) -> None:
-        """Run a check where the manager works, such as in a coroutine or a greenlet.
-
-        Runs it in this thread unless overridden.
-        """
-        test_fn()
-
-    def run_elsewhere(self, test_fn: Callable[[], object]) -> None:
-        """Run a part of a check in another context than the one it is called in, to its end.
-
-        Runs it on another thread, in a copy of this `contextvars` context, unless overridden.
-        """
-        failures: list[BaseException] = []
-
-        def run() -> None:
-            try:
-                context.run(test_fn)
-            except BaseException as error:
-                failures.append(error)
-
-        context = contextvars.copy_context()
-        thread = threading.Thread(target=run)
-        thread.start()
-        thread.join()
-        for failure in failures:
-            raise failure
-
-    def check_errors(self) -> bool:
-        """Whether what is no `Exception`, such as a cancellation, leaves no tag on the span."""
-        return False
-
-    def check_repeated_close(self) -> bool:
-        """Whether closing a scope again does nothing."""
-        return False
-
-    def check_deferred_close(self) -> bool:
-        """Whether a scope closed out of order ends when the inner ones do."""
-        return False
-
-    def check_close_elsewhere(self) -> bool:
-        """Whether a scope may be closed in another context than the one it was activated in."""
-        return False
 
     def test_missing_active_external(self) -> None:
         """Nothing is active at first, also where the manager has no place to work."""
