@@ -6,8 +6,9 @@ import contextvars
 import threading
 import unittest
 from asyncio import CancelledError
+from unittest import mock
 
-from opentracing import ScopeManager, Tracer
+from opentracing import ScopeManager, Tracer, logs, tags
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -138,3 +139,19 @@ def leave_by(block: AbstractContextManager[object], error: BaseException) -> Non
             raise
     else:
         raise AssertionError(f"the block swallowed a {type(error).__name__}")
+
+
+def assert_reported(error: Exception, set_tag: mock.Mock, log_kv: mock.Mock) -> None:
+    """An exception that left a span or its scope is on the span: the tag, and one log."""
+    assert mock.call(tags.ERROR, True) in set_tag.mock_calls, "the tag error is not set"
+    assert log_kv.call_count == 1, f"log_kv was called {log_kv.call_count} times"
+    args, kwargs = log_kv.call_args
+    (fields, *_) = [*args, *kwargs.values()]
+    expected = {
+        logs.EVENT: "error",
+        logs.MESSAGE: str(error),
+        logs.ERROR_KIND: type(error),
+        logs.ERROR_OBJECT: error,
+    }
+    found = {key: fields.get(key) for key in expected}
+    assert found == expected, f"logged {fields!r}"

@@ -23,10 +23,10 @@ class ActiveSpanChecks(TracerHooks):
         span = tracer.start_span("order")
         if self.check_scope_manager():
             assert tracer.active_span is None, f"active: {tracer.active_span!r}"
-            assert tracer.scope_manager.active is None
+            assert tracer.scope_manager.active is None, "a scope is active"
             with tracer.scope_manager.activate(span, True) as scope:
                 assert tracer.active_span is span, f"active: {tracer.active_span!r}"
-                assert tracer.scope_manager.active is scope
+                assert tracer.scope_manager.active is scope, "the scope is not active"
             assert tracer.active_span is None, "it is still active once the scope is closed"
 
     def test_start_active_span(self) -> None:
@@ -41,7 +41,7 @@ class ActiveSpanChecks(TracerHooks):
         tracer = self.tracer()
         with tracer.start_active_span("order") as parent, tracer.start_active_span("cook") as child:
             if self.check_scope_manager():
-                assert self.is_parent(parent.span, child.span), "the active span is not"
+                assert self.is_parent(parent.span, child.span), "the active span is not its parent"
 
     def test_start_active_span_ignore_active_span(self) -> None:
         """`start_active_span` can be told to ignore the active span."""
@@ -101,7 +101,8 @@ class ActiveSpanChecks(TracerHooks):
         tracer = self.tracer()
         scope = tracer.start_active_span("order")
         if self.check_scope_manager():
-            assert tracer.scope_manager.active == scope
+            active = tracer.scope_manager.active
+            assert active == scope, f"active: {active!r}"
         scope.close()
 
     def test_tracer_start_span_scope(self) -> None:
@@ -124,7 +125,7 @@ class ParentChecks(TracerHooks):
             tracer.start_span(operation_name="cook") as child,
         ):
             if self.check_scope_manager():
-                assert self.is_parent(parent.span, child), "the active span is not"
+                assert self.is_parent(parent.span, child), "the active span is not its parent"
 
     def test_start_span_propagation_ignore_active_span(self) -> None:
         """`start_span` can be told to ignore the active span."""

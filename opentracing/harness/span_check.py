@@ -5,9 +5,9 @@ from __future__ import annotations
 import time
 from unittest import mock
 
-from opentracing import SpanContext, logs, tags
+from opentracing import SpanContext, tags
 
-from .hooks import NON_ERRORS, TracerHooks, beyond_the_contract, leave_by
+from .hooks import NON_ERRORS, TracerHooks, assert_reported, beyond_the_contract, leave_by
 
 
 class SpanChecks(TracerHooks):
@@ -64,16 +64,7 @@ class SpanChecks(TracerHooks):
             mock.patch.object(span, "log_kv") as log_kv,
         ):
             leave_by(span, error)
-        assert mock.call(tags.ERROR, True) in set_tag.mock_calls, set_tag.mock_calls
-        fields = log_kv.call_args[0][0]
-        expected = {
-            logs.EVENT: "error",
-            logs.MESSAGE: "sold out",
-            logs.ERROR_KIND: ValueError,
-            logs.ERROR_OBJECT: error,
-        }
-        found = {key: fields.get(key) for key in expected}
-        assert found == expected, f"logged {fields!r}"
+        assert_reported(error, set_tag, log_kv)
 
     def test_span_non_error_is_not_reported(self) -> None:
         """What is no `Exception` leaves no tag ``error``."""
