@@ -146,7 +146,7 @@ def assert_reported(error: Exception, set_tag: mock.Mock, log_kv: mock.Mock) -> 
     assert mock.call(tags.ERROR, True) in set_tag.mock_calls, "the tag error is not set"
     assert log_kv.call_count == 1, f"log_kv was called {log_kv.call_count} times"
     args, kwargs = log_kv.call_args
-    (fields, *_) = [*args, *kwargs.values()]
+    fields: Any = (*args, *kwargs.values())[0]
     expected = {
         logs.EVENT: "error",
         logs.MESSAGE: str(error),
