@@ -5,22 +5,27 @@ What 2.4 had here was a pickle, which runs whatever its sender wishes.
 
 from __future__ import annotations
 
-from opentracing import SpanContextCorruptedException
+from opentracing import SpanContext, SpanContextCorruptedException
 from opentracing_recorder import BinaryPropagator as BasicBinaryPropagator
 
-from .context import SpanContext
+from .context import SpanContext as MockSpanContext
 from .propagator import Propagator
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+_format = BasicBinaryPropagator()
 
-class BinaryPropagator(BasicBinaryPropagator, Propagator):
-    """The reference tracer's, but an empty carrier is a `SpanContextCorruptedException`."""
 
-    def extract(self, carrier: Any) -> SpanContext:
-        context = super().extract(carrier)
+class BinaryPropagator(Propagator):
+    """Appends to a ``bytearray``; an empty one is a `SpanContextCorruptedException`."""
+
+    def inject(self, span_context: SpanContext, carrier: Any) -> None:
+        _format.inject(span_context, carrier)
+
+    def extract(self, carrier: Any) -> MockSpanContext:
+        context = _format.extract(carrier)
         if context is None:
             raise SpanContextCorruptedException("the carrier is empty")
-        return context
+        return MockSpanContext(context.trace_id, context.span_id, context.baggage)

@@ -1,7 +1,23 @@
-"""SpanContext, the context of mock spans: BasicTracer's own, under the name that 2.4 gave it."""
+"""SpanContext, the context of mock spans: two ids and baggage, always sampled."""
 
 from __future__ import annotations
 
-from opentracing_recorder import BasicSpanContext as SpanContext
+from opentracing_recorder import BasicSpanContext
 
-__all__ = ["SpanContext"]
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+class SpanContext(BasicSpanContext):
+    """What a mock span's children and carriers get; as a parent, without ids it starts a trace."""
+
+    __slots__ = ()
+
+    def __init__(
+        self,
+        trace_id: int | None = None,
+        span_id: int | None = None,
+        baggage: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__(trace_id, span_id, baggage)

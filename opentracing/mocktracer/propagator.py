@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 from opentracing import SpanContext
-from opentracing_recorder import BasicSpanContext
-from opentracing_recorder import Propagator as AbstractPropagator
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
 
-class Propagator(AbstractPropagator):
+class Propagator:
     """Writes nothing and reads nothing; as in 2.4, a subclass may define just one of the two."""
 
     def inject(self, span_context: SpanContext, carrier: Any) -> None:
-        pass
+        """Write `span_context` into `carrier`."""
 
-    def extract(self, carrier: Any) -> BasicSpanContext | None:
+    def extract(self, carrier: Any) -> SpanContext | None:
+        """Read a context out of `carrier`, or None."""
         return None

@@ -45,6 +45,7 @@ class MockSpan(BasicSpan):
         tags: Mapping[str, Any] | None = None,
         start_time: float | None = None,
     ) -> None:
+        context = SpanContext() if context is None else context
         super().__init__(tracer, operation_name, context, parent_id, None, start_time)
         self.operation_name = operation_name
         self.tags = {} if tags is None else dict(tags)

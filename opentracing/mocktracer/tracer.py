@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from itertools import count
 
-from opentracing import Format, ScopeManager, Span, SpanContext
+import opentracing
+from opentracing import Format, ScopeManager, Span
 from opentracing.scope_managers import ThreadLocalScopeManager
 from opentracing_recorder import BasicSpan, BasicTracer, InMemoryRecorder
 
 from .binary_propagator import BinaryPropagator
+from .context import SpanContext
+from .propagator import Propagator
 from .span import MockSpan
 from .text_propagator import TextPropagator
 
@@ -18,6 +21,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from opentracing.tracer import References
+    from opentracing_recorder import Propagator as AbstractPropagator
 
 
 class MockTracer(BasicTracer):
@@ -39,22 +43,23 @@ class MockTracer(BasicTracer):
     def __init__(self, scope_manager: ScopeManager | None = None) -> None:
         self._finished = InMemoryRecorder()
         self._unfinished: dict[MockSpan, None] = {}  # in the order in which they started
-        text_propagator = TextPropagator()
         super().__init__(
             self._finished,
             scope_manager=ThreadLocalScopeManager() if scope_manager is None else scope_manager,
-            propagators={
-                Format.TEXT_MAP: text_propagator,
-                Format.HTTP_HEADERS: text_propagator,
-                Format.BINARY: BinaryPropagator(),
-            },
         )
+        self.register_propagator(Format.TEXT_MAP, TextPropagator())
+        self.register_propagator(Format.HTTP_HEADERS, TextPropagator())
+        self.register_propagator(Format.BINARY, BinaryPropagator())
         self._new_trace_id = self._new_span_id = count(1).__next__
 
     if TYPE_CHECKING:
 
         @property
         def active_span(self) -> MockSpan | None: ...
+
+        def register_propagator(
+            self, format: Any, propagator: Propagator | AbstractPropagator
+        ) -> None: ...
 
     def finished_spans(self) -> list[MockSpan]:
         """The spans finished since the start or the last `reset`, in that order; a copy."""
@@ -74,18 +79,19 @@ class MockTracer(BasicTracer):
     def start_span(
         self,
         operation_name: str | None = None,
-        child_of: Span | SpanContext | None = None,
+        child_of: Span | opentracing.SpanContext | None = None,
         references: References = None,
         tags: Mapping[str, Any] | None = None,
         start_time: float | None = None,
         ignore_active_span: bool = False,
     ) -> MockSpan:
-        # BasicTracer finds the span's place in the trace; what it knows of sampling is dropped.
+        # BasicTracer finds the span's place in the trace; its sampling decision is dropped.
         placed = super().start_span(
             operation_name, child_of, references, None, start_time, ignore_active_span
         )
-        context = placed.context
-        context.sampled = True
+        context = SpanContext(
+            placed.context.trace_id, placed.context.span_id, placed.context.baggage
+        )
         span = MockSpan(self, operation_name, context, placed.parent_id, tags, start_time)
         span.references = placed.references
         self._unfinished[span] = None
