@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from .tracer import MockTracer
 
-    MockSpanT = TypeVar("MockSpanT", bound="MockSpan")
+    _MockSpanT = TypeVar("_MockSpanT", bound="MockSpan")
 
 __all__ = ["LogData", "MockSpan"]
 
@@ -64,24 +64,24 @@ class MockSpan(BasicSpan):
     def logs(self, logs: list[LogData]) -> None:
         self._logs = logs
 
-    def set_operation_name(self: MockSpanT, operation_name: str) -> MockSpanT:
+    def set_operation_name(self: _MockSpanT, operation_name: str) -> _MockSpanT:
         """Replace the name given at start."""
         self.operation_name = operation_name
         return self
 
-    def set_tag(self: MockSpanT, key: str, value: Any) -> MockSpanT:
+    def set_tag(self: _MockSpanT, key: str, value: Any) -> _MockSpanT:
         """Attach one fact to the whole span; setting a key again replaces its value."""
         self.tags[key] = value
         return self
 
     def log_kv(
-        self: MockSpanT, key_values: Mapping[str, Any], timestamp: float | None = None
-    ) -> MockSpanT:
+        self: _MockSpanT, key_values: Mapping[str, Any], timestamp: float | None = None
+    ) -> _MockSpanT:
         """Keep the very mapping, with the values that are in it: exceptions, tracebacks, mocks."""
         self.logs.append(LogData(key_values, timestamp))  # type: ignore[arg-type]
         return self
 
-    def set_baggage_item(self: MockSpanT, key: str, value: str) -> MockSpanT:
+    def set_baggage_item(self: _MockSpanT, key: str, value: str) -> _MockSpanT:
         """Attach an item that travels to every later descendant, over the wire as well."""
         self._context = self.context.with_baggage_item(key, value)
         return self
