@@ -1,0 +1,438 @@
+"""MockTracer behaves as 2.4's: these are facts recorded from 2.4.0, unless a test says other."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import os
+import pickle
+import subprocess
+import sys
+import threading
+import time
+from types import TracebackType
+from unittest import mock
+
+import pytest
+
+import opentracing
+from opentracing import (
+    Format,
+    InvalidCarrierException,
+    SpanContextCorruptedException,
+    Tracer,
+    UnsupportedFormatException,
+    child_of,
+    follows_from,
+)
+from opentracing.mocktracer import MockTracer, Propagator
+from opentracing.mocktracer.context import SpanContext
+from opentracing.mocktracer.span import LogData, MockSpan
+from opentracing.scope_managers import ThreadLocalScopeManager
+from opentracing.scope_managers.contextvars import ContextVarsScopeManager
+from opentracing_recorder import BasicTracer, InMemoryRecorder, Trace
+from opentracing_recorder.timeline import render_text
+
+SIGNATURES = {
+    "MockTracer.__init__": "tracer (self, scope_manager=None)",
+    "MockTracer.register_propagator": "tracer (self, format, propagator)",
+    "MockTracer.finished_spans": "tracer (self)",
+    "MockTracer.reset": "tracer (self)",
+    "MockTracer.inject": "tracer (self, span_context, format, carrier)",
+    "MockTracer.extract": "tracer (self, format, carrier)",
+    "MockTracer.start_active_span": (
+        "tracer (self, operation_name, child_of=None, references=None, tags=None, start_time=None,"
+        " ignore_active_span=False, finish_on_close=True)"
+    ),
+    "MockTracer.start_span": (
+        "tracer (self, operation_name=None, child_of=None, references=None, tags=None,"
+        " start_time=None, ignore_active_span=False)"
+    ),
+    "MockSpan.__init__": (
+        "span (self, tracer, operation_name=None, context=None, parent_id=None, tags=None,"
+        " start_time=None)"
+    ),
+    "MockSpan.set_operation_name": "span (self, operation_name)",
+    "MockSpan.set_tag": "span (self, key, value)",
+    "MockSpan.log_kv": "span (self, key_values, timestamp=None)",
+    "MockSpan.finish": "span (self, finish_time=None)",
+    "MockSpan.set_baggage_item": "span (self, key, value)",
+    "MockSpan.get_baggage_item": "span (self, key)",
+    "LogData.__init__": "span (self, key_values, timestamp=None)",
+    "SpanContext.__init__": "context (self, trace_id=None, span_id=None, baggage=None)",
+    "SpanContext.with_baggage_item": "context (self, key, value)",
+    "Propagator.inject": "propagator (self, span_context, carrier)",
+    "Propagator.extract": "propagator (self, carrier)",
+    "TextPropagator.inject": "text_propagator (self, span_context, carrier)",
+    "TextPropagator.extract": "text_propagator (self, carrier)",
+    "BinaryPropagator.inject": "binary_propagator (self, span_context, carrier)",
+    "BinaryPropagator.extract": "binary_propagator (self, carrier)",
+}
+
+
+@pytest.mark.parametrize("path", SIGNATURES)
+def test_signature_is_that_of_2_4(path: str) -> None:
+    """Each public name is in its module, with its parameters."""
+    module, _, signature = SIGNATURES[path].partition(" ")
+    kind, _, method = path.partition(".")
+    found = getattr(
+        getattr(importlib.import_module(f"opentracing.mocktracer.{module}"), kind), method
+    )
+    parameters = [
+        name if each.default is each.empty else f"{name}={each.default}"
+        for name, each in inspect.signature(found).parameters.items()
+    ]
+    assert f"({', '.join(parameters)})" == signature
+
+
+def test_the_names_on_the_wire_are_public() -> None:
+    """Suites build carriers from them."""
+    from opentracing.mocktracer import text_propagator
+
+    assert {
+        name: value
+        for name, value in vars(text_propagator).items()
+        if name.startswith(("prefix_", "field_"))
+    } == {
+        "prefix_tracer_state": "ot-tracer-",
+        "prefix_baggage": "ot-baggage-",
+        "field_name_trace_id": "ot-tracer-traceid",
+        "field_name_span_id": "ot-tracer-spanid",
+        "field_count": 2,
+    }
+
+
+def test_the_api_does_not_load_it() -> None:
+    """`import opentracing` loads neither it nor the recorder; its own import does."""
+    code = (
+        f"import sys; sys.path[:0] = {sys.path!r}; import opentracing;"
+        "print('opentracing_recorder' in sys.modules, hasattr(opentracing, 'mocktracer'));"
+        "import opentracing.mocktracer; print(opentracing.mocktracer.MockTracer.__name__)"
+    )
+    command = [sys.executable, "-c", code]
+    printed = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    assert printed.split() == ["False", "False", "MockTracer"]
+
+
+def test_it_is_patched_by_its_dotted_name() -> None:
+    """As Django's settings name it, and suites replace it."""
+    with mock.patch("opentracing.mocktracer.MockTracer") as patched:
+        assert opentracing.mocktracer.MockTracer is patched
+    assert opentracing.mocktracer.MockTracer is MockTracer
+
+
+def ids(span: MockSpan) -> tuple[int | None, int | None, int | None]:
+    return span.context.trace_id, span.context.span_id, span.parent_id
+
+
+def test_ids_are_consecutive_from_1() -> None:
+    """A span takes the next id, and the root of a trace one more for the trace."""
+    tracer = MockTracer()
+    root = tracer.start_span("a")
+    children = [
+        tracer.start_span("b", child_of=root),
+        tracer.start_span("c", child_of=root.context),
+        tracer.start_span("d", references=[follows_from(root.context)]),
+    ]
+    with tracer.start_active_span("e") as scope:
+        inner = tracer.start_span("f")
+        other = tracer.start_span("g", ignore_active_span=True)
+    assert ids(root) == (2, 1, None)
+    assert [ids(each) for each in children] == [(2, 3, 1), (2, 4, 1), (2, 5, 1)]
+    assert ids(scope.span) == (7, 6, None)
+    assert [ids(inner), ids(other)] == [(7, 8, 6), (10, 9, None)]
+
+
+def test_ids_do_not_repeat_among_threads() -> None:
+    """Spans started on several threads at once have ids of their own."""
+    tracer = MockTracer()
+    barrier = threading.Barrier(4)
+
+    def start() -> None:
+        barrier.wait()
+        for _ in range(200):
+            tracer.start_span("a").finish()
+
+    threads = [threading.Thread(target=start) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    spans = tracer.finished_spans()
+    found = [each for span in spans for each in (span.context.trace_id, span.context.span_id)]
+    assert sorted(found) == list(range(1, 1601))
+    assert tracer.unfinished_spans() == []
+
+
+def test_a_single_reference_is_a_parent() -> None:
+    """What was an AttributeError in 2.4; references to None are passed over."""
+    tracer = MockTracer()
+    parent = tracer.start_span("a")
+    assert ids(tracer.start_span("b", references=child_of(parent.context))) == (2, 3, 1)
+    assert tracer.start_span("c", references=child_of(None)).parent_id is None
+
+
+def test_a_foreign_parent_starts_a_trace() -> None:
+    """What was an AttributeError in 2.4."""
+    span = MockTracer().start_span("a", child_of=Tracer().start_span())
+    assert ids(span) == (2, 1, None)
+
+
+@pytest.mark.parametrize(
+    ("scope_manager", "expected"),
+    [(None, ThreadLocalScopeManager), (ContextVarsScopeManager(), ContextVarsScopeManager)],
+)
+def test_scope_manager(scope_manager: opentracing.ScopeManager, expected: type) -> None:
+    """Thread-local unless one is given."""
+    assert type(MockTracer(scope_manager).scope_manager) is expected
+
+
+def test_finished_spans_are_a_copy_in_order_of_finish() -> None:
+    """`reset` forgets them; what was running meanwhile comes in later."""
+    tracer = MockTracer()
+    first, second = tracer.start_span("first"), tracer.start_span("second")
+    second.finish()
+    tracer.finished_spans().clear()
+    assert tracer.finished_spans() == [second]
+    tracer.reset()
+    assert tracer.finished_spans() == []
+    first.finish()
+    assert tracer.finished_spans() == [first]
+
+
+def test_unfinished_spans_are_in_order_of_start() -> None:
+    """New in 2.5: a suite sees what instrumentation forgot; `reset` does not hide it."""
+    tracer = MockTracer()
+    first, second, third = (tracer.start_span(name) for name in "abc")
+    second.finish()
+    tracer.reset()
+    assert tracer.unfinished_spans() == [first, third]
+    first.finish()
+    third.finish()
+    assert tracer.unfinished_spans() == []
+
+
+def test_a_new_span_has_what_it_was_given() -> None:
+    """Names and values as they are, None included; the tags are a copy."""
+    tags = {"a": 1, 2: ["b"]}
+    span = MockTracer().start_span("x", tags=tags, start_time=5)
+    assert (span.operation_name, span.tags, span.start_time) == ("x", tags, 5)
+    assert (span.finish_time, span.finished, span.logs) == (-1, False, [])
+    assert span.tags is not tags
+    assert MockTracer().start_span().operation_name is None
+
+
+def test_a_span_starts_and_finishes_now_by_default() -> None:
+    """Times are seconds since the epoch."""
+    before = time.time()
+    span = MockTracer().start_span("x")
+    span.finish()
+    assert before <= span.start_time <= span.finish_time <= time.time()
+
+
+def test_a_span_keeps_what_happens_to_it() -> None:
+    """Tags, logs and baggage are there at once, through calls that chain."""
+    span = MockTracer().start_span("x")
+    event = {"event": "e"}
+    chained = span.set_operation_name("y").set_tag("t", None).set_baggage_item("b", "c")
+    assert chained.log_kv(event, timestamp=3).log_kv({}) is span
+    assert (span.operation_name, span.tags, span.get_baggage_item("b")) == ("y", {"t": None}, "c")
+    assert (span.logs[0].key_values, span.logs[0].timestamp) == (event, 3)
+    assert span.logs[1].timestamp >= span.start_time
+    assert span.context.baggage == {"b": "c"}
+
+
+def test_an_error_is_logged_with_its_objects() -> None:
+    """The exception and the traceback are the very objects, not text."""
+    tracer = MockTracer()
+    error = ValueError("sold out")
+    with pytest.raises(ValueError, match="sold out"), tracer.start_active_span("x"):
+        raise error
+    (span,) = tracer.finished_spans()
+    fields = span.logs[0].key_values
+    assert span.tags == {"error": True}
+    assert fields["error.object"] is error
+    assert fields["error.kind"] is ValueError
+    assert isinstance(fields["stack"], TracebackType)
+    assert (fields["event"], fields["message"]) == ("error", "sold out")
+
+
+def test_finish_freezes_nothing() -> None:
+    """What instrumentation does too late shows, and so does a second finish."""
+    tracer = MockTracer()
+    span = tracer.start_span("x")
+    span.finish(5)
+    span.set_operation_name("y").set_tag("late", 1).set_baggage_item("b", "c").log_kv({})
+    span.finish(finish_time=6)
+    assert tracer.finished_spans() == [span, span]
+    assert (span.operation_name, span.finish_time, span.tags, len(span.logs)) == (
+        "y",
+        6,
+        {"late": 1},
+        1,
+    )
+    assert span.get_baggage_item("b") == "c"
+
+
+def test_every_attribute_can_be_assigned() -> None:
+    """Suites build the spans they need."""
+    span = MockSpan(MockTracer(), "x", SpanContext(1, 2, {"b": "c"}), 3, {"t": 1}, 4)
+    assert (ids(span), span.tags, span.start_time) == ((1, 2, 3), {"t": 1}, 4)
+    assert span.get_baggage_item("b") == "c"
+    logs = [LogData({"event": "e"}, 5)]
+    values = {
+        "operation_name": "y",
+        "start_time": 1,
+        "finish_time": 2,
+        "finished": True,
+        "parent_id": 7,
+        "tags": {},
+        "logs": logs,
+    }
+    for name, value in values.items():
+        setattr(span, name, value)
+    assert {name: getattr(span, name) for name in values} == values
+    assert span.logs is logs
+
+
+def test_nothing_is_limited_or_sampled_out() -> None:
+    """Neither the number of tags and logs nor the sampling priority loses anything."""
+    tracer = MockTracer()
+    span = tracer.start_span("x", tags={"sampling.priority": 0})
+    for number in range(300):
+        span.set_tag(str(number), number).log_kv({"n": number})
+    span.set_tag("sampling.priority", 0)
+    child = tracer.start_span("y", child_of=span)
+    child.finish()
+    span.finish()
+    assert tracer.finished_spans() == [child, span]
+    assert (len(span.tags), len(span.logs)) == (301, 300)
+
+
+@pytest.mark.parametrize("format", [Format.TEXT_MAP, Format.HTTP_HEADERS])
+def test_text_wire(format: str) -> None:
+    """Two ids in hexadecimal, and baggage as it is; keys of baggage come back in lower case."""
+    tracer = MockTracer()
+    carrier = {"other": "x"}
+    tracer.inject(SpanContext(255, 16, {"Guest": "Amy B"}), format, carrier)
+    assert carrier == {
+        "other": "x",
+        "ot-tracer-traceid": "ff",
+        "ot-tracer-spanid": "10",
+        "ot-baggage-Guest": "Amy B",
+    }
+    context = tracer.extract(format, {name.upper(): value for name, value in carrier.items()})
+    assert isinstance(context, SpanContext)
+    assert (context.trace_id, context.span_id, context.baggage) == (255, 16, {"guest": "Amy B"})
+
+
+def test_text_values_may_be_bytes() -> None:
+    """Kafka's headers are."""
+    context = MockTracer().extract(
+        Format.TEXT_MAP, {"ot-tracer-traceid": b"1", "ot-tracer-spanid": b"101"}
+    )
+    assert isinstance(context, SpanContext)
+    assert (context.trace_id, context.span_id) == (1, 0x101)
+
+
+@pytest.mark.parametrize(
+    ("format", "carrier"),
+    [
+        (Format.TEXT_MAP, {}),
+        (Format.HTTP_HEADERS, {"accept": "text/html"}),
+        (Format.TEXT_MAP, {"ot-baggage-a": "b"}),
+        (Format.TEXT_MAP, {"ot-tracer-traceid": "1"}),
+        (Format.TEXT_MAP, {"ot-tracer-traceid": "1", "ot-tracer-spanid": "x"}),
+        (Format.BINARY, bytearray()),
+        (Format.BINARY, bytearray(b"junk")),
+    ],
+)
+def test_a_carrier_without_a_whole_trace_is_corrupted(format: str, carrier: object) -> None:
+    """Suites expect this exception from an empty carrier too. (2.4: ValueError for a bad id.)"""
+    with pytest.raises(SpanContextCorruptedException):
+        MockTracer().extract(format, carrier)
+
+
+@pytest.mark.parametrize("carrier", [{}, "text", None])
+def test_binary_wants_a_bytearray(carrier: object) -> None:
+    """Anything else is an InvalidCarrierException, both ways."""
+    tracer = MockTracer()
+    with pytest.raises(InvalidCarrierException):
+        tracer.inject(SpanContext(1, 2), Format.BINARY, carrier)
+    with pytest.raises(InvalidCarrierException):
+        tracer.extract(Format.BINARY, carrier)
+
+
+def test_binary_is_never_unpickled() -> None:
+    """What was a way to run any code in 2.4 is a broken carrier."""
+
+    class Payload:
+        def __reduce__(self) -> tuple[object, ...]:
+            return os._exit, (1,)
+
+    with pytest.raises(SpanContextCorruptedException):
+        MockTracer().extract(Format.BINARY, bytearray(pickle.dumps(Payload())))
+
+
+def test_binary_is_basictracers_own() -> None:
+    """A mock tracer reads what BasicTracer sends, whose sampling decision loses nothing."""
+    sent = BasicTracer().start_span("a", tags={"sampling.priority": 0})
+    sent.set_baggage_item("b", "c")
+    carrier = bytearray()
+    sent.tracer.inject(sent, Format.BINARY, carrier)
+    tracer = MockTracer()
+    context = tracer.extract(Format.BINARY, carrier)
+    tracer.start_span("d", child_of=context).finish()
+    (span,) = tracer.finished_spans()
+    assert (span.context.trace_id, span.parent_id) == (
+        sent.context.trace_id,
+        sent.context.span_id,
+    )
+    assert (span.context.baggage, span.sampled) == ({"b": "c"}, True)
+
+
+def test_propagators_may_define_one_half() -> None:
+    """A registered one is used for its format; what it leaves out does nothing."""
+
+    class Marker(Propagator):
+        def inject(self, span_context: object, carrier: list[object]) -> None:
+            carrier.append(span_context)
+
+    tracer = MockTracer()
+    tracer.register_propagator("marker", Marker())
+    context, carrier = SpanContext(1, 2), []
+    tracer.inject(context, "marker", carrier)
+    assert carrier == [context]
+    assert tracer.extract("marker", carrier) is None
+
+
+def test_an_unknown_format_is_refused() -> None:
+    """Nothing is guessed."""
+    with pytest.raises(UnsupportedFormatException):
+        MockTracer().inject(SpanContext(1, 2), "unknown", {})
+    with pytest.raises(UnsupportedFormatException):
+        MockTracer().extract("unknown", {})
+
+
+def test_contexts_carry_two_ids_and_baggage() -> None:
+    """`with_baggage_item` makes a new one, of the same class."""
+    context = SpanContext(1, 2)
+    changed = context.with_baggage_item("a", "b")
+    assert (context.baggage, changed.baggage) == ({}, {"a": "b"})
+    assert isinstance(changed, SpanContext)
+    assert (changed.trace_id, changed.span_id) == (1, 2)
+    assert isinstance(MockTracer().start_span("x").context, SpanContext)
+
+
+def test_spans_are_as_good_as_basictracers() -> None:
+    """Traces, dicts and recorders take mock spans too."""
+    tracer = MockTracer()
+    with tracer.start_active_span("a"), tracer.start_active_span("b", start_time=1):
+        pass
+    inner, outer = tracer.finished_spans()
+    (trace,) = Trace.from_spans([inner, outer])
+    recorder = InMemoryRecorder()
+    recorder.record_span(inner)
+    assert "a" in render_text([trace])
+    assert [each.to_dict()["operation_name"] for each in (outer, inner)] == ["a", "b"]
+    assert recorder.one("b").duration > 1
