@@ -228,6 +228,7 @@ def test_a_span_starts_and_finishes_now_by_default() -> None:
     span = MockTracer().start_span("x")
     span.finish()
     assert before <= span.start_time <= span.finish_time <= time.time()
+    assert span.finished is True
 
 
 def test_a_span_keeps_what_happens_to_it() -> None:
@@ -382,6 +383,7 @@ def test_binary_is_basictracers_own() -> None:
     sent.tracer.inject(sent, Format.BINARY, carrier)
     tracer = MockTracer()
     context = tracer.extract(Format.BINARY, carrier)
+    assert isinstance(context, SpanContext)
     tracer.start_span("d", child_of=context).finish()
     (span,) = tracer.finished_spans()
     assert (span.context.trace_id, span.parent_id) == (
