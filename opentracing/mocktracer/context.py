@@ -21,3 +21,8 @@ class SpanContext(BasicSpanContext):
         baggage: Mapping[str, str] | None = None,
     ) -> None:
         super().__init__(trace_id, span_id, baggage)
+
+    @property
+    def has_trace(self) -> bool:
+        """Whether there are ids at all; suites make theirs up, of any type."""
+        return self.trace_id is not None and self.span_id is not None

@@ -6,12 +6,12 @@ The names on the wire are basictracer's, without its sampling decision: a mock t
 from __future__ import annotations
 
 from opentracing import SpanContext, SpanContextCorruptedException
+from opentracing_recorder import BasicSpanContext
 from opentracing_recorder.propagator import (
+    CarrierFormat,
     bounded_baggage,
     parse_hex_id,
-    read_carrier,
     text_or_none,
-    write_carrier,
 )
 
 from .context import SpanContext as MockSpanContext
@@ -36,7 +36,7 @@ class TextPropagator(Propagator):
     """
 
     def inject(self, span_context: SpanContext, carrier: Any) -> None:
-        if not isinstance(span_context, MockSpanContext) or span_context.trace_id is None:
+        if not isinstance(span_context, BasicSpanContext) or not span_context.has_trace:
             return
         entries = {
             field_name_trace_id: f"{span_context.trace_id:x}",
@@ -44,30 +44,35 @@ class TextPropagator(Propagator):
         }
         for key, value in span_context.baggage.items():
             entries[f"{prefix_baggage}{key}"] = value
-        write_carrier(carrier, entries)
+        _format.write(carrier, entries)
 
     def extract(self, carrier: Any) -> MockSpanContext:
-        ids: dict[str, str] = {}
-        items: list[tuple[str, str]] = []
-        for key, value in read_carrier(carrier, "oO"):
-            name, text = key.lower(), text_or_none(value)
-            if text is None:
-                continue
-            if name in (field_name_trace_id, field_name_span_id):
-                ids[name] = text
-            elif name.startswith(prefix_baggage):
-                items.append((name[len(prefix_baggage) :], text))
-        if len(ids) < field_count:
-            raise SpanContextCorruptedException(
-                f"the carrier needs {field_name_trace_id} and {field_name_span_id}; of these it has"
-                f" {', '.join(ids) or 'none'}"
-            )
+        fields: dict[str, str] = {}
+        for field, value in _format.read(carrier):
+            text = text_or_none(value)
+            if text is not None:
+                fields[field] = text
+        try:
+            trace_id = fields.pop(field_name_trace_id)
+            span_id = fields.pop(field_name_span_id)
+        except KeyError as missing:
+            raise SpanContextCorruptedException(f"the carrier has no {missing}") from None
+        items = [(field[len(prefix_baggage) :], value) for field, value in fields.items()]
         baggage, dropped = bounded_baggage(items)
         context = MockSpanContext(
-            parse_hex_id(field_name_trace_id, ids[field_name_trace_id], 32),
-            parse_hex_id(field_name_span_id, ids[field_name_span_id], 16),
+            parse_hex_id(field_name_trace_id, trace_id, 32),
+            parse_hex_id(field_name_span_id, span_id, 16),
             baggage,
         )
         if dropped:
             context.dropped_baggage = dropped
         return context
+
+
+def _field(name: str) -> str | None:
+    field = name.lower()
+    is_ours = field in (field_name_trace_id, field_name_span_id) or field.startswith(prefix_baggage)
+    return field if is_ours else None
+
+
+_format = CarrierFormat(_field)

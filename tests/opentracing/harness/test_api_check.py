@@ -111,6 +111,7 @@ def test_unittest_runs_every_check() -> None:
     )
 
 
+@pytest.mark.needs_os
 def test_it_loads_only_the_standard_library_and_the_api() -> None:
     """There is nothing to install for it: neither pytest nor mock, nor this project's recorder."""
     code = (

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextvars
 import unittest
 from collections.abc import Callable
@@ -16,6 +15,16 @@ from opentracing.harness.scope_check import ScopeCompatibilityCheckMixin
 from opentracing.scope_managers import ThreadLocalScopeManager
 from opentracing.scope_managers.asyncio import AsyncioScopeManager
 from opentracing.scope_managers.contextvars import ContextVarsScopeManager
+
+from ...runtimes import (
+    gevent_manager,
+    in_greenlet,
+    in_task,
+    in_tornado,
+    needs_gevent,
+    needs_tornado,
+    tornado_manager,
+)
 
 
 class EveryCheck(ScopeCompatibilityCheckMixin):
@@ -34,35 +43,43 @@ class EveryCheck(ScopeCompatibilityCheckMixin):
         return True
 
 
-class InATask:
-    """For managers that are used in coroutines."""
+class OnAnotherThread(EveryCheck):
+    """Where elsewhere is another thread, which Pyodide lacks."""
 
-    def run_test(self, test_fn: Callable[[], object]) -> None:
-        async def main() -> None:
-            test_fn()
+    @pytest.mark.needs_os
+    def test_close_elsewhere(self) -> None:
+        super().test_close_elsewhere()
 
-        asyncio.run(main())
+    @pytest.mark.needs_os
+    def test_close_elsewhere_nested(self) -> None:
+        super().test_close_elsewhere_nested()
 
 
-class TestThreadLocalScopeManager(EveryCheck):
+class TestThreadLocalScopeManager(OnAnotherThread):
     """Passes every check, in a thread."""
 
     def scope_manager(self) -> ScopeManager:
         return ThreadLocalScopeManager()
 
 
-class TestAsyncioScopeManager(InATask, EveryCheck):
+class TestAsyncioScopeManager(OnAnotherThread):
     """Passes every check, in a task."""
 
     def scope_manager(self) -> ScopeManager:
         return AsyncioScopeManager()
 
+    def run_test(self, test_fn: Callable[[], object]) -> None:
+        in_task(test_fn)
 
-class TestContextVarsScopeManager(InATask, EveryCheck):
-    """Passes every check, in a task; elsewhere is another thread."""
+
+class TestContextVarsScopeManager(OnAnotherThread):
+    """Passes every check, in a task."""
 
     def scope_manager(self) -> ScopeManager:
         return ContextVarsScopeManager()
+
+    def run_test(self, test_fn: Callable[[], object]) -> None:
+        in_task(test_fn)
 
 
 class TestContextVarsScopeManagerInCopiedContext(EveryCheck):
@@ -75,6 +92,36 @@ class TestContextVarsScopeManagerInCopiedContext(EveryCheck):
 
     def run_elsewhere(self, test_fn: Callable[[], object]) -> None:
         contextvars.copy_context().run(test_fn)
+
+
+@needs_gevent
+class TestGeventScopeManager(OnAnotherThread):
+    """Passes every check, in a greenlet."""
+
+    def scope_manager(self) -> ScopeManager:
+        return gevent_manager()
+
+    def run_test(self, test_fn: Callable[[], object]) -> None:
+        in_greenlet(test_fn)
+
+
+@needs_gevent
+class TestGeventScopeManagerInAnotherGreenlet(TestGeventScopeManager):
+    """Passes every check where elsewhere is another greenlet."""
+
+    def run_elsewhere(self, test_fn: Callable[[], object]) -> None:
+        in_greenlet(test_fn)
+
+
+@needs_tornado
+class TestTornadoScopeManager(OnAnotherThread):
+    """Passes every check, in a stack context on Tornado's loop."""
+
+    def scope_manager(self) -> ScopeManager:
+        return tornado_manager()
+
+    def run_test(self, test_fn: Callable[[], object]) -> None:
+        in_tornado(test_fn)
 
 
 class UnderUnittest(unittest.TestCase, EveryCheck):
@@ -90,6 +137,7 @@ def checks_of(mixin: type) -> list[str]:
     return [name for name in dir(mixin) if name.startswith("test_")]
 
 
+@pytest.mark.needs_os
 def test_unittest_runs_every_check() -> None:
     """unittest alone finds the checks, and runs them."""
     suite = unittest.defaultTestLoader.loadTestsFromTestCase(UnderUnittest)
@@ -125,6 +173,7 @@ def test_what_goes_beyond_the_contract_is_off(check: str) -> None:
         getattr(ScopeCompatibilityCheckMixin(), check)()
 
 
+@pytest.mark.needs_os
 def test_a_failure_elsewhere_is_a_failure_here() -> None:
     """What raises in the other context raises in the check."""
 
@@ -370,6 +419,7 @@ class ClosesWhereActiveOnly(StackManager):
         return scope
 
 
+@pytest.mark.needs_os  # the checks of closing elsewhere
 @pytest.mark.parametrize(
     ("check", "broken"), BROKEN, ids=[f"{broken.__name__}-{check}" for check, broken in BROKEN]
 )

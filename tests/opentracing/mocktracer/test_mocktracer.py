@@ -102,6 +102,7 @@ def test_the_names_on_the_wire_are_public() -> None:
     }
 
 
+@pytest.mark.needs_os
 def test_the_api_does_not_load_it() -> None:
     """`import opentracing` loads neither it nor the recorder; its own import does."""
     code = (
@@ -143,6 +144,7 @@ def test_ids_are_consecutive_from_1() -> None:
     assert [ids(inner), ids(other)] == [(7, 8, 6), (10, 9, None)]
 
 
+@pytest.mark.needs_os
 def test_ids_do_not_repeat_among_threads() -> None:
     """Spans started on several threads at once have ids of their own."""
     tracer = MockTracer()
@@ -170,6 +172,12 @@ def test_a_single_reference_is_a_parent() -> None:
     parent = tracer.start_span("a")
     assert ids(tracer.start_span("b", references=child_of(parent.context))) == (2, 3, 1)
     assert tracer.start_span("c", references=child_of(None)).parent_id is None
+
+
+def test_a_made_up_parent_may_have_ids_of_any_type() -> None:
+    """A child takes them over as they are."""
+    span = MockTracer().start_span("a", child_of=SpanContext("trace", "span"))  # type: ignore
+    assert ids(span) == ("trace", 1, "span")
 
 
 def test_a_foreign_parent_starts_a_trace() -> None:
@@ -325,6 +333,17 @@ def test_text_wire(format: str) -> None:
     context = tracer.extract(format, {name.upper(): value for name, value in carrier.items()})
     assert isinstance(context, SpanContext)
     assert (context.trace_id, context.span_id, context.baggage) == (255, 16, {"guest": "Amy B"})
+
+
+def test_text_of_another_tracers_context() -> None:
+    """What BasicTracer made is injected too."""
+    span = BasicTracer().start_span("x")
+    carrier: dict[str, str] = {}
+    MockTracer().inject(span.context, Format.TEXT_MAP, carrier)
+    assert carrier == {
+        "ot-tracer-traceid": f"{span.context.trace_id:x}",
+        "ot-tracer-spanid": f"{span.context.span_id:x}",
+    }
 
 
 def test_text_values_may_be_bytes() -> None:
