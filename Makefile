@@ -79,9 +79,12 @@ lint: $(INSTALLED)-dev  ## check style and formatting
 	$(RUN) -m ruff check .
 	$(RUN) -m ruff format --check .
 
-types: $(INSTALLED)-dev  ## check types, with two checkers
+types: $(INSTALLED)-dev  ## check types, with two checkers, and against the stubs for 2.4
 	$(RUN) -m mypy $(TYPED)
 	PYRIGHT_PYTHON_IGNORE_WARNINGS=1 $(RUN) -m pyright --pythonpath $(RUN) $(TYPED)
+	@# From a folder without the packages, where mypy takes the installed stubs and not our sources.
+	cd tests/typing && $(abspath $(RUN)) -m mypy.stubtest opentracing \
+	  --ignore-missing-stub --allowlist stubtest_allowlist.txt
 
 bench: $(INSTALLED)  ## measure the cost of a span
 	$(RUN) tests/benchmarks/bench.py

@@ -18,7 +18,14 @@ TESTS = [
     "tornado>=6; sys_platform != 'emscripten'",
 ]
 # ruff's rules and layout change between minor versions.
-DEV = [*TESTS, "mypy>=1.8", "pyright[nodejs]>=1.1.350", "ruff==0.17.*", "types-six"]
+DEV = [
+    *TESTS,
+    "mypy>=1.8",
+    "pyright[nodejs]>=1.1.350",
+    "ruff==0.17.*",
+    "types-opentracing==2.4.*",
+    "types-six",
+]
 
 setup(
     name="opentracing",

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from .scope_manager import ScopeManager
 
-    ScopeT = TypeVar("ScopeT", bound="Scope")
+    _ScopeT = TypeVar("_ScopeT", bound="Scope")
 
 
 class Scope:
@@ -42,7 +42,7 @@ class Scope:
         is not the active one leaves the active one alone.
         """
 
-    def __enter__(self: ScopeT) -> ScopeT:
+    def __enter__(self: _ScopeT) -> _ScopeT:
         return self
 
     def __exit__(

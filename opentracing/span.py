@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from .tracer import Tracer
 
-    SpanT = TypeVar("SpanT", bound="Span")
+    _SpanT = TypeVar("_SpanT", bound="Span")
 
 
 class _EmptyBaggage(dict[str, str]):
@@ -77,7 +77,7 @@ class Span:
         """The tracer that started this span."""
         return self._tracer  # type: ignore[return-value]  # None only inside ScopeManager's no-op
 
-    def set_operation_name(self: SpanT, operation_name: str) -> SpanT:
+    def set_operation_name(self: _SpanT, operation_name: str) -> _SpanT:
         """Replace the name given at start."""
         return self
 
@@ -87,7 +87,7 @@ class Span:
         Nothing but `context` has a defined meaning afterwards.
         """
 
-    def set_tag(self: SpanT, key: str, value: Any) -> SpanT:
+    def set_tag(self: _SpanT, key: str, value: Any) -> _SpanT:
         """Attach one fact to the whole span: a string, a bool or a number.
 
         Setting a key again may replace the value; the tracer decides. Standard keys are in
@@ -95,14 +95,16 @@ class Span:
         """
         return self
 
-    def log_kv(self: SpanT, key_values: Mapping[str, Any], timestamp: float | None = None) -> SpanT:
+    def log_kv(
+        self: _SpanT, key_values: Mapping[str, Any], timestamp: float | None = None
+    ) -> _SpanT:
         """Record an event with its fields, now or at `timestamp` (seconds since the epoch).
 
         Values may be of any type. Standard keys are in `opentracing.logs`.
         """
         return self
 
-    def set_baggage_item(self: SpanT, key: str, value: str) -> SpanT:
+    def set_baggage_item(self: _SpanT, key: str, value: str) -> _SpanT:
         """Attach an item that travels to every later descendant, over the wire as well.
 
         Each call made downstream carries it: keep it small. Children started earlier do not see it.
@@ -113,7 +115,7 @@ class Span:
         """The value of a baggage item, or None."""
         return None
 
-    def __enter__(self: SpanT) -> SpanT:
+    def __enter__(self: _SpanT) -> _SpanT:
         return self
 
     def __exit__(
@@ -155,13 +157,13 @@ class Span:
             }
         )
 
-    def log_event(self: SpanT, event: Any, payload: Any = None) -> SpanT:
+    def log_event(self: _SpanT, event: Any, payload: Any = None) -> _SpanT:
         """Deprecated: use `log_kv`."""
         if payload is None:
             return self.log_kv({logs.EVENT: event})
         return self.log_kv({logs.EVENT: event, "payload": payload})
 
-    def log(self: SpanT, **kwargs: Any) -> SpanT:
+    def log(self: _SpanT, **kwargs: Any) -> _SpanT:
         """Deprecated: use `log_kv`. Takes ``event``, ``payload`` and ``timestamp``."""
         key_values = {key: kwargs[key] for key in (logs.EVENT, "payload") if key in kwargs}
         return self.log_kv(key_values, kwargs.get("timestamp"))

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
         type: str
         referenced_context: SpanContext | Span | None
 
-    References = Union[Sequence["Reference"], "Reference", None]
+    _References = Union[Sequence["Reference"], "Reference", None]
 else:
     _ReferenceFields = namedtuple("_ReferenceFields", ["type", "referenced_context"])
 
@@ -53,7 +53,7 @@ class Tracer:
         self,
         operation_name: str,
         child_of: Span | SpanContext | None = None,
-        references: References = None,
+        references: _References = None,
         tags: Mapping[str, Any] | None = None,
         start_time: float | None = None,
         ignore_active_span: bool = False,
@@ -73,7 +73,7 @@ class Tracer:
         self,
         operation_name: str | None = None,
         child_of: Span | SpanContext | None = None,
-        references: References = None,
+        references: _References = None,
         tags: Mapping[str, Any] | None = None,
         start_time: float | None = None,
         ignore_active_span: bool = False,

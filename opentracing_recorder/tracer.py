@@ -30,7 +30,7 @@ from .sampler import ConstSampler, Sampler, check_sampler
 from .span import BasicSpan, context_of
 
 if TYPE_CHECKING:
-    from opentracing.tracer import References
+    from opentracing.tracer import _References
 
 TracerT = TypeVar("TracerT", bound="BasicTracer")
 
@@ -133,7 +133,7 @@ class BasicTracer(Tracer):
         self,
         operation_name: str,
         child_of: Span | SpanContext | None = None,
-        references: References = None,
+        references: _References = None,
         tags: Mapping[str, Any] | None = None,
         start_time: float | None = None,
         ignore_active_span: bool = False,
@@ -155,7 +155,7 @@ class BasicTracer(Tracer):
         self,
         operation_name: str | None = None,
         child_of: Span | SpanContext | None = None,
-        references: References = None,
+        references: _References = None,
         tags: Mapping[str, Any] | None = None,
         start_time: float | None = None,
         ignore_active_span: bool = False,

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Any
 
-    from opentracing.tracer import References
+    from opentracing.tracer import _References
     from opentracing_recorder import Propagator as AbstractPropagator
 
 
@@ -80,7 +80,7 @@ class MockTracer(BasicTracer):
         self,
         operation_name: str | None = None,
         child_of: Span | opentracing.SpanContext | None = None,
-        references: References = None,
+        references: _References = None,
         tags: Mapping[str, Any] | None = None,
         start_time: float | None = None,
         ignore_active_span: bool = False,

@@ -18,10 +18,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from contextvars import Token
 
-    from .nesting import Held
+    from .nesting import _Held
 
 # One for all managers: the interpreter never frees a ContextVar that a context has held.
-_SCOPE: ContextVar[Held] = ContextVar("scope", default=None)
+_SCOPE: ContextVar[_Held] = ContextVar("scope", default=None)
 _held = _SCOPE.get
 _hold = _SCOPE.set
 _reset = _SCOPE.reset
@@ -77,7 +77,7 @@ class ContextVarsScopeManager(ScopeManager):
 class _ContextVarsScope(NestedScope):
     __slots__ = ("_token",)
 
-    _token: Token[Held] | None
+    _token: Token[_Held] | None
 
     def __init__(self, manager: ScopeManager, span: Span, finish_on_close: bool) -> None:
         super().__init__(manager, span, finish_on_close)
@@ -122,7 +122,7 @@ class _ContextVarsScope(NestedScope):
         self._token = None  # it refers to the context, which refers to this scope
 
 
-def _prune(held: Held) -> Held:
+def _prune(held: _Held) -> _Held:
     """Let go of scopes closed elsewhere, so that this context does not keep them alive."""
     shown = pruned(held)
     if shown is not held:

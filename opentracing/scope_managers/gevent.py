@@ -12,10 +12,10 @@ from .nesting import NestedScope, scope_on, set_scope_on
 
 try:
     import gevent  # type: ignore[import, unused-ignore]
-except ImportError as error:
+except ImportError as _error:
     raise ImportError(
-        f"GeventScopeManager needs gevent ({error}); install opentracing[gevent]", name="gevent"
-    ) from error
+        f"GeventScopeManager needs gevent ({_error}); install opentracing[gevent]", name="gevent"
+    ) from _error
 
 
 class GeventScopeManager(ScopeManager):

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from typing import Union
 
-    Held = Union["NestedScope", dict[ScopeManager, "NestedScope"], None]
+    _Held = Union["NestedScope", dict[ScopeManager, "NestedScope"], None]
 
 _logger = logging.getLogger("opentracing.scope")
 
@@ -137,7 +137,7 @@ def nearest_shown(scope: NestedScope | None) -> NestedScope | None:
     return scope
 
 
-def pruned(held: Held) -> Held:
+def pruned(held: _Held) -> _Held:
     """What a context holds, less the scopes closed elsewhere; the same object if there are none."""
     if not isinstance(held, dict):
         return nearest_shown(held)
@@ -147,14 +147,14 @@ def pruned(held: Held) -> Held:
     return {manager: scope for manager, scope in shown.items() if scope is not None} or None
 
 
-def scope_of(held: Held, manager: ScopeManager) -> NestedScope | None:
+def scope_of(held: _Held, manager: ScopeManager) -> NestedScope | None:
     """The scope of one manager among what a context holds, `pruned`."""
     if isinstance(held, dict):
         return held.get(manager)
     return held if held is not None and held._manager is manager else None
 
 
-def with_scope(held: Held, manager: ScopeManager, scope: NestedScope | None) -> Held:
+def with_scope(held: _Held, manager: ScopeManager, scope: NestedScope | None) -> _Held:
     """What a context holds once one manager's scope is replaced.
 
     A dict stays one until it is empty: a scope held by itself was activated with no other
@@ -174,7 +174,7 @@ def with_scope(held: Held, manager: ScopeManager, scope: NestedScope | None) -> 
 
 def scope_on(place: object, manager: ScopeManager) -> NestedScope | None:
     """The scope of one manager that a task or greenlet has in `ACTIVE_ATTR`."""
-    held: Held = getattr(place, ACTIVE_ATTR, None)
+    held: _Held = getattr(place, ACTIVE_ATTR, None)
     shown = pruned(held)
     if shown is not held:
         setattr(place, ACTIVE_ATTR, shown)

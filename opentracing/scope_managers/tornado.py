@@ -11,10 +11,10 @@ from .contextvars import ContextVarsScopeManager, no_parent_scope
 
 try:
     import tornado  # type: ignore[import, unused-ignore]
-except ImportError as error:
+except ImportError as _error:
     raise ImportError(
-        f"TornadoScopeManager needs Tornado ({error}); install opentracing[tornado]", name="tornado"
-    ) from error
+        f"TornadoScopeManager needs Tornado ({_error}); install opentracing[tornado]", name="tornado"
+    ) from _error
 if tornado.version_info < (6,):
     raise ImportError(
         f"TornadoScopeManager needs Tornado 6 or later, not {tornado.version};"
