@@ -61,7 +61,7 @@ class BasicSpanContext(SpanContext):
     def to_trace_id(self) -> str:
         """The trace id as 16 or 32 lower-case hexadecimal digits; ``""`` without one."""
         trace_id = self.trace_id
-        if trace_id is None:
+        if not isinstance(trace_id, int):
             return ""
         return f"{trace_id:016x}" if trace_id < 1 << 64 else f"{trace_id:032x}"
 
@@ -78,4 +78,4 @@ class BasicSpanContext(SpanContext):
 
 def format_span_id(span_id: int | None) -> str:
     """A span id as text: 16 digits, none for None."""
-    return "" if span_id is None else f"{span_id:016x}"
+    return f"{span_id:016x}" if isinstance(span_id, int) else ""

@@ -13,7 +13,8 @@ try:
     import tornado  # type: ignore[import, unused-ignore]
 except ImportError as _error:
     raise ImportError(
-        f"TornadoScopeManager needs Tornado ({_error}); install opentracing[tornado]", name="tornado"
+        f"TornadoScopeManager needs Tornado ({_error}); install opentracing[tornado]",
+        name="tornado",
     ) from _error
 if tornado.version_info < (6,):
     raise ImportError(

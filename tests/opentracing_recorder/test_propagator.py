@@ -240,5 +240,6 @@ def test_ids_that_no_trace_can_have_are_kept_off_the_wire(ids: Any) -> None:
     assert (headers, data) == ({}, b"")
     span = tracer.start_span("x", child_of=context)
     assert span.parent_id is None
+    assert "BasicSpanContext" in repr(context)
     assert span.to_dict()["trace_id"] == span.context.to_trace_id()
     assert span.context.has_trace
