@@ -10,6 +10,7 @@ import asyncio
 from ..scope import Scope
 from ..span import Span
 from . import ThreadLocalScopeManager
+from .constants import ACTIVE_ATTR as ACTIVE_ATTR  # 2.4 has it here
 from .nesting import NestedScope, scope_on, set_scope_on
 
 TYPE_CHECKING = False

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
-import inspect
 import os
 import pickle
 import subprocess
@@ -32,74 +30,6 @@ from opentracing.scope_managers import ThreadLocalScopeManager
 from opentracing.scope_managers.contextvars import ContextVarsScopeManager
 from opentracing_recorder import BasicTracer, InMemoryRecorder, Trace
 from opentracing_recorder.timeline import render_text
-
-SIGNATURES = {
-    "MockTracer.__init__": "tracer (self, scope_manager=None)",
-    "MockTracer.register_propagator": "tracer (self, format, propagator)",
-    "MockTracer.finished_spans": "tracer (self)",
-    "MockTracer.reset": "tracer (self)",
-    "MockTracer.inject": "tracer (self, span_context, format, carrier)",
-    "MockTracer.extract": "tracer (self, format, carrier)",
-    "MockTracer.start_active_span": (
-        "tracer (self, operation_name, child_of=None, references=None, tags=None, start_time=None,"
-        " ignore_active_span=False, finish_on_close=True)"
-    ),
-    "MockTracer.start_span": (
-        "tracer (self, operation_name=None, child_of=None, references=None, tags=None,"
-        " start_time=None, ignore_active_span=False)"
-    ),
-    "MockSpan.__init__": (
-        "span (self, tracer, operation_name=None, context=None, parent_id=None, tags=None,"
-        " start_time=None)"
-    ),
-    "MockSpan.set_operation_name": "span (self, operation_name)",
-    "MockSpan.set_tag": "span (self, key, value)",
-    "MockSpan.log_kv": "span (self, key_values, timestamp=None)",
-    "MockSpan.finish": "span (self, finish_time=None)",
-    "MockSpan.set_baggage_item": "span (self, key, value)",
-    "MockSpan.get_baggage_item": "span (self, key)",
-    "LogData.__init__": "span (self, key_values, timestamp=None)",
-    "SpanContext.__init__": "context (self, trace_id=None, span_id=None, baggage=None)",
-    "SpanContext.with_baggage_item": "context (self, key, value)",
-    "Propagator.inject": "propagator (self, span_context, carrier)",
-    "Propagator.extract": "propagator (self, carrier)",
-    "TextPropagator.inject": "text_propagator (self, span_context, carrier)",
-    "TextPropagator.extract": "text_propagator (self, carrier)",
-    "BinaryPropagator.inject": "binary_propagator (self, span_context, carrier)",
-    "BinaryPropagator.extract": "binary_propagator (self, carrier)",
-}
-
-
-@pytest.mark.parametrize("path", SIGNATURES)
-def test_signature_is_that_of_2_4(path: str) -> None:
-    """Each public name is in its module, with its parameters."""
-    module, _, signature = SIGNATURES[path].partition(" ")
-    kind, _, method = path.partition(".")
-    found = getattr(
-        getattr(importlib.import_module(f"opentracing.mocktracer.{module}"), kind), method
-    )
-    parameters = [
-        name if each.default is each.empty else f"{name}={each.default}"
-        for name, each in inspect.signature(found).parameters.items()
-    ]
-    assert f"({', '.join(parameters)})" == signature
-
-
-def test_the_names_on_the_wire_are_public() -> None:
-    """Suites build carriers from them."""
-    from opentracing.mocktracer import text_propagator
-
-    assert {
-        name: value
-        for name, value in vars(text_propagator).items()
-        if name.startswith(("prefix_", "field_"))
-    } == {
-        "prefix_tracer_state": "ot-tracer-",
-        "prefix_baggage": "ot-baggage-",
-        "field_name_trace_id": "ot-tracer-traceid",
-        "field_name_span_id": "ot-tracer-spanid",
-        "field_count": 2,
-    }
 
 
 @pytest.mark.needs_os
