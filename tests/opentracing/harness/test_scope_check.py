@@ -240,7 +240,7 @@ def with_scope(*checks: str) -> Callable[[type], type]:
     return add
 
 
-class TestStackManager(EveryCheck):
+class TestStackManager(OnAnotherThread):
     """The plain manager is whole, so what fails below fails for what is broken."""
 
     def scope_manager(self) -> ScopeManager:
