@@ -9,9 +9,9 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from opentracing.mocktracer import MockTracer
 
 import opentracing
+from opentracing.mocktracer import MockTracer
 from opentracing_recorder import BasicTracer, InMemoryRecorder
 
 
