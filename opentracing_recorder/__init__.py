@@ -5,7 +5,7 @@ from __future__ import annotations
 from opentracing import Format
 
 from .binary_propagator import BinaryPropagator
-from .context import BasicSpanContext
+from .context import BasicSpanContext, RemoteSpanContext
 from .in_memory import InMemoryRecorder
 from .logging import LoggingRecorder, SpanContextFilter
 from .propagator import CompositePropagator, Propagator, default_propagators
@@ -39,6 +39,7 @@ __all__ = [
     "Propagator",
     "RateLimitingSampler",
     "Recorder",
+    "RemoteSpanContext",
     "Sampler",
     "SpanContextFilter",
     "TextPropagator",

@@ -20,7 +20,7 @@ from typing import Any
 
 from opentracing import InvalidCarrierException, SpanContext, SpanContextCorruptedException
 
-from .context import BasicSpanContext
+from .context import BasicSpanContext, RemoteSpanContext
 from .json_safe import text_of
 from .propagator import Propagator, bounded_baggage, shown
 
@@ -104,7 +104,7 @@ class BinaryPropagator(Propagator):
             raise _corrupted("span_id", 0)
         # Of a map's repeated keys protocol buffers take the last one.
         baggage, dropped = bounded_baggage(dict(items).items())
-        context = BasicSpanContext(
+        context = RemoteSpanContext(
             ids[_TRACE_ID_HIGH_KEY] << 64 | ids[_TRACE_ID_KEY],
             ids[_SPAN_ID_KEY],
             baggage,

@@ -10,6 +10,8 @@ from opentracing import SpanContext
 
 ContextT = TypeVar("ContextT", bound="BasicSpanContext")
 
+NO_EXTRA = SpanContext.EMPTY_BAGGAGE  # any empty mapping that nobody can change
+
 
 class BasicSpanContext(SpanContext):
     """Ids, the sampling decision, and baggage.
@@ -19,7 +21,18 @@ class BasicSpanContext(SpanContext):
     to the tracer's sampler.
     """
 
-    __slots__ = ("_baggage", "sampled", "span_id", "trace_id")
+    __slots__ = ("_baggage", "extra", "parent_id", "sampled", "span_id", "trace_id")
+
+    parent_id: int | None
+    """The id of the span's parent, where it is known: some formats write it."""
+
+    extra: Mapping[str, str]
+    """What a wire format has to carry beside the other fields, under keys of its own, such as
+    ``tracestate``: every descendant has it too, and each propagator writes what it knows of it.
+    """
+
+    is_remote = False
+    """Whether the span belongs to another process, and its context came in a carrier."""
 
     dropped_baggage = 0
     """How many baggage items extraction left out because they were over the limits."""
@@ -30,11 +43,15 @@ class BasicSpanContext(SpanContext):
         span_id: int | None = None,
         baggage: Mapping[str, str] | None = None,
         sampled: bool | None = True,
+        parent_id: int | None = None,
+        extra: Mapping[str, str] = NO_EXTRA,
     ) -> None:
         self.trace_id = trace_id
         self.span_id = span_id
         self.sampled = sampled
         self._baggage = baggage or SpanContext.EMPTY_BAGGAGE
+        self.parent_id = parent_id
+        self.extra = extra
 
     @property
     def has_trace(self) -> bool:
@@ -74,6 +91,14 @@ class BasicSpanContext(SpanContext):
             f"{type(self).__name__}(trace_id={self.to_trace_id()!r}, span_id={self.to_span_id()!r}"
             f", sampled={self.sampled}, baggage={dict(self._baggage)})"
         )
+
+
+class RemoteSpanContext(BasicSpanContext):
+    """A context that a propagator has read from a carrier."""
+
+    __slots__ = ()
+
+    is_remote = True
 
 
 def format_span_id(span_id: int | None) -> str:

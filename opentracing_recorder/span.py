@@ -140,7 +140,7 @@ class BasicSpan(Span):
         with _lock:
             if self._own_context is None:
                 self._own_context = BasicSpanContext(
-                    self._trace_id, self._span_id, self._baggage, self._sampled
+                    self._trace_id, self._span_id, self._baggage, self._sampled, self.parent_id
                 )
             return self._own_context
 

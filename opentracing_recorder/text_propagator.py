@@ -12,7 +12,7 @@ from urllib.parse import quote, unquote
 
 from opentracing import SpanContext, SpanContextCorruptedException
 
-from .context import BasicSpanContext
+from .context import BasicSpanContext, RemoteSpanContext
 from .json_safe import text_of
 from .propagator import (
     CarrierFormat,
@@ -79,7 +79,7 @@ class TextPropagator(Propagator):
         if not fields:
             return None
         try:
-            context = BasicSpanContext(
+            context = RemoteSpanContext(
                 parse_hex_id(_TRACE_ID, fields[_TRACE_ID], 32),
                 parse_hex_id(_SPAN_ID, fields[_SPAN_ID], 16),
                 None,

@@ -21,7 +21,7 @@ from opentracing import (
 )
 from opentracing.scope_managers.contextvars import ContextVarsScopeManager
 
-from .context import BasicSpanContext
+from .context import NO_EXTRA, BasicSpanContext
 from .ids import random_64_bits, random_128_bits
 from .json_safe import text_of
 from .propagator import Propagator, default_propagators
@@ -171,10 +171,11 @@ class BasicTracer(Tracer):
 
         trace_id = parent_id = sampled = None
         baggage = _NO_BAGGAGE
+        extra = NO_EXTRA
         if parent is None:
             pass
         elif isinstance(parent, BasicSpan) and parent._own_context is None:
-            # Still without a context object: the span itself holds its fields.
+            # Still without a context object: the span itself holds all there is.
             trace_id = parent._trace_id
             parent_id = parent._span_id
             sampled = parent._sampled
@@ -187,6 +188,7 @@ class BasicTracer(Tracer):
                     parent_id = context.span_id
                 sampled = context.sampled
                 baggage = context._baggage
+                extra = context.extra
 
         # One id in 2**64 is 0, which means "none" on the wire: then the next one is taken. The span
         # comes first for MockTracer's sake, whose ids are consecutive and as 2.4 gave them out.
@@ -216,7 +218,12 @@ class BasicTracer(Tracer):
         span.tags = {}
         if links:
             span.references = links
-            span._baggage = _joined_baggage(baggage, links)
+            span._baggage = baggage = _joined_baggage(baggage, links)
+        if extra:
+            # Nowhere but in a context object, which all descendants have then.
+            span._own_context = BasicSpanContext(
+                trace_id, span_id, baggage, sampled, parent_id, extra
+            )
         if start_time is None:
             span.start_time = time.time()
             span._started = perf_counter()

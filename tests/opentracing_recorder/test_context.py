@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
-from opentracing import SpanContext
-from opentracing_recorder import BasicSpanContext
+from opentracing import Format, SpanContext
+from opentracing_recorder import BasicSpanContext, BasicTracer, RemoteSpanContext
 
 
 @pytest.mark.parametrize(
@@ -52,3 +54,50 @@ def test_contexts_take_any_attribute() -> None:
     context.extra = 1  # type: ignore[attr-defined]
     assert (context.sampled, context.extra) == (False, 1)  # type: ignore[attr-defined]
     assert context.with_baggage_item("a", "b").extra == 1  # type: ignore[attr-defined]
+
+
+def test_extra_reaches_every_descendant() -> None:
+    """What a format carries beside ids and baggage is in the contexts of children and theirs."""
+    extra = {"tracestate": "a=1"}
+    remote = RemoteSpanContext(0xAB, 0xC, {"user": "1"}, True, None, extra)
+    tracer = BasicTracer()
+    with tracer.start_active_span("child", child_of=remote) as child:
+        grandchild = tracer.start_span("grandchild")
+    assert child.span.context.extra == extra
+    assert grandchild.context.extra == extra
+    assert grandchild.context.baggage == {"user": "1"}
+    assert grandchild.set_baggage_item("more", "2").context.extra == extra
+
+
+def test_extra_without_a_trace_goes_to_the_new_one() -> None:
+    """A carrier may hold a request to debug, say, and no trace yet."""
+    span = BasicTracer().start_span("root", child_of=RemoteSpanContext(extra={"debug": "1"}))
+    assert span.parent_id is None
+    assert span.context.extra == {"debug": "1"}
+
+
+def test_context_of_a_span_knows_the_parent() -> None:
+    """Some formats write the id of the parent beside that of the span."""
+    remote = RemoteSpanContext(0xAB, 0xC)
+    span = BasicTracer().start_span("child", child_of=remote)
+    with_extra = BasicTracer().start_span("c", child_of=RemoteSpanContext(1, 2, extra={"k": "v"}))
+    assert span.context.parent_id == 0xC
+    assert with_extra.context.parent_id == 2
+    assert remote.parent_id is None
+
+
+def test_remote_contexts_are_those_from_carriers() -> None:
+    """`is_remote` tells the context of another process from that of a span of this one."""
+    tracer = BasicTracer()
+    span = tracer.start_span("here")
+    carriers: list[tuple[str, Any]] = [
+        (Format.TEXT_MAP, {}),
+        (Format.HTTP_HEADERS, {}),
+        (Format.BINARY, bytearray()),
+    ]
+    for format, carrier in carriers:
+        tracer.inject(span, format, carrier)
+        extracted = tracer.extract(format, carrier)
+        assert isinstance(extracted, BasicSpanContext)
+        assert extracted.is_remote
+    assert not span.context.is_remote
