@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from functools import partial
 from random import Random
 
 # A generator of our own: `random.seed()` in the application does not reach it. `getrandbits` is one
@@ -13,5 +12,5 @@ _random = Random()
 if hasattr(os, "register_at_fork"):  # not on Windows, which cannot fork
     os.register_at_fork(after_in_child=_random.seed)
 
-random_64_bits = partial(_random.getrandbits, 64)
-random_128_bits = partial(_random.getrandbits, 128)
+random_bits = _random.getrandbits
+"""A random number of as many bits as asked for."""

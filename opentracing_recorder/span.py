@@ -11,10 +11,9 @@ import logging
 import os
 import sys
 import threading
-import time
 from collections.abc import Mapping
 from copy import copy
-from time import perf_counter
+from time import perf_counter, time
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -29,6 +28,10 @@ if TYPE_CHECKING:
 SpanT = TypeVar("SpanT", bound="BasicSpan")
 
 _logger = logging.getLogger(__name__)
+
+_PRIORITY = tags.SAMPLING_PRIORITY
+_STACK = logs.STACK
+_ERROR_OBJECT = logs.ERROR_OBJECT
 
 # Guards what happens rarely, for all spans: making a context or the list of logs, replacing
 # baggage, passing a limit. A lock in each span would cost more than all of these. Re-entrant: a
@@ -52,10 +55,13 @@ class LogData:
 
     def __init__(self, key_values: dict[str, Any], timestamp: float | None = None) -> None:
         self.key_values = key_values
-        self.timestamp = time.time() if timestamp is None else timestamp
+        self.timestamp = time() if timestamp is None else timestamp
 
     def __repr__(self) -> str:
         return f"LogData({self.key_values!r}, {self.timestamp!r})"
+
+
+_new_log = LogData.__new__
 
 
 class BasicSpan(Span):
@@ -70,6 +76,7 @@ class BasicSpan(Span):
         "_baggage",
         "_logs",
         "_own_context",
+        "_plain",
         "_sampled",
         "_span_id",
         "_started",
@@ -139,6 +146,7 @@ class BasicSpan(Span):
     def _make_context(self) -> BasicSpanContext:
         with _lock:
             if self._own_context is None:
+                self._plain = False
                 self._own_context = BasicSpanContext(
                     self._trace_id, self._span_id, self._baggage, self._sampled, self.parent_id
                 )
@@ -151,6 +159,7 @@ class BasicSpan(Span):
 
     @_context.setter
     def _context(self, context: BasicSpanContext) -> None:
+        self._plain = False
         self._trace_id = context.trace_id
         self._span_id = context.span_id
         self._sampled = context.sampled
@@ -158,6 +167,10 @@ class BasicSpan(Span):
         self._own_context = context
 
     _own_context: BasicSpanContext | None
+    _plain: bool | None
+    """Whether the span is sampled and unfinished, with no context object that may say otherwise:
+    then what it is given is kept without further questions. `request` in the benchmarks pays.
+    """
     _trace_id: int | None
     _span_id: int | None
     _sampled: bool | None
@@ -185,18 +198,23 @@ class BasicSpan(Span):
     def logs(self) -> list[LogData]:
         """The logs, oldest first."""
         logs = self._logs
-        if logs is None:
-            with _lock:
-                if self._logs is None:
-                    self._logs = []
-                logs = self._logs
-        return logs
+        return self._first_logs() if logs is None else logs
+
+    def _first_logs(self) -> list[LogData]:
+        lock = _lock
+        lock.acquire()  # `with` costs twice as much
+        try:
+            if self._logs is None:
+                self._logs = []
+            return self._logs
+        finally:
+            lock.release()
 
     # What the application calls.
 
     def set_operation_name(self: SpanT, operation_name: str) -> SpanT:
         """Replace the name given at start."""
-        if self.duration >= 0:
+        if self.duration >= 0.0:
             return self._called_late("set_operation_name")
         self.operation_name = (
             operation_name if type(operation_name) is str else text_of(operation_name)
@@ -208,17 +226,21 @@ class BasicSpan(Span):
 
         ``sampling.priority`` above 0 keeps the span and its later children, 0 drops them.
         """
-        if self.duration >= 0:
-            return self._called_late("set_tag")
-        if type(key) is not str:
-            key = text_of(key)
-        if key == tags.SAMPLING_PRIORITY:
-            self._set_sampling_priority(value)
-        context = self._own_context
-        if self._sampled if context is None else context.sampled:
+        if self._plain and type(key) is str and key != _PRIORITY:
             own = self.tags
             own[key] = value
             if len(own) > self._tracer.max_tags:
+                self._drop_tags()
+            return self
+        if self.duration >= 0.0:
+            return self._called_late("set_tag")
+        if type(key) is not str:
+            key = text_of(key)
+        if key == _PRIORITY:
+            self._set_sampling_priority(value)
+        if self.sampled:
+            self.tags[key] = value
+            if len(self.tags) > self._tracer.max_tags:
                 self._drop_tags()
         return self
 
@@ -228,25 +250,34 @@ class BasicSpan(Span):
         The mapping is copied. A traceback is kept as text and an exception as a copy without its
         traceback, so that a recorded span keeps no frame alive.
         """
-        if self.duration >= 0:
-            return self._called_late("log_kv")
-        context = self._own_context
-        if self._sampled if context is None else context.sampled:
-            try:
-                fields = dict(key_values)
-                if logs.STACK in fields or logs.ERROR_OBJECT in fields:
-                    _release_frames(fields)
-            except Exception:
-                fields = {logs.EVENT: text_of(key_values)}
-            own = self.logs
-            own.append(LogData(fields, _number_or_none(timestamp)))
-            if len(own) > self._tracer.max_logs:
-                self._drop_logs(own)
+        if not self._plain:
+            if self.duration >= 0.0:
+                return self._called_late("log_kv")
+            if not self.sampled:
+                return self
+        try:
+            fields = dict(key_values)
+            if _STACK in fields or _ERROR_OBJECT in fields:
+                _release_frames(fields)
+        except Exception:
+            fields = {logs.EVENT: text_of(key_values)}
+        # The constructor unrolled; `request` in the benchmarks pays for it.
+        log = _new_log(LogData)
+        log.key_values = fields
+        if timestamp is not None:
+            timestamp = _number_or_none(timestamp)
+        log.timestamp = time() if timestamp is None else timestamp
+        own = self._logs
+        if own is None:
+            own = self._first_logs()
+        own.append(log)
+        if len(own) > self._tracer.max_logs:
+            self._drop_logs(own)
         return self
 
     def set_baggage_item(self: SpanT, key: str, value: str) -> SpanT:
         """Attach an item that travels to every later descendant, over the wire as well."""
-        if self.duration >= 0:
+        if self.duration >= 0.0:
             return self._called_late("set_baggage_item")
         key, value = text_of(key), text_of(value)
         self._make_context()
@@ -278,8 +309,10 @@ class BasicSpan(Span):
             self.duration = perf_counter() - started
         else:
             self.duration = self._wall_clock_duration(finish_time)
-        context = self._own_context
-        if self._sampled if context is None else context.sampled:
+        if self._plain:
+            self._plain = False
+            self._tracer.record(self)
+        elif self.sampled:
             self._tracer.record(self)
 
     # What recorders read.
@@ -343,7 +376,7 @@ class BasicSpan(Span):
     def _set_start_time(self, start_time: float | None) -> None:
         start_time = _number_or_none(start_time)
         if start_time is None:
-            self.start_time = time.time()
+            self.start_time = time()
             self._started = perf_counter()
         else:
             self.start_time = start_time
@@ -351,7 +384,7 @@ class BasicSpan(Span):
 
     def _wall_clock_duration(self, finish_time: float | None) -> float:
         finish_time = _number_or_none(finish_time)
-        duration = (time.time() if finish_time is None else finish_time) - self.start_time
+        duration = (time() if finish_time is None else finish_time) - self.start_time
         return min(max(0.0, duration), sys.float_info.max)
 
     def _set_first_tags(self, given: Mapping[str, Any]) -> None:
@@ -379,6 +412,8 @@ class BasicSpan(Span):
             self._sampled = sampled
             if self._own_context is not None:
                 self._own_context.sampled = sampled
+            else:
+                self._plain = sampled and self.duration < 0
 
     def _drop_tags(self) -> None:
         dropped = []  # freed after the lock: freeing a value may run code of the application

@@ -50,7 +50,8 @@ class MockTracer(BasicTracer):
         self.register_propagator(Format.TEXT_MAP, TextPropagator())
         self.register_propagator(Format.HTTP_HEADERS, TextPropagator())
         self.register_propagator(Format.BINARY, BinaryPropagator())
-        self._new_trace_id = self._new_span_id = count(1).__next__
+        numbers = count(1)
+        self._new_id = lambda bits: next(numbers)
 
     if TYPE_CHECKING:
 

@@ -25,7 +25,6 @@ _SCOPE: ContextVar[_Held] = ContextVar("scope", default=None)
 _held = _SCOPE.get
 _hold = _SCOPE.set
 _reset = _SCOPE.reset
-_new = object.__new__
 
 
 class ContextVarsScopeManager(ScopeManager):
@@ -49,8 +48,8 @@ class ContextVarsScopeManager(ScopeManager):
             and held._manager is self
             and held._state is not ELSEWHERE
         ):
-            # The constructor unrolled; `active span` in the benchmarks pays for it.
-            scope = _new(_ContextVarsScope)
+            # A constructor would cost more; `active span` in the benchmarks pays for it.
+            scope = _ContextVarsScope()
             scope._manager = self
             scope._span = span
             scope._finish_on_close = finish_on_close
@@ -58,7 +57,10 @@ class ContextVarsScopeManager(ScopeManager):
             scope._to_restore = held
             scope._token = _hold(scope)
             return scope
-        return _ContextVarsScope(self, span, finish_on_close)
+        scope = _ContextVarsScope()
+        NestedScope.__init__(scope, self, span, finish_on_close)
+        scope._token = _hold(with_scope(_prune(held), self, scope))
+        return scope
 
     @property
     def active(self) -> Scope | None:
@@ -79,9 +81,12 @@ class _ContextVarsScope(NestedScope):
 
     _token: Token[_Held] | None
 
-    def __init__(self, manager: ScopeManager, span: Span, finish_on_close: bool) -> None:
-        super().__init__(manager, span, finish_on_close)
-        self._token = _hold(with_scope(_prune(_held()), manager, self))
+    if TYPE_CHECKING:
+
+        def __init__(self) -> None: ...
+
+    else:
+        __init__ = object.__init__  # `activate` sets the fields
 
     def close(self) -> None:
         restored = self._to_restore

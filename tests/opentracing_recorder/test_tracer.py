@@ -296,3 +296,23 @@ def test_a_block_closes_the_tracer() -> None:
         assert entered is tracer
         assert not recorder.close.called
     recorder.close.assert_called_once_with(None)
+
+
+def test_a_start_span_of_a_subclass_is_called_by_keyword() -> None:
+    """As basictracer does: it may take its arguments in any order, or collect them."""
+
+    class Own(BasicTracer):
+        def start_span(self, operation_name: Any = None, **arguments: Any) -> BasicSpan:
+            return super().start_span(f"own {operation_name}", **arguments)
+
+    class OwnToo(Own):
+        pass
+
+    recorder = InMemoryRecorder()
+    for tracer in (Own(recorder), OwnToo(recorder)):
+        parent = tracer.start_span("parent")
+        with tracer.start_active_span("child", parent, tags={"a": 1}):
+            pass
+    assert [span.operation_name for span in recorder.spans] == ["own child"] * 2
+    assert [span.tags for span in recorder.spans] == [{"a": 1}] * 2
+    assert recorder.spans[1].parent_id == parent.context.span_id
