@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import os
 from random import Random
+
+from .fork import at_fork
 
 # A generator of our own: `random.seed()` in the application does not reach it. `getrandbits` is one
 # C call, atomic among threads, and costs a tenth of `os.urandom`.
 _random = Random()
 
-if hasattr(os, "register_at_fork"):  # not on Windows, which cannot fork
-    os.register_at_fork(after_in_child=_random.seed)
+at_fork(_random.seed)
 
 random_bits = _random.getrandbits
 """A random number of as many bits as asked for."""

@@ -4,13 +4,13 @@ each that arrives without a decision.
 
 from __future__ import annotations
 
-import os
 import sys
 import threading
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 
+from .fork import at_fork
 from .recorder import check_instance
 
 _ID_RANGE = 1 << 64
@@ -20,13 +20,12 @@ _ID_RANGE = 1 << 64
 _lock = threading.RLock()
 
 
-def _renew_lock_after_fork() -> None:
+def _renew_lock() -> None:
     global _lock
     _lock = threading.RLock()
 
 
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_renew_lock_after_fork)
+at_fork(_renew_lock)
 
 
 class Sampler(ABC):

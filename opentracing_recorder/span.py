@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import builtins
 import logging
-import os
 import sys
 import threading
 from collections.abc import Mapping
@@ -20,6 +19,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from opentracing import Reference, Span, SpanContext, logs, tags
 
 from .context import BasicSpanContext, format_span_id
+from .fork import at_fork
 from .json_safe import json_safe, text_of
 
 if TYPE_CHECKING:
@@ -39,13 +39,12 @@ _ERROR_OBJECT = logs.ERROR_OBJECT
 _lock = threading.RLock()
 
 
-def _renew_lock_after_fork() -> None:
+def _renew_lock() -> None:
     global _lock
     _lock = threading.RLock()
 
 
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_renew_lock_after_fork)
+at_fork(_renew_lock)
 
 
 class LogData:

@@ -21,6 +21,7 @@ from opentracing import (
 from opentracing.scope_managers.contextvars import ContextVarsScopeManager
 
 from .context import NO_EXTRA, BasicSpanContext
+from .fork import renew, unforked
 from .ids import random_bits
 from .json_safe import text_of
 from .propagator import Propagator, default_propagators
@@ -172,7 +173,8 @@ class BasicTracer(Tracer):
         baggage = _NO_BAGGAGE
         extra = NO_EXTRA
         if parent is None:
-            pass
+            if not unforked[0]:
+                renew()
         elif isinstance(parent, BasicSpan) and parent._own_context is None:
             # Still without a context object: the span itself holds all there is.
             trace_id = parent._trace_id
@@ -180,6 +182,8 @@ class BasicTracer(Tracer):
             sampled = parent._sampled
             baggage = parent._baggage
         else:
+            if not unforked[0]:
+                renew()
             context = context_of(parent)
             if isinstance(context, BasicSpanContext):  # else another tracer's: a new trace starts
                 if context.has_trace:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import random
 import subprocess
 import sys
@@ -33,32 +32,6 @@ def test_ids_ignore_the_seed_and_are_never_zero() -> None:
     numbers = iter([0, 5, 6])
     tracer._new_id = lambda bits: next(numbers)
     assert tracer.start_span("x").context.span_id == 5
-
-
-@pytest.mark.needs_os
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
-def test_forked_children_make_no_repeated_id() -> None:
-    """Eight children, forked after ids were made, make different ones."""
-    script = (
-        "import os\n"
-        "from opentracing_recorder import BasicTracer\n"
-        "tracer = BasicTracer()\n"
-        "tracer.start_span('warm')\n"
-        "children = []\n"
-        "for _ in range(8):\n"
-        "    pid = os.fork()\n"
-        "    if pid == 0:\n"
-        "        spans = [tracer.start_span('x').context for _ in range(50)]\n"
-        "        text = ''.join(f'{s.trace_id} {s.span_id}\\n' for s in spans)\n"
-        "        os.write(1, text.encode())\n"
-        "        os._exit(0)\n"
-        "    children.append(pid)\n"
-        "for pid in children:\n"
-        "    os.waitpid(pid, 0)\n"
-    )
-    command = [sys.executable, "-c", f"import sys; sys.path[:0] = {sys.path!r}\n{script}"]
-    ids = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
-    assert len(ids) == len(set(ids)) == 8 * 50 * 2
 
 
 def test_trace_ids_have_64_bits_by_default() -> None:
