@@ -14,7 +14,7 @@ pytestmark = [
 ]
 
 # The second is fork(2) itself: none of the interpreter's preparations for a fork take place.
-_FORKS = ["os.fork()", "ctypes.PyDLL(None).fork()"]
+_FORKS = ["os.fork()", "ctypes.CDLL(None).fork()"]
 
 
 def _run(script: str) -> str:
