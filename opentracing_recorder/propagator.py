@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any
 
 import six
@@ -22,7 +22,6 @@ MAX_BAGGAGE_BYTES = 8192
 _MAX_KNOWN_NAMES = 1000
 _MAX_KNOWN_LENGTH = 100
 
-_HEX_DIGITS = "0123456789abcdefABCDEF"
 _SHOWN = 40  # characters of a broken value in an error message
 
 
@@ -111,42 +110,52 @@ class CarrierFormat:
                 pass
         return [(field, value) for name, value in _pairs(carrier) if (field := self._field(name))]
 
-    def write(self, carrier: Any, entries: Mapping[str, str]) -> None:
+    def write(
+        self,
+        carrier: Any,
+        entries: Mapping[str, str],
+        replaced: Collection[str] | None = None,
+    ) -> None:
         """Put `entries`, by field, into a mutable mapping or a list of pairs.
 
-        They replace those of the same fields, however these are spelled: no stale entry stays
-        beside a new one. In a list whose names or values are bytes, those of the new pairs are too.
+        They take the place of all entries of the `replaced` fields (default: of the same fields),
+        however these are spelled: nothing stale stays beside the new. In a list whose names or
+        values are bytes, those of the new pairs are too.
         """
+        if replaced is None:
+            replaced = entries
         try:
             if isinstance(carrier, list):
-                self._write_pairs(carrier, entries)
+                self._write_pairs(carrier, entries, replaced)
                 return
             if type(carrier) is not dict or carrier:
-                for name in self._names_of(entries, carrier):
+                for name in self._names_of(replaced, carrier):
                     del carrier[name]
             for field, value in entries.items():
                 carrier[field] = value
         except Exception as error:
             raise _invalid_carrier(carrier, "to write to, a mutable mapping or a list") from error
 
-    def _write_pairs(self, carrier: list[Any], entries: Mapping[str, str]) -> None:
+    def _write_pairs(
+        self, carrier: list[Any], entries: Mapping[str, str], replaced: Collection[str]
+    ) -> None:
         pairs = _pairs(carrier)
         make_name = six.ensure_binary if _in_bytes(name for name, _ in pairs) else six.ensure_str
         make_value = six.ensure_binary if _in_bytes(value for _, value in pairs) else six.ensure_str
-        kept = [pair for pair in carrier if self._field(_name_of(pair)) not in entries]
+        kept = [pair for pair in carrier if self._field(_name_of(pair)) not in replaced]
         written = [(make_name(field), make_value(value)) for field, value in entries.items()]
         carrier[:] = kept + written
 
-    def _names_of(self, entries: Mapping[str, str], carrier: Any) -> list[Any]:
-        """The names in the carrier that stand for the fields of `entries`."""
+    def _names_of(self, fields: Collection[str], carrier: Any) -> list[Any]:
+        """The names in the carrier that stand for `fields`."""
         known = self._known
         try:
-            return [name for name in carrier if (field := known[name]) and field in entries]
+            return [name for name in carrier if (field := known[name]) and field in fields]
         except Exception:  # a name that is not known yet
             pass
         try:
             names = carrier.keys()
-            return [name for name in names if self._field(name) in entries]
+            return [name for name in names if self._field(name) in fields]
         except Exception:  # it does not tell its names, but may take new ones
             return []
 
@@ -211,14 +220,29 @@ def _name_of(pair: Any) -> Any:
 
 def parse_hex_id(field: str, value: str, max_digits: int) -> int:
     """An id of at most `max_digits` hexadecimal digits, and not 0."""
-    # `strip` leaves nothing of a run of hexadecimal digits; `int` alone would take "0x1" and "1_0".
-    if value.strip(_HEX_DIGITS):
-        value = value.strip(" \t")
-    if 0 < len(value) <= max_digits and not value.strip(_HEX_DIGITS):
-        number = int(value, 16)
+    digits = value.strip(" \t")
+    if len(digits) & 1:
+        digits = "0" + digits
+    try:
+        # For a third of what a look at each digit costs; `int` would take "0x1", "-1" and "1_0".
+        octets = bytes.fromhex(digits)
+    except ValueError:
+        octets = b""
+    # `fromhex` passes over blanks between the digits: then there are fewer octets than pairs.
+    if 2 * len(octets) == len(digits) <= max_digits:
+        number = int.from_bytes(octets, "big")
         if number:
             return number
     raise SpanContextCorruptedException(f"{field} got an invalid hexadecimal value {shown(value)}")
+
+
+def is_debug(context: BasicSpanContext) -> bool:
+    """Whether the trace is marked to be kept whatever it costs: ``"debug": "1"`` in `extra`.
+
+    A decision to drop it, which its own service has taken since, is stronger.
+    """
+    extra = context.extra
+    return bool(extra) and extra.get("debug") == "1" and context.sampled in (True, None)
 
 
 def shown(value: object) -> str:
