@@ -1,0 +1,203 @@
+"""B3Propagator: the headers of Zipkin and all that is traced for it.
+
+The wire is that of https://github.com/openzipkin/b3-propagation: either the ``x-b3-*`` headers, or
+one header named ``b3``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from opentracing import SpanContext, SpanContextCorruptedException
+
+from .context import NO_EXTRA, BasicSpanContext, RemoteSpanContext, format_span_id
+from .propagator import (
+    CarrierFormat,
+    Propagator,
+    header_name,
+    is_debug,
+    parse_hex_id,
+    shown,
+    text_or_none,
+)
+
+_SINGLE = "b3"
+_TRACE_ID = "x-b3-traceid"
+_SPAN_ID = "x-b3-spanid"
+_PARENT_ID = "x-b3-parentspanid"
+_SAMPLED = "x-b3-sampled"
+_FLAGS = "x-b3-flags"
+_IDS = (_TRACE_ID, _SPAN_ID, _PARENT_ID)
+_FIELDS = frozenset((_SINGLE, *_IDS, _SAMPLED, _FLAGS))
+
+_DECISIONS = {"1": True, "0": False}
+_WORDS = {"true": True, "false": False}  # of tracers from before the specification
+
+
+class B3Propagator(Propagator):
+    """B3 for any format with text carriers: TEXT_MAP and HTTP_HEADERS alike.
+
+    Reads the single header, and without a good one the several. Writes the several, or with
+    `single_header` the single one; both in lower case, and with the span's parent.
+
+    A decision may come without ids: then the context has none either, and its `sampled` holds for
+    the trace that starts. No decision is a `sampled` of None. The debug flag is ``"debug": "1"``
+    in `extra`. B3 has no baggage: none is read or written.
+    """
+
+    def __init__(self, single_header: bool = False) -> None:
+        self.single_header = single_header
+        self._format = CarrierFormat(_field_of)
+
+    def inject(self, span_context: SpanContext, carrier: Any) -> None:
+        if not isinstance(span_context, BasicSpanContext) or not span_context.has_trace:
+            return
+        make_entries = _single_entry if self.single_header else _several_entries
+        # All of B3 is replaced: a `b3` left behind would be read in place of the new headers.
+        self._format.write(carrier, make_entries(span_context), _FIELDS)
+
+    def extract(self, carrier: Any) -> BasicSpanContext | None:
+        fields: dict[str, str] = {}
+        for field, value in self._format.read(carrier):
+            if type(value) is not str:
+                value = text_or_none(value)
+            # Where a header is repeated, the first one wins. Some servers join them with commas.
+            if value and field not in fields:
+                fields[field] = value.partition(",")[0] if "," in value else value
+        if not fields:
+            return None
+        if _SINGLE not in fields:
+            return _from_several(fields)
+        try:
+            return _from_single(fields[_SINGLE])
+        except SpanContextCorruptedException:
+            context = _from_several_or_none(fields)
+            if context is None:
+                raise
+            return context
+
+
+def _several_entries(context: BasicSpanContext) -> dict[str, str]:
+    entries = {_TRACE_ID: context.to_trace_id(), _SPAN_ID: context.to_span_id()}
+    if _has_parent(context):
+        entries[_PARENT_ID] = format_span_id(context.parent_id)
+    if is_debug(context):
+        entries[_FLAGS] = "1"
+    elif context.sampled is not None:
+        entries[_SAMPLED] = "1" if context.sampled else "0"
+    return entries
+
+
+def _single_entry(context: BasicSpanContext) -> dict[str, str]:
+    value = f"{context.to_trace_id()}-{context.to_span_id()}"
+    debug = is_debug(context)
+    # Without a decision there is no parent either: many readers take what is third for a decision.
+    if debug or context.sampled is not None:
+        value += "-d" if debug else "-1" if context.sampled else "-0"
+        if _has_parent(context):
+            value += "-" + format_span_id(context.parent_id)
+    return {_SINGLE: value}
+
+
+def _has_parent(context: BasicSpanContext) -> bool:
+    parent_id = context.parent_id
+    return isinstance(parent_id, int) and 0 < parent_id < 1 << 64
+
+
+def _from_several(fields: Mapping[str, str]) -> BasicSpanContext | None:
+    sampled = _parse_sampled(fields[_SAMPLED]) if _SAMPLED in fields else None
+    extra = NO_EXTRA
+    if _FLAGS in fields and fields[_FLAGS].strip(" \t") == "1":  # no other flag was ever defined
+        sampled, extra = True, {"debug": "1"}
+    try:
+        return RemoteSpanContext(
+            parse_hex_id(_TRACE_ID, fields[_TRACE_ID], 32),
+            parse_hex_id(_SPAN_ID, fields[_SPAN_ID], 16),
+            None,
+            sampled,
+            _parse_parent_id(_PARENT_ID, fields[_PARENT_ID]) if _PARENT_ID in fields else None,
+            extra,
+        )
+    except KeyError as missing:
+        if not fields.keys().isdisjoint(_IDS):
+            found = ", ".join(field for field in _IDS if field in fields)
+            raise SpanContextCorruptedException(
+                f"found {found} without {missing.args[0]}"
+            ) from None
+    return None if sampled is None else RemoteSpanContext(sampled=sampled, extra=extra)
+
+
+def _from_several_or_none(fields: Mapping[str, str]) -> BasicSpanContext | None:
+    try:
+        return _from_several(fields)
+    except SpanContextCorruptedException:
+        return None
+
+
+def _from_single(value: str) -> BasicSpanContext:
+    """From ``traceid-spanid[-decision][-parentspanid]``, or from a decision alone."""
+    parts = value.strip(" \t").split("-", 4)
+    if len(parts) == 1:
+        decided, extra = _parse_single_decision(parts[0], value)
+        return RemoteSpanContext(sampled=decided, extra=extra)
+    trace_id, span_id, *rest = parts
+    decision = rest.pop(0) if rest and len(rest[0]) == 1 else None
+    parent_id = rest.pop(0) if rest else None
+    # Ids have their full length here, or else one that was cut short would pass for another.
+    if (
+        rest
+        or len(trace_id) not in (16, 32)
+        or len(span_id) != 16
+        or (parent_id is not None and len(parent_id) != 16)
+    ):
+        raise _invalid_single(value)
+    sampled: bool | None = None
+    extra = NO_EXTRA
+    if decision is not None:
+        sampled, extra = _parse_single_decision(decision, value)
+    return RemoteSpanContext(
+        parse_hex_id("b3's trace id", trace_id, 32),
+        parse_hex_id("b3's span id", span_id, 16),
+        None,
+        sampled,
+        None if parent_id is None else _parse_parent_id("b3's parent id", parent_id),
+        extra,
+    )
+
+
+def _parse_single_decision(decision: str, value: str) -> tuple[bool, Mapping[str, str]]:
+    if decision in _DECISIONS:
+        return _DECISIONS[decision], NO_EXTRA
+    if decision.lower() == "d":
+        return True, {"debug": "1"}
+    raise _invalid_single(value)
+
+
+def _invalid_single(value: str) -> SpanContextCorruptedException:
+    return SpanContextCorruptedException(
+        f"{_SINGLE} got an invalid value {shown(value)},"
+        " should be traceid-spanid-decision-parentspanid, the last two if known, or a decision"
+    )
+
+
+def _parse_sampled(value: str) -> bool:
+    sampled = _DECISIONS.get(value)  # as it is nearly always
+    if sampled is None:
+        word = value.strip(" \t").lower()
+        sampled = _DECISIONS.get(word, _WORDS.get(word))
+    if sampled is None:
+        raise SpanContextCorruptedException(
+            f"{_SAMPLED} got an invalid value {shown(value)}, should be '1' or '0'"
+        )
+    return sampled
+
+
+def _parse_parent_id(field: str, value: str) -> int | None:
+    """A root's parent, which should not be there, is 0 with some senders."""
+    return parse_hex_id(field, value, 16) if value.strip(" \t0") else None
+
+
+def _field_of(name: str) -> str | None:
+    field = header_name(name)
+    return field if field in _FIELDS else None
