@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from opentracing import Format
 
+from .b3_propagator import B3Propagator
 from .binary_propagator import BinaryPropagator
 from .context import BasicSpanContext, RemoteSpanContext
 from .in_memory import InMemoryRecorder
@@ -23,6 +24,7 @@ from .trace import Trace
 from .tracer import BasicTracer
 
 __all__ = [
+    "B3Propagator",
     "BasicSpan",
     "BasicSpanContext",
     "BasicTracer",
