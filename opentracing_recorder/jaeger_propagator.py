@@ -1,0 +1,179 @@
+"""JaegerPropagator: the headers of the Jaeger client libraries, for TEXT_MAP and HTTP_HEADERS.
+
+The wire is that of Jaeger's documentation, "Client Libraries", section "Propagation Format":
+``uber-trace-id``, and one ``uberctx-KEY`` a baggage item. People who start a trace by hand write
+``jaeger-debug-id`` and ``jaeger-baggage``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+from urllib.parse import unquote, unquote_plus
+
+from opentracing import SpanContext, SpanContextCorruptedException
+
+from .context import NO_EXTRA, BasicSpanContext, RemoteSpanContext, format_span_id
+from .json_safe import text_of
+from .propagator import (
+    CarrierFormat,
+    Propagator,
+    bounded_baggage,
+    header_name,
+    is_debug,
+    parse_hex_id,
+    percent_encoded,
+    shown,
+    text_or_none,
+)
+
+_TRACE = "uber-trace-id"
+_DEBUG_ID = "jaeger-debug-id"
+_BAGGAGE_LIST = "jaeger-baggage"
+_FIELDS = frozenset((_TRACE, _DEBUG_ID, _BAGGAGE_LIST))
+_BAGGAGE = "uberctx-"
+
+_SAMPLED_BIT = 1
+_DEBUG_BIT = 2
+_FLAGS = {"1": _SAMPLED_BIT, "0": 0, "01": _SAMPLED_BIT, "00": 0}  # as they are nearly always
+
+_MAX_DEBUG_ID = 256  # characters
+
+
+class JaegerPropagator(Propagator):
+    """Text keys and values.
+
+    With `encode_values`, for HTTP_HEADERS: baggage is percent-encoded, so that nothing but visible
+    ASCII reaches the wire, and keys come back in lower case, as header names do. Without, for
+    TEXT_MAP: baggage is kept as it is.
+
+    The debug flag is ``"debug": "1"`` in `extra`. A ``jaeger-debug-id`` without a trace gives a
+    context that starts one, sampled and debugged, with that id under the header's name in `extra`;
+    baggage without a trace, a context that starts one with this baggage. None of the two headers
+    that are written by hand is ever written.
+    """
+
+    def __init__(self, encode_values: bool = False) -> None:
+        self.encode_values = encode_values
+        self._format = CarrierFormat(_header_field if encode_values else _text_field)
+
+    def inject(self, span_context: SpanContext, carrier: Any) -> None:
+        if not isinstance(span_context, BasicSpanContext) or not span_context.has_trace:
+            return
+        entries = {_TRACE: _format_trace(span_context)}
+        for key, value in span_context.baggage.items():
+            key, value = text_of(key), text_of(value)
+            if self.encode_values:
+                entries[_BAGGAGE + percent_encoded(key).lower()] = percent_encoded(value)
+            else:
+                entries[_BAGGAGE + key] = value
+        self._format.write(carrier, entries, _FIELDS.union(entries))
+
+    def extract(self, carrier: Any) -> BasicSpanContext | None:
+        fields: dict[str, str] = {}
+        for field, value in self._format.read(carrier):
+            if type(value) is not str:
+                value = text_or_none(value)
+            if not value:
+                continue
+            if fields.setdefault(field, value) != value and field == _TRACE:
+                raise SpanContextCorruptedException(
+                    f"{_TRACE} got two values, {shown(fields[_TRACE])} and {shown(value)}"
+                )
+        if not fields:
+            return None
+        trace = fields.get(_TRACE)
+        context = self._start_of_trace(fields) if trace is None else _parse_trace(trace)
+        if len(fields) > 1 or trace is None:
+            context._baggage, dropped = bounded_baggage(self._baggage_items(fields))
+            if dropped:
+                context.dropped_baggage = dropped
+        return context if context.has_trace or context.sampled or context._baggage else None
+
+    def _start_of_trace(self, fields: Mapping[str, str]) -> RemoteSpanContext:
+        """What the first span of a new trace is to know."""
+        debug_id = fields.get(_DEBUG_ID)
+        if debug_id is None:
+            return RemoteSpanContext(sampled=None)
+        if self.encode_values:
+            debug_id = unquote_plus(debug_id)
+        extra = {"debug": "1", _DEBUG_ID: debug_id[:_MAX_DEBUG_ID]}
+        return RemoteSpanContext(sampled=True, extra=extra)
+
+    def _baggage_items(self, fields: Mapping[str, str]) -> Iterable[tuple[str, str]]:
+        encoded = self.encode_values
+        for field, value in fields.items():
+            if field.startswith(_BAGGAGE):
+                key = field[len(_BAGGAGE) :]
+                # Some clients write a blank as "+"; all of them write "+" as "%2B".
+                yield (unquote(key), unquote_plus(value)) if encoded else (key, value)
+        if _BAGGAGE_LIST in fields:
+            yield from _parse_list(fields[_BAGGAGE_LIST], encoded)
+
+
+def _format_trace(context: BasicSpanContext) -> str:
+    parent_id = context.parent_id
+    has_parent = isinstance(parent_id, int) and 0 < parent_id < 1 << 64
+    # The format has no word for "undecided", and keeps, as basictracer does.
+    flags = "3" if is_debug(context) else "1" if context.sampled in (True, None) else "0"
+    return (
+        f"{context.to_trace_id()}:{context.to_span_id()}"
+        f":{format_span_id(parent_id) if has_parent else '0'}:{flags}"
+    )
+
+
+def _parse_trace(value: str) -> RemoteSpanContext:
+    """From ``trace-id:span-id:parent-span-id:flags``, all hexadecimal, padded or not."""
+    parts = (unquote(value) if "%" in value else value).split(":", 4)
+    if len(parts) != 4:
+        raise SpanContextCorruptedException(
+            f"{_TRACE} got an invalid value {shown(value)},"
+            " should be trace-id:span-id:parent-span-id:flags"
+        )
+    trace_id, span_id, parent_id, flags = parts
+    bits = _FLAGS.get(flags)
+    if bits is None:
+        bits = _parse_flags(flags)
+    # A parent of 0 means a root.
+    is_root = parent_id == "0" or (parent_id and not parent_id.strip("0"))
+    return RemoteSpanContext(
+        parse_hex_id(f"the trace id of {_TRACE}", trace_id, 32),
+        parse_hex_id(f"the span id of {_TRACE}", span_id, 16),
+        None,
+        bool(bits & (_SAMPLED_BIT | _DEBUG_BIT)),
+        None if is_root else parse_hex_id(f"the parent id of {_TRACE}", parent_id, 16),
+        {"debug": "1"} if bits & _DEBUG_BIT else NO_EXTRA,
+    )
+
+
+def _parse_flags(value: str) -> int:
+    """One byte, whose other bits are of no interest here."""
+    try:
+        octets = bytes.fromhex(value.strip(" \t").zfill(2))
+    except ValueError:
+        octets = b""
+    if len(octets) != 1:
+        raise SpanContextCorruptedException(
+            f"the flags of {_TRACE} got an invalid hexadecimal value {shown(value)}"
+        )
+    return octets[0]
+
+
+def _parse_list(value: str, encoded: bool) -> Iterable[tuple[str, str]]:
+    """The items of ``key=value, key=value``; what is no item is passed over."""
+    for item in (unquote(value) if encoded else value).split(","):
+        key, equals, item_value = item.partition("=")
+        if equals and key.strip():
+            yield key.strip(), item_value.strip()
+
+
+def _header_field(name: str) -> str | None:
+    field = header_name(name)
+    return field if field in _FIELDS or field.startswith(_BAGGAGE) else None
+
+
+def _text_field(name: str) -> str | None:
+    field = _header_field(name)
+    if field is None or field in _FIELDS or name.startswith("HTTP_"):
+        return field
+    return _BAGGAGE + name[len(_BAGGAGE) :]  # the key keeps its case
