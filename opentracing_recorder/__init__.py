@@ -8,6 +8,7 @@ from .b3_propagator import B3Propagator
 from .binary_propagator import BinaryPropagator
 from .context import BasicSpanContext, RemoteSpanContext
 from .in_memory import InMemoryRecorder
+from .jaeger_propagator import JaegerPropagator
 from .logging import LoggingRecorder, SpanContextFilter
 from .propagator import CompositePropagator, Propagator, default_propagators
 from .recorder import CompositeRecorder, NoopRecorder, Recorder
@@ -33,6 +34,7 @@ __all__ = [
     "CompositeRecorder",
     "ConstSampler",
     "InMemoryRecorder",
+    "JaegerPropagator",
     "LogData",
     "LoggingRecorder",
     "NoopRecorder",
