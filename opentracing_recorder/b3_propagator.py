@@ -19,7 +19,6 @@ from .propagator import (
     is_debug,
     parse_hex_id,
     shown,
-    text_or_none,
 )
 
 _SINGLE = "b3"
@@ -58,24 +57,17 @@ class B3Propagator(Propagator):
         self._format.write(carrier, make_entries(span_context), _FIELDS)
 
     def extract(self, carrier: Any) -> BasicSpanContext | None:
-        fields: dict[str, str] = {}
-        for field, value in self._format.read(carrier):
-            if type(value) is not str:
-                value = text_or_none(value)
-            # Where a header is repeated, the first one wins. Some servers join them with commas.
-            if value and field not in fields:
-                fields[field] = value.partition(",")[0] if "," in value else value
+        fields = self._format.read_text(carrier)
         if not fields:
             return None
-        if _SINGLE not in fields:
-            return _from_several(fields)
         try:
-            return _from_single(fields[_SINGLE])
+            return _parse(fields)
         except SpanContextCorruptedException:
-            context = _from_several_or_none(fields)
-            if context is None:
+            # Some servers join repeated headers with commas. A header without a value is none.
+            firsts = {field: value.partition(",")[0] for field, value in fields.items() if value}
+            if firsts == fields:
                 raise
-            return context
+            return _parse(firsts)
 
 
 def _several_entries(context: BasicSpanContext) -> dict[str, str]:
@@ -103,6 +95,18 @@ def _single_entry(context: BasicSpanContext) -> dict[str, str]:
 def _has_parent(context: BasicSpanContext) -> bool:
     parent_id = context.parent_id
     return isinstance(parent_id, int) and 0 < parent_id < 1 << 64
+
+
+def _parse(fields: Mapping[str, str]) -> BasicSpanContext | None:
+    if _SINGLE not in fields:
+        return _from_several(fields)
+    try:
+        return _from_single(fields[_SINGLE])
+    except SpanContextCorruptedException:
+        context = _from_several_or_none(fields)
+        if context is None:
+            raise
+        return context
 
 
 def _from_several(fields: Mapping[str, str]) -> BasicSpanContext | None:

@@ -24,7 +24,6 @@ from .propagator import (
     parse_hex_id,
     percent_encoded,
     shown,
-    text_or_none,
 )
 
 _TRACE = "uber-trace-id"
@@ -70,30 +69,22 @@ class JaegerPropagator(Propagator):
         self._format.write(carrier, entries, _FIELDS.union(entries))
 
     def extract(self, carrier: Any) -> BasicSpanContext | None:
-        fields: dict[str, str] = {}
-        for field, value in self._format.read(carrier):
-            if type(value) is not str:
-                value = text_or_none(value)
-            if not value:
-                continue
-            if fields.setdefault(field, value) != value and field == _TRACE:
-                raise SpanContextCorruptedException(
-                    f"{_TRACE} got two values, {shown(fields[_TRACE])} and {shown(value)}"
-                )
+        fields = self._format.read_text(carrier, (_TRACE,))
         if not fields:
             return None
         trace = fields.get(_TRACE)
-        context = self._start_of_trace(fields) if trace is None else _parse_trace(trace)
-        if len(fields) > 1 or trace is None:
-            context._baggage, dropped = bounded_baggage(self._baggage_items(fields))
-            if dropped:
-                context.dropped_baggage = dropped
+        if trace and len(fields) == 1:
+            return _parse_trace(trace)
+        context = _parse_trace(trace) if trace else self._start_of_trace(fields)
+        context._baggage, dropped = bounded_baggage(self._baggage_items(fields))
+        if dropped:
+            context.dropped_baggage = dropped
         return context if context.has_trace or context.sampled or context._baggage else None
 
     def _start_of_trace(self, fields: Mapping[str, str]) -> RemoteSpanContext:
         """What the first span of a new trace is to know."""
         debug_id = fields.get(_DEBUG_ID)
-        if debug_id is None:
+        if not debug_id:
             return RemoteSpanContext(sampled=None)
         if self.encode_values:
             debug_id = unquote_plus(debug_id)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Collection, Iterable, Mapping
+from binascii import unhexlify
+from collections.abc import Callable, Collection, Container, Iterable, Mapping
 from typing import Any
 from urllib.parse import quote
 
@@ -22,6 +23,8 @@ MAX_BAGGAGE_BYTES = 8192
 # Names come from outside: what is remembered of them is bounded.
 _MAX_KNOWN_NAMES = 1000
 _MAX_KNOWN_LENGTH = 100
+_MAX_KNOWN_SETS = 200
+_MAX_KNOWN_SET_LENGTH = 2000  # characters
 
 # What percent-encoding keeps: RFC 3986, section 2.3.
 _UNRESERVED = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~"
@@ -102,6 +105,8 @@ class CarrierFormat:
         # name is to be compared with one of the other type.
         self._known: dict[Any, str | None] = {}
         self._known_bytes: dict[Any, str | None] = {}
+        # By all the names of a dict: its fields, each with its name. One look answers for all.
+        self._known_sets: dict[Any, dict[str, str]] = {}
 
     def read(self, carrier: Any) -> list[tuple[str, Any]]:
         """The format's fields in a mapping or an iterable of pairs, each with its raw value."""
@@ -112,6 +117,52 @@ class CarrierFormat:
             except Exception:  # a name that is not known yet, or is no text
                 pass
         return [(field, value) for name, value in _pairs(carrier) if (field := self._field(name))]
+
+    def read_text(self, carrier: Any, unique: Container[str] = ()) -> dict[str, str]:
+        """The format's fields, each with the first of its values; without those that are no text.
+
+        Raises `SpanContextCorruptedException` if one of the `unique` fields has two values.
+        """
+        if type(carrier) is dict:
+            try:
+                known = self._known_sets[tuple(carrier)]
+                fields = {
+                    field: value
+                    for field, name in known.items()
+                    if type(value := carrier[name]) is str
+                }
+            except Exception:  # names that are not known yet, or are no text
+                self._learn(carrier)
+            else:
+                if len(fields) == len(known):
+                    return fields
+        fields = {}
+        for field, value in self.read(carrier):
+            text = text_or_none(value)
+            if text is None:
+                continue
+            first = fields.setdefault(field, text)
+            if first != text and field in unique:
+                raise SpanContextCorruptedException(
+                    f"{field} got two values, {shown(first)} and {shown(text)}"
+                )
+        return fields
+
+    def _learn(self, carrier: dict[Any, Any]) -> None:
+        """Remember which fields a dict with these names has, unless it has one of them twice."""
+        names = tuple(carrier)
+        if any(type(name) is not str for name in names):
+            return
+        if sum(map(len, names)) > _MAX_KNOWN_SET_LENGTH:
+            return
+        fields: dict[str, str] = {}
+        for name in names:
+            field = self._field(name)
+            if field is not None and fields.setdefault(field, name) != name:
+                return
+        if len(self._known_sets) >= _MAX_KNOWN_SETS:
+            self._known_sets.clear()
+        self._known_sets[names] = fields
 
     def write(
         self,
@@ -223,20 +274,24 @@ def _name_of(pair: Any) -> Any:
 
 def parse_hex_id(field: str, value: str, max_digits: int) -> int:
     """An id of at most `max_digits` hexadecimal digits, and not 0."""
-    digits = value.strip(" \t")
-    if len(digits) & 1:
-        digits = "0" + digits
     try:
-        # For a third of what a look at each digit costs; `int` would take "0x1", "-1" and "1_0".
-        octets = bytes.fromhex(digits)
+        octets = unhexlify(value)  # where `int` would take "0x1", "-1" and "1_0"
     except ValueError:
-        octets = b""
-    # `fromhex` passes over blanks between the digits: then there are fewer octets than pairs.
-    if 2 * len(octets) == len(digits) <= max_digits:
+        octets = _unpadded_octets(value)
+    if 2 * len(octets) <= max_digits:
         number = int.from_bytes(octets, "big")
         if number:
             return number
     raise SpanContextCorruptedException(f"{field} got an invalid hexadecimal value {shown(value)}")
+
+
+def _unpadded_octets(value: str) -> bytes:
+    """Of an odd number of digits, or with blanks around; none of what is no number."""
+    digits = value.strip(" \t")
+    try:
+        return unhexlify("0" + digits if len(digits) & 1 else digits)
+    except ValueError:
+        return b""
 
 
 def percent_encoded(text: str) -> str:

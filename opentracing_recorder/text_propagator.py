@@ -22,7 +22,6 @@ from .propagator import (
     parse_hex_id,
     percent_encoded,
     shown,
-    text_or_none,
 )
 
 _TRACE_ID = "ot-tracer-traceid"
@@ -64,16 +63,7 @@ class TextPropagator(Propagator):
         self._format.write(carrier, entries)
 
     def extract(self, carrier: Any) -> BasicSpanContext | None:
-        fields: dict[str, str] = {}
-        for field, value in self._format.read(carrier):
-            if type(value) is not str:
-                value = text_or_none(value)
-                if value is None:
-                    continue
-            if fields.setdefault(field, value) != value and field in _FIELDS:
-                raise SpanContextCorruptedException(
-                    f"{field} got two values, {shown(fields[field])} and {shown(value)}"
-                )
+        fields = self._format.read_text(carrier, _FIELDS)
         if not fields:
             return None
         try:
