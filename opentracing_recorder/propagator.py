@@ -28,6 +28,7 @@ _MAX_KNOWN_SET_LENGTH = 2000  # characters
 
 # What percent-encoding keeps: RFC 3986, section 2.3.
 _UNRESERVED = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~"
+_int_from_bytes = int.from_bytes
 _SHOWN = 40  # characters of a broken value in an error message
 
 
@@ -126,16 +127,16 @@ class CarrierFormat:
         if type(carrier) is dict:
             try:
                 known = self._known_sets[tuple(carrier)]
-                fields = {
-                    field: value
-                    for field, name in known.items()
-                    if type(value := carrier[name]) is str
-                }
+                fields: dict[str, str] = {}
+                for field, name in known.items():  # in CPython 3.11 quicker than a comprehension
+                    value = carrier[name]
+                    if type(value) is not str:
+                        break
+                    fields[field] = value
+                else:
+                    return fields
             except Exception:  # names that are not known yet, or are no text
                 self._learn(carrier)
-            else:
-                if len(fields) == len(known):
-                    return fields
         fields = {}
         for field, value in self.read(carrier):
             text = text_or_none(value)
@@ -274,24 +275,24 @@ def _name_of(pair: Any) -> Any:
 
 def parse_hex_id(field: str, value: str, max_digits: int) -> int:
     """An id of at most `max_digits` hexadecimal digits, and not 0."""
-    try:
-        octets = unhexlify(value)  # where `int` would take "0x1", "-1" and "1_0"
-    except ValueError:
-        octets = _unpadded_octets(value)
-    if 2 * len(octets) <= max_digits:
-        number = int.from_bytes(octets, "big")
+    if len(value) <= max_digits:
+        try:
+            # The quickest way to a number; and `int` would take "0x1", "-1" and "1_0".
+            number = _int_from_bytes(unhexlify(value), "big")
+        except ValueError:
+            number = 0
+        if number:
+            return number
+    # An odd number of digits, or blanks around.
+    digits = value.strip(" \t")
+    if len(digits) <= max_digits:
+        try:
+            number = _int_from_bytes(unhexlify("0" * (len(digits) & 1) + digits), "big")
+        except ValueError:
+            number = 0
         if number:
             return number
     raise SpanContextCorruptedException(f"{field} got an invalid hexadecimal value {shown(value)}")
-
-
-def _unpadded_octets(value: str) -> bytes:
-    """Of an odd number of digits, or with blanks around; none of what is no number."""
-    digits = value.strip(" \t")
-    try:
-        return unhexlify("0" + digits if len(digits) & 1 else digits)
-    except ValueError:
-        return b""
 
 
 def percent_encoded(text: str) -> str:
