@@ -11,12 +11,14 @@ from typing import Any
 
 from opentracing import SpanContext, SpanContextCorruptedException
 
-from .context import NO_EXTRA, BasicSpanContext, RemoteSpanContext, format_span_id
+from .context import NO_EXTRA, BasicSpanContext, RemoteSpanContext
 from .propagator import (
     CarrierFormat,
     Propagator,
+    format_hex_id,
     header_name,
     is_debug,
+    is_span_id,
     parse_hex_id,
     shown,
 )
@@ -61,20 +63,23 @@ class B3Propagator(Propagator):
         if not fields:
             return None
         try:
-            return _parse(fields)
+            return (_from_single_or_several if _SINGLE in fields else _from_several)(fields)
         except SpanContextCorruptedException:
             # Some servers join repeated headers with commas. A header without a value is none.
             firsts = {field: value.partition(",")[0] for field, value in fields.items() if value}
             if firsts == fields:
                 raise
-            return _parse(firsts)
+            return (_from_single_or_several if _SINGLE in firsts else _from_several)(firsts)
 
 
 def _several_entries(context: BasicSpanContext) -> dict[str, str]:
-    entries = {_TRACE_ID: context.to_trace_id(), _SPAN_ID: context.to_span_id()}
-    if _has_parent(context):
-        entries[_PARENT_ID] = format_span_id(context.parent_id)
-    if is_debug(context):
+    entries = {
+        _TRACE_ID: format_hex_id(context.trace_id),
+        _SPAN_ID: format_hex_id(context.span_id),
+    }
+    if is_span_id(context.parent_id):
+        entries[_PARENT_ID] = format_hex_id(context.parent_id)
+    if context.extra and is_debug(context):
         entries[_FLAGS] = "1"
     elif context.sampled is not None:
         entries[_SAMPLED] = "1" if context.sampled else "0"
@@ -82,24 +87,17 @@ def _several_entries(context: BasicSpanContext) -> dict[str, str]:
 
 
 def _single_entry(context: BasicSpanContext) -> dict[str, str]:
-    value = f"{context.to_trace_id()}-{context.to_span_id()}"
-    debug = is_debug(context)
+    value = f"{format_hex_id(context.trace_id)}-{format_hex_id(context.span_id)}"
+    debug = context.extra and is_debug(context)
     # Without a decision there is no parent either: many readers take what is third for a decision.
     if debug or context.sampled is not None:
         value += "-d" if debug else "-1" if context.sampled else "-0"
-        if _has_parent(context):
-            value += "-" + format_span_id(context.parent_id)
+        if is_span_id(context.parent_id):
+            value += "-" + format_hex_id(context.parent_id)
     return {_SINGLE: value}
 
 
-def _has_parent(context: BasicSpanContext) -> bool:
-    parent_id = context.parent_id
-    return isinstance(parent_id, int) and 0 < parent_id < 1 << 64
-
-
-def _parse(fields: Mapping[str, str]) -> BasicSpanContext | None:
-    if _SINGLE not in fields:
-        return _from_several(fields)
+def _from_single_or_several(fields: Mapping[str, str]) -> BasicSpanContext | None:
     try:
         return _from_single(fields[_SINGLE])
     except SpanContextCorruptedException:
@@ -110,8 +108,12 @@ def _parse(fields: Mapping[str, str]) -> BasicSpanContext | None:
 
 
 def _from_several(fields: Mapping[str, str]) -> BasicSpanContext | None:
-    sampled = _parse_sampled(fields[_SAMPLED]) if _SAMPLED in fields else None
+    sampled = None
     extra = NO_EXTRA
+    if _SAMPLED in fields:
+        sampled = _DECISIONS.get(fields[_SAMPLED])  # as it is nearly always
+        if sampled is None:
+            sampled = _parse_sampled(fields[_SAMPLED])
     if _FLAGS in fields and fields[_FLAGS].strip(" \t") == "1":  # no other flag was ever defined
         sampled, extra = True, {"debug": "1"}
     try:
@@ -186,10 +188,8 @@ def _invalid_single(value: str) -> SpanContextCorruptedException:
 
 
 def _parse_sampled(value: str) -> bool:
-    sampled = _DECISIONS.get(value)  # as it is nearly always
-    if sampled is None:
-        word = value.strip(" \t").lower()
-        sampled = _DECISIONS.get(word, _WORDS.get(word))
+    word = value.strip(" \t").lower()
+    sampled = _DECISIONS.get(word, _WORDS.get(word))
     if sampled is None:
         raise SpanContextCorruptedException(
             f"{_SAMPLED} got an invalid value {shown(value)}, should be '1' or '0'"

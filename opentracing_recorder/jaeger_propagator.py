@@ -13,14 +13,16 @@ from urllib.parse import unquote, unquote_plus
 
 from opentracing import SpanContext, SpanContextCorruptedException
 
-from .context import NO_EXTRA, BasicSpanContext, RemoteSpanContext, format_span_id
+from .context import NO_EXTRA, BasicSpanContext, RemoteSpanContext
 from .json_safe import text_of
 from .propagator import (
     CarrierFormat,
     Propagator,
     bounded_baggage,
+    format_hex_id,
     header_name,
     is_debug,
+    is_span_id,
     parse_hex_id,
     percent_encoded,
     shown,
@@ -66,7 +68,8 @@ class JaegerPropagator(Propagator):
                 entries[_BAGGAGE + percent_encoded(key).lower()] = percent_encoded(value)
             else:
                 entries[_BAGGAGE + key] = value
-        self._format.write(carrier, entries, _FIELDS.union(entries))
+        replaced = _FIELDS if len(entries) == 1 else _FIELDS.union(entries)
+        self._format.write(carrier, entries, replaced)
 
     def extract(self, carrier: Any) -> BasicSpanContext | None:
         fields = self._format.read_text(carrier, (_TRACE,))
@@ -103,14 +106,12 @@ class JaegerPropagator(Propagator):
 
 
 def _format_trace(context: BasicSpanContext) -> str:
-    parent_id = context.parent_id
-    has_parent = isinstance(parent_id, int) and 0 < parent_id < 1 << 64
-    # The format has no word for "undecided", and keeps, as basictracer does.
-    flags = "3" if is_debug(context) else "1" if context.sampled in (True, None) else "0"
-    return (
-        f"{context.to_trace_id()}:{context.to_span_id()}"
-        f":{format_span_id(parent_id) if has_parent else '0'}:{flags}"
-    )
+    parent_id = format_hex_id(context.parent_id) if is_span_id(context.parent_id) else "0"
+    if context.extra and is_debug(context):
+        flags = "3"
+    else:  # the format has no word for "undecided", and keeps, as basictracer does
+        flags = "1" if context.sampled in (True, None) else "0"
+    return f"{format_hex_id(context.trace_id)}:{format_hex_id(context.span_id)}:{parent_id}:{flags}"
 
 
 def _parse_trace(value: str) -> RemoteSpanContext:
@@ -128,8 +129,8 @@ def _parse_trace(value: str) -> RemoteSpanContext:
     # A parent of 0 means a root.
     is_root = parent_id == "0" or (parent_id and not parent_id.strip("0"))
     return RemoteSpanContext(
-        parse_hex_id(f"the trace id of {_TRACE}", trace_id, 32),
-        parse_hex_id(f"the span id of {_TRACE}", span_id, 16),
+        parse_hex_id("the trace id of uber-trace-id", trace_id, 32),
+        parse_hex_id("the span id of uber-trace-id", span_id, 16),
         None,
         bool(bits & (_SAMPLED_BIT | _DEBUG_BIT)),
         None if is_root else parse_hex_id(f"the parent id of {_TRACE}", parent_id, 16),

@@ -177,15 +177,17 @@ class CarrierFormat:
         however these are spelled: nothing stale stays beside the new. In a list whose names or
         values are bytes, those of the new pairs are too.
         """
+        if type(carrier) is dict and not carrier:  # as it is nearly always
+            carrier.update(entries)
+            return
         if replaced is None:
             replaced = entries
         try:
             if isinstance(carrier, list):
                 self._write_pairs(carrier, entries, replaced)
                 return
-            if type(carrier) is not dict or carrier:
-                for name in self._names_of(replaced, carrier):
-                    del carrier[name]
+            for name in self._names_of(replaced, carrier):
+                del carrier[name]
             for field, value in entries.items():
                 carrier[field] = value
         except Exception as error:
@@ -293,6 +295,17 @@ def parse_hex_id(field: str, value: str, max_digits: int) -> int:
         if number:
             return number
     raise SpanContextCorruptedException(f"{field} got an invalid hexadecimal value {shown(value)}")
+
+
+def format_hex_id(number: Any) -> str:
+    """An id, such as `has_trace` vouches for, in 16 digits, or 32 if it has more than 64 bits."""
+    digits: str = number.to_bytes(8 if number < 1 << 64 else 16, "big").hex()
+    return digits
+
+
+def is_span_id(number: object) -> bool:
+    """Whether a span can have this id."""
+    return isinstance(number, int) and 0 < number < 1 << 64
 
 
 def percent_encoded(text: str) -> str:
