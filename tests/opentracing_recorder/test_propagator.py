@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from opentracing import Format, InvalidCarrierException
+from opentracing import Format, InvalidCarrierException, SpanContextCorruptedException
 from opentracing_recorder import (
     BasicSpanContext,
     BasicTracer,
@@ -23,7 +23,7 @@ from opentracing_recorder import (
     Propagator,
     TextPropagator,
 )
-from opentracing_recorder.propagator import CarrierFormat, header_name
+from opentracing_recorder.propagator import CarrierFormat, header_name, parse_hex_id
 
 
 def fields_x(name: str) -> str | None:
@@ -47,6 +47,76 @@ def test_what_is_remembered_of_names_changes_nothing(carriers: Any) -> None:
         assert seasoned.read(carrier) == expected
         assert seasoned.read(tuple(carrier)) == expected
         assert seasoned.read(dict(carrier)) == CarrierFormat(fields_x).read(dict(carrier).items())
+
+
+@given(st.lists(st.dictionaries(NAMES, st.one_of(st.text(max_size=3), st.binary(max_size=3)))))
+def test_what_is_remembered_of_sets_of_names_changes_nothing(carriers: Any) -> None:
+    """Read as text, a dict gives what its pairs give, seen before or not."""
+    seasoned = CarrierFormat(fields_x)
+    for carrier in [*carriers, *carriers]:
+        expected = CarrierFormat(fields_x).read_text(iter(carrier.items()))
+        assert seasoned.read_text(carrier) == expected
+        assert seasoned.read_text(dict(reversed(carrier.items()))).keys() == expected.keys()
+
+
+@pytest.mark.parametrize("form", [dict, lambda pairs: pairs], ids=["dict", "pairs"])
+def test_the_first_value_of_a_field_counts(form: Any) -> None:
+    """Unless the field is unique: then two different ones are an error."""
+    format = CarrierFormat(fields_x)
+    carrier = form([("x-a", "1"), ("X-A", b"2"), ("x-b", "3"), (b"x-b", "3"), ("x-c", None)])
+    for _ in range(2):
+        assert format.read_text(carrier) == {"x-a": "1", "x-b": "3"}
+        assert format.read_text(carrier, ("x-b",)) == {"x-a": "1", "x-b": "3"}
+        with pytest.raises(
+            SpanContextCorruptedException, match=r"^x-a got two values, '1' and '2'$"
+        ):
+            format.read_text(carrier, ("x-a", "x-b"))
+
+
+def test_names_that_are_known_may_come_with_other_values() -> None:
+    """What is remembered is where a field stands, not what stood there."""
+    format = CarrierFormat(fields_x)
+    values: list[Any] = ["1", b"2", None, LoudText("4"), "5"]
+    read = [format.read_text({"host": "h", "X-A": value}) for value in values]
+    assert read == [{"x-a": "1"}, {"x-a": "2"}, {}, {"x-a": "4"}, {"x-a": "5"}]
+
+
+@pytest.mark.parametrize("count", [1, 300])
+@pytest.mark.parametrize("length", [20, 2000])
+def test_sets_of_names_from_outside_fill_no_memory(length: int, count: int) -> None:
+    """However many come, and however long they are, few are remembered."""
+    format = CarrierFormat(fields_x)
+    for number in range(500):
+        names = [f"x-{number}-{index}".ljust(length, "y") for index in range(count)]
+        assert len(format.read_text(dict.fromkeys(names, "value"))) == count
+    assert sum(len(name) for names in format._known_sets for name in names) <= 200 * 2000
+
+
+def test_other_fields_are_replaced_where_a_format_asks_for_it() -> None:
+    """Entries that the new ones make stale go too; those of other fields stay."""
+    format = CarrierFormat(fields_x)
+    mapping = {"X-A": "1", "HTTP_X_B": "2", "x-c": "3", "host": "h"}
+    pairs = list(mapping.items())
+    format.write(mapping, {"x-a": "4"}, ("x-a", "x-b"))
+    format.write(pairs, {"x-a": "4"}, ("x-a", "x-b"))
+    assert mapping == {"x-c": "3", "host": "h", "x-a": "4"}
+    assert pairs == [("x-c", "3"), ("host", "h"), ("x-a", "4")]
+
+
+HEX = "0123456789abcdefABCDEF"
+
+
+@given(st.text(st.sampled_from(HEX + "xX_+- \tg\u0661"), max_size=20), st.sampled_from([16, 32]))
+def test_ids_are_hexadecimal_digits_and_nothing_else(value: str, max_digits: int) -> None:
+    """At most so many, with blanks around; never 0."""
+    digits = value.strip(" \t")
+    good = 0 < len(digits) <= max_digits and set(digits) <= set(HEX) and set(digits) != {"0"}
+    number = None
+    try:
+        number = parse_hex_id("field", value, max_digits)
+    except SpanContextCorruptedException:
+        pass
+    assert number == (int(digits, 16) if good else None)
 
 
 @pytest.mark.parametrize("length", [20, 2000])
