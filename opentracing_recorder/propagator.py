@@ -5,6 +5,8 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from binascii import unhexlify
 from collections.abc import Callable, Collection, Container, Iterable, Mapping
+from copy import copy
+from itertools import chain
 from typing import Any
 from urllib.parse import quote
 
@@ -27,7 +29,8 @@ _MAX_KNOWN_SETS = 200
 _MAX_KNOWN_SET_LENGTH = 2000  # characters
 
 # What percent-encoding keeps: RFC 3986, section 2.3.
-_UNRESERVED = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~"
+UNRESERVED = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~"
+
 _int_from_bytes = int.from_bytes
 _SHOWN = 40  # characters of a broken value in an error message
 
@@ -53,39 +56,73 @@ class Propagator(ABC):
 
 
 class CompositePropagator(Propagator):
-    """Writes several formats, and reads the first, in the order given, that is there and whole.
+    """Reads whichever of several formats is there, and writes several.
 
-    A broken trace of one format does not hide a good one of another; it is raised only where no
-    format has a good one.
+    ::
+
+        CompositePropagator([TraceContextPropagator(), B3Propagator()], written=[B3Propagator()])
+
+    The first trace, in the order given, that is there and whole is the one extracted; the formats
+    after it are not looked at. A broken trace of one format does not hide what is good in another;
+    it is raised only where there is nothing else. A decision without a trace counts only where no
+    format has a trace; baggage without a trace, of a format before it, goes with the trace.
+
+    `written` are the propagators that write (default: all of `propagators`, in their order).
     """
 
-    def __init__(self, propagators: Iterable[Propagator]) -> None:
-        if not isinstance(propagators, Iterable):
-            raise TypeError(f"propagators must be Propagators, not {type(propagators).__name__}")
-        self.propagators = tuple(propagators)
-        for each in self.propagators:
-            if not isinstance(each, Propagator):
-                raise TypeError(f"propagators must be Propagators, not {type(each).__name__}")
+    def __init__(
+        self, propagators: Iterable[Propagator], *, written: Iterable[Propagator] | None = None
+    ) -> None:
+        self.propagators = _checked("propagators", propagators)
+        self.written = self.propagators if written is None else _checked("written", written)
 
     def inject(self, span_context: SpanContext, carrier: Any) -> None:
-        for propagator in self.propagators:
+        for propagator in self.written:
             propagator.inject(span_context, carrier)
 
     def extract(self, carrier: Any) -> BasicSpanContext | None:
         if not hasattr(type(carrier), "__len__"):  # an iterator, which can be read only once
             carrier = _pairs(carrier)
+        without_trace: BasicSpanContext | None = None
         broken: SpanContextCorruptedException | None = None
         for propagator in self.propagators:
             try:
                 context = propagator.extract(carrier)
             except SpanContextCorruptedException as error:
                 broken = broken or error
-            else:
-                if context is not None:
-                    return context
-        if broken is not None:
+                continue
+            if context is None:
+                continue
+            if without_trace is not None:
+                context = _joined(context, without_trace)
+            if context.has_trace:
+                return context
+            without_trace = context
+        if broken is not None and without_trace is None:
             raise broken
-        return None
+        return without_trace
+
+
+def _checked(name: str, propagators: Iterable[Propagator]) -> tuple[Propagator, ...]:
+    if not isinstance(propagators, Iterable):
+        raise TypeError(f"{name} must be Propagators, not {type(propagators).__name__}")
+    checked = tuple(propagators)
+    for each in checked:
+        if not isinstance(each, Propagator):
+            raise TypeError(f"{name} must be Propagators, not {type(each).__name__}")
+    return checked
+
+
+def _joined(context: BasicSpanContext, earlier: BasicSpanContext) -> BasicSpanContext:
+    """`context` with what came without a trace before it: its baggage, and a first decision."""
+    joined = copy(context)
+    if not context.has_trace and earlier.sampled is not None:
+        joined.sampled, joined.extra = earlier.sampled, earlier.extra
+    if earlier.baggage:
+        items = chain(context.baggage.items(), earlier.baggage.items())
+        joined._baggage, dropped = bounded_baggage(items)
+        joined.dropped_baggage = context.dropped_baggage + earlier.dropped_baggage + dropped
+    return joined
 
 
 default_propagators: dict[Any, Propagator] = {}
@@ -119,10 +156,13 @@ class CarrierFormat:
                 pass
         return [(field, value) for name, value in _pairs(carrier) if (field := self._field(name))]
 
-    def read_text(self, carrier: Any, unique: Container[str] = ()) -> dict[str, str]:
+    def read_text(
+        self, carrier: Any, unique: Container[str] = (), lists: Container[str] = ()
+    ) -> dict[str, str]:
         """The format's fields, each with the first of its values; without those that are no text.
 
-        Raises `SpanContextCorruptedException` if one of the `unique` fields has two values.
+        Fields that are `lists` have all of their values, joined by commas. Raises
+        `SpanContextCorruptedException` if one of the `unique` fields has two values.
         """
         if type(carrier) is dict:
             try:
@@ -141,6 +181,9 @@ class CarrierFormat:
         for field, value in self.read(carrier):
             text = text_or_none(value)
             if text is None:
+                continue
+            if field in lists and field in fields:
+                fields[field] += "," + text
                 continue
             first = fields.setdefault(field, text)
             if first != text and field in unique:
@@ -308,10 +351,10 @@ def is_span_id(number: object) -> bool:
     return isinstance(number, int) and 0 < number < 1 << 64
 
 
-def percent_encoded(text: str) -> str:
-    """`text` as headers can hold it: letters, digits, ``-._~`` and percent signs."""
+def percent_encoded(text: str, kept: str = "") -> str:
+    """`text` in what headers can hold: letters, digits, ``-._~``, percent signs, and `kept`."""
     # `strip` leaves nothing of a text that needs no encoding, for a tenth of what `quote` costs.
-    return quote(text, safe="") if text.strip(_UNRESERVED) else text
+    return quote(text, safe=kept) if text.strip(UNRESERVED) else text
 
 
 def is_debug(context: BasicSpanContext) -> bool:
