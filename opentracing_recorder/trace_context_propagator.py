@@ -1,0 +1,159 @@
+"""TraceContextPropagator: the headers of W3C Trace Context, as OpenTelemetry and many others use.
+
+The wire is that of https://www.w3.org/TR/trace-context-2/ and, for the header ``baggage``, of
+https://www.w3.org/TR/baggage/.
+"""
+
+from __future__ import annotations
+
+import re
+import struct
+from binascii import unhexlify
+from typing import Any
+
+from opentracing import SpanContext, SpanContextCorruptedException
+
+from .context import NO_EXTRA, BasicSpanContext, RemoteSpanContext
+from .propagator import CarrierFormat, Propagator, header_name, shown
+from .w3c_baggage import format_baggage, parse_baggage
+
+_TRACEPARENT = "traceparent"
+_TRACESTATE = "tracestate"
+_BAGGAGE = "baggage"
+_UNIQUE = (_TRACEPARENT,)
+_LISTS = (_TRACESTATE, _BAGGAGE)
+_FIELDS = frozenset(_UNIQUE + _LISTS)
+
+# Nothing stale may stay of these; without baggage of ours, a `baggage` that is there is another's.
+_REPLACED = frozenset((_TRACEPARENT, _TRACESTATE))
+
+_SAMPLED = 1
+_RANDOM = 2
+
+_LENGTH = 55  # of a `traceparent`, in this version
+_unpack = struct.Struct(">BQQQB").unpack  # version, trace id, span id, flags
+
+_MAX_TRACESTATE_MEMBERS = 32
+_MAX_TRACESTATE_LENGTH = 8192  # at least 512 must be carried on
+
+_is_tracestate_member = re.compile(
+    r"[a-z0-9][a-z0-9_*/@-]{0,255}=[ -+\--<>-~]{0,255}[!-+\--<>-~]"
+).fullmatch
+
+
+class TraceContextPropagator(Propagator):
+    """W3C Trace Context and Baggage, for any format with text carriers: TEXT_MAP and HTTP_HEADERS.
+
+    - ``tracestate`` is kept under that key in `extra`, and so goes to every descendant and out
+      again as it came. A malformed one is dropped; the trace goes on.
+    - Trace ids of 64 bits are padded with zeros on the wire.
+    - The flag that says that the trace id is random is written as it was received, and set for
+      traces that came in no ``traceparent``: all tracers here, and those of the other formats, draw
+      their ids at random. ``"random": "0"`` in `extra` says that it was not set.
+    - Baggage without a ``traceparent`` makes a context without ids, for a new trace that has it.
+      Properties of baggage items are dropped.
+    """
+
+    def __init__(self) -> None:
+        self._format = CarrierFormat(_field_of)
+
+    def inject(self, span_context: SpanContext, carrier: Any) -> None:
+        if not isinstance(span_context, BasicSpanContext) or not span_context.has_trace:
+            return
+        # There is no word for "undecided"; it is kept, as in the text format.
+        flags = _SAMPLED if span_context.sampled in (True, None) else 0
+        extra = span_context.extra
+        if not extra or extra.get("random") != "0":
+            flags |= _RANDOM
+        entries = {
+            _TRACEPARENT: f"00-{span_context.trace_id:032x}-{span_context.span_id:016x}-0{flags}"
+        }
+        if extra:
+            tracestate = extra.get(_TRACESTATE)
+            # An application can make contexts too; no line break of its own reaches the wire.
+            if tracestate and tracestate.isascii() and tracestate.isprintable():
+                entries[_TRACESTATE] = tracestate
+        baggage = span_context.baggage and format_baggage(span_context.baggage)
+        if baggage:
+            entries[_BAGGAGE] = baggage
+        self._format.write(carrier, entries, _FIELDS if baggage else _REPLACED)
+
+    def extract(self, carrier: Any) -> BasicSpanContext | None:
+        fields = self._format.read_text(carrier, _UNIQUE, _LISTS)
+        if not fields:
+            return None
+        if _TRACEPARENT in fields:
+            context = _parse_traceparent(fields[_TRACEPARENT])
+            if _TRACESTATE in fields:
+                tracestate = _parse_tracestate(fields[_TRACESTATE])
+                if tracestate:
+                    context.extra = {**context.extra, _TRACESTATE: tracestate}
+        elif _BAGGAGE in fields:
+            context = RemoteSpanContext(sampled=None)
+        else:
+            return None  # of a `tracestate` alone nothing is to be taken
+        if _BAGGAGE in fields:
+            baggage, dropped = parse_baggage(fields[_BAGGAGE])
+            if baggage:
+                context._baggage = baggage
+            elif not context.has_trace:
+                return None
+            if dropped:
+                context.dropped_baggage = dropped
+        return context
+
+
+def _parse_traceparent(value: str) -> RemoteSpanContext:
+    """From ``version-traceid-spanid-flags``; later versions may go on after that."""
+    text = value
+    if len(text) != _LENGTH:
+        text = text.strip(" \t")
+        if text[_LENGTH : _LENGTH + 1] == "-" and text[:2] != "00":
+            text = text[:_LENGTH]
+    try:
+        # All at once, for half of what `int` and a look at each digit cost.
+        version, high, low, span_id, flags = _unpack(unhexlify(text.replace("-", "")))
+    except (ValueError, struct.error):
+        raise _invalid_traceparent(value) from None
+    trace_id = high << 64 | low
+    if (
+        len(text) != _LENGTH
+        or not text[2] == text[35] == text[52] == "-"
+        or text != text.lower()
+        or version == 255
+        or not trace_id
+        or not span_id
+    ):
+        raise _invalid_traceparent(value)
+    return RemoteSpanContext(
+        trace_id,
+        span_id,
+        None,
+        flags & _SAMPLED == _SAMPLED,
+        None,
+        NO_EXTRA if flags & _RANDOM else {"random": "0"},
+    )
+
+
+def _parse_tracestate(value: str) -> str | None:
+    """The header without blanks around its members; None for one that is empty or malformed."""
+    if len(value) > _MAX_TRACESTATE_LENGTH:
+        return None
+    members = [stripped for member in value.split(",") if (stripped := member.strip(" \t"))]
+    if len(members) > _MAX_TRACESTATE_MEMBERS or not all(map(_is_tracestate_member, members)):
+        return None
+    if len({member.partition("=")[0] for member in members}) < len(members):
+        return None
+    return ",".join(members)
+
+
+def _invalid_traceparent(value: str) -> SpanContextCorruptedException:
+    return SpanContextCorruptedException(
+        f"{_TRACEPARENT} got an invalid value {shown(value)}, should be 00-traceid-spanid-flags"
+        " in 2, 32, 16 and 2 lower-case hexadecimal digits, no id being 0"
+    )
+
+
+def _field_of(name: str) -> str | None:
+    field = header_name(name)
+    return field if field in _FIELDS else None

@@ -1,0 +1,59 @@
+"""The ``baggage`` header of W3C Baggage: from a span's baggage to text and back.
+
+Used by `TraceContextPropagator`. The wire is that of https://www.w3.org/TR/baggage/.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from urllib.parse import unquote
+
+from .json_safe import text_of
+from .propagator import MAX_BAGGAGE_BYTES, UNRESERVED, bounded_baggage, percent_encoded
+
+# What else a token may hold (RFC 9110, section 5.6.2), but for those that a reader may decode.
+_KEPT_IN_KEYS = "!#$&'*^`|"
+
+_FORM_ENCODED = UNRESERVED + "%+"
+
+
+def format_baggage(baggage: Mapping[str, str]) -> str:
+    """The header's value: ``KEY=VALUE`` for each item, joined by commas.
+
+    Keys and values are percent-encoded. Left out is what the format has no place for, an empty
+    key, and each item that would make the header longer than 8192 bytes: readers discard longer
+    ones as a whole.
+    """
+    members = []
+    room = MAX_BAGGAGE_BYTES
+    for key, value in baggage.items():
+        member = f"{percent_encoded(text_of(key), _KEPT_IN_KEYS)}={percent_encoded(text_of(value))}"
+        if len(member) <= room and member[0] != "=":
+            room -= len(member) + 1  # the comma
+            members.append(member)
+    return ",".join(members)
+
+
+def parse_baggage(header: str) -> tuple[dict[str, str], int]:
+    """The items of the header's value, within the limits, and how many were over them.
+
+    What is no ``KEY=VALUE`` is passed over, and so are properties, which baggage in OpenTracing has
+    no place for. Of a key that is repeated the first value counts.
+    """
+    return bounded_baggage(_items(header))
+
+
+def _items(header: str) -> Iterable[tuple[str, str]]:
+    for member in header.split(","):
+        key, equals, value = member.partition(";")[0].partition("=")
+        key = _decoded(key.strip(" \t"))
+        if key and equals:
+            yield key, _decoded(value.strip(" \t"))
+
+
+def _decoded(text: str) -> str:
+    # In the specification "+" is itself. OpenTelemetry for Python and .NET, though, encode as forms
+    # are, and mean a space. Text that they cannot have written is read by the specification.
+    if "+" in text and "%20" not in text and not text.strip(_FORM_ENCODED):
+        text = text.replace("+", " ")
+    return unquote(text) if "%" in text else text

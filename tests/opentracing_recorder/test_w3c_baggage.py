@@ -1,0 +1,94 @@
+"""The ``baggage`` header, after the examples of https://www.w3.org/TR/baggage/ and its tests."""
+
+from __future__ import annotations
+
+import string
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from opentracing_recorder.w3c_baggage import format_baggage, parse_baggage
+
+texts = st.text(st.characters(blacklist_categories=("Cs",)))
+
+
+@given(st.dictionaries(texts.filter(bool), texts, max_size=8))
+def test_round_trip(baggage: dict[str, str]) -> None:
+    """Everything comes back, the case of keys and blanks at the ends included."""
+    assert parse_baggage(format_baggage(baggage)) == (baggage, 0)
+
+
+@given(st.text())
+def test_arbitrary_headers(header: str) -> None:
+    """Nothing is raised, and whatever was read can be written and read again."""
+    baggage, _ = parse_baggage(header)
+    assert parse_baggage(format_baggage(baggage)) == (baggage, 0)
+
+
+@pytest.mark.parametrize(
+    ("header", "expected"),
+    [
+        (
+            "key1=value1;property1;property2, key2 = value2, key3=value3; property=value",
+            {"key1": "value1", "key2": "value2", "key3": "value3"},
+        ),
+        (
+            "userId=alice,serverNode=DF%2028,isProduction=false",
+            {"userId": "alice", "serverNode": "DF 28", "isProduction": "false"},
+        ),
+        ("userId =   alice", {"userId": "alice"}),
+        (
+            "serverNode = DF%2028, isProduction = false",
+            {"serverNode": "DF 28", "isProduction": "false"},
+        ),
+        (
+            "SomeKey \t = \t SomeValue \t ; \t SomeProp \t , \t b = c",
+            {"SomeKey": "SomeValue", "b": "c"},
+        ),
+        ("SomeKey=SomeValue=equals", {"SomeKey": "SomeValue=equals"}),
+        ("a=%09%20%22%27%3B%3Dasdf%21%40%23%24%25%5E%26%2A%28%29", {"a": "\t \"';=asdf!@#$%^&*()"}),
+        ("a=1,a=2", {"a": "1"}),
+        ("a=,b=1", {"a": "", "b": "1"}),
+        ("a,=1,;p=1,,b=1", {"b": "1"}),
+        ("a=%C3%A9,b=\u00e9", {"a": "\u00e9", "b": "\u00e9"}),
+        ("a=%ff%zz", {"a": "\ufffd%zz"}),
+        ("", {}),
+    ],
+)
+def test_examples(header: str, expected: dict[str, str]) -> None:
+    """Blanks around, properties, signs of equality, percent-encoding; what is no item is passed."""
+    assert parse_baggage(header) == (expected, 0)
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        ("DF+28", "DF 28"),
+        ("caf%C3%A9+au+lait", "caf\u00e9 au lait"),
+        ("1%2B1", "1+1"),
+        ("a+b%20c", "a+b c"),
+        ("2026-11-24T10:00:00+01:00", "2026-11-24T10:00:00+01:00"),
+        ("aGk+/w==", "aGk+/w=="),
+    ],
+)
+def test_a_plus_sign_is_a_blank_where_a_form_encoder_may_have_written_it(
+    value: str, expected: str
+) -> None:
+    """OpenTelemetry for Python and .NET write it so; elsewhere it is itself."""
+    assert parse_baggage(f"key={value}") == ({"key": expected}, 0)
+
+
+def test_what_is_written_can_be_read_by_everyone() -> None:
+    """Keys keep what a token may hold; values are percent-encoded, a plus sign too."""
+    token = "!#$&'*-.^_`|~" + string.digits + string.ascii_letters
+    assert format_baggage({token: "a b+c,d;e=f"}) == f"{token}=a%20b%2Bc%2Cd%3Be%3Df"
+    assert format_baggage({"a b%+,;=\u00e9\r\n": "\r\n"}) == (
+        "a%20b%25%2B%2C%3B%3D%C3%A9%0D%0A=%0D%0A"
+    )
+
+
+def test_what_the_format_has_no_place_for_is_left_out() -> None:
+    """An empty key, and what would make the header longer than readers take."""
+    baggage = {"": "x", "a": "1", "b": "x" * 8187, "c": "x" * 8186, "d": "1"}
+    assert format_baggage(baggage) == "a=1,c=" + "x" * 8186
