@@ -22,6 +22,7 @@ from .sampler import (
 from .span import BasicSpan, LogData
 from .text_propagator import TextPropagator
 from .trace import Trace
+from .trace_context_propagator import TraceContextPropagator
 from .tracer import BasicTracer
 
 __all__ = [
@@ -48,6 +49,7 @@ __all__ = [
     "SpanContextFilter",
     "TextPropagator",
     "Trace",
+    "TraceContextPropagator",
 ]
 
 # The tracer knows no format; this is where it gets those that every tracer must support.
