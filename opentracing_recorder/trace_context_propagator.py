@@ -31,7 +31,6 @@ _SAMPLED = 1
 _RANDOM = 2
 
 _LENGTH = 55  # of a `traceparent`, in this version
-_format_traceparent = "00-%032x-%016x-0%d".__mod__  # three quarters of what an f-string costs
 _unpack = struct.Struct(">BQQQB").unpack  # version, trace id, span id, flags
 
 _MAX_TRACESTATE_MEMBERS = 32
@@ -66,8 +65,11 @@ class TraceContextPropagator(Propagator):
         # There is no word for "undecided"; it is kept, as in the text format.
         if span_context.sampled in (True, None):
             flags |= _SAMPLED
-        ids_and_flags = (span_context.trace_id, span_context.span_id, flags)
-        entries = {_TRACEPARENT: _format_traceparent(ids_and_flags)}
+        trace_id: Any = span_context.trace_id
+        span_id: Any = span_context.span_id
+        # With `hex` for two thirds of what a format specification costs.
+        ids = f"{trace_id.to_bytes(16, 'big').hex()}-{span_id.to_bytes(8, 'big').hex()}"
+        entries = {_TRACEPARENT: f"00-{ids}-0{flags}"}
         if extra:
             tracestate = extra.get(_TRACESTATE)
             # An application can make contexts too; no line break of its own reaches the wire.
@@ -121,7 +123,7 @@ def _parse_traceparent(value: str) -> RemoteSpanContext:
         and text == text.lower()
     ):
         extra = NO_EXTRA if flags & _RANDOM else {"random": "0"}
-        return RemoteSpanContext(trace_id, span_id, None, bool(flags & _SAMPLED), None, extra)
+        return RemoteSpanContext(trace_id, span_id, None, flags & _SAMPLED != 0, None, extra)
     raise _invalid_traceparent(value)
 
 
