@@ -20,7 +20,19 @@ from typing import Any
 
 import opentracing
 from opentracing import Format
-from opentracing_recorder import BasicTracer, ConstSampler, InMemoryRecorder, Recorder
+from opentracing_recorder import (
+    B3Propagator,
+    BasicSpanContext,
+    BasicTracer,
+    CompositePropagator,
+    ConstSampler,
+    InMemoryRecorder,
+    JaegerPropagator,
+    Propagator,
+    Recorder,
+    TextPropagator,
+    TraceContextPropagator,
+)
 
 _ROUNDS = 7
 _SECONDS_A_ROUND = 0.05
@@ -142,6 +154,42 @@ def _inject(tracer: BasicTracer) -> Callable[[], None]:
     return lambda: tracer.inject(context, Format.HTTP_HEADERS, {})
 
 
+_FORMATS: dict[str, Propagator] = {
+    "W3C": TraceContextPropagator(),
+    "b3": B3Propagator(single_header=True),
+    "X-B3-*": B3Propagator(),
+    "Jaeger": JaegerPropagator(encode_values=True),
+}
+_FORMATS["first of 4"] = CompositePropagator(_FORMATS.values())
+_FORMATS["last of 5"] = CompositePropagator(
+    [*_FORMATS.values(), TextPropagator(encode_values=True)],
+    written=[TextPropagator(encode_values=True)],
+)
+
+
+def _format_cases() -> list[tuple[str, Callable[[], None], Callable[[], None], str]]:
+    """Extracting from 11 headers, and injecting, in each of the other formats."""
+    context = BasicSpanContext(0x463AC35C9F6413AD48485A3953BB6124, 0xA2FB4A1D1A96D312)
+    others = [item for item in _HEADERS.items() if not item[0].startswith("ot-")]
+    cases: list[tuple[str, Callable[[], None], Callable[[], None], str]] = []
+    for name, propagator in _FORMATS.items():
+        headers: dict[str, str] = {}
+        propagator.inject(context, headers)
+        for filler in range(11 - len(others) - len(headers)):
+            headers[f"X-Filler-{filler}"] = "x"
+        headers.update(others)
+
+        def extract(propagator: Propagator = propagator, headers: Any = headers) -> None:
+            propagator.extract(headers)
+
+        def inject(propagator: Propagator = propagator) -> None:
+            propagator.inject(context, {})
+
+        cases.append((f"extract, {name}", extract, _least_active_span, ""))
+        cases.append((f"inject, {name}", inject, _least_active_span, ""))
+    return cases
+
+
 def _nanoseconds(*functions: Callable[[], None]) -> list[float]:
     """The fastest round of each function, in nanoseconds a call; the functions take turns."""
     timers = [timeit.Timer(function) for function in functions]
@@ -200,6 +248,7 @@ def main() -> None:
         ("no-op active span", _active_span(noop), _least_active_span, ""),
         ("extract from 11 headers", _extract(kept), _least_active_span, ""),
         ("inject", _inject(kept), _least_active_span, ""),
+        *_format_cases(),
     ]
     for name, case, baseline, budget in cases:
         cost, least = _nanoseconds(case, baseline)
