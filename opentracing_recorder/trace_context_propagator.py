@@ -14,6 +14,7 @@ from typing import Any
 from opentracing import SpanContext, SpanContextCorruptedException
 
 from .context import NO_EXTRA, BasicSpanContext, RemoteSpanContext
+from .json_safe import text_of
 from .propagator import CarrierFormat, Propagator, header_name, shown
 from .w3c_baggage import format_baggage, parse_baggage
 
@@ -71,7 +72,7 @@ class TraceContextPropagator(Propagator):
         ids = f"{trace_id.to_bytes(16, 'big').hex()}-{span_id.to_bytes(8, 'big').hex()}"
         entries = {_TRACEPARENT: f"00-{ids}-0{flags}"}
         if extra:
-            tracestate = extra.get(_TRACESTATE)
+            tracestate = text_of(extra.get(_TRACESTATE, ""))
             # An application can make contexts too; no line break of its own reaches the wire.
             if tracestate and tracestate.isascii() and tracestate.isprintable():
                 entries[_TRACESTATE] = tracestate
