@@ -57,7 +57,10 @@ setup(
     ],
     python_requires=">=3.9",
     packages=find_packages(include=PACKAGES),
-    package_data={"opentracing": ["py.typed"], "opentracing_recorder": ["py.typed"]},
+    package_data={
+        "opentracing": ["py.typed"],
+        "opentracing_recorder": ["py.typed", "timeline.css", "timeline.js"],
+    },
     # Earlier versions of six cannot be imported on Python 3.12.
     install_requires=["six>=1.16,<2"],
     extras_require={

@@ -129,6 +129,12 @@ class Trace:
         """The spans that failed, in the order of the tree."""
         return [node for node, _ in self.walk() if node.error]
 
+    def _repr_html_(self) -> str:
+        """The trace as notebooks show it: the page of `render_html`, in a frame of its own."""
+        from .timeline_html import embed_html  # here: it needs this module
+
+        return embed_html(self)
+
     def __repr__(self) -> str:
         return f"<Trace {self.trace_id}, {len(self)} spans>"
 

@@ -1,11 +1,10 @@
-"""Timelines: text that fits the terminal, and a page that is safe to open."""
+"""The timeline as text: a picture that fits the terminal, whatever the spans are."""
 
 from __future__ import annotations
 
 import io
 import re
 import unicodedata
-from html.parser import HTMLParser
 from typing import Any
 
 import pytest
@@ -13,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from opentracing_recorder import Trace
-from opentracing_recorder.timeline import format_duration, render_html, render_text
+from opentracing_recorder.timeline import format_duration, render_text
 
 
 def span(span_id: str, parent_id: str | None = None, **fields: Any) -> dict[str, Any]:
@@ -57,14 +56,25 @@ def text(*spans: dict[str, Any], width: int = 60, unicode: bool = True, **option
     return render_text(Trace.from_spans(spans), width=width, unicode=unicode, **options)
 
 
-def page(*spans: dict[str, Any]) -> str:
-    return render_html(Trace.from_spans(spans))
-
-
 def columns(line: str) -> int:
     """The columns that a terminal needs for a line, counted another way than the module does."""
     wide = sum(unicodedata.east_asian_width(each) in "WF" for each in line)
     return len(line) + wide - sum(unicodedata.combining(each) > 0 for each in line)
+
+
+def queries(number: int, **fields: Any) -> list[dict[str, Any]]:
+    """That many children of the span "0", one after the other."""
+    return [
+        span(
+            f"q{index}",
+            "0",
+            operation_name="SELECT",
+            start_time=index / number,
+            duration=0.25 / number,
+            **fields,
+        )
+        for index in range(number)
+    ]
 
 
 def test_a_trace_is_a_tree_with_bars_on_one_axis() -> None:
@@ -143,6 +153,51 @@ def test_short_names_leave_the_room_to_the_bars() -> None:
     )
 
 
+def test_many_children_alike_are_one_line() -> None:
+    """A fold has their number, all their bars, and how long each took."""
+    assert text(span("0"), *queries(10), span("1", "0")).splitlines()[2:] == [
+        "op 0            ━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━  1.00 s",
+        "├─ SELECT × 10  ━  ╺╸  ━  ╺╸  ━╸  ━  ╺╸  ━  ╺╸  ━╸    925 ms",
+        "│     25.0 ms to 25.0 ms each, half of them under 25.0 ms",
+        "└─ op 1         ━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━  1.00 s",
+    ]
+
+
+def test_the_number_of_a_fold_is_never_cut_off() -> None:
+    """Where there is no room for its name, the number is what stays."""
+    long = [{**each, "operation_name": "S" * 99} for each in queries(10)]
+    assert "SSSS… × 10  " in text(span("0"), *long)
+
+
+def test_a_few_children_alike_are_drawn_one_by_one() -> None:
+    """What can be seen at one glance is not folded, and nothing is when that is asked for."""
+    assert text(span("0"), *queries(9)).count("SELECT") == 9
+    assert text(span("0"), *queries(12), fold=None).count("SELECT") == 12
+    assert text(span("0"), *queries(3), fold=3).count("SELECT") == 1
+
+
+def test_what_failed_stands_out_of_a_fold() -> None:
+    """Spans that failed are no part of the fold of those that did not, also further below."""
+    failed = {"tags": {"error": "boom"}}
+    below = [span(f"b{index}", f"q{index}", operation_name="below") for index in range(10)]
+    below[4].update(failed)
+    drawn = text(span("0"), *queries(10), *below, span("x", "0", operation_name="SELECT", **failed))
+    for shown in ("├─ SELECT × 10", "│  ├─ below × 9", "│  └─ ✗ below", "└─ ✗ SELECT"):
+        assert shown in drawn, drawn
+
+
+def test_a_fold_of_less_than_two_is_refused() -> None:
+    """The message says what was given."""
+    with pytest.raises(ValueError, match="fold must be at least 2 spans, or None, not 1"):
+        text(span("1"), fold=1)
+
+
+def test_marks_that_have_no_width_are_given_none() -> None:
+    """Letters that combine, of any script, take the columns that a terminal gives them."""
+    lines = text(span("1", operation_name="\u0915\u0941 e\u0301"), width=40).splitlines()
+    assert lines[2].startswith("\u0915\u0941 e\u0301  ━")
+
+
 def test_deep_spans_are_still_named() -> None:
     """Past a depth that the width allows, a number stands for the lines of the tree."""
     chain = [span(str(number), str(number - 1)) for number in range(50)]
@@ -215,114 +270,11 @@ def lists_of_spans(longest: int) -> st.SearchStrategy[list[dict[str, Any]]]:
 ANY_SPANS = st.sampled_from([0, 3, 40]).flatmap(lists_of_spans)
 
 
-@given(ANY_SPANS, st.integers(1, 130), st.booleans())
+@given(ANY_SPANS, st.integers(1, 130), st.booleans(), st.none() | st.integers(2, 3))
 def test_no_line_is_wider_than_the_width(
-    spans: list[dict[str, Any]], width: int, unicode: bool
+    spans: list[dict[str, Any]], width: int, unicode: bool, fold: int | None
 ) -> None:
     """Whatever the spans and the width are, no line wraps and no character needs more."""
-    lines = text(*spans, width=width, unicode=unicode).split("\n")
+    lines = text(*spans, width=width, unicode=unicode, fold=fold).split("\n")
     assert max(map(columns, lines)) <= width
     assert all(line.isprintable() and (unicode or line.isascii()) for line in lines)
-
-
-class Reader(HTMLParser):
-    """Collects what a browser would see; fails where a tag is not closed."""
-
-    def __init__(self, source: str) -> None:
-        super().__init__()
-        self.tags: list[tuple[str, dict[str, str | None]]] = []
-        self.texts: list[str] = []
-        self.open: list[str] = []
-        self.feed(source)
-        self.close()
-        assert self.open == []
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append((tag, dict(attrs)))
-        if tag != "meta":
-            self.open.append(tag)
-
-    def handle_endtag(self, tag: str) -> None:
-        assert self.open.pop() == tag
-
-    def handle_data(self, data: str) -> None:
-        self.texts.append(data)
-
-    def styles_of(self, tag: str) -> list[str | None]:
-        return [attributes.get("style") for name, attributes in self.tags if name == tag]
-
-
-def test_the_page_shows_each_span_with_its_bar_and_details() -> None:
-    """One closed <details> a span, with a bar at its place, tags, logs and the error message."""
-    reader = Reader(page(*CHECKOUT))
-    kinds = [attributes["class"] for tag, attributes in reader.tags if tag == "details"]
-    assert kinds == ["span s0", "span s1", "span error s2", "span open"]
-    assert reader.styles_of("i")[1:] == [
-        "left:0.000%;width:100.000%",
-        "left:0.000%;width:25.000%",
-        "left:25.000%;width:50.000%",
-        "left:50.000%;width:50.000%",
-    ]
-    assert reader.styles_of("u") == ["left:50.000%"]
-    for shown in ("checkout", "Declined: no\\ncard", "no\ncard", "error.kind", "+ 250 ms"):
-        assert any(shown in each for each in reader.texts), shown
-
-
-HOSTILE = "</style></title><script>alert(1)</script>\"'&<img src=x onerror=alert(1)>"
-
-
-def test_users_text_is_never_markup() -> None:
-    """Hostile text in every field shows as text, and adds no element and no attribute."""
-    log = {"timestamp": 0.0, "fields": {"event": "error", "message": HOSTILE, HOSTILE: HOSTILE}}
-
-    def everywhere(value: str) -> str:
-        fields = {"event": "error", "message": value, value: value}
-        hostile = span(
-            value,
-            value,
-            trace_id=value,
-            operation_name=value,
-            service=value,
-            tags={"error": True, value: value, "list": [value]},
-            logs=[{**log, "fields": fields}],
-            dropped_tags=value,
-        )
-        return render_html(Trace.from_spans([hostile]), title=value)
-
-    harmless, attacked = Reader(everywhere("x")), Reader(everywhere(HOSTILE))
-    assert attacked.tags == harmless.tags
-    assert sum(HOSTILE in each for each in attacked.texts) >= 10
-
-
-def test_the_page_needs_no_network_and_allows_no_script() -> None:
-    """The policy forbids everything but the page's own style, and nothing refers elsewhere."""
-    source = page(*CHECKOUT)
-    (policy,) = re.findall(r'Content-Security-Policy"\s+content="([^"]*)"', source)
-    assert policy.startswith("default-src 'none'; style-src 'unsafe-inline';")
-    assert not re.search(r"<script|<link|<img|\bsrc=|\bhref=|url\(|@import|https?:", source)
-
-
-def test_the_page_is_readable_in_the_dark() -> None:
-    """Colours follow the reader's preference."""
-    assert "@media (prefers-color-scheme: dark)" in page(*CHECKOUT)
-
-
-def test_the_page_tells_what_was_dropped() -> None:
-    """A span that lost tags or logs to its limits says how many."""
-    reader = Reader(page(span("1", dropped_tags=3, dropped_logs=0)))
-    assert "dropped tags" in reader.texts
-    assert "dropped logs" not in reader.texts
-
-
-def test_a_page_without_spans_says_so() -> None:
-    """An empty page is not mistaken for a broken one."""
-    assert "No spans." in page()
-
-
-@given(ANY_SPANS)
-def test_any_spans_make_a_page_that_can_be_written(spans: list[dict[str, Any]]) -> None:
-    """Whatever the spans are, the page is well-formed and can be encoded."""
-    source = page(*spans)
-    source.encode("utf-8")
-    shown = [tag for tag, _ in Reader(source).tags if tag == "details"]
-    assert len(shown) == len(spans)

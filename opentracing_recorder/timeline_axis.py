@@ -1,0 +1,78 @@
+"""What the timelines in text and in HTML share: the time axis, durations for people, safe text."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from .trace import Trace, TraceNode, seconds_or_none
+
+
+class Axis:
+    """The time from a trace's first start to its last end; places on it go from 0 to 1."""
+
+    def __init__(self, trace: Trace) -> None:
+        self.start, self.length = trace.start_time, trace.duration
+
+    def place(self, time: float) -> float:
+        """Where a time is drawn; clocks of services differ, so what is outside is at an end."""
+        return min(max((time - self.start) / self.length, 0.0), 1.0) if self.length > 0 else 0.0
+
+    def places(self, node: TraceNode) -> tuple[float, float]:
+        """Where a span's bar starts and ends; it is open to the end while the span runs."""
+        last = 1.0 if node.duration is None else self.place(node.end_time)
+        return self.place(node.start_time), last
+
+    def log_places(self, node: TraceNode) -> list[float]:
+        """Where a span's logs are marked, on its bar."""
+        first, last = self.places(node)
+        times = (seconds_or_none(log.get("timestamp")) for log in node.logs)
+        places = (self.place(time) for time in times if time is not None)
+        return [min(max(place, first), last) for place in places]
+
+
+def summary(trace: Trace, micro: str = "µs") -> Iterator[str]:
+    """What a trace's title says: how long, how many spans, which services, how many errors."""
+    yield format_duration(trace.duration, micro)
+    yield counted(len(trace), "span")
+    if trace.services:
+        yield ", ".join(trace.services)
+    if trace.errors:
+        yield counted(len(trace.errors), "error")
+
+
+def format_duration(seconds: float, micro: str = "µs") -> str:
+    """A duration for people, with three figures: ``850 µs``, ``12.3 ms``, ``1.20 s``."""
+    size = abs(seconds)
+    if size < 0.0009995:
+        return f"{seconds * 1e6:.0f} {micro}"
+    if size < 0.9995:
+        return f"{_three_figures(seconds * 1e3)} ms"
+    return f"{_three_figures(seconds)} s"
+
+
+def _three_figures(value: float) -> str:
+    size = abs(value)
+    if size >= 1e6:
+        return f"{value:.3g}"
+    return f"{value:.2f}" if size < 9.995 else f"{value:.1f}" if size < 99.95 else f"{value:.0f}"
+
+
+def counted(number: int, noun: str) -> str:
+    """``1 span``, ``2 spans``."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def visible(text: str, unicode: bool = True, also: str = "") -> str:
+    """Text from a span, with nothing in it that would move a cursor or turn its direction.
+
+    Such characters are shown as Python escapes them, and without `unicode` all that is not ASCII.
+    The characters of `also` stay as they are.
+    """
+    if text.isprintable() and (unicode or text.isascii()):
+        return text
+    return "".join(
+        each
+        if each in also or (each.isprintable() and (unicode or each.isascii()))
+        else each.encode("unicode_escape").decode("ascii")
+        for each in text
+    )

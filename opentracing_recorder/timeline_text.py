@@ -1,0 +1,259 @@
+"""Timelines for terminals: each trace as a tree, with bars on a time axis beside it."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+import unicodedata
+from collections.abc import Iterable, Iterator, Sequence
+from typing import IO, NamedTuple
+
+from .timeline_axis import Axis, format_duration, summary, visible
+from .trace import Trace, TraceNode
+
+_MIN_BAR = 8  # columns; a narrower bar, or name, says nothing, and the others can use the room
+
+_RED, _DIM, _BOLD, _PLAIN = "\x1b[31m", "\x1b[2m", "\x1b[1m", "\x1b[0m"
+_SERVICE_COLORS = ("\x1b[36m", "\x1b[33m", "\x1b[35m", "\x1b[32m", "\x1b[34m")
+
+
+class _Glyphs:
+    """The characters that a text timeline is drawn with."""
+
+    def __init__(self, unicode: bool) -> None:
+        self.unicode = unicode
+        self.branch, self.last = ("├─ ", "└─ ") if unicode else ("|- ", "`- ")
+        self.line = "│  " if unicode else "|  "
+        self.full, self.left, self.right = ("━", "╸", "╺") if unicode else ("=", "=", "=")
+        self.open, self.tip, self.log = ("┄", "▸", "┿") if unicode else ("~", ">", "+")
+        self.error, self.cut, self.dot = ("✗", "…", "·") if unicode else ("!", ">", "-")
+        self.times = "×" if unicode else "x"
+        self.micro = "µs" if unicode else "us"
+
+
+class _Row(NamedTuple):
+    """One line of the picture: a span, or several alike that are folded into one."""
+
+    nodes: list[TraceNode]
+    tree: str  # the lines of the tree, up to the name
+    below: str  # the lines of the tree that go on below
+
+    @property
+    def node(self) -> TraceNode:
+        return self.nodes[0]
+
+
+def render_text(
+    traces: Iterable[Trace],
+    *,
+    width: int | None = None,
+    unicode: bool | None = None,
+    color: bool = False,
+    stream: IO[str] | None = None,
+    fold: int | None = 10,
+) -> str:
+    """Each trace as a tree with bars on a time axis; no line is wider than `width` columns.
+
+    `width` defaults to the terminal's; `unicode` to whether `stream` (default: standard output) can
+    encode it, and without it the text is ASCII throughout. `color` adds the terminal's escape
+    sequences, which have no width. Where the width is too small for bars, they are left out.
+
+    Where at least `fold` children of a span are alike (in service, operation and failure), one
+    line stands for them, and below it one for all their children that are alike. None folds nothing.
+    """
+    if width is None:
+        width = shutil.get_terminal_size((100, 24)).columns
+    if width < 1:
+        raise ValueError(f"width must be at least 1 column, not {width}")
+    if fold is not None and fold < 2:
+        raise ValueError(f"fold must be at least 2 spans, or None, not {fold}")
+    if unicode is None:
+        unicode = _can_encode(sys.stdout if stream is None else stream)
+    glyphs = _Glyphs(unicode)
+    blocks = (_draw(trace, width, glyphs, color, fold) for trace in traces)
+    return "\n\n".join("\n".join(lines) for lines in blocks)
+
+
+def _can_encode(stream: IO[str] | None) -> bool:
+    """Whether a stream takes every character; users' names may hold any."""
+    try:
+        "✗\U0001f600".encode(getattr(stream, "encoding", None) or "ascii")
+    except (LookupError, UnicodeEncodeError):
+        return False
+    return True
+
+
+def _draw(
+    trace: Trace, width: int, glyphs: _Glyphs, color: bool, fold: int | None
+) -> Iterator[str]:
+    axis, services = Axis(trace), trace.services
+    paint = dict(zip(services, _SERVICE_COLORS * (len(services) // len(_SERVICE_COLORS) + 1)))
+    widest = max(width * 45 // 100, 1)
+    rows = list(_rows(trace, glyphs, max(widest // 6, 1), fold))
+    labels = [_label(row, glyphs) for row in rows]
+    times = [_taken(row.nodes, glyphs.micro) for row in rows]
+    time_width = max(map(len, times), default=0)
+    needed = max((_columns("".join(parts)) for parts in labels), default=0)
+    label_width = min(needed, widest)
+    bar_width = width - label_width - time_width - 4
+    if bar_width < _MIN_BAR:
+        bar_width, label_width = 0, width - time_width - 2
+        if label_width < _MIN_BAR:
+            label_width, time_width = width, 0
+
+    def colored(code: str, text: str) -> str:
+        return f"{code}{text}{_PLAIN}" if color and code and text.strip() else text
+
+    def fitted(text: str) -> str:
+        return _fit(text, width, glyphs.cut).rstrip()
+
+    title = (f"trace {trace.trace_id}", *summary(trace, glyphs.micro))
+    yield colored(_BOLD, fitted(visible(f" {glyphs.dot} ".join(title), glyphs.unicode)))
+    if bar_width:
+        whole = format_duration(axis.length, glyphs.micro)
+        scale = f"0{whole:>{bar_width - 1}}" if len(whole) < bar_width - 2 else ""
+        yield colored(_DIM, f"{' ' * label_width}  {scale}".rstrip())
+    for row, parts, time in zip(rows, labels, times):
+        node = row.node
+        failed = _RED if node.error else ""
+        own = failed or paint.get(node.service or "", "")
+        line, shown = "", _fit_label(parts, label_width, glyphs.cut)
+        for code, part in zip((_DIM, failed, own, failed), parts):
+            line += colored(code, shown[: len(part)])
+            shown = shown[len(part) :]
+        line += shown
+        if bar_width:
+            line += f"  {colored(own, _bar(axis, row.nodes, bar_width, glyphs))}"
+        if time_width:
+            line += f"  {time:>{time_width}}"
+        yield line.rstrip()
+        if node.error_message:
+            message = visible(node.error_message, glyphs.unicode)
+            yield colored(failed, fitted(f"{row.below}{message}"))
+        if len(row.nodes) > 1 and node.duration is not None:
+            yield colored(_DIM, fitted(f"{row.below}{_each(row.nodes, glyphs.micro)}"))
+
+
+def _rows(trace: Trace, glyphs: _Glyphs, max_depth: int, fold: int | None) -> Iterator[_Row]:
+    """Each span, or each fold of them, with the lines of the tree before and below it.
+
+    The lines of the tree would fill the width of any terminal if the tree is deep enough: past
+    `max_depth` a number stands for them.
+    """
+    waiting = [(nodes, 0, "", "") for nodes in reversed(_folded(trace.roots, fold))]
+    while waiting:
+        nodes, depth, tree, below = waiting.pop()
+        children = [child for node in nodes for child in node.children]
+        if len(nodes) > 1:
+            # Below a fold, all that are alike are folded: what is drawn stands for one of its spans.
+            groups = _folded(sorted(children, key=lambda node: node.start_time), 2)
+        else:
+            groups = _folded(children, fold)
+        last = len(groups) - 1
+        yield _Row(nodes, tree, below + (glyphs.line if last >= 0 and depth < max_depth else "   "))
+        for index in range(last, -1, -1):
+            elbow, line = (glyphs.last, "   ") if index == last else (glyphs.branch, glyphs.line)
+            if depth < max_depth:
+                waiting.append((groups[index], depth + 1, below + elbow, below + line))
+            else:
+                number = f"{glyphs.cut}{depth + 1} {elbow}"
+                waiting.append((groups[index], depth + 1, number, below))
+
+
+def _folded(nodes: Sequence[TraceNode], at_least: int | None) -> list[list[TraceNode]]:
+    """The nodes one by one, but those alike in one list if they are many; in order of the first."""
+    if at_least is None or len(nodes) < at_least:
+        return [[node] for node in nodes]
+    alike: dict[object, list[TraceNode]] = {}
+    for node in nodes:
+        running = node.duration is None
+        kind = (node.service, node.operation_name, node.error, node.error_message, running)
+        alike.setdefault(kind, []).append(node)
+    groups = []
+    for group in alike.values():
+        groups += [group] if len(group) >= at_least else [[node] for node in group]
+    return sorted(groups, key=lambda group: group[0].start_time)
+
+
+def _label(row: _Row, glyphs: _Glyphs) -> tuple[str, str, str, str, str]:
+    """The lines of the tree, the mark of a failure, the service, the name, and how many it is."""
+    node = row.node
+    service = f"{visible(node.service, glyphs.unicode)}: " if node.service else ""
+    name = visible(node.operation_name, glyphs.unicode)
+    times = f" {glyphs.times} {len(row.nodes)}" if len(row.nodes) > 1 else ""
+    return row.tree, f"{glyphs.error} " if node.error else "", service, name, times
+
+
+def _bar(axis: Axis, nodes: list[TraceNode], width: int, glyphs: _Glyphs) -> str:
+    # Half columns: each column is one where its half is covered on both sides.
+    halves = bytearray(2 * width)
+    for node in nodes:
+        first, last = axis.places(node)
+        start = min(int(first * 2 * width), 2 * width - 1)
+        end = max(round(last * 2 * width), start + 1)
+        halves[start:end] = b"\1" * (end - start)
+    if nodes[0].duration is None:
+        covered = (halves[2 * each] or halves[2 * each + 1] for each in range(width))
+        cells = [glyphs.open if each else " " for each in covered]
+        cells[-1] = glyphs.tip
+    else:
+        drawn = ((" ", glyphs.right), (glyphs.left, glyphs.full))
+        cells = [drawn[halves[2 * each]][halves[2 * each + 1]] for each in range(width)]
+    # A fold has as many marks as would hide its bar; so has a bar of one column.
+    if len(nodes) == 1 and end - start > 2:
+        for place in axis.log_places(nodes[0]):
+            cells[min(int(place * width), (end - 1) // 2)] = glyphs.log
+    return "".join(cells)
+
+
+def _taken(nodes: list[TraceNode], micro: str) -> str:
+    """How long the bar is: for a fold, from the first start to the last end."""
+    if nodes[0].duration is None:
+        return "running"
+    if len(nodes) == 1:
+        return format_duration(nodes[0].duration, micro)
+    first = min(node.start_time for node in nodes)
+    return format_duration(max(node.end_time for node in nodes) - first, micro)
+
+
+def _each(nodes: list[TraceNode], micro: str) -> str:
+    durations = sorted(node.duration or 0.0 for node in nodes)
+    least, middle, most = (
+        format_duration(durations[index], micro) for index in (0, len(nodes) // 2, -1)
+    )
+    return f"{least} to {most} each, half of them under {middle}"
+
+
+def _columns(text: str) -> int:
+    return len(text) if text.isascii() else sum(map(_width, text))
+
+
+def _width(character: str) -> int:
+    # The selector of the emoji form has no width, but the character before it gets another column.
+    if unicodedata.category(character) in ("Mn", "Me") and character != "\ufe0f":
+        return 0
+    return 2 if unicodedata.east_asian_width(character) in "WF" else 1
+
+
+def _fit_label(parts: Sequence[str], width: int, cut: str) -> str:
+    """A label in `width` columns; its last part, the number of spans, is not cut off."""
+    *before, last = parts
+    if _columns("".join(parts)) <= width or len(last) >= width:
+        return _fit("".join(parts), width, cut)
+    return _fit("".join(before), width - len(last), cut) + last
+
+
+def _fit(text: str, width: int, cut: str) -> str:
+    """Text cut or filled to exactly `width` columns."""
+    columns = _columns(text)
+    if columns <= width:
+        return text + " " * (width - columns)
+    kept = []
+    room = width - 1
+    for character in text:
+        size = _width(character)
+        if size > room:
+            break
+        room -= size
+        kept.append(character)
+    return "".join(kept) + cut + " " * room

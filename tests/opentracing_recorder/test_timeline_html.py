@@ -1,0 +1,188 @@
+"""The timeline as a page: what is in its source, whoever made the spans."""
+
+from __future__ import annotations
+
+import json
+import re
+from base64 import b64encode
+from hashlib import sha256
+from html.parser import HTMLParser
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from opentracing_recorder import Trace
+from opentracing_recorder.timeline import render_html
+
+from .test_timeline import ANY_SPANS, CHECKOUT, span
+
+HOSTILE = "</style></title><script>alert(1)</script><!--\"'&<img src=x onerror=alert(1)>\u202e"
+
+
+def page(*spans: dict[str, Any], **options: Any) -> str:
+    return render_html(Trace.from_spans(spans), **options)
+
+
+class Reader(HTMLParser):
+    """Collects what a browser would see; fails where a tag is not closed."""
+
+    def __init__(self, source: str) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.texts: dict[str, str] = {}
+        self.open: list[str] = []
+        self.feed(source)
+        self.close()
+        assert self.open == []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+        if tag not in ("meta", "input"):
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        if self.open:
+            tag = self.open[-1]
+            self.texts[tag] = self.texts.get(tag, "") + data
+
+
+def island(source: str) -> Any:
+    """The spans that the page's script reads."""
+    (found,) = re.findall(r'<script id="traces" type="application/json">(.*?)</script>', source)
+    return json.loads(found)
+
+
+def everywhere(value: str) -> str:
+    """A page of a span that has a text in every place."""
+    fields = {"event": "error", "message": value, value: value}
+    hostile = span(
+        value,
+        value,
+        trace_id=value,
+        operation_name=value,
+        service=value,
+        tags={"error": True, value: value, "list": [value, {value: value}]},
+        logs=[{"timestamp": 0.0, "fields": fields}],
+        references=[{"type": value, "trace_id": value, "span_id": f"{value}2"}],
+        baggage={value: value},
+        dropped_tags=value,
+    )
+    return page(hostile, title=value)
+
+
+def test_the_page_has_each_span_in_the_order_of_the_tree() -> None:
+    """What the script is given: depths, places in time, service, error, logs."""
+    (trace,) = island(page(*CHECKOUT))["traces"]
+    shown = [(each["name"], each["depth"], each["at"], each.get("took")) for each in trace["spans"]]
+    assert shown == [
+        ("checkout", 0, 0.0, 1.0),
+        ("reserve", 1, 0.0, 0.25),
+        ("charge", 1, 0.25, 0.5),
+        ("notify", 2, 0.5, None),
+    ]
+    charge = trace["spans"][2]
+    assert (charge["error"], charge["message"]) == (True, "Declined: no\ncard")
+    assert charge["logs"][0][0] == 0.5
+    assert ["error.kind", "Declined"] in charge["logs"][0][1]
+
+
+def test_values_are_shown_as_json_has_them() -> None:
+    """Text is itself; what is none looks as in the file of spans."""
+    tags = {"text": "a", "flag": True, "none": None, "list": [1, "b"]}
+    (trace,) = island(page(span("1", tags=tags)))["traces"]
+    assert dict(trace["spans"][0]["tags"]) == {
+        "text": "a",
+        "flag": "true",
+        "none": "null",
+        "list": '[1, "b"]',
+    }
+
+
+def test_a_parent_that_is_missing_is_told() -> None:
+    """A reader sees that the trace is not complete."""
+    (trace,) = island(page(span("1", "gone")))["traces"]
+    assert ["parent", "gone (not recorded)"] in trace["spans"][0]["facts"]
+
+
+def test_what_a_span_dropped_is_told() -> None:
+    """A span that lost tags or logs to its limits says how many."""
+    (trace,) = island(page(span("1", dropped_tags=3, dropped_logs=0)))["traces"]
+    assert trace["spans"][0]["facts"] == [["span", "1"], ["dropped tags", "3"]]
+
+
+def test_users_text_is_never_markup() -> None:
+    """Hostile text in every field shows as text, and adds no element and no attribute."""
+    harmless, attacked = Reader(everywhere("x")), Reader(everywhere(HOSTILE))
+    assert attacked.tags == harmless.tags
+
+
+def test_users_text_cannot_leave_the_script_it_is_in() -> None:
+    """In the JSON of the page there is nothing that HTML or JavaScript might read."""
+    source = everywhere(HOSTILE)
+    (found,) = re.findall(r'type="application/json">(.*?)</script>', source, re.DOTALL)
+    assert not set("<>&\n\u2028\u2029\u202e") & set(found)
+    assert found.count("alert(1)") >= 20
+
+
+@pytest.mark.parametrize(("kind", "element"), [("script-src", "script"), ("style-src", "style")])
+def test_the_policy_allows_the_pages_own_script_and_style_alone(kind: str, element: str) -> None:
+    """They are named by their hash; nothing else may run, load or be sent."""
+    source = page(*CHECKOUT)
+    (policy,) = re.findall(r'Content-Security-Policy" content="([^"]*)"', source)
+    (own,) = re.findall(rf"<{element}>(.*?)</{element}>", source, re.DOTALL)
+    digest = b64encode(sha256(own.encode()).digest()).decode()
+    assert f"{kind} 'sha256-{digest}'" in policy
+    assert policy.startswith("default-src 'none'; ")
+
+
+def test_the_page_needs_no_network() -> None:
+    """Nothing in it refers elsewhere."""
+    assert not re.search(r"<link|<img|\bsrc=|\bhref=|url\(|@import|https?:", page(*CHECKOUT))
+
+
+def test_without_scripts_the_page_shows_the_text() -> None:
+    """Mail programs and careful readers see the picture too."""
+    drawn = Reader(page(*CHECKOUT)).texts["pre"]
+    assert "└─ ✗ bank: charge" in drawn
+
+
+def test_a_page_of_very_many_spans_has_no_second_copy() -> None:
+    """Without scripts it tells about the traces alone."""
+    drawn = Reader(page(*(span(str(each), "0") for each in range(2500)))).texts["pre"]
+    assert drawn == "t1 · 1.00 s · 2500 spans"
+
+
+def test_a_page_without_spans_says_so() -> None:
+    """An empty page is not mistaken for a broken one."""
+    assert '<p class="empty" >No spans.</p>' in page()
+
+
+def test_a_notebook_shows_the_page_in_a_frame_of_its_own() -> None:
+    """The frame runs the page's script, and neither it nor its style reaches the notebook."""
+    (trace,) = Trace.from_spans([span("1", operation_name=HOSTILE)])
+    reader = Reader(trace._repr_html_())
+    ((tag, attributes),) = reader.tags
+    assert (tag, attributes["sandbox"]) == ("iframe", "allow-scripts")
+    assert attributes["srcdoc"] == render_html([trace], title="Trace")
+
+
+@given(ANY_SPANS)
+def test_any_spans_make_a_page_that_can_be_written(spans: list[dict[str, Any]]) -> None:
+    """Whatever the spans are, the page is well-formed, can be encoded, and has them all."""
+    source = page(*spans)
+    source.encode("utf-8")
+    Reader(source)
+    assert sum(len(each["spans"]) for each in island(source)["traces"]) == len(spans)
+
+
+@given(st.recursive(st.none() | st.floats() | st.text(), st.lists, max_leaves=5))
+def test_any_value_can_be_shown(value: Any) -> None:
+    """Whatever a file of spans holds in place of what belongs there, there is a page."""
+    fields = ("logs", "references", "baggage", "dropped_tags", "service", "start_time")
+    odd = span("1", **dict.fromkeys(fields, value))
+    assert "traces" in island(page({**odd, "tags": {"a": value}}))
