@@ -1,0 +1,363 @@
+"""JSONLinesRecorder: every span a line, whoever writes beside it and whatever goes wrong."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import subprocess
+import sys
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from opentracing_recorder import BasicTracer, JSONLinesRecorder
+from opentracing_recorder.json_lines import NotASpan, read_spans
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "spans.jsonl"
+
+
+def recorded(path: Path) -> list[dict[str, Any]]:
+    """The spans of a file, every line of which must hold one."""
+    with open(path, "rb") as lines:
+        return [json.loads(line) for line in lines]
+
+
+def names(path: Path) -> list[str]:
+    return [span["operation_name"] for span in recorded(path)]
+
+
+def record(recorder: JSONLinesRecorder, *operations: str, **tags: Any) -> None:
+    tracer = BasicTracer(recorder)
+    for operation in operations:
+        tracer.start_span(operation, tags=tags).finish()
+
+
+def only(line: bytes) -> Any:
+    (found,) = read_spans([line])
+    return found
+
+
+def test_each_span_is_a_line_as_soon_as_it_is_finished(path: Path) -> None:
+    """The line is the span's `to_dict` form, and is there without a flush."""
+    recorder = JSONLinesRecorder(path)
+    span = BasicTracer(recorder, service_name="shop").start_span("Café\u2028\n", tags={"a": 1})
+    span.finish()
+    assert recorded(path) == [span.to_dict()]
+    assert recorder.close() is True
+
+
+def test_a_file_that_is_there_is_continued(path: Path) -> None:
+    """A second run of a program adds to what the first has written."""
+    for operation in ("first", "second"):
+        recorder = JSONLinesRecorder(str(path))
+        record(recorder, operation)
+        recorder.close()
+    assert names(path) == ["first", "second"]
+
+
+class Unprintable:
+    def __repr__(self) -> str:
+        raise RuntimeError("no text")
+
+
+def test_values_that_json_cannot_hold_are_written(path: Path) -> None:
+    """What has no JSON form is in the file as `to_dict` shows it; none of it is lost."""
+    cyclic: dict[str, Any] = {}
+    cyclic["self"] = cyclic
+    recorder = JSONLinesRecorder(path)
+    record(recorder, "odd\ud800", a=Unprintable(), b=float("nan"), c=b"\xff", d=cyclic, e=2**99)
+    assert recorder.flush() is True
+    recorder.close()
+    (span,) = recorded(path)
+    assert (span["tags"]["b"], span["tags"]["e"]) == ("nan", hex(2**99))
+
+
+def test_a_file_that_cannot_be_opened_is_told_at_once(tmp_path: Path) -> None:
+    """A wrong path is an error of the program's start, not of its first span."""
+    with pytest.raises(FileNotFoundError):
+        JSONLinesRecorder(tmp_path / "missing" / "spans.jsonl")
+
+
+def test_closing_twice_does_nothing_more(path: Path) -> None:
+    """A recorder may be closed by its tracer and by others."""
+    recorder = JSONLinesRecorder(path)
+    record(recorder, "a")
+    assert [recorder.close(), recorder.close(1.0), recorder.flush()] == [True, True, True]
+
+
+def test_a_span_that_finishes_after_the_close_is_written(path: Path) -> None:
+    """The last spans of a program are as good as its first, and hold nothing open."""
+    recorder = JSONLinesRecorder(path)
+    recorder.close()
+    record(recorder, "late")
+    assert names(path) == ["late"]
+    assert recorder._file is None
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows moves no open file")
+def test_a_rotated_file_is_made_anew(path: Path) -> None:
+    """After a rename or a removal, spans go to a new file at the same path."""
+    recorder = JSONLinesRecorder(path)
+    record(recorder, "a")
+    path.rename(path.with_suffix(".1"))
+    record(recorder, "b")
+    assert (names(path.with_suffix(".1")), names(path)) == (["a"], ["b"])
+    path.unlink()
+    record(recorder, "c")
+    assert names(path) == ["c"]
+    recorder.close()
+
+
+def test_the_path_stays_when_the_working_directory_changes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A relative path is meant from where the recorder was made."""
+    monkeypatch.chdir(tmp_path)
+    recorder = JSONLinesRecorder("spans.jsonl")
+    (tmp_path / "other").mkdir()
+    monkeypatch.chdir(tmp_path / "other")
+    record(recorder, "a")
+    recorder.close()
+    assert names(tmp_path / "spans.jsonl") == ["a"]
+
+
+def test_a_descriptor_that_somebody_closed_is_left_to_its_new_owner(path: Path) -> None:
+    """A program that closes all files, and opens its own, finds no spans in them."""
+    recorder = JSONLinesRecorder(path)
+    taken = recorder._file
+    assert taken is not None
+    os.close(taken)
+    other = os.open(path.with_name("other"), os.O_CREAT | os.O_RDWR)
+    assert other == taken
+    record(recorder, "a")
+    os.write(other, b"mine")
+    os.close(other)
+    recorder.close()
+    assert path.with_name("other").read_bytes() == b"mine"
+    assert names(path) == ["a"]
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="there is no /dev/full")
+def test_a_full_disk_harms_no_application(caplog: pytest.LogCaptureFixture) -> None:
+    """The span is lost, the log says why, and so do flush and close."""
+    recorder = JSONLinesRecorder("/dev/full")
+    with caplog.at_level(logging.ERROR):
+        record(recorder, "a")
+    assert "No space left on device" in caplog.text
+    assert recorder.flush() is False
+    assert recorder.flush() is True  # nothing was lost since
+    record(recorder, "b")
+    assert recorder.close() is False
+
+
+@pytest.fixture
+def _disk_that_fills(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The next write takes ten bytes, and the one after it is as always."""
+    write = os.write
+
+    def short(file: int, line: bytes) -> int:
+        monkeypatch.setattr(os, "write", write)
+        return write(file, line[:10])
+
+    monkeypatch.setattr(os, "write", short)
+
+
+@pytest.mark.usefixtures("_disk_that_fills")
+def test_a_line_that_did_not_fit_leaves_no_piece(path: Path) -> None:
+    """What a full disk cut off is blank: the lines of others, and later ones, are whole."""
+    recorder, beside = JSONLinesRecorder(path), JSONLinesRecorder(path)
+    record(recorder, "lost")
+    record(beside, "beside")
+    record(recorder, "later")
+    assert [recorder.close(), beside.close()] == [False, True]
+    first, *others = path.read_bytes().splitlines()
+    assert first == b" " * 9
+    assert [json.loads(each)["operation_name"] for each in others] == ["beside", "later"]
+
+
+@pytest.mark.usefixtures("_disk_that_fills")
+def test_a_piece_that_cannot_be_blanked_gets_a_line_of_its_own(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where the file may only be appended to, the next span starts on a new line."""
+    recorder = JSONLinesRecorder(path)
+    monkeypatch.setattr(recorder, "_blank", lambda file, fragment: False)
+    record(recorder, "lost", "later")
+    recorder.close()
+    lines = path.read_bytes().splitlines()
+    assert lines[0] == b'{"trace_id'
+    assert json.loads(lines[1])["operation_name"] == "later"
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no limit for the size of a file")
+@pytest.mark.needs_os
+def test_a_real_limit_leaves_whole_lines_only(path: Path) -> None:
+    """With a limit on the size of files, the kernel cuts a line; the file has none that is cut."""
+    program = f"""
+import resource, signal
+from opentracing_recorder import BasicTracer, JSONLinesRecorder
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, 10_000))
+tracer = BasicTracer(JSONLinesRecorder({str(path)!r}))
+for number in range(100):
+    tracer.start_span("a").finish()
+assert tracer.flush() is False
+"""
+    subprocess.run([sys.executable, "-c", program], check=True, stderr=subprocess.DEVNULL)
+    assert path.stat().st_size == 10_000
+    whole = [each for each in path.read_bytes().splitlines() if each.strip()]
+    assert len(whole) > 30
+    assert {json.loads(each)["operation_name"] for each in whole} == {"a"}
+
+
+@pytest.mark.needs_os
+def test_a_pipe_takes_a_line_in_pieces(tmp_path: Path) -> None:
+    """A span that is larger than what a pipe takes at once arrives whole."""
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    received = b""
+
+    def read() -> None:
+        nonlocal received
+        received = pipe.read_bytes()
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    recorder = JSONLinesRecorder(pipe)
+    record(recorder, "a", text="x" * 300_000)
+    recorder.close()
+    reader.join()
+    assert json.loads(received)["tags"]["text"] == "x" * 300_000
+
+
+@pytest.mark.needs_os
+def test_threads_lose_and_mix_nothing(path: Path) -> None:
+    """Spans that finish on many threads at once are each a line, long ones too."""
+    recorder = JSONLinesRecorder(path)
+    start = threading.Barrier(8)
+    interval = sys.getswitchinterval()
+
+    def work(thread: int) -> None:
+        start.wait()
+        record(recorder, *(f"{thread} {number}" for number in range(50)), long="x" * 9000)
+
+    threads = [threading.Thread(target=work, args=(each,)) for each in range(8)]
+    sys.setswitchinterval(1e-6)
+    try:
+        for each in threads:
+            each.start()
+        for each in threads:
+            each.join()
+    finally:
+        sys.setswitchinterval(interval)
+    recorder.close()
+    assert sorted(names(path)) == sorted(f"{a} {b}" for a in range(8) for b in range(50))
+
+
+WRITER = """
+import sys
+from opentracing_recorder import BasicTracer, JSONLinesRecorder
+tracer = BasicTracer(JSONLinesRecorder(sys.argv[1]), service_name=sys.argv[2])
+print("ready", flush=True)
+sys.stdin.readline()
+for number in range(200):
+    tracer.start_span(str(number), tags={"long": "x" * (number * 100)}).finish()
+"""
+
+
+@pytest.mark.needs_os
+def test_processes_that_write_at_once_lose_and_mix_nothing(path: Path) -> None:
+    """Four processes append to one file: each of their spans is a whole line of it."""
+    command = [sys.executable, "-c", WRITER, str(path)]
+    writers = [
+        subprocess.Popen([*command, name], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        for name in "abcd"
+    ]
+    for each in writers:
+        assert each.stdout is not None
+        each.stdout.readline()
+    for each in writers:
+        each.communicate(b"go\n")
+    written = [(span["service"], span["operation_name"]) for span in recorded(path)]
+    assert sorted(written) == sorted((name, str(each)) for name in "abcd" for each in range(200))
+
+
+FORKING = """
+import os, sys, threading
+from opentracing_recorder import BasicTracer, JSONLinesRecorder
+recorder = JSONLinesRecorder(sys.argv[1])
+tracer = BasicTracer(recorder)
+held, done = threading.Event(), threading.Event()
+def hold():
+    with recorder._lock:
+        held.set()
+        done.wait()
+thread = threading.Thread(target=hold)
+thread.start()
+held.wait()
+children = []
+for child in range(4):
+    pid = os.fork()
+    if not pid:
+        for number in range(50):
+            tracer.start_span(f"child {child} {number}").finish()
+        os._exit(0 if tracer.close() else 1)
+    children.append(pid)
+done.set()
+thread.join()
+for number in range(50):
+    tracer.start_span(f"parent {number}").finish()
+assert [os.waitpid(pid, 0)[1] for pid in children] == [0] * 4
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork")
+@pytest.mark.needs_os
+def test_children_of_a_fork_write_beside_their_parent(path: Path) -> None:
+    """A fork while another thread writes blocks no child, and no span is lost or doubled."""
+    command = [sys.executable, "-W", "ignore::DeprecationWarning", "-c", FORKING, str(path)]
+    subprocess.run(command, check=True, timeout=60)
+    expected = [f"child {child} {number}" for child in range(4) for number in range(50)]
+    assert sorted(names(path)) == sorted(expected + [f"parent {each}" for each in range(50)])
+
+
+@pytest.mark.parametrize(
+    ("line", "reason"),
+    [
+        (b'{"trace_id":"1","span_', "it ends too early"),
+        (b'{"trace_id":"1",', "it ends too early"),
+        (b"hello\n", "Expecting value: line 1 column 1"),
+        (b'{"a": 1}\n', "it has no trace_id and span_id"),
+        (b"[]", "it has no trace_id and span_id"),
+        (b'{"trace_id": "\xff"}', "it is not UTF-8"),
+        (b"[" * 100_000, "it is nested too deep"),
+    ],
+)
+def test_a_line_that_is_no_span_is_an_error_in_its_place(line: bytes, reason: str) -> None:
+    """The error says which line it was, and what is wrong with it."""
+    error = only(line)
+    assert isinstance(error, NotASpan)
+    assert str(error).startswith(f"line 1 is no span: {reason}")
+
+
+def test_empty_lines_are_passed_over() -> None:
+    """They are where a full disk cut a line off."""
+    first, second = read_spans([b"\n", b'{"trace_id":"1","span_id":"2"}\n', b"    \n", b"?"])
+    assert first == {"trace_id": "1", "span_id": "2"}
+    assert str(second).startswith("line 4")
+
+
+def test_a_span_after_a_torn_one_on_its_line_is_found() -> None:
+    """What a killed process began does not hide what another wrote behind it."""
+    inside = rb'"tags":{"nested":{"trace_id":"x"},"text":"{\"trace_id\":"}'
+    torn = b'{"trace_id":"1","tags":{"a":"{\\"trace_id\\":'
+    error, span = read_spans([torn + b'{"trace_id":"2","span_id":"3",' + inside + b"}\n"])
+    assert isinstance(error, NotASpan)
+    assert not isinstance(span, NotASpan)
+    assert (span["trace_id"], span["span_id"]) == ("2", "3")
