@@ -9,6 +9,7 @@ from .binary_propagator import BinaryPropagator
 from .context import BasicSpanContext, RemoteSpanContext
 from .in_memory import InMemoryRecorder
 from .jaeger_propagator import JaegerPropagator
+from .json_lines import JSONLinesRecorder
 from .logging import LoggingRecorder, SpanContextFilter
 from .propagator import CompositePropagator, Propagator, default_propagators
 from .recorder import CompositeRecorder, NoopRecorder, Recorder
@@ -36,6 +37,7 @@ __all__ = [
     "ConstSampler",
     "InMemoryRecorder",
     "JaegerPropagator",
+    "JSONLinesRecorder",
     "LogData",
     "LoggingRecorder",
     "NoopRecorder",
