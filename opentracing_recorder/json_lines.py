@@ -6,7 +6,7 @@ import os
 import threading
 import weakref
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING, Any, Union
+from typing import TYPE_CHECKING, Any
 
 from .recorder import Recorder
 
@@ -49,7 +49,8 @@ class JSONLinesRecorder(Recorder):
         # Re-entrant: a finalizer or a signal handler may finish a span while this thread writes.
         self._lock = threading.RLock()
         self._closed = False
-        self._lost = False
+        self._lost = False  # a span, since the last flush
+        self._torn = False  # the last line of the file, by this recorder
         self._file: int | None = None
         self._take(os.open(self._path, _FLAGS, 0o666))
         _open.add(self)
@@ -108,16 +109,11 @@ class JSONLinesRecorder(Recorder):
     def _current_file(self) -> int:
         """The file that is at the path now."""
         if self._file is not None:
-            try:
-                held = os.fstat(self._file)
-                ours = os.path.samestat(held, self._held)
-            except OSError:
-                ours = False
-            if not ours:  # a program that becomes a daemon closes all it knows nothing of
+            if not self._is_held(self._file):
                 self._file = None
             else:
                 try:
-                    if os.path.samestat(os.stat(self._path), held):
+                    if os.path.samestat(os.stat(self._path), self._held):
                         return self._file
                 except FileNotFoundError:
                     pass
@@ -127,6 +123,13 @@ class JSONLinesRecorder(Recorder):
         self._release()
         self._take(file)
         return file
+
+    def _is_held(self, file: int) -> bool:
+        """Whether the descriptor is still ours: what becomes a daemon closes all there are."""
+        try:
+            return os.path.samestat(os.fstat(file), self._held)
+        except OSError:
+            return False
 
     def _take(self, file: int) -> None:
         self._file, self._held, self._torn = file, os.fstat(file), False
@@ -168,7 +171,7 @@ class NotASpan(ValueError):
     """A line that holds no span, or not the whole of one."""
 
 
-def read_spans(lines: Iterable[bytes]) -> Iterator[Union[dict[str, Any], NotASpan]]:
+def read_spans(lines: Iterable[bytes]) -> Iterator[dict[str, Any] | NotASpan]:
     """The spans in lines that a `JSONLinesRecorder` wrote; in place of a broken line, an error.
 
     Never raises for what is in a line. Where a process was killed while it wrote, another's span

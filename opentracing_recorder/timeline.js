@@ -305,10 +305,11 @@
       if (!item.span || !terms.every((term) => textOf(item).includes(term))) continue;
       item.match = item.kept = true;
       matches++;
-      for (let parent = item.parent; parent && !(parent.kept && parent.open); parent = parent.parent)
-        parent.kept = parent.open = true;
+      for (let above = item.parent; above && !(above.kept && above.open); above = above.parent)
+        above.kept = above.open = true;
     }
-    found.textContent = terms.length ? `${matches.toLocaleString("en")} of ${counted(spansInAll, "span")}` : "";
+    found.textContent = terms.length
+      ? `${matches.toLocaleString("en")} of ${counted(spansInAll, "span")}` : "";
     arrange();
     if (terms.length) list.scrollTop = 0;
     else if (selected) select(selected, false);

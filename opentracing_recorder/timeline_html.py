@@ -11,7 +11,7 @@ import json
 from base64 import b64encode
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta, timezone
-from functools import lru_cache
+from functools import cache
 from hashlib import sha256
 from pkgutil import get_data
 from typing import Any
@@ -65,11 +65,10 @@ def embed_html(trace: Trace) -> str:
     )
 
 
-@lru_cache(maxsize=None)
+@cache
 def _asset(name: str) -> str:
-    content = get_data(__package__, name)
-    if content is None:
-        raise FileNotFoundError(f"{__package__} was installed without {name}")
+    content = get_data("opentracing_recorder", name)
+    assert content is not None  # loaders that have no files raise OSError
     # As a browser reads it, and counts it into the hash: with line feeds alone.
     return content.decode("utf-8").replace("\r\n", "\n")
 

@@ -59,7 +59,8 @@ def render_text(
     sequences, which have no width. Where the width is too small for bars, they are left out.
 
     Where at least `fold` children of a span are alike (in service, operation and failure), one
-    line stands for them, and below it one for all their children that are alike. None folds nothing.
+    line stands for them, and below it one for all their children that are alike. With None, each
+    span has its own.
     """
     if width is None:
         width = shutil.get_terminal_size((100, 24)).columns
@@ -145,7 +146,7 @@ def _rows(trace: Trace, glyphs: _Glyphs, max_depth: int, fold: int | None) -> It
         nodes, depth, tree, below = waiting.pop()
         children = [child for node in nodes for child in node.children]
         if len(nodes) > 1:
-            # Below a fold, all that are alike are folded: what is drawn stands for one of its spans.
+            # Below a fold, all that are alike are folded: it is drawn as if it were one span.
             groups = _folded(sorted(children, key=lambda node: node.start_time), 2)
         else:
             groups = _folded(children, fold)
@@ -187,6 +188,7 @@ def _label(row: _Row, glyphs: _Glyphs) -> tuple[str, str, str, str, str]:
 def _bar(axis: Axis, nodes: list[TraceNode], width: int, glyphs: _Glyphs) -> str:
     # Half columns: each column is one where its half is covered on both sides.
     halves = bytearray(2 * width)
+    start = end = 0
     for node in nodes:
         first, last = axis.places(node)
         start = min(int(first * 2 * width), 2 * width - 1)

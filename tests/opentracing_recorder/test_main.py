@@ -1,0 +1,223 @@
+"""``python -m opentracing_recorder show``: files of spans, as text or as a page."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import opentracing_recorder
+from opentracing_recorder import BasicTracer, JSONLinesRecorder
+from opentracing_recorder.__main__ import main
+
+from .test_timeline import CHECKOUT, queries, span
+
+
+def write(path: Path, *spans: dict[str, Any]) -> str:
+    path.write_text("".join(json.dumps(each) + "\n" for each in spans), encoding="utf-8")
+    return str(path)
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> str:
+    return write(tmp_path / "spans.jsonl", *CHECKOUT)
+
+
+class Terminal(io.StringIO):
+    """A stream that says it is a terminal, with an encoding."""
+
+    encoding = "utf-8"
+
+    def isatty(self) -> bool:
+        return True
+
+
+def test_a_recorded_file_is_drawn(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """What a JSONLinesRecorder wrote comes out as a timeline."""
+    path = tmp_path / "spans.jsonl"
+    tracer = BasicTracer(JSONLinesRecorder(path), service_name="shop")
+    with tracer, tracer.start_active_span("checkout"), tracer.start_active_span("charge"):
+        pass
+    assert main(["show", str(path)]) == 0
+    shown, complaints = capsys.readouterr()
+    assert "2 spans · shop" in shown
+    assert "└─ shop: charge" in shown
+    assert complaints == ""
+
+
+def test_files_of_several_services_make_one_trace(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Each service may have written its own file, in any order."""
+    files = [write(tmp_path / each["span_id"], each) for each in reversed(CHECKOUT)]
+    assert main(["show", "--width", "60", *files]) == 0
+    assert capsys.readouterr().out.splitlines()[0] == (
+        "trace t1 · 1.00 s · 4 spans · shop, stock, bank · 1 error"
+    )
+
+
+@pytest.mark.parametrize(("wanted", "shown"), [("t1", ["t1"]), ("T", ["t1", "t2"])])
+def test_one_trace_is_picked_by_the_start_of_its_id(
+    wanted: str, shown: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Logs and error pages show ids; a few of its digits are enough."""
+    path = write(tmp_path / "file", span("1"), span("2", trace_id="t2"), span("3", trace_id="x"))
+    assert main(["show", path, "--trace", wanted]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[1] for line in lines if line.startswith("trace")] == shown
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [(["--trace", "zz"], "no trace zz"), (["missing.jsonl"], "missing.jsonl: No such file")],
+)
+def test_what_is_not_there_is_told(
+    arguments: list[str], complaint: str, file: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The status is 1, and standard error has one line that says why."""
+    assert main(["show", file, *arguments]) == 1
+    complaints = capsys.readouterr().err
+    assert complaints.startswith(complaint)
+    assert complaints.count("\n") == 1
+
+
+def test_an_empty_file_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Nothing on the screen could mean anything."""
+    assert main(["show", write(tmp_path / "empty")]) == 1
+    assert capsys.readouterr() == ("", "no spans\n")
+
+
+def test_broken_lines_are_told_and_left_out(file: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """The rest of the file is drawn, and many complaints become one."""
+    with open(file, "ab") as lines:
+        lines.write(b"\xff\n" * 7 + b'{"trace_id":"t1","span_i')
+    assert main(["show", file]) == 0
+    shown, complaints = capsys.readouterr()
+    assert "4 spans" in shown
+    assert complaints.splitlines()[0] == f"{file}: line 5 is no span: it is not UTF-8; left out"
+    assert complaints.splitlines()[5:] == [f"{file}: 3 more lines are no spans; left out"]
+
+
+def test_a_torn_last_line_is_told(file: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """A process that was killed while it wrote leaves a line that says so."""
+    content = Path(file).read_bytes()
+    Path(file).write_bytes(content[:-20])
+    assert main(["show", file]) == 0
+    shown, complaints = capsys.readouterr()
+    assert "3 spans" in shown
+    assert complaints == f"{file}: line 4 is no span: it ends too early; left out\n"
+
+
+def test_a_page_is_written(file: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The page is UTF-8, is named after the file, and nothing is printed."""
+    page = tmp_path / "page.html"
+    assert main(["show", file, "--html", str(page)]) == 0
+    assert capsys.readouterr() == ("", "")
+    assert "<title>spans.jsonl</title>" in page.read_text(encoding="utf-8")
+
+
+def test_a_page_that_cannot_be_written_is_told(
+    file: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The status is 1, and the message has the path."""
+    assert main(["show", file, "--html", str(tmp_path)]) == 1
+    assert str(tmp_path) in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "environment", "colored"),
+    [
+        ([], {}, True),
+        ([], {"NO_COLOR": "1"}, False),
+        ([], {"TERM": "dumb"}, False),
+        (["--no-color"], {}, False),
+        (["--color"], {"NO_COLOR": "1"}, True),
+    ],
+)
+def test_a_terminal_gets_colours_unless_told_otherwise(
+    arguments: list[str],
+    environment: dict[str, str],
+    colored: bool,
+    file: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """An option rules over NO_COLOR, and both over what the terminal is."""
+    for name in ("NO_COLOR", "TERM"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(sys, "stdout", Terminal())
+    assert main(["show", file, *arguments]) == 0
+    assert ("\x1b[" in sys.stdout.getvalue()) is colored  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(("option", "lines"), [([], 1), (["--no-fold"], 20)])
+def test_repetition_is_folded_unless_told_otherwise(
+    option: list[str], lines: int, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Twenty queries are one line, or twenty."""
+    path = write(tmp_path / "file", span("0"), *queries(20))
+    assert main(["show", path, *option]) == 0
+    assert capsys.readouterr().out.count("SELECT") == lines
+
+
+def show(*arguments: str, **options: Any) -> subprocess.CompletedProcess[bytes]:
+    packages = str(Path(opentracing_recorder.__file__).resolve().parent.parent)
+    return subprocess.run(
+        [sys.executable, "-W", "error", "-m", "opentracing_recorder", "show", *arguments],
+        capture_output=True,
+        timeout=60,
+        env={
+            **os.environ,
+            "PYTHONPATH": os.pathsep.join(filter(None, [packages, os.getenv("PYTHONPATH")])),
+            **options.pop("env", {}),
+        },
+        **options,
+    )
+
+
+@pytest.mark.needs_os
+def test_it_reads_standard_input_and_writes_ascii_where_it_must(file: str) -> None:
+    """In a pipe, on a system without Unicode, the picture is the ASCII one."""
+    done = show("-", input=Path(file).read_bytes(), env={"PYTHONIOENCODING": "ascii"})
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert b"`- ! bank: charge" in done.stdout
+
+
+@pytest.mark.needs_os
+def test_a_page_goes_to_standard_output(file: str) -> None:
+    """``--html -`` is for a pipe."""
+    done = show(file, "--html", "-", env={"PYTHONIOENCODING": "ascii"})
+    assert done.stdout.decode("utf-8").startswith("<!DOCTYPE html>")
+
+
+@pytest.mark.needs_os
+@pytest.mark.skipif(os.name == "nt", reason="Windows has other pipes")
+def test_a_reader_that_has_enough_is_no_error(tmp_path: Path) -> None:
+    """``show FILE | head`` ends without a traceback."""
+    path = write(tmp_path / "file", *(span(str(each)) for each in range(5000)))
+    reading, writing = os.pipe()
+    os.close(reading)
+    packages = str(Path(opentracing_recorder.__file__).resolve().parent.parent)
+    command = [sys.executable, "-m", "opentracing_recorder", "show", path]
+    environment = {**os.environ, "PYTHONPATH": packages}
+    done = subprocess.run(
+        command, stdout=writing, stderr=subprocess.PIPE, env=environment, timeout=60
+    )
+    os.close(writing)
+    assert (done.returncode, done.stderr) == (0, b"")
+
+
+@pytest.mark.parametrize("arguments", [[], ["show"], ["show", "x", "--width", "0"]])
+def test_wrong_arguments_are_told(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    """The usage is on standard error, and the status is 2, as with other commands."""
+    with pytest.raises(SystemExit) as ended:
+        main(arguments)
+    assert ended.value.code == 2
+    assert "usage: python -m opentracing_recorder" in capsys.readouterr().err
