@@ -10,6 +10,8 @@ from hypothesis import settings
 
 import opentracing
 
+from .browser import WHY_NOT_CHROMIUM, Browser, Page, find_chromium
+
 # Machines are noisy: how long an example takes says nothing about the code.
 settings.register_profile("project", deadline=None)
 settings.load_profile("project")
@@ -21,6 +23,24 @@ def _no_global_tracer() -> Iterator[None]:
     opentracing._reset_global_tracer()
     yield
     opentracing._reset_global_tracer()
+
+
+@pytest.fixture(scope="session")
+def _browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+    executable = find_chromium()
+    if executable is None:
+        pytest.skip(WHY_NOT_CHROMIUM)
+    browser = Browser(executable, tmp_path_factory.mktemp("chromium"))
+    yield browser
+    browser.close()
+
+
+@pytest.fixture
+def page(_browser: Browser) -> Iterator[Page]:
+    """An empty page in Chromium, which is started once for all tests."""
+    page = _browser.open()
+    yield page
+    page.close()
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
