@@ -162,7 +162,7 @@
     const kinds = ["span", span.error && "error", span.took === undefined && "running",
       terms.length && (item.match ? "match" : "beside")].filter(Boolean).join(" ");
     const label = [span.name, service, taken(span), span.error && `failed ${span.message || ""}`]
-      .filter(Boolean).join(", ");
+      .filter(Boolean).join(", ").replace(/\s+/g, " ").trim();
     const time = element("div", taken(span), { className: "taken" });
     return colored(rowOf(item, kinds, [name, axis, time], label), span.service);
   }
