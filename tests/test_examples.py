@@ -17,6 +17,7 @@ import pytest
 
 import opentracing
 from opentracing_recorder import BasicTracer, InMemoryRecorder, Trace
+from opentracing_recorder.__main__ import main as show
 
 EXAMPLES = Path(__file__).resolve().parent.parent / "examples"
 
@@ -70,7 +71,21 @@ def test_checkout_draws_one_trace_across_three_services(tmp_path: Path) -> None:
     assert str(page) in printed
     written = page.read_text(encoding="utf-8")
     assert "ValueError: the card has expired" in written
-    assert not re.findall(r"<(?:script|link|img|iframe)\b|\bsrc=|url\(", written)
+    assert not re.findall(r"<(?:link|img|iframe)\b|\bsrc=|url\(", written)
+
+
+def test_the_recorded_trace_can_be_shown(capsys: pytest.CaptureFixture[str]) -> None:
+    """The file of spans that README's picture was made of is whole, and folds its queries."""
+    assert show(["show", str(EXAMPLES / "failed_checkout.jsonl"), "--width", "100"]) == 0
+    shown, complaints = capsys.readouterr()
+    assert "23 spans · shop, cart, stock, payment, mail · 4 errors" in shown
+    assert "cart: SELECT item × 12" in shown
+    assert complaints == ""
+
+
+def test_the_picture_is_small() -> None:
+    """It comes with every clone."""
+    assert (EXAMPLES / "timeline.png").stat().st_size < 100_000
 
 
 @pytest.mark.needs_os
