@@ -336,7 +336,6 @@ def test_children_of_a_fork_write_beside_their_parent(path: Path) -> None:
         (b'{"a": 1}\n', "it has no trace_id and span_id"),
         (b"[]", "it has no trace_id and span_id"),
         (b'{"trace_id": "\xff"}', "it is not UTF-8"),
-        (b"[" * 100_000, "it is nested too deep"),
     ],
 )
 def test_a_line_that_is_no_span_is_an_error_in_its_place(line: bytes, reason: str) -> None:
@@ -344,6 +343,12 @@ def test_a_line_that_is_no_span_is_an_error_in_its_place(line: bytes, reason: st
     error = only(line)
     assert isinstance(error, NotASpan)
     assert str(error).startswith(f"line 1 is no span: {reason}")
+
+
+def test_a_line_of_any_depth_is_read() -> None:
+    """How deep JSON may be nested differs between Pythons; none of them raises."""
+    assert isinstance(only(b"[" * 100_000), NotASpan)
+    assert isinstance(only(b"[" * 100_000 + b"]" * 100_000), NotASpan)
 
 
 def test_empty_lines_are_passed_over() -> None:
