@@ -5,6 +5,7 @@ from __future__ import annotations
 from opentracing import Format
 
 from .b3_propagator import B3Propagator
+from .batch import BatchRecorder, BatchTooLarge, Rejected, Stats, Unavailable
 from .binary_propagator import BinaryPropagator
 from .context import BasicSpanContext, RemoteSpanContext
 from .in_memory import InMemoryRecorder
@@ -31,6 +32,8 @@ __all__ = [
     "BasicSpan",
     "BasicSpanContext",
     "BasicTracer",
+    "BatchRecorder",
+    "BatchTooLarge",
     "BinaryPropagator",
     "CompositePropagator",
     "CompositeRecorder",
@@ -46,12 +49,15 @@ __all__ = [
     "Propagator",
     "RateLimitingSampler",
     "Recorder",
+    "Rejected",
     "RemoteSpanContext",
     "Sampler",
     "SpanContextFilter",
+    "Stats",
     "TextPropagator",
     "Trace",
     "TraceContextPropagator",
+    "Unavailable",
 ]
 
 # The tracer knows no format; this is where it gets those that every tracer must support.

@@ -200,8 +200,11 @@ class BatchRecorder(Recorder):
         old, new = self._worker, _Worker(self)
         if old.pid == pid:
             return
+        if old.deadline is not None:  # closed stays closed
+            new.deadline, new.over, new.outcome = old.deadline, True, old.outcome
         # setdefault is one atomic step: of several threads that get here, all take one worker.
         self._worker = old.heirs.setdefault(pid, new)
+        old.over = True  # under gevent the parent's worker, a greenlet, lives on in the child
         if self._worker is new:
             try:
                 self.forked()
@@ -324,8 +327,11 @@ class _Worker:
                 else:
                     self.waiters.append(waiter)
             if not waiter.settled:
-                if not self.wake(recorder):
+                # Without a span to send, no thread is started only to end.
+                if not self.queue or not self.wake(recorder):
                     self.run_here(recorder, deadline)
+                if not self.over:
+                    self.wake(recorder)
                 waiter.wait(deadline)
         with self.lock:
             if self.outcome is None:
@@ -361,17 +367,18 @@ class _Worker:
         self.ident = _thread.get_ident()
         try:
             threading.current_thread().name = "opentracing-batch-recorder"
+            _close_with_multiprocessing()
             idle = self.interval
             while not self.over:
                 # Not for ever: a thread may have been stopped between reading `limit` and appending.
-                self.bell.acquire(True, idle)
+                rang = self.bell.acquire(True, idle)
                 recorder = self.recorder or self.recorder_ref()
                 if recorder is None:
                     break
                 if self.queue or self.deadline is not None:
                     idle = self.interval
                     self.serve(recorder)
-                else:
+                elif not rang:
                     idle = _LONGEST_IDLE
                 self.recorder = None
                 self.set_limit(0)
@@ -386,13 +393,11 @@ class _Worker:
 
     def serve(self, recorder: BatchRecorder, until: float | None = None) -> None:
         """Send until the queue is empty; when closing, to the end."""
-        while self.queue:
-            if until is None and not self.deadline:
+        while self.queue and not self.time_is_up(until):
+            if until is None:
                 self.collect()
             self.set_limit(self.queue_size)
             self.deliver(recorder, until)
-            if until is not None and monotonic() >= until:
-                break
         if self.deadline is not None and not self.over:
             self.finish(recorder)
 
@@ -405,11 +410,20 @@ class _Worker:
             if left <= 0 or not self.bell.acquire(True, left):
                 break
 
+    def time_is_up(self, until: float | None) -> bool:
+        """Whether sending must stop: at `until`, or when the time to close is over."""
+        now = monotonic()
+        return (
+            self.over
+            or (until is not None and now >= until)
+            or (self.deadline is not None and now >= self.deadline)
+        )
+
     def deliver(self, recorder: BatchRecorder, until: float | None) -> None:
         """Send one batch, in parts if it is too large, until it is settled or time runs out."""
         left = size = min(len(self.queue), self.batch_size)
         attempt = 0
-        while left:
+        while left and not self.time_is_up(until):
             size = min(size, left)
             batch = [self.queue[index] for index in range(size)]
             self.hurry = False
@@ -429,35 +443,32 @@ class _Worker:
             except Exception as error:
                 self.report(recorder, recorder._error_news, "failed", error)
                 if attempt < recorder.attempts:
-                    if self.back_off(attempt, error, until):
-                        continue
-                    return
+                    self.back_off(attempt, error, until)
+                    continue
                 self.settle(size, failed=size)
             else:
-                known = isinstance(left_out, int)
-                self.settle(size, failed=min(max(0, left_out or 0), size) if known else 0)
+                self.settle(size, failed=min(max(0, left_out), size) if left_out else 0)
             left -= size
             attempt = 0
 
-    def back_off(self, attempt: int, error: Exception, until: float | None) -> bool:
-        """Wait before the next attempt; False if time runs out first."""
+    def back_off(self, attempt: int, error: Exception, until: float | None) -> None:
+        """Wait before the next attempt, until somebody is in a hurry or time is up."""
         pause = min(self.interval * 3.0 ** (attempt - 1), _LONGEST_BACK_OFF)
         pause *= _jitter.uniform(0.5, 1.0)
         if isinstance(error, Unavailable) and isinstance(error.retry_after, (int, float)):
             pause = max(pause, min(error.retry_after, _LONGEST_RETRY_AFTER))
         end = monotonic() + pause
-        while not self.hurry:
-            stop = self.deadline if until is None else until
-            now = monotonic()
-            if stop is not None and now >= stop:
-                return False
-            if now >= end:
+        while not self.hurry and not self.time_is_up(until):
+            stops = [each for each in (end, until, self.deadline) if each is not None]
+            left = min(stops) - monotonic()
+            if left <= 0:
                 break
-            self.bell.acquire(True, (end if stop is None else min(end, stop)) - now)
-        return True
+            self.bell.acquire(True, left)
 
     def settle(self, number: int, failed: int) -> None:
         """Take `number` spans out of the queue, of which `failed` were not sent."""
+        if self.over:  # they are another process's
+            return
         with self.lock:
             settled = [self.queue.popleft() for _ in range(number)]
             self.removed += number
@@ -482,9 +493,7 @@ class _Worker:
                 waiter.settle(None)
             self.waiters.clear()
 
-    def report(
-        self, recorder: BatchRecorder, news: RareNews, what: str, error: Exception
-    ) -> None:
+    def report(self, recorder: BatchRecorder, news: RareNews, what: str, error: Exception) -> None:
         times = news.count()
         if times:
             _logger.error(
@@ -541,6 +550,15 @@ def _close_all() -> None:
         recorder._current().start_closing(recorder, recorder.exit_timeout)
     for recorder in recorders:
         recorder.close()
+
+
+def _close_with_multiprocessing() -> None:
+    """Have a child of multiprocessing close its recorders: it ends without atexit."""
+    multiprocessing = sys.modules.get("multiprocessing")
+    if multiprocessing is not None and multiprocessing.parent_process() is not None:
+        util = sys.modules.get("multiprocessing.util")
+        if util is not None:
+            util.Finalize(None, _close_all, exitpriority=0)
 
 
 def _renew_all() -> None:
