@@ -266,8 +266,8 @@ class _Worker:
         if not self.role.acquire(False):
             return True
         try:
-            # Not threading.Thread: its start takes a lock, which the code that a signal handler or a
-            # finalizer has interrupted may hold, and waits for the thread.
+            # Not threading.Thread: its start waits, and takes a lock that may be held by the very
+            # code that a signal handler or a finalizer has interrupted.
             _thread.start_new_thread(self.run, ())
         except RuntimeError:  # the interpreter is exiting, or the system has no thread to give
             self.role.release()
@@ -370,7 +370,7 @@ class _Worker:
             _close_with_multiprocessing()
             idle = self.interval
             while not self.over:
-                # Not for ever: a thread may have been stopped between reading `limit` and appending.
+                # Not for ever: a thread may be held up between reading `limit` and appending.
                 rang = self.bell.acquire(True, idle)
                 recorder = self.recorder or self.recorder_ref()
                 if recorder is None:

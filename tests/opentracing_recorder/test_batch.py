@@ -1,0 +1,855 @@
+"""BatchRecorder: every span is accounted for, the application never waits, every wait ends."""
+
+from __future__ import annotations
+
+import gc
+import logging
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+import weakref
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import pytest
+
+from opentracing_recorder import (
+    BasicSpan,
+    BasicTracer,
+    BatchRecorder,
+    BatchTooLarge,
+    Rejected,
+    Stats,
+    Unavailable,
+)
+
+pytestmark = pytest.mark.needs_os
+
+_LONG = 10.0  # seconds that a test waits for what must happen; it fails then
+
+
+class Scripted(BatchRecorder):
+    """A backend that answers as the test says: an exception is raised, the rest returned.
+
+    When the script is over, it accepts everything. While `gate` is not set, `send` hangs.
+    """
+
+    def __init__(self, *script: Any, **options: Any) -> None:
+        super().__init__(**{"interval": 0.01, **options})
+        self.script = list(script)
+        self.batches: list[list[BasicSpan]] = []
+        self.times: list[float] = []
+        self.accepted: list[BasicSpan] = []
+        self.entered = threading.Semaphore(0)
+        self.gate = threading.Event()
+        self.gate.set()
+        self.released = 0
+        self.tracer = BasicTracer(self)
+
+    def send(self, spans: Sequence[BasicSpan]) -> int | None:
+        self.batches.append(list(spans))
+        self.times.append(time.monotonic())
+        self.entered.release()
+        self.gate.wait(_LONG)
+        answer = self.script.pop(0) if self.script else None
+        if callable(answer):
+            answer = answer(spans)
+        if isinstance(answer, BaseException):
+            raise answer
+        self.accepted.extend(spans)
+        return answer  # type: ignore[no-any-return]
+
+    def release(self) -> None:
+        self.released += 1
+
+    def record(self, number: int = 1) -> list[BasicSpan]:
+        """Record so many spans, named by their numbers."""
+        spans = [self.tracer.start_span(str(each)) for each in range(number)]
+        for span in spans:
+            span.finish()
+        return spans
+
+    def sizes(self) -> list[int]:
+        return [len(batch) for batch in self.batches]
+
+    def wait_for_send(self) -> None:
+        assert self.entered.acquire(timeout=_LONG)
+
+
+@pytest.fixture
+def backend() -> Iterator[Callable[..., Scripted]]:
+    """Makes scripted backends, and lets their workers end."""
+    made: list[Scripted] = []
+
+    def make(*script: Any, **options: Any) -> Scripted:
+        made.append(Scripted(*script, **options))
+        return made[-1]
+
+    yield make
+    for each in made:
+        each.gate.set()
+        each.close()
+
+
+Backend = Callable[..., Scripted]
+
+
+# What is sent, and when.
+
+
+def test_spans_are_sent_in_order_and_once(backend: Backend) -> None:
+    """What is recorded arrives as it was recorded, in batches of the size asked for."""
+    recorder = backend(batch_size=4, interval=60)
+    spans = recorder.record(10)
+    assert recorder.flush(_LONG)
+    assert recorder.accepted == spans
+    assert recorder.sizes() == [4, 4, 2]
+    assert recorder.stats == Stats(10, 10, 0, 0, 0)
+
+
+def test_a_full_batch_does_not_wait(backend: Backend) -> None:
+    """It is sent as soon as it is full, whatever the interval."""
+    recorder = backend(batch_size=3, interval=60)
+    recorder.record(3)
+    recorder.wait_for_send()
+    assert recorder.sizes() == [3]
+
+
+def test_a_part_of_a_batch_is_sent_after_the_interval(backend: Backend) -> None:
+    """Not before, and without another span or a flush."""
+    recorder = backend(interval=0.2)
+    start = time.monotonic()
+    recorder.record(2)
+    recorder.wait_for_send()
+    assert recorder.times[0] - start >= 0.19
+    assert recorder.sizes() == [2]
+
+
+def test_the_worker_sleeps_and_wakes_again(backend: Backend) -> None:
+    """Spans that come after all was sent are sent too, without a flush."""
+    recorder = backend()
+    for _ in range(5):
+        recorder.record()
+        recorder.wait_for_send()
+    assert recorder.flush(_LONG)
+    assert recorder.stats == Stats(5, 5, 0, 0, 0)
+
+
+def test_nothing_is_started_before_the_first_span(backend: Backend) -> None:
+    """A recorder that is not used has no thread; closing it needs none either."""
+    before = threading.active_count(), gc.collect()
+    recorder = backend()
+    assert recorder.flush()
+    assert recorder.close()
+    assert (threading.active_count(), 0) == (before[0], 0)
+    assert recorder.released == 1
+
+
+def test_the_worker_has_a_name_and_is_a_daemon(backend: Backend) -> None:
+    """So that who looks at a program's threads knows it, and no exit waits for it."""
+    seen: list[threading.Thread] = []
+    recorder = backend(lambda spans: seen.append(threading.current_thread()))
+    recorder.record()
+    assert recorder.flush(_LONG)
+    assert seen[0].name == "opentracing-batch-recorder"
+    assert seen[0].daemon
+
+
+def test_spans_of_the_worker_itself_are_ignored(backend: Backend) -> None:
+    """An instrumented client that `send` uses does not keep the worker busy for ever."""
+    recorder = backend(lambda spans: recorder.record() and None)
+    recorder.record()
+    assert recorder.flush(_LONG)
+    assert recorder.stats == Stats(1, 1, 0, 0, 0)
+
+
+def test_others_may_record_while_a_batch_is_sent(backend: Backend) -> None:
+    """The application's thread does not wait for a hanging backend."""
+    recorder = backend()
+    recorder.gate.clear()
+    recorder.record()
+    recorder.wait_for_send()
+    recorder.record(3)
+    assert recorder.stats == Stats(4, 0, 0, 0, 4)
+    recorder.gate.set()
+    assert recorder.flush(_LONG)
+    assert recorder.stats == Stats(4, 4, 0, 0, 0)
+
+
+# The count.
+
+
+def test_all_spans_of_many_threads_are_counted(backend: Backend) -> None:
+    """100,000 spans from 8 threads: each is sent once, and the count says so."""
+    recorder = backend(queue_size=100_000)
+    from_threads(lambda: recorder.record(12_500))
+    assert recorder.flush(60)
+    assert recorder.stats == Stats(100_000, 100_000, 0, 0, 0)
+    assert len({span.context.span_id for span in recorder.accepted}) == 100_000
+    assert len(recorder.accepted) == 100_000
+
+
+def test_every_fate_is_counted_under_load(backend: Backend) -> None:
+    """Sent, failed, dropped: the sum is what was recorded, and sent is what the backend has."""
+    answers = [None, Rejected("no"), 1, BatchTooLarge()] * 100
+    recorder = backend(*answers, queue_size=300, batch_size=50)
+    from_threads(lambda: recorder.record(2000))
+    recorder.flush(_LONG)
+    stats = recorder.stats
+    assert stats.recorded == 16_000 == stats.sent + stats.dropped + stats.failed
+    assert min(stats.sent, stats.dropped, stats.failed) > 0
+    assert stats.queued == 0
+
+
+def from_threads(run: Callable[[], object], number: int = 8) -> None:
+    """Run it on several threads at once, which change places all the time."""
+    barrier = threading.Barrier(number)
+    interval = sys.getswitchinterval()
+
+    def start() -> None:
+        barrier.wait(_LONG)
+        run()
+
+    threads = [threading.Thread(target=start) for _ in range(number)]
+    sys.setswitchinterval(1e-5)
+    try:
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    finally:
+        sys.setswitchinterval(interval)
+
+
+def test_a_full_queue_drops_the_newest_and_says_so_once(
+    backend: Backend, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One warning a minute has the number; the oldest arrive."""
+    now = [1000.0]
+    monkeypatch.setattr("opentracing_recorder.recorder.time.monotonic", lambda: now[0])
+    recorder = backend(queue_size=5, batch_size=2)
+    recorder.gate.clear()
+    spans = recorder.record(8)
+    assert recorder.stats == Stats(8, 0, 3, 0, 5)
+    now[0] += 61
+    recorder.record(1)
+    texts = [record.getMessage() for record in caplog.records]
+    assert [text.split(" spans")[0] for text in texts] == [
+        "Scripted dropped 1",
+        "Scripted dropped 3",
+    ]
+    assert all(record.levelno == logging.WARNING for record in caplog.records)
+    recorder.gate.set()
+    assert not recorder.flush(_LONG)
+    assert recorder.accepted == spans[:5]
+    assert recorder.stats == Stats(9, 5, 4, 0, 0)
+
+
+# What goes wrong.
+
+
+@pytest.mark.parametrize("error", [Unavailable("503"), ConnectionRefusedError("no"), KeyError("x")])
+def test_a_failed_batch_is_sent_again(backend: Backend, error: Exception) -> None:
+    """Until the backend accepts it: no span is lost, none comes twice."""
+    recorder = backend(error, error, error, error)
+    spans = recorder.record(3)
+    assert recorder.flush(_LONG)
+    assert recorder.accepted == spans
+    assert recorder.batches == [spans] * 5
+    assert recorder.stats == Stats(3, 3, 0, 0, 0)
+
+
+def test_a_batch_is_given_up_after_its_attempts(
+    backend: Backend, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Then its spans count as failed, and the next batch has its turn; the log says it once."""
+    recorder = backend(*[OSError("no route")] * 3, attempts=3, batch_size=2, interval=0.001)
+    spans = recorder.record(3)
+    assert not recorder.flush(_LONG)
+    assert recorder.sizes() == [2, 2, 2, 1]
+    assert recorder.accepted == spans[2:]
+    assert recorder.stats == Stats(3, 1, 0, 2, 0)
+    assert [record.levelname for record in caplog.records] == ["ERROR"]
+    assert "OSError: no route" in caplog.text
+
+
+def test_a_rejected_batch_is_not_sent_again(
+    backend: Backend, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It counts as failed; its message is in the log, once a minute."""
+    recorder = backend(Rejected("400: bad span"), Rejected("400: again"), batch_size=2)
+    spans = recorder.record(6)
+    assert not recorder.flush(_LONG)
+    assert recorder.sizes() == [2, 2, 2]
+    assert recorder.accepted == spans[4:]
+    assert recorder.stats == Stats(6, 2, 0, 4, 0)
+    assert len(caplog.records) == 1
+    assert "400: bad span" in caplog.text
+
+
+def test_a_batch_too_large_is_halved(backend: Backend, caplog: pytest.LogCaptureFixture) -> None:
+    """Down to what fits; a span too large alone counts as failed, and the others arrive."""
+
+    class Small(Scripted):
+        def send(self, spans: Sequence[BasicSpan]) -> int | None:
+            if sum(span.tags["size"] for span in spans) > 4:
+                self.batches.append(list(spans))
+                raise BatchTooLarge("413")
+            return super().send(spans)
+
+    recorder = Small(interval=60)
+    for size in (1, 1, 1, 1, 1, 9, 1, 1, 1):
+        recorder.tracer.start_span("x", tags={"size": size}).finish()
+    assert not recorder.flush(_LONG)
+    assert [span.tags["size"] for span in recorder.accepted] == [1] * 8
+    assert recorder.sizes()[:3] == [9, 4, 4]
+    assert recorder.stats == Stats(9, 8, 0, 1, 0)
+    assert "413" in caplog.text
+    recorder.close()
+
+
+def test_spans_that_cannot_be_encoded_are_counted(backend: Backend) -> None:
+    """What `send` says it left out failed; the rest of the batch was sent."""
+    recorder = backend(2)
+    recorder.record(5)
+    assert not recorder.flush(_LONG)
+    assert recorder.stats == Stats(5, 3, 0, 2, 0)
+
+
+def test_pauses_grow_and_vary(backend: Backend) -> None:
+    """Each is at least half as long as it may be, and three times that of the one before."""
+    recorder = backend(*[OSError()] * 3, interval=0.04)
+    recorder.record()
+    for _ in range(4):
+        recorder.wait_for_send()
+    first, second, third = (b - a for a, b in zip(recorder.times, recorder.times[1:]))
+    assert first >= 0.019
+    assert second >= 0.059
+    assert third >= 0.179
+
+
+def test_the_time_that_the_backend_names_is_kept(backend: Backend) -> None:
+    """`retry_after` makes a pause longer."""
+    recorder = backend(Unavailable("429", retry_after=0.3), interval=0.001)
+    recorder.record()
+    recorder.wait_for_send()
+    recorder.wait_for_send()
+    assert recorder.times[1] - recorder.times[0] >= 0.3
+
+
+# Flush.
+
+
+def test_flush_cuts_a_pause_short(backend: Backend) -> None:
+    """It does not wait for what the backend asked for, nor for the interval."""
+    recorder = backend(Unavailable("429", retry_after=60), interval=60)
+    recorder.record(1)
+    assert not recorder.flush(0.5)  # the first attempt
+    start = time.monotonic()
+    assert recorder.flush(_LONG)
+    assert time.monotonic() - start < _LONG / 2
+    assert recorder.stats == Stats(1, 1, 0, 0, 0)
+
+
+def test_flush_ends_in_time_when_the_backend_hangs(backend: Backend) -> None:
+    """It returns False then; the spans stay queued, and a later one says that they were sent."""
+    recorder = backend()
+    recorder.gate.clear()
+    recorder.record(2)
+    start = time.monotonic()
+    assert not recorder.flush(0.2)
+    assert 0.2 <= time.monotonic() - start < 2
+    assert recorder.stats == Stats(2, 0, 0, 0, 2)
+    assert not recorder.flush(0)
+    recorder.gate.set()
+    assert recorder.flush(_LONG)
+
+
+def test_flush_does_not_wait_for_what_comes_later(backend: Backend) -> None:
+    """Only for what was recorded before the call."""
+    late = threading.Event()
+    recorder = backend(None, lambda spans: late.wait(_LONG) and None, batch_size=1, interval=60)
+    recorder.gate.clear()
+    recorder.record()
+    recorder.wait_for_send()
+    results: list[bool] = []
+    flusher = threading.Thread(target=lambda: results.append(recorder.flush(_LONG)))
+    flusher.start()
+    while not recorder._worker.waiters:
+        time.sleep(0)
+    recorder.record()
+    recorder.gate.set()
+    flusher.join()
+    assert results == [True]
+    assert recorder.stats == Stats(2, 1, 0, 0, 1)
+    late.set()
+
+
+def test_each_loss_is_told_by_one_flush(backend: Backend) -> None:
+    """The first that ends after it, also when it came before the call; the next are True again."""
+    recorder = backend(Rejected("no"), batch_size=1)
+    recorder.record()
+    recorder.wait_for_send()
+    assert [recorder.flush(_LONG) for _ in range(2)] == [False, True]
+    recorder.record()
+    assert recorder.flush(_LONG)
+    assert not recorder.close()
+
+
+def test_many_flushes_at_once_all_return(backend: Backend) -> None:
+    """From several threads, while others record."""
+    recorder = backend(queue_size=10_000, interval=60)
+    results: list[bool] = []
+
+    def run() -> None:
+        for _ in range(20):
+            recorder.record(3)
+            results.append(recorder.flush(_LONG))
+
+    from_threads(run)
+    assert results == [True] * 160
+    assert recorder.stats == Stats(480, 480, 0, 0, 0)
+
+
+def test_flush_and_close_from_send_do_not_wait_for_themselves(backend: Backend) -> None:
+    """They return False at once; closing goes on when `send` returns."""
+    results: list[bool] = []
+    recorder = backend(lambda spans: results.extend([recorder.flush(), recorder.close()]))
+    recorder.record()
+    recorder.wait_for_send()
+    assert not recorder.close()
+    assert results == [False, False]
+
+
+# Close.
+
+
+def test_close_sends_what_is_queued_and_releases_once(backend: Backend) -> None:
+    """Then nothing more is taken; every call returns the same."""
+    recorder = backend(interval=60)
+    spans = recorder.record(3)
+    assert [recorder.close(), recorder.close(5), recorder.close(0)] == [True] * 3
+    assert recorder.accepted == spans
+    assert recorder.released == 1
+    recorder.record(2)
+    assert recorder.close()
+    assert recorder.stats == Stats(5, 3, 2, 0, 0)
+    assert recorder.accepted == spans
+
+
+def test_close_ends_in_time_when_the_backend_hangs(backend: Backend) -> None:
+    """The rest is dropped as soon as the hanging call ends; the answer stays False."""
+    recorder = backend(batch_size=2)
+    recorder.gate.clear()
+    recorder.record(5)
+    start = time.monotonic()
+    assert not recorder.close(0.3)
+    assert time.monotonic() - start < 2
+    recorder.gate.set()
+    wait_until(lambda: recorder.released == 1 and recorder.stats.queued == 0)
+    assert recorder.stats == Stats(5, 2, 3, 0, 0)
+    assert not recorder.close()
+
+
+def test_close_ends_in_time_during_a_pause(backend: Backend) -> None:
+    """What could not be sent in time is dropped."""
+    recorder = backend(*[Unavailable("503", retry_after=60)] * 9)
+    recorder.record(2)
+    recorder.wait_for_send()
+    start = time.monotonic()
+    assert not recorder.close(0.3)
+    assert time.monotonic() - start < 2
+    assert recorder.stats == Stats(2, 0, 2, 0, 0)
+    assert recorder.released == 1
+
+
+def test_close_waits_for_the_exit_timeout_by_default(backend: Backend) -> None:
+    """It is bounded, whatever the caller says."""
+    recorder = backend(exit_timeout=0.2)
+    recorder.gate.clear()
+    recorder.record()
+    start = time.monotonic()
+    assert not recorder.close()
+    assert 0.2 <= time.monotonic() - start < 2
+
+
+def test_send_has_no_more_time_than_closing_has(backend: Backend) -> None:
+    """`send_timeout` shrinks to what is left."""
+    seen: list[float] = []
+    recorder = backend(
+        lambda spans: seen.append(recorder.send_timeout), send_timeout=7, interval=60
+    )
+    assert recorder.send_timeout == 7
+    recorder.record()
+    recorder.close(2)
+    assert 0 < seen[0] <= 2
+
+
+def test_threads_that_close_at_once_get_one_answer(backend: Backend) -> None:
+    """And the backend is released once."""
+    recorder = backend()
+    recorder.record(10)
+    results: list[bool] = []
+    from_threads(lambda: results.append(recorder.close()))
+    assert results == [True] * 8
+    assert recorder.released == 1
+
+
+def test_spans_that_finish_while_it_closes_are_counted(backend: Backend) -> None:
+    """As sent or as dropped."""
+    recorder = backend(queue_size=100_000)
+    closer = threading.Timer(0.01, recorder.close)
+    closer.start()
+    from_threads(lambda: recorder.record(2000))
+    closer.join()
+    stats = recorder.stats
+    assert stats.recorded == 16_000
+    assert stats.sent == len(recorder.accepted)
+    assert stats.queued == 0
+
+
+def wait_until(holds: Callable[[], bool]) -> None:
+    """For what no event tells."""
+    end = time.monotonic() + _LONG
+    while not holds():
+        assert time.monotonic() < end
+        time.sleep(0.005)
+
+
+# Who is interrupted, and who is forgotten.
+
+
+def test_a_signal_handler_may_record_at_any_moment(backend: Backend) -> None:
+    """Also one that flushes; nothing deadlocks, nothing is lost."""
+    if not hasattr(signal, "setitimer"):
+        pytest.skip("this system has no interval timers")
+    recorder = backend(queue_size=100_000, batch_size=3)
+    handled = [0]
+
+    def handle(number: int, frame: object) -> None:
+        handled[0] += len(recorder.record())
+        recorder.flush(0)
+
+    before = signal.signal(signal.SIGALRM, handle)
+    signal.setitimer(signal.ITIMER_REAL, 0.001, 0.001)
+    try:
+        for _ in range(200):
+            recorder.record(5)
+            recorder.flush(1)
+            assert recorder.stats.recorded >= 5
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+    recorder.flush(_LONG)
+    assert recorder.stats.recorded == recorder.stats.sent == 1000 + handled[0]
+    assert handled[0] > 0
+
+
+def test_a_finalizer_that_runs_on_the_worker_may_use_the_recorder(backend: Backend) -> None:
+    """A span's tags are freed there, where the application's finalizers run then."""
+    done = threading.Event()
+
+    class Last:
+        def __del__(self) -> None:
+            recorder.record()
+            recorder.flush()
+            done.set()
+
+    recorder = backend(lambda spans: None)
+    recorder.tracer.start_span("x", tags={"last": Last()}).finish()
+    assert recorder.flush(_LONG)
+    recorder.batches.clear()
+    recorder.accepted.clear()
+    gc.collect()
+    assert done.wait(_LONG)
+
+
+def test_a_forgotten_recorder_is_freed_after_its_spans_are_sent(backend: Backend) -> None:
+    """Its worker ends with it."""
+    ended = threading.Event()
+    accepted: list[BasicSpan] = []
+
+    class Forgotten(BatchRecorder):
+        def send(self, spans: Sequence[BasicSpan]) -> None:
+            accepted.extend(span.operation_name for span in spans)  # type: ignore[misc]
+
+    recorder = Forgotten(interval=0.05)
+    worker = recorder._worker
+    weakref.finalize(recorder, ended.set)
+    BasicTracer(recorder).start_span("x").finish()
+    del recorder
+    gc.collect()
+    assert not ended.is_set()
+    wait_until(lambda: gc.collect() >= 0 and ended.is_set())
+    assert accepted == ["x"]
+    wait_until(lambda: worker.ident is None)
+
+
+# Options.
+
+
+@pytest.mark.parametrize("name", ["queue_size", "batch_size", "attempts"])
+@pytest.mark.parametrize(
+    ("value", "error"), [(0, ValueError), (-1, ValueError), (1.5, TypeError), (True, TypeError)]
+)
+def test_counts_are_checked(name: str, value: Any, error: type[Exception]) -> None:
+    """The argument is named."""
+    with pytest.raises(error, match=name):
+        Scripted(**{name: value})
+
+
+@pytest.mark.parametrize("name", ["interval", "send_timeout", "exit_timeout"])
+@pytest.mark.parametrize(
+    ("value", "error"),
+    [
+        (0, ValueError),
+        (-1.0, ValueError),
+        (float("nan"), ValueError),
+        (float("inf"), ValueError),
+        ("1", TypeError),
+        (None, TypeError),
+        (True, TypeError),
+    ],
+)
+def test_seconds_are_checked(name: str, value: Any, error: type[Exception]) -> None:
+    """The argument is named."""
+    with pytest.raises(error, match=name):
+        Scripted(**{name: value})
+
+
+@pytest.mark.parametrize(
+    ("value", "error"), [("1", TypeError), (True, TypeError), (float("nan"), ValueError)]
+)
+def test_timeouts_are_checked(backend: Backend, value: Any, error: type[Exception]) -> None:
+    """Before anything happens."""
+    recorder = backend()
+    with pytest.raises(error, match="timeout"):
+        recorder.flush(value)
+    with pytest.raises(error, match="timeout"):
+        recorder.close(value)
+
+
+def test_a_timeout_may_be_of_any_size(backend: Backend) -> None:
+    """Below zero there is no wait; above what a lock takes, a long one."""
+    recorder = backend()
+    recorder.record()
+    assert recorder.flush(1e300)
+    assert recorder.flush(-5)
+    assert recorder.close(float("inf"))
+
+
+# In processes of their own.
+
+_PRELUDE = f"""
+import os, sys, threading, time
+sys.path[:0] = {sys.path!r}
+from opentracing_recorder import BasicTracer, BatchRecorder, Stats
+
+class Printing(BatchRecorder):
+    def send(self, spans):
+        for span in spans:
+            os.write(1, (span.operation_name + "\\n").encode())
+
+def record(*names):
+    for name in names:
+        tracer.start_span(name).finish()
+"""
+
+
+def run(script: str, prelude: str = _PRELUDE) -> list[str]:
+    """The lines that the script prints; it must print nothing on stderr, and end well."""
+    done = subprocess.run(
+        [sys.executable, "-c", prelude + script], capture_output=True, text=True, timeout=60
+    )
+    assert (done.stderr, done.returncode) == ("", 0)
+    return done.stdout.split()
+
+
+def test_exit_sends_what_is_queued() -> None:
+    """Also what non-daemon threads and later exit handlers record."""
+    script = """
+import atexit
+recorder = Printing(interval=60)
+tracer = BasicTracer(recorder)
+atexit.register(record, "handler")
+def late():
+    threading.main_thread().join()
+    record("thread")
+threading.Thread(target=late).start()
+record("main")
+"""
+    assert sorted(run(script)) == ["handler", "main", "thread"]
+
+
+def test_exit_sends_what_was_first_recorded_when_no_thread_can_start() -> None:
+    """From Python 3.12, none can when the main thread is at its end."""
+    script = """
+recorder = Printing(interval=60)
+tracer = BasicTracer(recorder)
+def late():
+    threading.main_thread().join()
+    time.sleep(0.1)
+    record("late")
+threading.Thread(target=late).start()
+"""
+    assert run(script) == ["late"]
+
+
+def test_exit_waits_no_longer_than_its_limit() -> None:
+    """A `send` that hangs, several recorders or a backend that is down do not hold it up."""
+    script = """
+import logging
+logging.getLogger("opentracing_recorder").addHandler(logging.NullHandler())
+class Hanging(BatchRecorder):
+    def send(self, spans):
+        time.sleep(600)
+class Down(BatchRecorder):
+    def send(self, spans):
+        raise OSError
+kept = []
+for kind in (Hanging, Down, Hanging, Down):
+    kept.append(BasicTracer(kind(exit_timeout=0.5)))
+    kept[-1].start_span("x").finish()
+"""
+    start = time.monotonic()
+    assert run(script) == []
+    assert time.monotonic() - start < 20
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
+def test_a_forked_child_starts_clean() -> None:
+    """It sends its own spans and none of the parent's, which the parent sends, each once."""
+    script = """
+class Forking(Printing):
+    def forked(self):
+        os.write(1, b"forked\\n")
+recorder = Forking(interval=60)
+tracer = BasicTracer(recorder)
+record("parent1", "parent2")
+pid = os.fork()
+if pid == 0:
+    assert recorder.stats == Stats(0, 0, 0, 0, 0)
+    record("child")
+    assert recorder.flush(10)
+    assert recorder.stats == Stats(1, 1, 0, 0, 0)
+    os._exit(0)
+assert os.waitpid(pid, 0)[1] == 0
+assert recorder.stats.queued == 2
+assert recorder.flush(10)
+assert recorder.stats == Stats(2, 2, 0, 0, 0)
+"""
+    assert run(script) == ["forked", "child", "parent1", "parent2"]
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
+def test_forks_under_load_lose_and_double_nothing() -> None:
+    """While threads record and the worker sends, children come and go."""
+    script = """
+recorder = Printing(interval=0.001, batch_size=7, queue_size=100_000)
+tracer = BasicTracer(recorder)
+def load(thread):
+    for number in range(1000):
+        record(f"p-{thread}-{number}")
+threads = [threading.Thread(target=load, args=(each,)) for each in range(4)]
+for thread in threads:
+    thread.start()
+children = []
+for child in range(8):
+    pid = os.fork()
+    if pid == 0:
+        record(*(f"c-{child}-{number}" for number in range(50)))
+        os._exit(0 if recorder.flush(30) and recorder.stats == Stats(50, 50, 0, 0, 0) else 1)
+    children.append(pid)
+for pid in children:
+    assert os.waitpid(pid, 0)[1] == 0
+for thread in threads:
+    thread.join()
+assert recorder.flush(30)
+"""
+    names = run(script)
+    assert len(names) == len(set(names)) == 4000 + 8 * 50
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
+def test_a_child_forked_from_c_starts_clean() -> None:
+    """Without Python's hooks the process number tells, when the worker is asked for anything."""
+    script = """
+import ctypes
+recorder = Printing(interval=60)
+tracer = BasicTracer(recorder)
+record("parent")
+pid = ctypes.PyDLL(None).fork()
+if pid == 0:
+    assert recorder.stats == Stats(0, 0, 0, 0, 0)
+    record("child")
+    os._exit(0 if recorder.flush(10) else 1)
+assert os.waitpid(pid, 0)[1] == 0
+assert recorder.flush(10)
+"""
+    assert run(script) == ["child", "parent"]
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
+def test_a_closed_recorder_is_closed_in_a_child_too() -> None:
+    """It takes nothing there."""
+    script = """
+recorder = Printing()
+tracer = BasicTracer(recorder)
+recorder.close()
+pid = os.fork()
+if pid == 0:
+    record("child")
+    os._exit(0 if recorder.stats == Stats(1, 0, 1, 0, 0) and recorder.close() else 1)
+assert os.waitpid(pid, 0)[1] == 0
+"""
+    assert run(script) == []
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
+def test_a_child_of_multiprocessing_sends_at_its_end() -> None:
+    """Such a child ends without the interpreter's exit handlers."""
+    script = """
+import multiprocessing
+recorder = Printing(interval=60)
+tracer = BasicTracer(recorder)
+record("parent")
+child = multiprocessing.get_context("fork").Process(target=record, args=("child",))
+child.start()
+child.join()
+"""
+    assert run(script) == ["child", "parent"]
+
+
+@pytest.mark.parametrize("patched_first", [True, False])
+def test_under_gevent(patched_first: bool) -> None:
+    """The worker is a greenlet; whether patching or importing came first makes no difference."""
+    pytest.importorskip("gevent")
+    patch = "from gevent import monkey\nmonkey.patch_all()\n"
+    script = """
+import gevent
+class Slow(Printing):
+    def send(self, spans):
+        time.sleep(0.01)
+        super().send(spans)
+recorder = Slow(interval=0.01, batch_size=10, queue_size=10_000)
+tracer = BasicTracer(recorder)
+def work(number):
+    for each in range(20):
+        record(f"{number}-{each}")
+        gevent.sleep(0)
+gevent.joinall([gevent.spawn(work, number) for number in range(20)])
+assert recorder.flush(20)
+assert recorder.stats == Stats(400, 400, 0, 0, 0)
+pid = os.fork()
+if pid == 0:
+    record("child")
+    os._exit(0 if recorder.flush(10) else 1)
+assert os.waitpid(pid, 0)[1] == 0
+record("last")
+"""
+    prelude = patch + _PRELUDE if patched_first else _PRELUDE + patch
+    names = run(script, prelude)
+    assert len(names) == len(set(names)) == 402
