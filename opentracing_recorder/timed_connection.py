@@ -1,0 +1,164 @@
+"""TimedConnection: requests over one kept HTTP connection, each within one time limit.
+
+For backends that report over HTTP. The time limits of urllib3 are for each operation of a socket: a
+server that sends a byte now and then never exceeds them. Here a deadline holds for the whole
+exchange, and what is read of a reply is bounded.
+"""
+
+from __future__ import annotations
+
+import http.client
+import io
+import os
+import time
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+try:
+    from urllib3.connection import HTTPConnection, HTTPSConnection
+    from urllib3.exceptions import LocationParseError
+    from urllib3.util import parse_url
+except ImportError as error:
+    raise ImportError("urllib3 is missing: pip install 'opentracing[zipkin]'") from error
+
+_MAX_REPLY = 64 * 1024  # bytes; a connection whose reply is longer is closed, not read to its end
+
+
+class Reply(NamedTuple):
+    """A server's answer; of its body, the start."""
+
+    status: int
+    reason: str
+    headers: Mapping[str, str]
+    body: bytes
+
+
+class TimedConnection:
+    """Posts to one URL; for one thread at a time.
+
+    `url` is ``http://`` or ``https://``, where the server's certificate is verified; `time_limit` is
+    in seconds. Redirects are not followed, nothing is sent twice, and proxies are not looked for.
+    While it connects, a host name with several addresses takes up to the time limit for each of
+    them that does not answer, and looking up the name takes what the system takes.
+
+    Raises ValueError for a URL that cannot serve.
+    """
+
+    def __init__(self, url: str, time_limit: float) -> None:
+        if not isinstance(url, str):
+            raise TypeError(f"url must be a str, not {type(url).__name__}")
+        try:
+            parsed = parse_url(url)
+        except LocationParseError as error:
+            raise ValueError(f"url cannot be read: {url!r}") from error
+        if parsed.scheme not in ("http", "https") or not parsed.host:
+            raise ValueError(f"url must start with http:// or https:// and a host, not {url!r}")
+        if parsed.auth is not None:
+            raise ValueError("url must hold no credentials; put them into headers")
+        self._kind = _TimedHTTP if parsed.scheme == "http" else _TimedHTTPS
+        self._host = parsed.host.strip("[]")
+        self._port = parsed.port
+        self._target = parsed.request_uri
+        self._time_limit = time_limit
+        self._connection: _TimedHTTP | _TimedHTTPS | None = None
+
+    def post(self, body: bytes, headers: Mapping[str, str]) -> Reply:
+        """Send `body` and wait for the answer, at most until the time limit.
+
+        Raises what urllib3, http.client or the socket raise; the connection is closed then.
+        """
+        connection = self._connection
+        if connection is None or not connection.is_connected:
+            self.close()
+            connection = self._kind(self._host, self._port, timeout=self._time_limit)
+            self._connection = connection
+        connection.deadline = time.monotonic() + self._time_limit
+        try:
+            connection.request(
+                "POST", self._target, body, headers, preload_content=False, decode_content=False
+            )
+            response = connection.getresponse()
+            start = response.read(_MAX_REPLY)
+            if response.read(1):
+                self.close()
+            return Reply(response.status, response.reason or "", response.headers, start)
+        except BaseException:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """Close the connection; the next `post` opens another."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.close()
+
+    def forget(self) -> None:
+        """Give the connection up in a child process: it belongs to the parent, which still uses it.
+
+        Only the child's file descriptor is closed. Anything more could wait for a lock that a
+        thread of the parent held at the time of the fork, or write to the parent's TLS session.
+        """
+        connection, self._connection = self._connection, None
+        sock = None if connection is None else connection.sock
+        if sock is not None:
+            descriptor = sock.detach()
+            if descriptor >= 0:
+                os.close(descriptor)
+
+
+class _Timed(HTTPConnection):
+    """Bounds what `http.client` sends and reads by a deadline, of `time.monotonic`."""
+
+    deadline: float
+
+    def _limit_next_operation(self, sock: Any) -> None:
+        left = self.deadline - time.monotonic()
+        if left <= 0:
+            raise TimeoutError("the time limit for the whole exchange is over")
+        sock.settimeout(left)
+
+    def send(self, data: Any) -> None:
+        if self.sock is None:
+            self.connect()
+        rest = memoryview(data)
+        while rest:  # TLS takes its time for each part, where `sendall` has no limit for the whole
+            self._limit_next_operation(self.sock)
+            rest = rest[self.sock.send(rest) :]
+
+    def response_class(  # type: ignore[override]
+        self, sock: Any, *args: Any, **options: Any
+    ) -> http.client.HTTPResponse:
+        """Called by `http.client` in place of its own class."""
+        response = http.client.HTTPResponse(sock, *args, **options)
+        unlimited = response.fp.detach()
+        limited = _TimedReader(unlimited, lambda: self._limit_next_operation(sock))
+        response.fp = io.BufferedReader(limited)
+        return response
+
+
+class _TimedHTTP(_Timed):
+    pass
+
+
+class _TimedHTTPS(_Timed, HTTPSConnection):
+    pass
+
+
+class _TimedReader(io.RawIOBase):
+    """A socket's raw reader that sets the socket's time limit before each operation."""
+
+    def __init__(self, raw: io.RawIOBase, limit: Any) -> None:
+        self._raw = raw
+        self._limit = limit
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int | None:
+        self._limit()
+        return self._raw.readinto(buffer)
+
+    def close(self) -> None:
+        if not self.closed:
+            self._raw.close()
+        super().close()

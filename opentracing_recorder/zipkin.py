@@ -1,0 +1,231 @@
+"""Spans to Zipkin: ZipkinRecorder sends them, ZipkinTracer is a tracer with all that it takes.
+
+Needs urllib3, from ``opentracing[zipkin]``.
+"""
+
+from __future__ import annotations
+
+import gzip
+import time
+from collections.abc import Mapping, Sequence
+from email.utils import parsedate_to_datetime
+from ipaddress import ip_address
+from typing import TYPE_CHECKING, Any
+
+from opentracing import Format, ScopeManager, Span, SpanContext
+from opentracing.tags import SPAN_KIND, SPAN_KIND_RPC_SERVER
+
+from .b3_propagator import B3Propagator
+from .batch import BatchRecorder, BatchTooLarge, Rejected, Unavailable
+from .context import BasicSpanContext
+from .json_safe import text_of
+from .propagator import Propagator
+from .recorder import Recorder
+from .sampler import Sampler
+from .span import BasicSpan, context_of
+from .timed_connection import TimedConnection
+from .tracer import BasicTracer
+from .zipkin_json import SharedSpanContext, encode, endpoint
+
+if TYPE_CHECKING:
+    from opentracing.tracer import _References
+
+DEFAULT_URL = "http://localhost:9411/api/v2/spans"
+
+_SHOWN = 200  # characters of a refusal in the log
+
+
+class ZipkinRecorder(BatchRecorder):
+    """Sends spans to a Zipkin server as JSON (version 2), in batches, on a thread of its own.
+
+    - `service_name` names this process in Zipkin, which shows it in lower case.
+    - `url` is where spans are posted to; ``https`` verifies the server's certificate.
+    - `ip` and `port` are the address under which this service is reached, where it should be shown.
+    - `headers` are sent with each report, such as ``{"Authorization": ...}``.
+    - `compress_from` is the size in bytes from which on a report is compressed with gzip.
+    - `options` are those of `BatchRecorder`: sizes, intervals and time limits.
+
+    What a span's fields become is in README, "Zipkin". Raises TypeError or ValueError for an
+    argument that cannot serve, and names it.
+    """
+
+    def __init__(
+        self,
+        service_name: str,
+        url: str = DEFAULT_URL,
+        *,
+        ip: str | None = None,
+        port: int | None = None,
+        headers: Mapping[str, str] | None = None,
+        compress_from: int = 16 * 1024,
+        **options: Any,
+    ) -> None:
+        super().__init__(**options)
+        if not isinstance(service_name, str):
+            raise TypeError(f"service_name must be a str, not {type(service_name).__name__}")
+        if port is not None and not 0 < port < 1 << 16:
+            raise ValueError(f"port must be between 1 and 65535, not {port}")
+        address = None if ip is None else ip_address(ip)
+        self._local_endpoint = endpoint(service_name, address, port=port)
+        self._headers = {
+            "user-agent": "opentracing-python",
+            **_checked_headers({} if headers is None else headers),
+            "content-type": "application/json",
+            "b3": "0",  # a server that is traced itself does not trace the reports
+        }
+        self._compressed_headers = {**self._headers, "content-encoding": "gzip"}
+        self._compress_from = compress_from
+        self._connection = TimedConnection(url, self.send_timeout)
+
+    def send(self, spans: Sequence[BasicSpan]) -> int:
+        body, left_out = encode(spans, self._local_endpoint)
+        if left_out == len(spans):
+            return left_out
+        headers = self._headers
+        if len(body) >= self._compress_from:
+            body, headers = gzip.compress(body, 1, mtime=0), self._compressed_headers
+        reply = self._connection.post(body, headers)
+        status = reply.status
+        if 200 <= status < 300:
+            return left_out
+        start = text_of(reply.body[:_SHOWN])
+        answer = f"Zipkin answered {status} {reply.reason[:_SHOWN]}: {start!r}"
+        if status == 413:
+            raise BatchTooLarge(answer)
+        if status in (408, 429) or status >= 500:
+            raise Unavailable(answer, retry_after=_seconds(reply.headers.get("Retry-After")))
+        raise Rejected(answer)
+
+    def release(self) -> None:
+        self._connection.close()
+
+    def forked(self) -> None:
+        self._connection.forget()
+
+
+class ZipkinTracer(BasicTracer):
+    """A tracer for Zipkin: B3 headers, 128-bit trace ids, and a `ZipkinRecorder`.
+
+    ::
+
+        tracer = ZipkinTracer("shop", url="http://zipkin:9411/api/v2/spans")
+
+    The arguments up to `max_logs` are those of `BasicTracer`; `propagators` are added to B3 for
+    HTTP_HEADERS and TEXT_MAP. The `options` are those of `ZipkinRecorder`; a `recorder` takes the
+    place of the one that is made of `url` and `options`.
+
+    With `one_span_per_rpc`, a span that is started with ``tags={"span.kind": "server"}`` for a
+    caller in another process has the caller's span id: both sides report their half of one span,
+    as Zipkin's own tracers do. Otherwise it is a child of the caller's span.
+    """
+
+    def __init__(
+        self,
+        service_name: str,
+        url: str = DEFAULT_URL,
+        sampler: Sampler | None = None,
+        scope_manager: ScopeManager | None = None,
+        *,
+        recorder: Recorder | None = None,
+        propagators: Mapping[Any, Propagator] | None = None,
+        trace_id_bits: int = 128,
+        max_tags: int = 128,
+        max_logs: int = 128,
+        one_span_per_rpc: bool = False,
+        **options: Any,
+    ) -> None:
+        if recorder is None:
+            recorder = ZipkinRecorder(service_name, url, **options)
+        elif options or url != DEFAULT_URL:
+            raise TypeError(f"with a recorder of your own, url and {sorted(options)} have no use")
+        super().__init__(
+            recorder,
+            sampler,
+            scope_manager,
+            trace_id_bits=trace_id_bits,
+            max_tags=max_tags,
+            max_logs=max_logs,
+            service_name=service_name,
+        )
+        b3 = B3Propagator()
+        defaults = {Format.HTTP_HEADERS: b3, Format.TEXT_MAP: b3}
+        for format, propagator in {**defaults, **(propagators or {})}.items():
+            self.register_propagator(format, propagator)
+        self.one_span_per_rpc = one_span_per_rpc
+
+    def start_span(
+        self,
+        operation_name: str | None = None,
+        child_of: Span | SpanContext | None = None,
+        references: _References = None,
+        tags: Mapping[str, Any] | None = None,
+        start_time: float | None = None,
+        ignore_active_span: bool = False,
+    ) -> BasicSpan:
+        span = super().start_span(
+            operation_name, child_of, references, tags, start_time, ignore_active_span
+        )
+        if self.one_span_per_rpc and span.parent_id is not None and _is_server(tags):
+            _join_caller(span, child_of)
+        return span
+
+
+def _is_server(tags: Any) -> bool:
+    try:
+        return tags is not None and dict(tags).get(SPAN_KIND) == SPAN_KIND_RPC_SERVER
+    except Exception:
+        return False
+
+
+def _join_caller(span: BasicSpan, child_of: Any) -> None:
+    """Give a span that has just been started the id of its parent, if that is another process's."""
+    if child_of is None:
+        candidates = [each.referenced_context for each in span.references]
+    else:
+        candidates = [context_of(child_of)]
+    for caller in candidates:
+        if (
+            isinstance(caller, BasicSpanContext)
+            and caller.is_remote
+            and caller.span_id == span.parent_id
+        ):
+            # A caller that left the decision to this service reports nothing of this span.
+            kind = SharedSpanContext if caller.sampled else BasicSpanContext
+            span._context = kind(
+                caller.trace_id,
+                caller.span_id,
+                span._baggage,
+                span.context.sampled,
+                caller.parent_id,
+                caller.extra,
+            )
+            span.parent_id = caller.parent_id
+            return
+
+
+def _checked_headers(headers: Mapping[str, str]) -> dict[str, str]:
+    """The headers with names in lower case; a TypeError or ValueError for what cannot be sent."""
+    checked = {}
+    for name, value in headers.items():
+        if not isinstance(name, str) or not isinstance(value, str):
+            raise TypeError(f"headers must map str to str; {name!r} does not")
+        if not name or not all(" " < each < "\x7f" and each != ":" for each in name):
+            raise ValueError(f"headers cannot have the name {name!r}")
+        # The value may be a secret: it is not shown.
+        if not all(" " <= each <= "\xff" and each != "\x7f" for each in value):
+            raise ValueError(f"the header {name!r} holds a character that no header can have")
+        checked[name.lower()] = value
+    return checked
+
+
+def _seconds(retry_after: str | None) -> float | None:
+    """How long a Retry-After header wants one to wait, from its number or its date."""
+    if retry_after is None:
+        return None
+    text = retry_after.strip()
+    if text.isdecimal() and len(text) < 10:
+        return float(text)
+    try:
+        return max(0.0, parsedate_to_datetime(text).timestamp() - time.time())
+    except Exception:
+        return None
