@@ -36,10 +36,10 @@ class Reply(NamedTuple):
 class TimedConnection:
     """Posts to one URL; for one thread at a time.
 
-    `url` is ``http://`` or ``https://``, where the server's certificate is verified; `time_limit` is
-    in seconds. Redirects are not followed, nothing is sent twice, and proxies are not looked for.
-    While it connects, a host name with several addresses takes up to the time limit for each of
-    them that does not answer, and looking up the name takes what the system takes.
+    `url` is ``http://``, or ``https://``, where the server's certificate is verified. `time_limit`
+    is in seconds. Redirects are not followed, nothing is sent twice, and proxies are not looked
+    for. While it connects, a host name with several addresses takes up to the time limit for each
+    of them that does not answer, and looking up the name takes what the system takes.
 
     Raises ValueError for a URL that cannot serve.
     """
