@@ -12,6 +12,7 @@ import io
 import os
 import time
 from collections.abc import Mapping
+from ipaddress import ip_address
 from typing import Any, NamedTuple
 
 try:
@@ -36,15 +37,15 @@ class Reply(NamedTuple):
 class TimedConnection:
     """Posts to one URL; for one thread at a time.
 
-    `url` is ``http://``, or ``https://``, where the server's certificate is verified. `time_limit`
-    is in seconds. Redirects are not followed, nothing is sent twice, and proxies are not looked
-    for. While it connects, a host name with several addresses takes up to the time limit for each
-    of them that does not answer, and looking up the name takes what the system takes.
+    `url` is ``http://``, or ``https://``, where the server's certificate is verified. Redirects are
+    not followed, nothing is sent twice, and proxies are not looked for. While it connects, a host
+    name with several addresses takes up to the time limit for each of them that does not answer,
+    and looking up the name takes what the system takes.
 
     Raises ValueError for a URL that cannot serve.
     """
 
-    def __init__(self, url: str, time_limit: float) -> None:
+    def __init__(self, url: str) -> None:
         if not isinstance(url, str):
             raise TypeError(f"url must be a str, not {type(url).__name__}")
         try:
@@ -59,20 +60,26 @@ class TimedConnection:
         self._host = parsed.host.strip("[]")
         self._port = parsed.port
         self._target = parsed.request_uri
-        self._time_limit = time_limit
         self._connection: _TimedHTTP | _TimedHTTPS | None = None
 
-    def post(self, body: bytes, headers: Mapping[str, str]) -> Reply:
-        """Send `body` and wait for the answer, at most until the time limit.
+    @property
+    def is_local(self) -> bool:
+        """Whether the server is on this machine, going by its name or address."""
+        try:
+            return self._host == "localhost" or ip_address(self._host).is_loopback
+        except ValueError:
+            return False
+
+    def post(self, body: bytes, headers: Mapping[str, str], time_limit: float) -> Reply:
+        """Send `body` and wait for the answer, at most `time_limit` seconds.
 
         Raises what urllib3, http.client or the socket raise; the connection is closed then.
         """
         connection = self._connection
         if connection is None or not connection.is_connected:
             self.close()
-            connection = self._kind(self._host, self._port, timeout=self._time_limit)
-            self._connection = connection
-        connection.deadline = time.monotonic() + self._time_limit
+            self._connection = connection = self._kind(self._host, self._port, timeout=time_limit)
+        connection.deadline = time.monotonic() + time_limit
         try:
             connection.request(
                 "POST", self._target, body, headers, preload_content=False, decode_content=False

@@ -6,10 +6,11 @@ Needs urllib3, from ``opentracing[zipkin]``.
 from __future__ import annotations
 
 import gzip
+import sys
 import time
 from collections.abc import Mapping, Sequence
 from email.utils import parsedate_to_datetime
-from ipaddress import ip_address
+from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import TYPE_CHECKING, Any
 
 from opentracing import Format, ScopeManager, Span, SpanContext
@@ -32,6 +33,9 @@ if TYPE_CHECKING:
 
 DEFAULT_URL = "http://localhost:9411/api/v2/spans"
 
+COMPRESS_FROM = 16 * 1024
+"""The size in bytes from which on reports to other machines are compressed."""
+
 _SHOWN = 200  # characters of a refusal in the log
 
 
@@ -42,7 +46,8 @@ class ZipkinRecorder(BatchRecorder):
     - `url` is where spans are posted to; ``https`` verifies the server's certificate.
     - `ip` and `port` are the address under which this service is reached, where it should be shown.
     - `headers` are sent with each report, such as ``{"Authorization": ...}``.
-    - `compress_from` is the size in bytes from which on a report is compressed with gzip.
+    - `compress_from` is the size in bytes from which on a report is compressed with gzip (default:
+      16 KiB, but nothing is compressed for a server on this machine, as that only costs time).
     - `options` are those of `BatchRecorder`: sizes, intervals and time limits.
 
     What a span's fields become is in README, "Zipkin". Raises TypeError or ValueError for an
@@ -57,16 +62,12 @@ class ZipkinRecorder(BatchRecorder):
         ip: str | None = None,
         port: int | None = None,
         headers: Mapping[str, str] | None = None,
-        compress_from: int = 16 * 1024,
+        compress_from: int | None = None,
         **options: Any,
     ) -> None:
-        super().__init__(**options)
         if not isinstance(service_name, str):
             raise TypeError(f"service_name must be a str, not {type(service_name).__name__}")
-        if port is not None and not 0 < port < 1 << 16:
-            raise ValueError(f"port must be between 1 and 65535, not {port}")
-        address = None if ip is None else ip_address(ip)
-        self._local_endpoint = endpoint(service_name, address, port=port)
+        self._local_endpoint = endpoint(service_name, _checked_ip(ip), port=_checked_port(port))
         self._headers = {
             "user-agent": "opentracing-python",
             **_checked_headers({} if headers is None else headers),
@@ -74,8 +75,11 @@ class ZipkinRecorder(BatchRecorder):
             "b3": "0",  # a server that is traced itself does not trace the reports
         }
         self._compressed_headers = {**self._headers, "content-encoding": "gzip"}
+        self._connection = TimedConnection(url)
+        if compress_from is None:
+            compress_from = sys.maxsize if self._connection.is_local else COMPRESS_FROM
         self._compress_from = compress_from
-        self._connection = TimedConnection(url, self.send_timeout)
+        super().__init__(**options)  # last: from here on a fork calls `forked`
 
     def send(self, spans: Sequence[BasicSpan]) -> int:
         body, left_out = encode(spans, self._local_endpoint)
@@ -84,7 +88,7 @@ class ZipkinRecorder(BatchRecorder):
         headers = self._headers
         if len(body) >= self._compress_from:
             body, headers = gzip.compress(body, 1, mtime=0), self._compressed_headers
-        reply = self._connection.post(body, headers)
+        reply = self._connection.post(body, headers, self.send_timeout)
         status = reply.status
         if 200 <= status < 300:
             return left_out
@@ -137,7 +141,7 @@ class ZipkinTracer(BasicTracer):
         if recorder is None:
             recorder = ZipkinRecorder(service_name, url, **options)
         elif options or url != DEFAULT_URL:
-            raise TypeError(f"with a recorder of your own, url and {sorted(options)} have no use")
+            raise TypeError("url and the options are for the recorder that is made without one")
         super().__init__(
             recorder,
             sampler,
@@ -203,8 +207,25 @@ def _join_caller(span: BasicSpan, child_of: Any) -> None:
             return
 
 
+def _checked_ip(ip: str | None) -> IPv4Address | IPv6Address | None:
+    try:
+        return None if ip is None else ip_address(ip)
+    except ValueError:
+        raise ValueError(f"ip must be an IPv4 or IPv6 address, not {ip!r}") from None
+
+
+def _checked_port(port: int | None) -> int | None:
+    if port is not None and (isinstance(port, bool) or not isinstance(port, int)):
+        raise TypeError(f"port must be an int, not {type(port).__name__}")
+    if port is not None and not 0 < port < 1 << 16:
+        raise ValueError(f"port must be from 1 to 65535, not {port}")
+    return port
+
+
 def _checked_headers(headers: Mapping[str, str]) -> dict[str, str]:
     """The headers with names in lower case; a TypeError or ValueError for what cannot be sent."""
+    if not isinstance(headers, Mapping):
+        raise TypeError(f"headers must be a mapping, not {type(headers).__name__}")
     checked = {}
     for name, value in headers.items():
         if not isinstance(name, str) or not isinstance(value, str):

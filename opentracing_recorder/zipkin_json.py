@@ -69,23 +69,17 @@ class SharedSpanContext(BasicSpanContext):
 
 def encode(spans: Sequence[BasicSpan], local_endpoint: dict[str, Any]) -> tuple[bytes, int]:
     """A JSON array of `spans`, and how many of them had to be left out."""
-    try:
-        return dumps([_fields(span, local_endpoint) for span in spans]), 0
-    except Exception:
-        encoded = [_encoded_alone(span, local_endpoint) for span in spans]
-        usable = [each for each in encoded if each is not None]
-        return b"[" + b",".join(usable) + b"]", len(spans) - len(usable)
-
-
-def _encoded_alone(span: BasicSpan, local_endpoint: dict[str, Any]) -> bytes | None:
-    try:
-        fields = _fields(span, local_endpoint)
+    fields = []
+    for span in spans:
         try:
-            return dumps(fields)
-        except Exception:  # some text that has no UTF-8, or a key that is no text
-            return dumps(json_safe(fields))
-    except Exception:
-        return None
+            fields.append(_fields(span, local_endpoint))
+        except Exception:
+            continue
+    left_out = len(spans) - len(fields)
+    try:
+        return dumps(fields), left_out
+    except Exception:  # text that has no UTF-8, or a tag's key that is no text
+        return dumps([json_safe(each) for each in fields]), left_out
 
 
 def endpoint(
