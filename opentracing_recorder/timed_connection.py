@@ -12,6 +12,7 @@ import io
 import os
 import time
 from collections.abc import Mapping
+from contextlib import closing
 from ipaddress import ip_address
 from typing import Any, NamedTuple
 
@@ -81,13 +82,16 @@ class TimedConnection:
             self._connection = connection = self._kind(self._host, self._port, timeout=time_limit)
         connection.deadline = time.monotonic() + time_limit
         try:
-            connection.request(
-                "POST", self._target, body, headers, preload_content=False, decode_content=False
-            )
-            response = connection.getresponse()
-            start = response.read(_MAX_REPLY)
-            if response.read(1):
-                self.close()
+            try:
+                connection.request(
+                    "POST", self._target, body, headers, preload_content=False, decode_content=False
+                )
+            except (BrokenPipeError, ConnectionResetError):
+                pass  # a server that refuses a long body may answer before it has read it
+            with closing(connection.getresponse()) as response:
+                start = response.read(_MAX_REPLY)
+                if response.read(1):
+                    self.close()
             return Reply(response.status, response.reason or "", response.headers, start)
         except BaseException:
             self.close()
@@ -127,10 +131,11 @@ class _Timed(HTTPConnection):
     def send(self, data: Any) -> None:
         if self.sock is None:
             self.connect()
+        sock: Any = self.sock
         rest = memoryview(data)
-        while rest:  # TLS takes its time for each part, where `sendall` has no limit for the whole
-            self._limit_next_operation(self.sock)
-            rest = rest[self.sock.send(rest) :]
+        while rest:  # `sendall` over TLS would allow its time to each part
+            self._limit_next_operation(sock)
+            rest = rest[sock.send(rest) :]
 
     def response_class(  # type: ignore[override]
         self, sock: Any, *args: Any, **options: Any
@@ -147,7 +152,7 @@ class _TimedHTTP(_Timed):
     pass
 
 
-class _TimedHTTPS(_Timed, HTTPSConnection):
+class _TimedHTTPS(_Timed, HTTPSConnection):  # pyright: ignore[reportIncompatibleVariableOverride]
     pass
 
 

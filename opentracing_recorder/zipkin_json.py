@@ -6,7 +6,8 @@ refuses a whole batch for one field out of its range, so whatever does not fit i
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import TYPE_CHECKING, Any
@@ -29,14 +30,20 @@ from .span import is_failed
 if TYPE_CHECKING:
     from .span import BasicSpan, LogData
 
+dumps: Callable[[Any], bytes]
+
+
+def dumps_without_orjson(value: Any) -> bytes:
+    """JSON as orjson writes it."""
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
+
+
 try:
-    from orjson import dumps
-except ImportError:  # it has no wheels for PyPy
-    import json
-
-    def dumps(value: Any) -> bytes:  # type: ignore[misc]
-        return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
-
+    import orjson
+except ImportError:  # there are no wheels for PyPy
+    dumps = dumps_without_orjson
+else:
+    dumps = orjson.dumps
 
 MAX_ANNOTATION = 4096
 """How many characters of a log's text are sent."""
@@ -58,7 +65,9 @@ _PEER = frozenset({PEER_SERVICE, PEER_HOST_IPV4, PEER_HOST_IPV6, PEER_PORT})
 
 _PLAIN = frozenset({str, int, bool})  # types of which JSON takes every value, or refuses it
 
-_TOO_LATE = 1 << 63  # microseconds: the server has a signed 64-bit integer for them
+# The server has a signed 64-bit integer for microseconds.
+_MAX_SECONDS = 9.2e12
+_TOO_LATE = 1 << 63
 
 
 class SharedSpanContext(BasicSpanContext):
@@ -108,14 +117,17 @@ def _fields(span: BasicSpan, local_endpoint: dict[str, Any]) -> dict[str, Any]:
     if not trace_id or not span_id:
         raise ValueError("a span without an id")
     name = span.operation_name
-    timestamp = int(span.start_time * 1e6 + 0.5)
-    duration = int(span.duration * 1e6 + 0.5)
+    try:
+        timestamp = int(span.start_time * 1e6 + 0.5)
+        duration = int(span.duration * 1e6 + 0.5)
+    except OverflowError:
+        timestamp = duration = 0
     fields: dict[str, Any] = {
         "traceId": trace_id.to_bytes(16 if trace_id >> 64 else 8, "big").hex(),
         "id": span_id.to_bytes(8, "big").hex(),
         "name": name.lower() if type(name) is str else text_of(name).lower(),
-        "timestamp": timestamp if 0 < timestamp < _TOO_LATE else _into_range(timestamp),
-        "duration": duration if 0 < duration < _TOO_LATE else _into_range(duration),
+        "timestamp": timestamp if 0 < timestamp < _TOO_LATE else _microseconds(span.start_time),
+        "duration": duration if 0 < duration < _TOO_LATE else _microseconds(span.duration),
         "localEndpoint": local_endpoint,
     }
     if not name:
@@ -153,8 +165,9 @@ def _fields(span: BasicSpan, local_endpoint: dict[str, Any]) -> dict[str, Any]:
     return fields
 
 
-def _into_range(microseconds: int) -> int:
-    return min(max(microseconds, 1), _TOO_LATE - 1)
+def _microseconds(seconds: float) -> int:
+    """At least one, and no more than the server can hold."""
+    return int(min(max(seconds, 1e-6), _MAX_SECONDS) * 1e6 + 0.5)
 
 
 def _text(value: Any) -> str:
@@ -217,9 +230,7 @@ def _address(text: str, may_be_number: bool) -> IPv4Address | IPv6Address | None
 def _annotations(own: list[LogData]) -> list[dict[str, Any]]:
     annotations: list[dict[str, Any]] = []
     for log in own.copy():
-        timestamp = int(log.timestamp * 1e6 + 0.5)
-        if not 0 < timestamp < _TOO_LATE:
-            timestamp = _into_range(timestamp)
+        timestamp = _microseconds(log.timestamp)
         annotations.append({"timestamp": timestamp, "value": _log_text(log.key_values)})
     if len(annotations) == 1:
         return annotations
