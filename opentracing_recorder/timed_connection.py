@@ -80,6 +80,7 @@ class TimedConnection:
         if connection is None or not connection.is_connected:
             self.close()
             self._connection = connection = self._kind(self._host, self._port, timeout=time_limit)
+        connection.timeout = time_limit
         connection.deadline = time.monotonic() + time_limit
         try:
             try:
@@ -91,10 +92,10 @@ class TimedConnection:
             with closing(connection.getresponse()) as response:
                 start = response.read(_MAX_REPLY)
                 if response.read(1):
-                    self.close()
+                    connection.close()
             return Reply(response.status, response.reason or "", response.headers, start)
         except BaseException:
-            self.close()
+            connection.close()  # it may be a parent's, in a greenlet that lives on after a fork
             raise
 
     def close(self) -> None:
@@ -102,6 +103,8 @@ class TimedConnection:
         connection, self._connection = self._connection, None
         if connection is not None:
             connection.close()
+
+    __del__ = close
 
     def forget(self) -> None:
         """Give the connection up in a child process: it belongs to the parent, which still uses it.
