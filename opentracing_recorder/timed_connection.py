@@ -46,6 +46,8 @@ class TimedConnection:
     Raises ValueError for a URL that cannot serve.
     """
 
+    _connection: _TimedHTTP | _TimedHTTPS | None = None
+
     def __init__(self, url: str) -> None:
         if not isinstance(url, str):
             raise TypeError(f"url must be a str, not {type(url).__name__}")
@@ -61,7 +63,6 @@ class TimedConnection:
         self._host = parsed.host.strip("[]")
         self._port = parsed.port
         self._target = parsed.request_uri
-        self._connection: _TimedHTTP | _TimedHTTPS | None = None
 
     @property
     def is_local(self) -> bool:

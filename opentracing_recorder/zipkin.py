@@ -78,6 +78,8 @@ class ZipkinRecorder(BatchRecorder):
         self._connection = TimedConnection(url)
         if compress_from is None:
             compress_from = sys.maxsize if self._connection.is_local else COMPRESS_FROM
+        elif isinstance(compress_from, bool) or not isinstance(compress_from, int):
+            raise TypeError(f"compress_from must be an int, not {type(compress_from).__name__}")
         self._compress_from = compress_from
         super().__init__(**options)  # last: from here on a fork calls `forked`
 

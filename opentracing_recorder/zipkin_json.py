@@ -258,12 +258,11 @@ def _shortened(text: str, length: int) -> str:
 
 
 def _add_references(span: BasicSpan, fields: dict[str, Any]) -> None:
+    known = ("", format_span_id(span.parent_id), fields["id"])  # its own: a caller's that it joined
     others = [
         f"{kind} {context.to_trace_id()}:{context.to_span_id()}"
         for kind, context in span.references
-        if isinstance(context, SpanContext)
-        and context.to_span_id()
-        and context.to_span_id() != format_span_id(span.parent_id)
+        if isinstance(context, SpanContext) and context.to_span_id() not in known
     ]
     if others:
         fields.setdefault("tags", {}).setdefault(REFERENCES_TAG, ", ".join(others))

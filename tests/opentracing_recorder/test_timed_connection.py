@@ -1,0 +1,187 @@
+"""A TimedConnection keeps its connection, and its word on time, whatever the server does."""
+
+from __future__ import annotations
+
+import shutil
+import socket
+import ssl
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+if sys.platform == "emscripten":
+    pytest.skip("urllib3 needs sockets, which Pyodide has none of", allow_module_level=True)
+
+from urllib3.exceptions import HTTPError, SSLError
+
+from opentracing_recorder.timed_connection import TimedConnection
+
+from ..http_server import ACCEPTED, ScriptedServer, answer
+
+pytestmark = pytest.mark.needs_os
+
+
+def test_a_reply_has_status_headers_and_body() -> None:
+    """Header names may be asked for in any case."""
+    with ScriptedServer(answer("418 I'm a teapot", b"short and stout", "X-Spout: 1")) as server:
+        reply = TimedConnection(server.url + "?a=b").post(b"tea", {"X-Tea": "green"}, 5)
+        assert (reply.status, reply.reason, reply.body) == (418, "I'm a teapot", b"short and stout")
+        assert reply.headers["x-spout"] == "1"
+        (request,) = server.requests
+        assert request.line == "POST /api/v2/spans?a=b HTTP/1.1"
+        assert request.headers["host"] == f"127.0.0.1:{server.port}"
+        assert (request.headers["x-tea"], request.body) == ("green", b"tea")
+
+
+def test_a_chunked_reply_leaves_the_connection_usable() -> None:
+    """What follows a reply of unknown length is found."""
+    chunked = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n"
+    with ScriptedServer(chunked) as server:
+        connection = TimedConnection(server.url)
+        assert connection.post(b"", {}, 5).body == b"abc"
+        assert connection.post(b"", {}, 5).status == 202
+        assert [each.connection for each in server.requests] == [1, 1]
+        connection.close()
+
+
+def test_of_a_long_reply_only_the_start_is_read() -> None:
+    """The rest is not waited for: the next request has a connection of its own."""
+    with ScriptedServer(answer("200 OK", b"x" * 1_000_000)) as server:
+        connection = TimedConnection(server.url)
+        assert connection.post(b"", {}, 5).body == b"x" * 65536
+        assert connection.post(b"", {}, 5).status == 202
+        assert [each.connection for each in server.requests] == [1, 2]
+        connection.close()
+
+
+def test_a_refusal_before_the_body_was_read_is_heard() -> None:
+    """A server may answer and close while the request is still on its way."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def refuse() -> None:
+            connection, _ = listener.accept()
+            with connection:
+                connection.recv(1000)
+                connection.sendall(answer("413 Payload Too Large"))
+                connection.shutdown(socket.SHUT_WR)
+                while connection.recv(1 << 20):
+                    pass
+
+        thread = threading.Thread(target=refuse)
+        thread.start()
+        port = listener.getsockname()[1]
+        connection = TimedConnection(f"http://127.0.0.1:{port}/")
+        assert connection.post(b"x" * 5_000_000, {}, 5).status == 413
+        connection.close()
+        thread.join()
+
+
+def test_a_server_that_reads_nothing_is_given_up() -> None:
+    """Sending is within the time limit too."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        connection = TimedConnection(f"http://127.0.0.1:{listener.getsockname()[1]}/")
+        start = time.monotonic()
+        with pytest.raises(OSError, match="time"):
+            connection.post(b"x" * 50_000_000, {}, 0.3)
+        assert time.monotonic() - start < 5
+
+
+def test_a_body_that_drips_is_given_up() -> None:
+    """The limit is for the whole exchange, not for each byte."""
+
+    def drip(connection: socket.socket) -> None:
+        connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n")
+        while True:
+            connection.sendall(b"x")
+            time.sleep(0.02)
+
+    with ScriptedServer(drip) as server:
+        connection = TimedConnection(server.url)
+        start = time.monotonic()
+        with pytest.raises((OSError, HTTPError), match="time"):
+            connection.post(b"", {}, 0.3)
+        assert 0.25 < time.monotonic() - start < 5
+        assert connection.post(b"", {}, 5).status == 202
+        connection.close()
+
+
+def test_ipv6_addresses_are_urls_too() -> None:
+    """In brackets, as in every URL."""
+    try:
+        listener = socket.create_server(("::1", 0), family=socket.AF_INET6)
+    except OSError:
+        pytest.skip("this machine has no IPv6")
+    with listener:
+
+        def serve() -> None:
+            connection, _ = listener.accept()
+            with connection:
+                connection.recv(1000)
+                connection.sendall(ACCEPTED)
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        connection = TimedConnection(f"http://[::1]:{listener.getsockname()[1]}/")
+        assert connection.is_local
+        assert connection.post(b"", {}, 5).status == 202
+        connection.close()
+        thread.join()
+
+
+@pytest.fixture
+def certificate(tmp_path: Path) -> Path:
+    """A certificate for 127.0.0.1 that nobody vouches for, with its key."""
+    openssl = shutil.which("openssl")
+    if openssl is None:
+        pytest.skip("openssl is not installed: it makes the certificate")
+    path = tmp_path / "certificate.pem"
+    command = [openssl, "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2"]
+    command += ["-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1"]
+    command += ["-keyout", str(tmp_path / "key.pem"), "-out", str(path)]
+    subprocess.run(command, check=True, capture_output=True)
+    path.write_bytes(path.read_bytes() + (tmp_path / "key.pem").read_bytes())
+    return path
+
+
+@pytest.fixture
+def secure_server(certificate: Path) -> Iterator[str]:
+    """The URL of a server that takes one connection, with TLS, and bodies that end in ``!``."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def serve() -> None:
+            connection, _ = listener.accept()
+            try:
+                with context.wrap_socket(connection, server_side=True) as secure:
+                    while received := secure.recv(1 << 20):
+                        if received.endswith(b"!"):
+                            secure.sendall(ACCEPTED)
+            except OSError:  # the client does not trust it
+                pass
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        yield f"https://127.0.0.1:{listener.getsockname()[1]}/"
+        thread.join()
+
+
+def test_tls_works_with_a_certificate_that_is_trusted(
+    secure_server: str, certificate: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Requests follow each other on one connection there too."""
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+    connection = TimedConnection(secure_server)
+    assert [connection.post(b"spans!", {}, 5).status for _ in range(3)] == [202, 202, 202]
+    connection.close()
+
+
+def test_a_certificate_that_nobody_vouches_for_is_refused(secure_server: str) -> None:
+    """Nothing is sent to a server that cannot prove who it is."""
+    with pytest.raises((ssl.SSLError, SSLError), match=r"self[- ]signed"):
+        TimedConnection(secure_server).post(b"spans!", {}, 5)

@@ -1,0 +1,680 @@
+"""ZipkinRecorder delivers whatever the server does, and ZipkinTracer continues Zipkin's traces."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import textwrap
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from email.utils import formatdate
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import opentracing
+from opentracing import Format, child_of
+from opentracing_recorder import ConstSampler, InMemoryRecorder, RemoteSpanContext, TextPropagator
+
+from ..runtimes import HAS_GEVENT, WHY_NOT_GEVENT
+
+if sys.platform == "emscripten":
+    pytest.skip("urllib3 needs sockets, which Pyodide has none of", allow_module_level=True)
+
+from urllib3.connection import HTTPConnection
+
+from opentracing_recorder.timed_connection import Reply
+from opentracing_recorder.zipkin import DEFAULT_URL, ZipkinRecorder, ZipkinTracer
+from opentracing_recorder.zipkin_json import encode, endpoint
+
+from ..http_server import Answer, Request, ScriptedServer, answer, hang_up
+from ..zipkin_payload import spans_in
+
+pytestmark = pytest.mark.needs_os
+
+ROOT = Path(__file__).resolve().parents[2]
+SERVER = {"span.kind": "server"}
+
+
+@pytest.fixture
+def server() -> Iterator[ScriptedServer]:
+    with ScriptedServer() as server:
+        yield server
+
+
+@pytest.fixture
+def make_tracer() -> Iterator[Callable[..., ZipkinTracer]]:
+    """Makes tracers that retry soon, and closes them."""
+    made = []
+
+    def make(server: ScriptedServer, **options: Any) -> ZipkinTracer:
+        tracer = ZipkinTracer("Shop", server.url, **{"interval": 0.02, **options})
+        made.append(tracer)
+        return tracer
+
+    yield make
+    for tracer in made:
+        tracer.close(1)
+
+
+def sent(requests: list[Request]) -> list[str]:
+    """The names of the spans in reports that all keep the rules of Zipkin's API."""
+    return [span["name"] for request in requests for span in spans_in(request.body)]
+
+
+def finish(tracer: ZipkinTracer, *names: str) -> None:
+    for name in names:
+        tracer.start_span(name).finish()
+
+
+# What is sent.
+
+
+def test_a_report_is_a_post_of_json_that_is_not_traced(
+    server: ScriptedServer, make_tracer: Callable[..., ZipkinTracer]
+) -> None:
+    """It carries `b3: 0`, says who it is from, and the headers that the application asks for."""
+    tracer = make_tracer(server, headers={"Authorization": "Bearer x"}, ip="10.0.0.7", port=80)
+    finish(tracer, "GET")
+    assert tracer.flush(10)
+    (request,) = server.requests
+    assert request.line == "POST /api/v2/spans HTTP/1.1"
+    assert request.headers["content-type"] == "application/json"
+    assert request.headers["b3"] == "0"
+    assert request.headers["authorization"] == "Bearer x"
+    assert request.headers["user-agent"] == "opentracing-python"
+    assert "content-encoding" not in request.headers
+    (span,) = spans_in(request.body)
+    assert span["localEndpoint"] == {"serviceName": "shop", "ipv4": "10.0.0.7", "port": 80}
+
+
+def test_the_connection_is_kept(
+    server: ScriptedServer, make_tracer: Callable[..., ZipkinTracer]
+) -> None:
+    """Reports follow each other on one connection."""
+    tracer = make_tracer(server)
+    for name in ("a", "b", "c"):
+        finish(tracer, name)
+        assert tracer.flush(10)
+    assert [request.connection for request in server.requests] == [1, 1, 1]
+
+
+def test_a_connection_that_the_server_closed_is_replaced(
+    make_tracer: Callable[..., ZipkinTracer],
+) -> None:
+    """An idle connection that is gone costs no failed attempt."""
+    closing = answer("202 Accepted", b"", "Connection: close")
+
+    def close(connection: socket.socket) -> None:
+        connection.sendall(answer("202 Accepted"))
+        connection.shutdown(socket.SHUT_RDWR)
+        connection.close()
+
+    with ScriptedServer(closing, close) as server:
+        tracer = make_tracer(server, attempts=1)
+        for name in ("a", "b", "c"):
+            finish(tracer, name)
+            assert tracer.flush(10)
+        assert [request.connection for request in server.requests] == [1, 2, 3]
+
+
+def test_long_reports_are_compressed(
+    server: ScriptedServer, make_tracer: Callable[..., ZipkinTracer]
+) -> None:
+    """With gzip, from the size that was asked for."""
+    tracer = make_tracer(server, compress_from=1000)
+    finish(tracer, "short")
+    assert tracer.flush(10)
+    finish(tracer, "long" * 1000)
+    assert tracer.flush(10)
+    encodings = [each.headers.get("content-encoding") for each in server.requests]
+    assert encodings == [None, "gzip"]
+    assert sent(server.requests) == ["short", "long" * 1000]
+
+
+@pytest.mark.parametrize(
+    ("url", "compresses"),
+    [
+        (DEFAULT_URL, False),
+        ("http://127.1.2.3:9411/", False),
+        ("http://[::1]:9411/", False),
+        ("http://zipkin:9411/", True),
+        ("https://10.0.0.7/", True),
+    ],
+)
+def test_nothing_is_compressed_for_this_machine(
+    url: str, compresses: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Compressing saves network, and on the loopback there is none."""
+    recorder = ZipkinRecorder("shop", url)
+    encodings: list[str | None] = []
+
+    def post(body: bytes, headers: Mapping[str, str], time_limit: float) -> Reply:
+        encodings.append(headers.get("content-encoding"))
+        return Reply(202, "Accepted", {}, b"")
+
+    monkeypatch.setattr(recorder._connection, "post", post)
+    span = ZipkinTracer("shop", recorder=InMemoryRecorder()).start_span("x" * 20_000)
+    span.finish()
+    assert recorder.send([span]) == 0
+    assert encodings == ["gzip" if compresses else None]
+
+
+def test_a_span_that_cannot_be_encoded_costs_no_other(
+    server: ScriptedServer, make_tracer: Callable[..., ZipkinTracer]
+) -> None:
+    """It counts as failed, and the rest of its batch is sent."""
+    tracer = make_tracer(server, interval=10)
+    finish(tracer, "a")
+    bad = tracer.start_span("bad")
+    bad.start_time = float("nan")
+    bad.finish()
+    finish(tracer, "b")
+    assert not tracer.flush(10)
+    assert sent(server.requests) == ["a", "b"]
+    assert tracer.recorder.stats[:5] == (3, 2, 0, 1, 0)  # type: ignore[attr-defined]
+
+
+def test_a_batch_without_a_usable_span_is_not_sent(
+    server: ScriptedServer, make_tracer: Callable[..., ZipkinTracer]
+) -> None:
+    """The server is not asked to accept nothing."""
+    tracer = make_tracer(server)
+    bad = tracer.start_span("bad")
+    bad.start_time = float("nan")
+    bad.finish()
+    assert not tracer.flush(10)
+    assert server.requests == []
+
+
+# Faults.
+
+
+def _hang(connection: socket.socket) -> None:
+    connection.recv(1)  # until the client goes away
+
+
+def _drip(connection: socket.socket) -> None:
+    connection.sendall(b"HTTP/1.1 202 Accepted\r\nX: ")
+    while True:
+        connection.sendall(b"x")
+        time.sleep(0.02)
+
+
+def _flood(connection: socket.socket) -> None:
+    connection.sendall(b"HTTP/1.1 503 Busy\r\nContent-Length: 99999999999\r\n\r\n")
+    while True:
+        connection.sendall(b"x" * 65536)
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        pytest.param(hang_up, id="reset"),
+        pytest.param(_hang, id="hang"),
+        pytest.param(_drip, id="a byte now and then"),
+        pytest.param(_flood, id="an endless reply"),
+        pytest.param(b"SSH-2.0-OpenSSH_9.7\r\n\r\n", id="garbage"),
+        pytest.param(b"HTTP/1.1 202", id="half a reply"),
+        pytest.param(answer("429 Too Many Requests"), id="429"),
+        pytest.param(answer("408 Request Timeout"), id="408"),
+        pytest.param(answer("500 Internal Server Error"), id="500"),
+        pytest.param(answer("503 Service Unavailable", b"", "Retry-After: soon"), id="503"),
+    ],
+)
+def test_a_passing_fault_loses_nothing(
+    fault: Answer, make_tracer: Callable[..., ZipkinTracer]
+) -> None:
+    """The batch is sent again, the same one, and is acknowledged once."""
+    with ScriptedServer(fault, fault) as server:
+        tracer = make_tracer(server, send_timeout=0.3)
+        finish(tracer, "a", "b")
+        assert tracer.flush(20)
+        assert len(server.requests) == 3
+        assert sent(server.requests[-1:]) == ["a", "b"]
+        assert server.requests[0].body == server.requests[-1].body
+        assert tracer.recorder.stats[:5] == (2, 2, 0, 0, 0)  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("fault", [_hang, _drip], ids=["hang", "a byte now and then"])
+def test_a_send_ends_at_its_time_limit(fault: Answer) -> None:
+    """However the server spreads its answer, the whole exchange is bounded."""
+    with ScriptedServer(fault) as server:
+        recorder = ZipkinRecorder("shop", server.url, send_timeout=0.3)
+        tracer = ZipkinTracer("shop", recorder=InMemoryRecorder())
+        span = tracer.start_span("x")
+        span.finish()
+        start = time.monotonic()
+        with pytest.raises(OSError, match="time"):
+            recorder.send([span])
+        assert 0.25 < time.monotonic() - start < 5
+        recorder.close()
+
+
+@pytest.mark.parametrize("retry_after", ["1", "date"])
+def test_the_server_says_when_to_come_back(
+    retry_after: str, make_tracer: Callable[..., ZipkinTracer]
+) -> None:
+    """Retry-After is honoured, as seconds and as a date."""
+    if retry_after == "date":
+        retry_after = formatdate(time.time() + 2, usegmt=True)
+    busy = answer("429 Too Many Requests", b"", f"Retry-After: {retry_after}")
+    with ScriptedServer(busy) as server:
+        tracer = make_tracer(server)
+        start = time.monotonic()
+        finish(tracer, "a")
+        server.wait_for_requests(2)
+        assert time.monotonic() - start > 0.9
+        assert tracer.flush(10)
+
+
+@pytest.mark.parametrize(
+    "refusal",
+    [
+        answer("400 Bad Request", b"Expected a JSON_STRING\x1b[31m" + b"!" * 100_000),
+        answer("404 Not Found", b"Expected a JSON_STRING" + b"!" * 1000),
+        answer("302 Found", b"Expected a JSON_STRING", "Location: http://127.0.0.1:1/"),
+        answer("307 Temporary Redirect", b"Expected a JSON_STRING", "Location: /elsewhere"),
+    ],
+    ids=["400", "404", "302", "307"],
+)
+def test_a_refusal_is_final(
+    refusal: bytes, make_tracer: Callable[..., ZipkinTracer], caplog: pytest.LogCaptureFixture
+) -> None:
+    """It is not retried nor is a redirect followed; the log has the start of the answer, once."""
+    with ScriptedServer(refusal, refusal) as server:
+        tracer = make_tracer(server)
+        for name in ("a", "b"):
+            finish(tracer, name)
+            assert not tracer.flush(10)
+        finish(tracer, "c")
+        assert tracer.flush(10)
+        assert sent(server.requests) == ["a", "b", "c"]
+        assert {each.line for each in server.requests} == {"POST /api/v2/spans HTTP/1.1"}
+    assert tracer.recorder.stats[:5] == (3, 1, 0, 2, 0)  # type: ignore[attr-defined]
+    (record,) = caplog.records
+    assert "Expected a JSON_STRING" in record.getMessage()
+    assert refusal[9:12].decode() in record.getMessage()
+    assert len(record.getMessage()) < 600
+    assert "\x1b" not in record.getMessage()
+
+
+def test_a_batch_that_is_too_large_is_sent_in_parts(
+    make_tracer: Callable[..., ZipkinTracer],
+) -> None:
+    """Halves, and halves of these, until the server takes them; one that never fits is failed."""
+
+    too_large = answer("413 Payload Too Large", b"too large")
+    with ScriptedServer(too_large, answer("202 Accepted"), too_large, too_large) as server:
+        tracer = make_tracer(server, interval=10)
+        finish(tracer, "a", "b", "c", "d")
+        assert not tracer.flush(10)
+        assert [sent([each]) for each in server.requests] == [
+            ["a", "b", "c", "d"],
+            ["a", "b"],
+            ["c", "d"],
+            ["c"],
+            ["d"],
+        ]
+        assert tracer.recorder.stats[:5] == (4, 3, 0, 1, 0)  # type: ignore[attr-defined]
+
+
+def test_a_server_that_is_away_is_waited_for(make_tracer: Callable[..., ZipkinTracer]) -> None:
+    """Refused connections lose nothing that the queue holds, and double nothing."""
+    with ScriptedServer() as gone:
+        pass
+    tracer = make_tracer(gone, attempts=1000, interval=0.05)
+    names = [f"span {number}" for number in range(2000)]
+    finish(tracer, *names)
+    assert not tracer.flush(0.2)
+    assert tracer.recorder.stats.queued == 2000  # type: ignore[attr-defined]
+    with ScriptedServer(port=gone.port) as back:
+        assert tracer.flush(20)
+        assert sorted(sent(back.requests)) == sorted(names)
+
+
+def test_the_application_does_not_wait_for_a_server_that_hangs(
+    make_tracer: Callable[..., ZipkinTracer],
+) -> None:
+    """Spans finish at once, whatever the worker's thread does; flush and close are bounded."""
+    with ScriptedServer(_hang) as server:
+        tracer = make_tracer(server, send_timeout=60, batch_size=1)
+        finish(tracer, "first")
+        server.wait_for_requests(1)
+        start = time.monotonic()
+        finish(tracer, *map(str, range(1000)))
+        assert not tracer.flush(0.1)
+        assert not tracer.close(0.2)
+        assert time.monotonic() - start < 5
+
+
+def test_nothing_is_lost_or_doubled_among_threads(
+    server: ScriptedServer, make_tracer: Callable[..., ZipkinTracer]
+) -> None:
+    """100,000 spans of 8 threads arrive, each once."""
+    tracer = make_tracer(server, queue_size=100_000)
+    barrier = threading.Barrier(8)
+
+    def work() -> None:
+        barrier.wait()
+        for _ in range(12_500):
+            tracer.start_span("x").finish()
+
+    threads = [threading.Thread(target=work) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert tracer.flush(60)
+    assert tracer.recorder.stats[:5] == (100_000, 100_000, 0, 0, 0)  # type: ignore[attr-defined]
+    assert spans_in(server.requests[0].body)  # to validate them all would take a minute
+    ids = Counter(span["id"] for each in server.requests for span in json.loads(each.body))
+    assert len(ids) == 100_000
+    assert set(ids.values()) == {1}
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system cannot fork")
+def test_a_forked_child_has_a_connection_of_its_own(server: ScriptedServer) -> None:
+    """Parent and child go on reporting; neither disturbs the other's connection."""
+    program = """
+        import os, sys
+        from opentracing_recorder.zipkin import ZipkinTracer
+
+        tracer = ZipkinTracer("shop", sys.argv[1], interval=0.02)
+        tracer.start_span("before").finish()
+        assert tracer.flush(10)
+        child = os.fork()
+        if not child:
+            tracer.start_span("child").finish()
+            os._exit(0 if tracer.flush(10) else 1)
+        status = os.waitpid(child, 0)[1]
+        tracer.start_span("parent").finish()
+        assert tracer.flush(10)
+        sys.exit(status)
+    """
+    run(program, server)
+    assert [(sent([each]), each.connection) for each in server.requests] == [
+        (["before"], 1),
+        (["child"], 2),
+        (["parent"], 1),
+    ]
+
+
+@pytest.mark.skipif(not HAS_GEVENT, reason=WHY_NOT_GEVENT)
+def test_it_works_under_gevents_monkey_patching(server: ScriptedServer) -> None:
+    """Greenlets trace, and the reports leave while they run."""
+    program = """
+        from gevent import monkey
+        monkey.patch_all()
+        import sys
+        import gevent
+        from opentracing_recorder.zipkin import ZipkinTracer
+
+        tracer = ZipkinTracer("shop", sys.argv[1], interval=0.02, batch_size=10)
+
+        def work():
+            for _ in range(20):
+                with tracer.start_active_span("greenlet"):
+                    gevent.sleep(0.001)
+
+        gevent.joinall([gevent.spawn(work) for _ in range(10)])
+        assert tracer.flush(10)
+        assert tracer.recorder.stats[:5] == (200, 200, 0, 0, 0)
+        assert tracer.close(10)
+    """
+    run(program, server)
+    assert sent(server.requests) == ["greenlet"] * 200
+
+
+def test_what_is_queued_at_the_interpreters_exit_is_sent(server: ScriptedServer) -> None:
+    """Nobody need call `close`."""
+    program = """
+        import sys
+        from opentracing_recorder.zipkin import ZipkinTracer
+
+        ZipkinTracer("shop", sys.argv[1], interval=60).start_span("last words").finish()
+        tracer = ZipkinTracer("shop", sys.argv[1], interval=60)
+        tracer.start_span("last words").finish()
+    """
+    run(program, server)
+    assert sent(server.requests) == ["last words"] * 2
+
+
+def run(program: str, server: ScriptedServer) -> None:
+    """Run a program in a process of its own; an AssertionError with its output if it fails."""
+    command = [sys.executable, "-W", "error", "-c", textwrap.dedent(program), server.url]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    ended = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=60)
+    assert (ended.returncode, ended.stderr) == (0, ""), ended.stderr
+
+
+def test_reports_are_not_traced_by_an_instrumented_client(
+    server: ScriptedServer,
+    make_tracer: Callable[..., ZipkinTracer],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Spans that the HTTP client's instrumentation makes of a report are not reported in turn."""
+    tracer = make_tracer(server)
+    plain = HTTPConnection.request
+    traced = []
+
+    def request(self: Any, *args: Any, **options: Any) -> None:
+        with opentracing.global_tracer().start_active_span("POST") as scope:
+            traced.append(scope.span)
+            plain(self, *args, **options)
+
+    monkeypatch.setattr(HTTPConnection, "request", request)
+    with opentracing.use_tracer(tracer):
+        finish(tracer, "GET")
+        assert tracer.flush(10)
+        assert tracer.flush(10)
+    assert len(traced) == 1
+    assert sent(server.requests) == ["get"]
+
+
+# Arguments.
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "message"),
+    [
+        ({"service_name": None}, TypeError, "service_name must be a str"),
+        ({"url": None}, TypeError, "url must be a str"),
+        ({"url": "localhost:9411"}, ValueError, "http:// or https://"),
+        ({"url": "ftp://zipkin/"}, ValueError, "http:// or https://"),
+        ({"url": "http://[zipkin/"}, ValueError, "url"),
+        ({"url": "http://user:secret@zipkin/"}, ValueError, "put them into headers"),
+        ({"ip": "localhost"}, ValueError, "ip must be an IPv4 or IPv6 address"),
+        ({"port": 0}, ValueError, "port must be from 1 to 65535"),
+        ({"port": "80"}, TypeError, "port must be an int"),
+        ({"headers": ["a"]}, TypeError, "headers must be a mapping"),
+        ({"headers": {"a": 1}}, TypeError, "headers must map str to str"),
+        ({"headers": {"a b": "1"}}, ValueError, "the name 'a b'"),
+        ({"headers": {"a": "secret\r\nb: c"}}, ValueError, "the header 'a'"),
+        ({"compress_from": "1 KB"}, TypeError, "compress_from must be an int"),
+        ({"queue_size": 0}, ValueError, "queue_size"),
+        ({"no_such_option": 1}, TypeError, "no_such_option"),
+    ],
+)
+def test_an_argument_that_cannot_serve_is_refused(
+    options: dict[str, Any], error: type[Exception], message: str
+) -> None:
+    """At construction, by name, and without showing a secret."""
+    with pytest.raises(error, match=message) as caught:
+        ZipkinTracer(**{"service_name": "shop", **options})
+    assert "secret" not in str(caught.value)
+
+
+def test_a_recorder_of_ones_own_takes_the_place_of_zipkins() -> None:
+    """As tests want it; an option for the one that is not made is a mistake."""
+    recorder = InMemoryRecorder()
+    assert ZipkinTracer("shop", recorder=recorder).recorder is recorder
+    with pytest.raises(TypeError, match="recorder"):
+        ZipkinTracer("shop", recorder=recorder, queue_size=5)
+
+
+# The tracer.
+
+
+@pytest.fixture
+def tracer() -> ZipkinTracer:
+    return ZipkinTracer("Shop", recorder=InMemoryRecorder())
+
+
+@pytest.fixture
+def joining() -> ZipkinTracer:
+    """A tracer that joins its caller's spans."""
+    return ZipkinTracer("Shop", recorder=InMemoryRecorder(), one_span_per_rpc=True)
+
+
+def as_sent(tracer: ZipkinTracer) -> dict[str, Any]:
+    """The one span that a tracer has recorded, as Zipkin gets it."""
+    recorder = tracer.recorder
+    assert isinstance(recorder, InMemoryRecorder)
+    (span,) = spans_in(encode(recorder.spans, endpoint("shop"))[0])
+    return span
+
+
+@pytest.mark.parametrize("format", [Format.HTTP_HEADERS, Format.TEXT_MAP])
+def test_zipkins_headers_are_written_and_read(tracer: ZipkinTracer, format: str) -> None:
+    """B3, with trace ids of 128 bits."""
+    span = tracer.start_span("x")
+    headers: dict[str, str] = {}
+    tracer.inject(span, format, headers)
+    assert headers["x-b3-traceid"] == f"{span.context.trace_id:032x}"
+    context = tracer.extract(format, headers)
+    assert isinstance(context, RemoteSpanContext)
+    assert (context.trace_id, context.span_id) == (span.context.trace_id, span.context.span_id)
+    assert context.sampled
+
+
+def test_it_takes_the_options_of_a_tracer() -> None:
+    """Sampler, scope manager, limits, id width, and propagators beside or in place of B3."""
+    text = TextPropagator()
+    tracer = ZipkinTracer(
+        "Shop",
+        recorder=InMemoryRecorder(),
+        sampler=ConstSampler(False),
+        propagators={Format.TEXT_MAP: text, "own": text},
+        trace_id_bits=64,
+        max_tags=1,
+    )
+    span = tracer.start_span("x", tags={"sampling.priority": 1, "a": 2})
+    assert span.context.trace_id is not None
+    assert span.context.trace_id < 1 << 64
+    assert len(span.tags) == 1
+    carrier: dict[str, str] = {}
+    tracer.inject(span, Format.TEXT_MAP, carrier)
+    assert "ot-tracer-traceid" in carrier
+    assert not tracer.start_span("x").sampled
+    assert tracer.service_name == "Shop"
+
+
+CALLER = RemoteSpanContext(0xA, 0xB, None, True, 0xC)
+
+
+@pytest.mark.parametrize("how", ["child_of", "references"])
+def test_a_server_joins_its_callers_span(joining: ZipkinTracer, how: str) -> None:
+    """It has the caller's id and parent, and says that it shares the span."""
+    parent: dict[str, Any] = {how: CALLER if how == "child_of" else [child_of(CALLER)]}
+    with joining.start_active_span("GET", tags=SERVER, **parent) as scope:
+        assert scope.span.context.span_id == 0xB
+        assert scope.span.context.parent_id == 0xC
+        child = joining.start_span("child")
+    fields = as_sent(joining)
+    assert (fields["traceId"], fields["id"], fields["parentId"]) == (
+        "000000000000000a",
+        "000000000000000b",
+        "000000000000000c",
+    )
+    assert fields["shared"] is True
+    assert "tags" not in fields or "references" not in fields["tags"]
+    assert child.parent_id == 0xB
+    assert child.context.span_id != 0xB
+
+
+def test_a_joined_span_without_a_parent_is_a_root(joining: ZipkinTracer) -> None:
+    """A caller that is a root, or does not tell its parent, makes no parent up."""
+    joining.start_span("GET", child_of=RemoteSpanContext(0xA, 0xB), tags=SERVER).finish()
+    fields = as_sent(joining)
+    assert fields["id"] == "000000000000000b"
+    assert fields["shared"] is True
+    assert "parentId" not in fields
+
+
+def test_a_span_stays_shared_with_baggage(joining: ZipkinTracer) -> None:
+    """Setting baggage replaces the context, but not whose span it is."""
+    span = joining.start_span("GET", child_of=CALLER, tags=SERVER)
+    span.set_baggage_item("a", "b").finish()
+    fields = as_sent(joining)
+    assert (fields["id"], fields["shared"]) == ("000000000000000b", True)
+
+
+def test_a_joined_span_passes_on_what_came_with_the_caller(joining: ZipkinTracer) -> None:
+    """The debug flag and the baggage go on to its children."""
+    caller = RemoteSpanContext(0xA, 0xB, {"k": "v"}, True, extra={"debug": "1"})
+    span = joining.start_span("GET", child_of=caller, tags=SERVER)
+    child = joining.start_span("child", child_of=span)
+    child.finish()
+    assert as_sent(joining)["debug"] is True
+    assert child.get_baggage_item("k") == "v"
+
+
+def test_a_caller_that_left_the_decision_open_shares_nothing(joining: ZipkinTracer) -> None:
+    """The id is the caller's, but who does not sample does not report: the span is not shared."""
+    caller = RemoteSpanContext(0xA, 0xB, None, None)
+    joining.start_span("GET", child_of=caller, tags=SERVER).finish()
+    fields = as_sent(joining)
+    assert fields["id"] == "000000000000000b"
+    assert "shared" not in fields
+
+
+def test_a_joined_span_that_is_not_sampled_keeps_the_callers_id(joining: ZipkinTracer) -> None:
+    """The trace's ids go on as they would if it were sampled."""
+    span = joining.start_span("GET", child_of=RemoteSpanContext(10, 11, None, False), tags=SERVER)
+    span.finish()
+    assert span.context.span_id == 11
+    assert not span.sampled
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {"child_of": CALLER},
+        {"child_of": CALLER, "tags": {"span.kind": "consumer"}},
+        {"child_of": RemoteSpanContext(sampled=True), "tags": SERVER},
+        {"tags": SERVER},
+        {"child_of": CALLER, "tags": 5},
+    ],
+    ids=["no kind", "consumer", "no ids", "no caller", "no tags"],
+)
+def test_what_is_no_remote_call_is_not_joined(
+    joining: ZipkinTracer, arguments: dict[str, Any]
+) -> None:
+    """Only a server's span whose caller is in another process shares its id."""
+    joining.start_span("x", **arguments).finish()
+    fields = as_sent(joining)
+    assert fields["id"] != "000000000000000b"
+    assert "shared" not in fields
+
+
+def test_a_local_parent_is_not_joined(joining: ZipkinTracer) -> None:
+    """A server's span within a span of this process is a span of its own."""
+    parent = joining.start_span("parent")
+    span = joining.start_span("GET", child_of=parent, tags=SERVER)
+    assert span.context.span_id != parent.context.span_id
+    assert span.parent_id == parent.context.span_id
+
+
+def test_a_server_is_a_child_of_its_caller_unless_told_to_join(tracer: ZipkinTracer) -> None:
+    """As OpenTracing has it."""
+    tracer.start_span("GET", child_of=CALLER, tags=SERVER).finish()
+    fields = as_sent(tracer)
+    assert fields["parentId"] == "000000000000000b"
+    assert "shared" not in fields
