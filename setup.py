@@ -11,9 +11,14 @@ PACKAGES = [
     "opentracing_recorder",
 ]
 
+# orjson has wheels for CPython alone; without it, the standard library's json does the same.
+ZIPKIN = ["urllib3>=2", "orjson>=3.9; platform_python_implementation == 'CPython'"]
+
 TESTS = [
     "pytest>=8.4",  # earlier ones may not find the modules that tests share
     "hypothesis>=6",
+    *ZIPKIN,
+    "jsonschema>=4.18; sys_platform != 'emscripten'",
     "gevent; platform_python_implementation == 'CPython' and sys_platform != 'emscripten'",
     "tornado>=6; sys_platform != 'emscripten'",
 ]
@@ -66,6 +71,7 @@ setup(
     extras_require={
         "gevent": ["gevent>=22.10"],
         "tornado": ["tornado>=6"],
+        "zipkin": ZIPKIN,
         "tests": TESTS,
         "dev": DEV,
     },
