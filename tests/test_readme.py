@@ -76,16 +76,17 @@ def _root_logger() -> Iterator[None]:
     root.setLevel(level)
 
 
-def starts_threads(section: str) -> bool:
-    """Whether the code of a section does so."""
-    return any("ThreadPoolExecutor(" in block.code for block in sections()[section])
+def needs_os(section: str) -> bool:
+    """Whether the code of a section starts threads, or needs packages that are about sockets."""
+    code = "".join(block.code for block in sections()[section])
+    return "ThreadPoolExecutor(" in code or "opentracing_recorder.zipkin" in code
 
 
 @pytest.mark.usefixtures("_root_logger")
 @pytest.mark.parametrize(
     "section",
     [
-        pytest.param(each, marks=[pytest.mark.needs_os] if starts_threads(each) else [])
+        pytest.param(each, marks=[pytest.mark.needs_os] if needs_os(each) else [])
         for each in sections()
     ],
 )
