@@ -448,7 +448,9 @@ def test_what_is_queued_at_the_interpreters_exit_is_sent(server: ScriptedServer)
 
 def run(program: str, server: ScriptedServer) -> None:
     """Run a program in a process of its own; an AssertionError with its output if it fails."""
-    command = [sys.executable, "-W", "error", "-c", textwrap.dedent(program), server.url]
+    # From Python 3.12 a fork beside a thread is warned of; that is what one of these is about.
+    filters = ["-W", "error", "-W", "ignore:This process:DeprecationWarning"]
+    command = [sys.executable, *filters, "-c", textwrap.dedent(program), server.url]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     ended = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=60)
     assert (ended.returncode, ended.stderr) == (0, ""), ended.stderr
