@@ -17,6 +17,14 @@ settings.register_profile("project", deadline=None)
 settings.load_profile("project")
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--require-zipkin",
+        action="store_true",
+        help="fail where a Zipkin cannot be started, instead of leaving its tests out",
+    )
+
+
 @pytest.fixture(autouse=True)
 def _no_global_tracer() -> Iterator[None]:
     """Each test starts without a registered tracer."""

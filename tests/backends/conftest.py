@@ -1,0 +1,61 @@
+"""What the tests of real servers share."""
+
+from __future__ import annotations
+
+import gzip
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, closing
+from typing import Any
+
+import pytest
+
+from opentracing_recorder.timed_connection import Reply, TimedConnection
+from opentracing_recorder.zipkin import ZipkinTracer
+
+from ..zipkin_payload import spans_in
+from .zipkin_server import Missing, ZipkinServer
+
+
+@pytest.fixture(scope="session")
+def zipkin(
+    pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[ZipkinServer]:
+    """A real Zipkin server, which is started once for all tests."""
+    try:
+        server = ZipkinServer(tmp_path_factory.mktemp("zipkin") / "log.txt")
+    except Missing as missing:
+        if pytestconfig.getoption("--require-zipkin"):
+            pytest.fail(str(missing))
+        pytest.skip(str(missing))
+    with closing(server):
+        yield server
+
+
+MakeTracer = Callable[..., Any]
+
+
+@pytest.fixture
+def make_tracer(zipkin: ZipkinServer, monkeypatch: pytest.MonkeyPatch) -> Iterator[MakeTracer]:
+    """Makes a ZipkinTracer of a service, with any options, that sends to the real server.
+
+    What it sends is held against the rules of Zipkin's API when the test has ended.
+    """
+    reports: list[bytes] = []
+    post = TimedConnection.post
+
+    def noted(
+        self: TimedConnection, body: bytes, headers: Mapping[str, str], time_limit: float
+    ) -> Reply:
+        reports.append(gzip.decompress(body) if "content-encoding" in headers else body)
+        return post(self, body, headers, time_limit)
+
+    monkeypatch.setattr(TimedConnection, "post", noted)
+    with ExitStack() as tracers:
+
+        def make(service_name: str, **options: Any) -> ZipkinTracer:
+            tracer = ZipkinTracer(service_name, f"{zipkin.url}/api/v2/spans", **options)
+            return tracers.enter_context(tracer)
+
+        yield make
+    for report in reports:
+        assert spans_in(report)
