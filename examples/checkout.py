@@ -1,9 +1,10 @@
 """Three services on this machine, traced: a shop that calls stock and payment.
 
-    python examples/checkout.py [--html FILE]
+    python examples/checkout.py [--html FILE] [--zipkin URL]
 
-Prints each trace as a timeline, and writes them all to one HTML page. `TracedHandler` and `call`
-are what instrumentation of a server and of a client looks like.
+Prints each trace as a timeline, and writes them all to one HTML page. With a Zipkin, such as
+http://localhost:9411, it has them too. `TracedHandler` and `call` are what instrumentation of a
+server and of a client looks like.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from typing import Any
 
 import opentracing
 from opentracing import Format, logs, tags
-from opentracing_recorder import BasicTracer, InMemoryRecorder, Trace
+from opentracing_recorder import BasicTracer, CompositeRecorder, InMemoryRecorder, Trace
 from opentracing_recorder.timeline import render_html, render_text
 
 
@@ -98,12 +99,12 @@ class Service(HTTPServer):
 
     route: str
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, zipkin: str | None = None) -> None:
         super().__init__(("127.0.0.1", 0), TracedHandler)
         self.name = name
         self.url = f"http://127.0.0.1:{self.server_port}"
         self.recorder = InMemoryRecorder()
-        self.tracer = BasicTracer(self.recorder, service_name=name)
+        self.tracer = make_tracer(name, self.recorder, zipkin)
         self._pool = ThreadPoolExecutor(max_workers=4, thread_name_prefix=name)
         self._acceptor = threading.Thread(target=self.serve_forever, args=(0.02,), name=name)
 
@@ -132,6 +133,16 @@ class Service(HTTPServer):
         self._pool.shutdown()
         self.server_close()
         self.tracer.close()
+
+
+def make_tracer(service: str, recorder: InMemoryRecorder, zipkin: str | None) -> BasicTracer:
+    """A tracer that records in memory, and for Zipkin where there is one."""
+    if zipkin is None:
+        return BasicTracer(recorder, service_name=service)
+    from opentracing_recorder.zipkin import ZipkinRecorder, ZipkinTracer  # needs an extra
+
+    both = CompositeRecorder([recorder, ZipkinRecorder(service, f"{zipkin}/api/v2/spans")])
+    return ZipkinTracer(service, recorder=both)
 
 
 class Stock(Service):
@@ -169,8 +180,8 @@ class Shop(Service):
 
     route = "/checkout"
 
-    def __init__(self, stock: Stock, payment: Payment) -> None:
-        super().__init__("shop")
+    def __init__(self, stock: Stock, payment: Payment, zipkin: str | None = None) -> None:
+        super().__init__("shop", zipkin)
         self.stock = stock
         self.payment = payment
 
@@ -188,10 +199,12 @@ def main() -> None:
     """Send a few orders through the shop, and show what the tracers recorded."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--html", type=Path, help="where to write the page (default: a new file)")
+    parser.add_argument("--zipkin", metavar="URL", help="a Zipkin that gets the traces too")
     arguments = parser.parse_args()
+    zipkin = arguments.zipkin and arguments.zipkin.rstrip("/")
 
-    stock, payment = Stock("stock"), Payment("payment")
-    shop = Shop(stock, payment)
+    stock, payment = Stock("stock", zipkin), Payment("payment", zipkin)
+    shop = Shop(stock, payment, zipkin)
     with stock, payment, shop:
         for order in ("teapot/valid", "teapot/expired", "unicorn/valid"):
             connection = http.client.HTTPConnection("127.0.0.1", shop.server_port, timeout=10)
@@ -206,6 +219,9 @@ def main() -> None:
     page = arguments.html or Path(tempfile.mkdtemp(prefix="checkout-")) / "traces.html"
     page.write_text(render_html(traces, title="Three orders at the shop"), encoding="utf-8")
     print(f"The same as a page: {page}")
+    if zipkin:
+        for trace in traces:
+            print(f"In Zipkin: {zipkin}/zipkin/traces/{trace.trace_id}")
 
 
 if __name__ == "__main__":
