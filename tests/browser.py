@@ -142,7 +142,7 @@ class Page:
     def __init__(self, browser: Browser, context: str, session: str) -> None:
         self.context = context
         self.session = session
-        self.requested: list[str] = []  # each address that it asked for, its own first
+        self.requested: list[str] = []  # each URL that it asked for, its own first
         self.errors: list[str] = []  # what its scripts failed with and did not handle
         self._browser = browser
 
@@ -153,7 +153,9 @@ class Page:
     def happened(self, event: str, parameters: Any) -> None:
         """Note an event of the protocol."""
         if event == "Network.requestWillBeSent":
-            self.requested.append(parameters["request"]["url"])
+            url = parameters["request"]["url"]
+            if not url.startswith("data:"):
+                self.requested.append(url)
         elif event == "Runtime.exceptionThrown":
             details = parameters["exceptionDetails"]
             self.errors.append(details.get("exception", {}).get("description", details["text"]))

@@ -95,7 +95,9 @@ def test_it_takes_a_picture(opened: Page, tmp_path: Path, whole: bool, height: i
 
 def test_it_knows_what_a_page_asked_for_and_what_failed_in_it(page: Page, tmp_path: Path) -> None:
     """Each request is noted with its address, and each unhandled error with its message."""
-    (tmp_path / "page.html").write_text("<script src=gone.js></script><script>boom()</script>")
+    (tmp_path / "page.html").write_text(
+        "<img src=data:,x><script src=gone.js></script><script>boom()</script>"
+    )
     page.open(tmp_path / "page.html")
     assert page.requested == [(tmp_path / name).as_uri() for name in ("page.html", "gone.js")]
     (error,) = page.errors
