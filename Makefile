@@ -13,10 +13,13 @@ DOWNSTREAM := env/downstream
 # The first number is that of the Python in it, 3.14, without the dot.
 PYODIDE := 314.0.7
 
+ZIPKIN_JS := 0.22.0
+
 TYPED := opentracing opentracing_recorder $(wildcard tests/typing/*.py)
 
 .DEFAULT_GOAL := help
-.PHONY: help bootstrap demo test test-all test-downstream test-pyodide lint types bench dist clean
+.PHONY: help bootstrap demo demo-zipkin test test-all test-downstream test-pyodide test-zipkin \
+  lint types bench dist clean
 
 help:  ## show this list (the default)
 	@sed -n 's/^\([a-z-]*\):.*##/\1:/p' Makefile | awk -F': +' '{ printf "  make %-16s %s\n", $$1, $$2 }'
@@ -36,6 +39,9 @@ endef
 $(INSTALLED): $(RUN) setup.py pyproject.toml
 	$(call install,)
 
+$(INSTALLED)-zipkin: $(RUN) setup.py pyproject.toml
+	$(call install,[zipkin])
+
 $(INSTALLED)-tests: $(RUN) setup.py pyproject.toml
 	$(call install,[tests])
 
@@ -46,6 +52,9 @@ bootstrap: $(INSTALLED)-dev  ## install the project and all that its development
 
 demo: $(INSTALLED)  ## trace three services and show what happened
 	$(RUN) examples/checkout.py
+
+demo-zipkin: $(INSTALLED)-zipkin  ## show the same in a Zipkin, the one at ZIPKIN_URL or a new one
+	@$(RUN) tests/backends/zipkin_server.py examples/checkout.py
 
 test: $(INSTALLED)-tests  ## run the tests
 	$(RUN) -m pytest -q
@@ -74,6 +83,18 @@ env/pyodide/.installed: $(RUN) Makefile
 
 test-pyodide: env/pyodide/.installed  ## run what can run there on Pyodide, in Node
 	node tests/pyodide/run.mjs $(<D)
+
+env/zipkin-js/.installed: Makefile
+	@rm -rf $(@D)
+	npm install --loglevel=error --no-audit --no-fund --prefix $(@D) \
+	  zipkin@$(ZIPKIN_JS) zipkin-transport-http@$(ZIPKIN_JS)
+	@touch $@
+
+# Where there is no npm, the tests that need it say so and are left out.
+HAVE_NPM := $(shell command -v npm)
+
+test-zipkin: $(INSTALLED)-tests $(if $(HAVE_NPM),env/zipkin-js/.installed)  ## test with a real Zipkin
+	$(RUN) -m pytest -q --require-zipkin tests/backends
 
 lint: $(INSTALLED)-dev  ## check style and formatting
 	$(RUN) -m ruff check .
