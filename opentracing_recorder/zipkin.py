@@ -8,8 +8,9 @@ from __future__ import annotations
 import gzip
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from email.utils import parsedate_to_datetime
+from functools import partial
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import TYPE_CHECKING, Any
 
@@ -157,23 +158,25 @@ class ZipkinTracer(BasicTracer):
         defaults = {Format.HTTP_HEADERS: b3, Format.TEXT_MAP: b3}
         for format, propagator in {**defaults, **(propagators or {})}.items():
             self.register_propagator(format, propagator)
-        self.one_span_per_rpc = one_span_per_rpc
+        if one_span_per_rpc:
+            # Without the option, starting a span costs no more than it does in BasicTracer.
+            self.start_span = partial(_start_or_join, self.start_span)  # type: ignore[method-assign]
 
-    def start_span(
-        self,
-        operation_name: str | None = None,
-        child_of: Span | SpanContext | None = None,
-        references: _References = None,
-        tags: Mapping[str, Any] | None = None,
-        start_time: float | None = None,
-        ignore_active_span: bool = False,
-    ) -> BasicSpan:
-        span = super().start_span(
-            operation_name, child_of, references, tags, start_time, ignore_active_span
-        )
-        if self.one_span_per_rpc and span.parent_id is not None and _is_server(tags):
-            _join_caller(span, child_of)
-        return span
+
+def _start_or_join(
+    start_span: Callable[..., BasicSpan],
+    operation_name: str | None = None,
+    child_of: Span | SpanContext | None = None,
+    references: _References = None,
+    tags: Mapping[str, Any] | None = None,
+    start_time: float | None = None,
+    ignore_active_span: bool = False,
+) -> BasicSpan:
+    """`BasicTracer.start_span`, and then the span of a caller in another process is joined."""
+    span = start_span(operation_name, child_of, references, tags, start_time, ignore_active_span)
+    if span.parent_id is not None and _is_server(tags):
+        _join_caller(span, child_of)
+    return span
 
 
 def _is_server(tags: Any) -> bool:
