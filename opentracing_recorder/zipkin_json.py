@@ -65,9 +65,8 @@ _PEER = frozenset({PEER_SERVICE, PEER_HOST_IPV4, PEER_HOST_IPV6, PEER_PORT})
 
 _PLAIN = frozenset({str, int, bool})  # types of which JSON takes every value, or refuses it
 
-# The server has a signed 64-bit integer for microseconds.
-_MAX_SECONDS = 9.2e12
-_TOO_LATE = 1 << 63
+_LIMIT = 1 << 63  # of a signed 64-bit integer, which the server has for microseconds
+_MAX_SECONDS = 9.2e12  # in microseconds, still within that
 
 
 class SharedSpanContext(BasicSpanContext):
@@ -110,8 +109,8 @@ def endpoint(
 
 def _fields(span: BasicSpan, local_endpoint: dict[str, Any]) -> dict[str, Any]:
     # The span's own fields: asking for its context would make one. Ids by way of bytes: that costs
-    # a third of formatting them, and refuses what is too long. `CPU per span` in the benchmarks
-    # pays for both.
+    # a third of formatting them, and refuses what is too long. `start to acknowledgement` in the
+    # benchmarks pays for both.
     trace_id: Any = span._trace_id
     span_id: Any = span._span_id
     if not trace_id or not span_id:
@@ -126,8 +125,8 @@ def _fields(span: BasicSpan, local_endpoint: dict[str, Any]) -> dict[str, Any]:
         "traceId": trace_id.to_bytes(16 if trace_id >> 64 else 8, "big").hex(),
         "id": span_id.to_bytes(8, "big").hex(),
         "name": name.lower() if type(name) is str else text_of(name).lower(),
-        "timestamp": timestamp if 0 < timestamp < _TOO_LATE else _microseconds(span.start_time),
-        "duration": duration if 0 < duration < _TOO_LATE else _microseconds(span.duration),
+        "timestamp": timestamp if 0 < timestamp < _LIMIT else _microseconds(span.start_time),
+        "duration": duration if 0 < duration < _LIMIT else _microseconds(span.duration),
         "localEndpoint": local_endpoint,
     }
     if not name:
@@ -138,14 +137,16 @@ def _fields(span: BasicSpan, local_endpoint: dict[str, Any]) -> dict[str, Any]:
         # Copied in one step: whoever owns the span may still change it.
         fields["tags"] = kept = span.tags.copy()
         for key, value in kept.items():
-            if type(value) is not str:
-                kept[key] = _text(value)
-        kind = kept.pop(SPAN_KIND, None)
-        if kind is not None:
-            if kind in _KINDS:
-                fields["kind"] = _KINDS[kind]
+            kind = type(value)
+            if kind is not str:
+                small = kind is int and -_LIMIT < value < _LIMIT
+                kept[key] = str(value) if small else _text(value)
+        role = kept.pop(SPAN_KIND, None)
+        if role is not None:
+            if role in _KINDS:
+                fields["kind"] = _KINDS[role]
             else:
-                kept[SPAN_KIND] = kind
+                kept[SPAN_KIND] = role
         if ERROR in kept:
             _set_error(span, kept)
         if not _PEER.isdisjoint(kept):
@@ -172,8 +173,6 @@ def _microseconds(seconds: float) -> int:
 
 def _text(value: Any) -> str:
     """A tag's value: numbers, booleans, None and collections as JSON has them; the rest as text."""
-    if type(value) is int and value.bit_length() < 64:
-        return str(value)
     safe = json_safe(value)
     return safe if type(safe) is str else dumps(safe).decode()
 
