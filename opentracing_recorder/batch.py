@@ -265,6 +265,7 @@ class _Worker:
         self.ring()
         if not self.role.acquire(False):
             return True
+        _close_with_multiprocessing()
         try:
             # Not threading.Thread: its start waits, and takes a lock that may be held by the very
             # code that a signal handler or a finalizer has interrupted.
@@ -367,7 +368,6 @@ class _Worker:
         self.ident = _thread.get_ident()
         try:
             threading.current_thread().name = "opentracing-batch-recorder"
-            _close_with_multiprocessing()
             idle = self.interval
             while not self.over:
                 # Not for ever: a thread may be held up between reading `limit` and appending.
