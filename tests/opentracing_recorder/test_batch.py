@@ -662,7 +662,11 @@ def record(*names):
 def run(script: str, prelude: str = _PRELUDE) -> list[str]:
     """The lines that the script prints; it must print nothing on stderr, and end well."""
     done = subprocess.run(
-        [sys.executable, "-c", prelude + script], capture_output=True, text=True, timeout=60
+        # From Python 3.12 a fork beside a thread is warned of; that is what these tests are about.
+        [sys.executable, "-W", "ignore:This process:DeprecationWarning", "-c", prelude + script],
+        capture_output=True,
+        text=True,
+        timeout=60,
     )
     assert (done.stderr, done.returncode) == ("", 0)
     return done.stdout.split()
