@@ -9,6 +9,7 @@ PIP := $(VENV)/$(PIP_INSTALL)
 # An environment that several clones use has the code of the one that was last installed into it.
 INSTALLED := $(VENV)/.installed-$(firstword $(shell pwd | cksum))
 DOWNSTREAM := env/downstream
+PEERS := env/peers
 
 # The first number is that of the Python in it, 3.14, without the dot.
 PYODIDE := 314.0.7
@@ -107,8 +108,15 @@ types: $(INSTALLED)-dev  ## check types, with two checkers, and against the stub
 	cd tests/typing && $(abspath $(RUN)) -m mypy.stubtest opentracing \
 	  --ignore-missing-stub --allowlist stubtest_allowlist.txt
 
-bench: $(INSTALLED)  ## measure the cost of a span
+$(PEERS)/.installed: setup.py pyproject.toml tests/benchmarks/requirements.txt
+	$(PYTHON) -m venv $(PEERS)
+	$(PEERS)/$(PIP_INSTALL) 'pip>=21.3'
+	$(PEERS)/$(PIP_INSTALL) --editable '.[zipkin]' -r tests/benchmarks/requirements.txt
+	@touch $@
+
+bench: $(INSTALLED) $(PEERS)/.installed  ## measure the cost of a span, beside other tracers
 	$(RUN) tests/benchmarks/bench.py
+	$(PEERS)/bin/python tests/benchmarks/export.py
 
 dist: $(RUN)  ## build the source distribution and the wheel, and check them
 	$(PIP) build twine

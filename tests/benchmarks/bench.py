@@ -273,9 +273,8 @@ def main() -> None:
         print(f"{name:34}{cost:8.0f}{least:12.0f}{cost / least:8.2f}{budget:>8}")
     # The clock is that of this thread: the worker's time is not the application's.
     cost, least = _nanoseconds(_record_span(), _least_active_span, clock=thread_time)
-    print(
-        f"{'record_span of a BatchRecorder':34}{cost:8.0f}{least:12.0f}{cost / least:8.2f}{'0.5':>8}"
-    )
+    name = "record_span of a BatchRecorder"
+    print(f"{name:34}{cost:8.0f}{least:12.0f}{cost / least:8.2f}{'0.5':>8}")
     print(f"{'bytes kept for a span with 2 tags':34}{_bytes_a_span():8.0f}{'':20}{'520':>8}")
     for module in ("opentracing", "opentracing_recorder"):
         print(f"{'import ' + module:34}{_import_milliseconds(module):8.1f} ms")
