@@ -519,6 +519,24 @@ def wait_until(holds: Callable[[], bool]) -> None:
         time.sleep(0.005)
 
 
+@pytest.mark.parametrize("method", ["flush", "close"])
+def test_without_a_thread_the_caller_sends(
+    backend: Backend, monkeypatch: pytest.MonkeyPatch, method: str
+) -> None:
+    """Where the system has no thread to give, recording still works, and so do flush and close."""
+
+    def refuse(*args: object) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr("_thread.start_new_thread", refuse)
+    recorder = backend(OSError(), batch_size=2)
+    spans = recorder.record(5)
+    assert recorder.stats == Stats(5, 0, 0, 0, 5)
+    assert getattr(recorder, method)(_LONG)
+    assert recorder.accepted == spans
+    assert recorder.stats == Stats(5, 5, 0, 0, 0)
+
+
 # Who is interrupted, and who is forgotten.
 
 
