@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 
 from measure import measure
+
 from opentracing_recorder.zipkin import ZipkinTracer
 
 url, count = sys.argv[1], int(sys.argv[2])
