@@ -54,8 +54,8 @@ def with_opentelemetry_names(span_tags: Mapping[str, Any]) -> dict[str, Any]:
     ============================  =============================================================
 
     Other tags keep their names: ``component``, ``db.user`` and ``peer.address`` have no successor,
-    and ``peer.service`` is what backends draw their maps from. So does a tag whose new name the span
-    has already.
+    and ``peer.service`` is what backends draw their maps from. So does a tag whose new name the
+    span has already.
     """
     is_server = span_tags.get(tags.SPAN_KIND) == tags.SPAN_KIND_RPC_SERVER
     names = _NAMES_OF_SERVER if is_server else _NAMES

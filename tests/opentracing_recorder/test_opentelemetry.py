@@ -48,7 +48,11 @@ def tracer(exporter: InMemorySpanExporter) -> Iterator[BasicTracer]:
 
 def converted(span: BasicSpan, **options: Any) -> ReadableSpan:
     """A span in OpenTelemetry's terms."""
-    return OpenTelemetryRecorder(InMemorySpanExporter, "shop", **options).readable_span(span)
+    exporter = InMemorySpanExporter()
+    recorder = OpenTelemetryRecorder(exporter, "shop", **options)
+    assert recorder.send([span]) == 0
+    (exported,) = exporter.get_finished_spans()
+    return exported
 
 
 def finished(**start: Any) -> BasicSpan:
@@ -137,7 +141,7 @@ def test_a_kind_that_opentelemetry_has_not_stays_an_attribute() -> None:
 def test_the_error_tag_is_the_status(
     tags: dict[str, Any], status: StatusCode, message: str | None
 ) -> None:
-    """As OpenTelemetry's OpenTracing compatibility wants it; a text other than true is its message."""
+    """As OpenTelemetry's specification has it; a text other than true is its message."""
     exported = converted(finished(tags=tags))
     assert (exported.status.status_code, exported.status.description) == (status, message)
     assert exported.attributes == {}
@@ -508,13 +512,16 @@ from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 from opentracing_recorder import BasicTracer
 from opentracing_recorder.opentelemetry import OpenTelemetryRecorder
 
+def say(*words):  # in one step: parent and child write at the same time
+    os.write(1, (" ".join(map(str, words)) + "\\n").encode())
+
 class Printing(SpanExporter):
     def __init__(self):
         self.made_in = os.getpid()
     def export(self, spans):
         for span in spans:
             instance = span.resource.attributes.get("service.instance.id")
-            print(span.name, self.made_in == os.getpid(), instance, flush=True)
+            say(span.name, self.made_in == os.getpid(), instance)
         return SpanExportResult.SUCCESS
     def shutdown(self):
         pass
@@ -528,7 +535,7 @@ child = os.fork()
 tracer.start_span("in the child" if not child else "in the parent").finish()
 delivered = tracer.flush(10)
 if not child:
-    print("child delivered", delivered, tracer.recorder.stats.failed, flush=True)
+    say("child delivered", delivered, tracer.recorder.stats.failed)
     os._exit(0)
 os.waitpid(child, 0)
 tracer.close(10)
