@@ -1,0 +1,155 @@
+"""A real OpenTelemetry Collector, and the sink that it forwards to.
+
+``make test-collector`` builds the collector that is looked for here.
+"""
+
+from __future__ import annotations
+
+import socket
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans, Span
+
+BINARY = Path(__file__).resolve().parents[3] / "env" / "collector" / "otelcol"
+
+# Without a queue of its own the collector acknowledges what the sink has acknowledged.
+CONFIGURATION = """
+receivers:
+  otlp:
+    protocols:
+      grpc: {{endpoint: "127.0.0.1:{grpc}"}}
+      http: {{endpoint: "127.0.0.1:{http}"}}
+exporters:
+  debug: {{}}
+  otlp_http:
+    traces_endpoint: "http://127.0.0.1:{sink}/v1/traces"
+    compression: none
+    sending_queue: {{enabled: false}}
+    retry_on_failure: {{enabled: false}}
+service:
+  telemetry: {{metrics: {{level: none}}}}
+  pipelines:
+    traces: {{receivers: [otlp], exporters: [debug, otlp_http]}}
+"""
+
+
+def free_ports(number: int) -> list[int]:
+    """Ports that nobody listens on."""
+    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(number)]
+    ports = [each.getsockname()[1] for each in sockets]
+    for each in sockets:
+        each.close()
+    return ports
+
+
+class Sink:
+    """An OTLP/HTTP backend that keeps what it gets, decoded."""
+
+    def __init__(self) -> None:
+        self.resource_spans: list[ResourceSpans] = []
+        self.changed = threading.Condition()
+        sink = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                body = self.rfile.read(int(self.headers["Content-Length"]))
+                sink.add(ExportTraceServiceRequest.FromString(body))
+                self.send_response(200)
+                self.send_header("Content-Type", "application/x-protobuf")
+                self.send_header("Content-Length", "0")
+                self.end_headers()
+
+            def log_message(self, *_: object) -> None:
+                pass
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.port = self.server.server_address[1]
+
+    def add(self, request: ExportTraceServiceRequest) -> None:
+        with self.changed:
+            self.resource_spans.extend(request.resource_spans)
+            self.changed.notify_all()
+
+    @property
+    def spans(self) -> list[Span]:
+        return [
+            span
+            for resource in self.resource_spans
+            for scope in resource.scope_spans
+            for span in scope.spans
+        ]
+
+    def wait_for(self, condition: Callable[[], bool]) -> None:
+        """Until it holds, of what has arrived."""
+        with self.changed:
+            assert self.changed.wait_for(condition, 30), f"{len(self.spans)} spans have arrived"
+
+
+class Collector:
+    """A collector that can be killed, and started again on the same ports."""
+
+    def __init__(self, folder: Path, sink: Sink) -> None:
+        self.grpc_port, self.http_port = free_ports(2)
+        self.folder = folder
+        (folder / "config.yaml").write_text(
+            CONFIGURATION.format(grpc=self.grpc_port, http=self.http_port, sink=sink.port)
+        )
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def log(self) -> str:
+        """What the collector says, its debug exporter included."""
+        return (self.folder / "log").read_text()
+
+    def start(self) -> None:
+        with (self.folder / "log").open("ab") as log:
+            self._process = subprocess.Popen(
+                [BINARY, "--config", self.folder / "config.yaml"], stdout=log, stderr=log
+            )
+        for port in (self.grpc_port, self.http_port):
+            self._wait_until_it_listens(port)
+
+    def _wait_until_it_listens(self, port: int) -> None:
+        assert self._process is not None
+        deadline = time.monotonic() + 30
+        while time.monotonic() < deadline and self._process.poll() is None:
+            try:
+                socket.create_connection(("127.0.0.1", port), 1).close()
+                return
+            except OSError:
+                time.sleep(0.05)  # nothing tells when another process listens
+        pytest.fail(f"the collector does not listen on {port}:\n{self.log}")
+
+    def kill(self) -> None:
+        """End it as the kernel does when memory runs out: without a chance to deliver."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+
+
+@pytest.fixture
+def sink() -> Iterator[Sink]:
+    sink = Sink()
+    thread = threading.Thread(target=sink.server.serve_forever, args=(0.05,))
+    thread.start()
+    yield sink
+    sink.server.shutdown()
+    sink.server.server_close()
+    thread.join()
+
+
+@pytest.fixture
+def collector(tmp_path: Path, sink: Sink) -> Iterator[Collector]:
+    if not BINARY.exists():
+        pytest.skip("the collector is not built: run `make test-collector`, with Go on the path")
+    collector = Collector(tmp_path, sink)
+    collector.start()
+    yield collector
+    collector.kill()
