@@ -10,6 +10,7 @@ PIP := $(VENV)/$(PIP_INSTALL)
 INSTALLED := $(VENV)/.installed-$(firstword $(shell pwd | cksum))
 DOWNSTREAM := env/downstream
 PEERS := env/peers
+COLLECTOR := env/collector
 
 # The first number is that of the Python in it, 3.14, without the dot.
 PYODIDE := 314.0.7
@@ -21,6 +22,7 @@ TYPED := opentracing opentracing_recorder $(wildcard tests/typing/*.py)
 .DEFAULT_GOAL := help
 .PHONY: help bootstrap demo demo-zipkin test test-all test-downstream test-pyodide test-zipkin \
   lint types bench dist clean
+.PHONY: help bootstrap demo test test-all test-downstream test-collector test-pyodide lint types bench dist clean
 
 help:  ## show this list (the default)
 	@sed -n 's/^\([a-z-]*\):.*##/\1:/p' Makefile | awk -F': +' '{ printf "  make %-16s %s\n", $$1, $$2 }'
@@ -73,6 +75,21 @@ $(DOWNSTREAM)/.installed: setup.py pyproject.toml $(wildcard tests/downstream/*.
 
 test-downstream: $(DOWNSTREAM)/.installed  ## run libraries written for opentracing 2.4 on this
 	$(DOWNSTREAM)/bin/python -m pytest -q tests/downstream
+
+$(COLLECTOR)/.installed: setup.py pyproject.toml tests/backends/collector/requirements.txt
+	$(PYTHON) -m venv $(COLLECTOR)
+	$(COLLECTOR)/$(PIP_INSTALL) 'pip>=21.3'
+	$(COLLECTOR)/$(PIP_INSTALL) --editable '.[opentelemetry]' -r tests/backends/collector/requirements.txt
+	@touch $@
+
+# Two minutes the first time; Go keeps what it has fetched and compiled outside of env/.
+$(COLLECTOR)/otelcol: $(addprefix tests/backends/collector/,main.go go.mod go.sum)
+	cd tests/backends/collector && go build -trimpath -ldflags='-s -w' -o $(abspath $@) .
+	@touch $@
+
+test-collector: $(if $(shell command -v go),$(COLLECTOR)/.installed $(COLLECTOR)/otelcol)  ## send spans through an OpenTelemetry Collector built here
+	@$(if $^,$(COLLECTOR)/bin/python -m pytest -q tests/backends/collector,\
+	  echo "Left out the tests with the OpenTelemetry Collector: install Go 1.26, https://go.dev/dl")
 
 # Packages come from the index as for any Python, but in wheels without machine code.
 env/pyodide/.installed: $(RUN) Makefile
