@@ -21,6 +21,7 @@ TESTS = [
     "jsonschema>=4.18; sys_platform != 'emscripten'",
     "gevent; platform_python_implementation == 'CPython' and sys_platform != 'emscripten'",
     "tornado>=6; sys_platform != 'emscripten'",
+    "opentelemetry-sdk>=1.20; sys_platform != 'emscripten'",
 ]
 # ruff's rules and layout change between minor versions.
 DEV = [
@@ -72,6 +73,7 @@ setup(
         "gevent": ["gevent>=22.10"],
         "tornado": ["tornado>=6"],
         "zipkin": ZIPKIN,
+        "opentelemetry": ["opentelemetry-sdk>=1.20"],
         "tests": TESTS,
         "dev": DEV,
     },
