@@ -79,7 +79,12 @@ def _root_logger() -> Iterator[None]:
 def needs_os(section: str) -> bool:
     """Whether the code of a section starts threads, or needs packages that are about sockets."""
     code = "".join(block.code for block in sections()[section])
-    marks = ("ThreadPoolExecutor(", "BatchRecorder)", "opentracing_recorder.zipkin")
+    marks = (
+        "ThreadPoolExecutor(",
+        "BatchRecorder)",
+        "OpenTelemetryRecorder(",
+        "opentracing_recorder.zipkin",
+    )
     return any(mark in code for mark in marks)
 
 
