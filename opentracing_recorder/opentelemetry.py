@@ -105,14 +105,18 @@ class OpenTelemetryRecorder(BatchRecorder):
         return len(spans) - len(readable)
 
     def flush(self, timeout: float | None = None) -> bool:
-        """Hand over what was recorded before this call, and have the exporter deliver it.
+        """As `BatchRecorder.flush`; then the exporter too is told to deliver what it may hold.
 
-        Within `timeout` seconds (None: no limit); returns whether all of it was delivered.
+        It is given what is left of `timeout` seconds (None: 30). What it raises then comes out.
         """
-        deadline = None if timeout is None else time.monotonic() + timeout
-        delivered = super().flush(timeout)
-        left = None if deadline is None else max(0.0, deadline - time.monotonic())
-        return self._flush_exporter(left) and delivered
+        start = time.monotonic()
+        if not super().flush(timeout):
+            return False
+        force_flush = getattr(self._exporter, "force_flush", None)
+        if force_flush is None:
+            return True
+        left = 30.0 if timeout is None else max(0.0, timeout - (time.monotonic() - start))
+        return force_flush(int(left * 1000)) is not False  # not every exporter returns something
 
     def release(self) -> None:
         exporter, self._exporter = self._exporter, None
@@ -126,14 +130,6 @@ class OpenTelemetryRecorder(BatchRecorder):
             self._exporter = None
         self._exporter_is_used = False
         self._resource = None  # it may identify the process
-
-    def _flush_exporter(self, timeout: float | None) -> bool:
-        force_flush = getattr(self._exporter, "force_flush", None)
-        if force_flush is None:
-            return True
-        milliseconds = 30_000 if timeout is None else int(timeout * 1000)
-        # Not every exporter returns something.
-        return force_flush(milliseconds) is not False
 
     def _ready_exporter(self) -> Any:
         if self._exporter is None:

@@ -427,11 +427,12 @@ class ScriptedExporter(SpanExporter):
 def test_what_was_not_delivered_is_handed_over_again(failure: Any) -> None:
     """A failure that the exporter reports and one that it raises are the same."""
     exporter = ScriptedExporter(failure, failure)
-    with BasicTracer(OpenTelemetryRecorder(exporter, "shop")) as tracer:
+    recorder = OpenTelemetryRecorder(exporter, "shop", interval=0.01)
+    with BasicTracer(recorder) as tracer:
         tracer.start_span("a").finish()
         assert tracer.flush(30)
-        assert exporter.batches == [["a"]] * 3
-        assert tracer.recorder.stats.sent == 1  # type: ignore[attr-defined]
+    assert exporter.batches == [["a"]] * 3
+    assert recorder.stats.sent == 1
 
 
 def test_an_exporter_that_returns_nothing_has_delivered() -> None:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import signal
 import socket
 import subprocess
 import threading
@@ -126,6 +127,11 @@ class Collector:
             except OSError:
                 time.sleep(0.05)  # nothing tells when another process listens
         pytest.fail(f"the collector does not listen on {port}:\n{self.log}")
+
+    def pause(self) -> None:
+        """Let it hang: it accepts connections and answers nothing."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGSTOP)
 
     def kill(self) -> None:
         """End it as the kernel does when memory runs out: without a chance to deliver."""

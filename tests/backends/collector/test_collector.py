@@ -5,15 +5,20 @@ from __future__ import annotations
 import importlib.metadata
 import os
 import threading
+import time
 from collections.abc import Callable
 from typing import Any
 
 import pytest
+import requests
 from google.protobuf.json_format import MessageToDict, ParseDict
 from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter as GrpcExporter
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter as HttpExporter
+from opentelemetry.instrumentation.requests import RequestsInstrumentor
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
-from opentelemetry.sdk.trace.export import SpanExporter
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor, SpanExporter
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from opentracing import child_of, follows_from
 from opentracing_recorder import BasicSpanContext, BasicTracer, RemoteSpanContext
@@ -209,6 +214,44 @@ def test_what_was_queued_while_there_was_no_collector_arrives_when_there_is_one(
         collector.start()
         assert tracer.flush(60)
     assert len({span.span_id for span in sink.spans}) == 500
+
+
+def test_close_keeps_to_its_time_when_the_collector_hangs(
+    make_exporter: MakeExporter, collector: Collector
+) -> None:
+    """It says that not all was delivered, and counts what was not."""
+    recorder = OpenTelemetryRecorder(make_exporter, "shop", interval=0.05)
+    tracer = BasicTracer(recorder)
+    tracer.start_span("before").finish()
+    assert tracer.flush(30)
+    collector.pause()
+    tracer.start_span("x").finish()
+    start = time.monotonic()
+    assert not tracer.close(1)
+    assert time.monotonic() - start < 3
+    assert recorder.stats.sent == 1
+
+
+def test_an_instrumented_http_client_does_not_trace_the_export(
+    collector: Collector, sink: Sink
+) -> None:
+    """With OpenTelemetry's instrumentation of requests, which the HTTP exporter uses, in place."""
+    traced = InMemorySpanExporter()
+    provider = TracerProvider()
+    provider.add_span_processor(SimpleSpanProcessor(traced))
+    url = f"http://127.0.0.1:{collector.http_port}/v1/traces"
+    instrumentor = RequestsInstrumentor()
+    instrumentor.instrument(tracer_provider=provider)
+    try:
+        with BasicTracer(OpenTelemetryRecorder(lambda: HttpExporter(url), "shop")) as tracer:
+            tracer.start_span("x").finish()
+            assert tracer.flush(30)
+            assert traced.get_finished_spans() == ()
+        requests.get(url, timeout=10).close()
+        assert [span.name for span in traced.get_finished_spans()] == ["GET"]
+    finally:
+        instrumentor.uninstrument()
+    assert [span.name for span in sink.spans] == ["x"]
 
 
 @pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
