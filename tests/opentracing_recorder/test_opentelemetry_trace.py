@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from typing import NamedTuple
+
 import pytest
 
 from opentracing import Format
@@ -68,26 +71,43 @@ class OpenTelemetryService:
         return outgoing
 
 
+class Services(NamedTuple):
+    """Three services, one after the other, and the exporter of all."""
+
+    shop: Service
+    middle: OpenTelemetryService
+    stock: Service
+    exporter: InMemorySpanExporter
+
+    def spans_of_a_request(self, headers: Headers) -> tuple[ReadableSpan, ...]:
+        """What is exported of a request that goes through all three."""
+        headers = self.shop.request("order", headers)
+        headers = self.middle.request("route", headers)
+        self.stock.request("reserve", headers)
+        assert self.shop.tracer.flush(10)
+        assert self.stock.tracer.flush(10)
+        return self.exporter.get_finished_spans()
+
+
 def parents(spans: tuple[ReadableSpan, ...]) -> dict[str, str | None]:
     """Each span's name with its parent's."""
     names = {span.context.span_id: span.name for span in spans}
     return {span.name: names[span.parent.span_id] if span.parent else None for span in spans}
 
 
-@pytest.mark.parametrize("trace_id_bits", [64, 128])
-def test_a_trace_through_an_opentelemetry_service_is_whole(trace_id_bits: int) -> None:
-    """Six spans of three services are one trace in one exporter, and each has its parent."""
+@pytest.fixture(params=[64, 128])
+def services(request: pytest.FixtureRequest) -> Iterator[Services]:
+    """Two services traced with this library, each trace id of 64 or of 128 bits."""
     exporter = InMemorySpanExporter()
-    shop = Service("shop", exporter, trace_id_bits)
-    middle = OpenTelemetryService("middle", exporter)
-    stock = Service("stock", exporter, trace_id_bits)
+    shop, stock = (Service(each, exporter, request.param) for each in ("shop", "stock"))
+    yield Services(shop, OpenTelemetryService("middle", exporter), stock, exporter)
+    shop.tracer.close(10)
+    stock.tracer.close(10)
 
-    headers = shop.request("order", {"tracestate": "vendor=1"})
-    assert shop.tracer.flush(10)
-    stock.request("reserve", middle.request("route", headers))
-    assert stock.tracer.flush(10)
 
-    spans = exporter.get_finished_spans()
+def test_a_trace_through_an_opentelemetry_service_is_whole(services: Services) -> None:
+    """Six spans of three services are one trace in one exporter, and each has its parent."""
+    spans = services.spans_of_a_request({})
     assert parents(spans) == {
         "order": None,
         "order calls": "order",
@@ -105,28 +125,13 @@ def test_a_trace_through_an_opentelemetry_service_is_whole(trace_id_bits: int) -
         "reserve": "stock",
         "reserve calls": "stock",
     }
-    assert [span.name for span in spans if span.parent and span.parent.is_remote] == [
-        "route",
-        "reserve",
-    ]
-    assert shop.tracer.close(10)
-    assert stock.tracer.close(10)
+    remote = {span.name for span in spans if span.parent and span.parent.is_remote}
+    assert remote == {"route", "reserve"}
 
 
-def test_the_callers_tracestate_goes_through_all_services() -> None:
-    """What a vendor wrote before the first service is on the spans of the last."""
-    exporter = InMemorySpanExporter()
-    shop = Service("shop", exporter, 128)
-    stock = Service("stock", exporter, 128)
-    middle = OpenTelemetryService("middle", exporter)
+def test_the_callers_tracestate_goes_through_all_services(services: Services) -> None:
+    """What a vendor wrote before the first service is on the spans of all."""
     incoming = {"traceparent": f"00-{0xA:032x}-{0xB:016x}-01", "tracestate": "vendor=1"}
-
-    stock.request("reserve", middle.request("route", shop.request("order", incoming)))
-
-    assert shop.tracer.close(10)
-    assert stock.tracer.close(10)
-    states = {
-        span.name: span.context.trace_state.get("vendor") for span in exporter.get_finished_spans()
-    }
-    assert len(states) == 6
-    assert set(states.values()) == {"1"}
+    spans = services.spans_of_a_request(incoming)
+    assert [span.context.trace_state.get("vendor") for span in spans] == ["1"] * 6
+    assert {span.context.trace_id for span in spans} == {0xA}
