@@ -149,7 +149,7 @@ _EXCEPTION_STACKTRACE = "exception.stacktrace"
 
 
 def _status(span_tags: Mapping[str, Any], failure: Mapping[str, Any]) -> Status:
-    if tags.ERROR not in span_tags:
+    if span_tags.get(tags.ERROR) is None:
         return Status(StatusCode.UNSET)
     if not is_failed(span_tags):
         return Status(StatusCode.OK)
@@ -162,13 +162,13 @@ def _status(span_tags: Mapping[str, Any], failure: Mapping[str, Any]) -> Status:
 
 def _event(log: LogData) -> Event:
     fields = dict(log.key_values)
-    name = fields.pop(logs.EVENT, None)
-    if name == "error" or (
-        name is None and (logs.ERROR_OBJECT in fields or logs.ERROR_KIND in fields)
-    ):
+    event = fields.pop(logs.EVENT, None)
+    name = None if event is None else text_of(event)
+    is_nameless_error = name is None and (logs.ERROR_OBJECT in fields or logs.ERROR_KIND in fields)
+    if name == "error" or is_nameless_error:
         name, fields = "exception", _exception(fields)
     return Event(
-        name="log" if name is None else text_of(name),
+        name="log" if name is None else name,
         attributes=to_attributes(fields),
         timestamp=_nanoseconds(log.timestamp),
     )

@@ -12,6 +12,8 @@ from typing import Any
 
 from opentracing import tags
 
+from .json_safe import text_of
+
 _NAMES = {
     tags.HTTP_METHOD: "http.request.method",
     tags.HTTP_STATUS_CODE: "http.response.status_code",
@@ -57,7 +59,7 @@ def with_opentelemetry_names(span_tags: Mapping[str, Any]) -> dict[str, Any]:
     and ``peer.service`` is what backends draw their maps from. So does a tag whose new name the
     span has already.
     """
-    is_server = span_tags.get(tags.SPAN_KIND) == tags.SPAN_KIND_RPC_SERVER
+    is_server = text_of(span_tags.get(tags.SPAN_KIND)).lower() == tags.SPAN_KIND_RPC_SERVER
     names = _NAMES_OF_SERVER if is_server else _NAMES
     renamed: dict[str, Any] = {}
     for key, value in span_tags.items():
@@ -75,6 +77,6 @@ def _opentelemetry_value(key: str, value: Any) -> Any:
         return int(value) if is_number else value
     if key == tags.PEER_HOST_IPV4 and type(value) is int and 0 <= value < 1 << 32:
         return str(ipaddress.IPv4Address(value))
-    if key == tags.DATABASE_TYPE and value == "sql":
+    if key == tags.DATABASE_TYPE and type(value) is str and value == "sql":
         return "other_sql"
     return value

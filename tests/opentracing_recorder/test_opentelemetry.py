@@ -136,6 +136,7 @@ def test_a_kind_that_opentelemetry_has_not_stays_an_attribute() -> None:
         ({"error": "timed out"}, StatusCode.ERROR, "timed out"),
         ({"error": False}, StatusCode.OK, None),
         ({"error": "False"}, StatusCode.OK, None),
+        ({"error": None}, StatusCode.UNSET, None),
     ],
 )
 def test_the_error_tag_is_the_status(
@@ -241,7 +242,7 @@ def test_a_parent_in_another_process_is_remote(start: dict[str, Any], is_remote:
 
 
 def test_the_tracestate_of_the_caller_is_kept() -> None:
-    """It is on the span and on its parent; what is no tracestate is left out."""
+    """It is on the span and on its parent."""
     caller = RemoteSpanContext(1, 2, extra={"tracestate": "a=1,b=2"})
     exported = converted(finished(child_of=caller))
     assert exported.parent is not None
@@ -302,6 +303,28 @@ def test_every_time_can_be_written(start: float, finish: float) -> None:
     assert 0 <= exported.start_time <= exported.end_time < 2**64
     assert 0 <= exported.events[0].timestamp < 2**64
     json.loads(exported.to_json())
+
+
+class Incomparable:
+    """Like an array, whose comparison is no truth value."""
+
+    def __eq__(self, other: object) -> bool:
+        raise ValueError("ambiguous")
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __str__(self) -> str:
+        return "incomparable"
+
+
+@pytest.mark.parametrize("key", ["span.kind", "db.type", "http.status_code", "item"])
+def test_no_value_is_compared(key: str) -> None:
+    """Values run code of the application's; only its text is asked for."""
+    span = BasicTracer().start_span("x", tags={key: Incomparable()})
+    span.log_kv({"event": Incomparable()}).finish()
+    exported = converted(span)
+    assert list((exported.attributes or {}).values()) == ["incomparable"]
+    assert exported.events[0].name == "incomparable"
 
 
 def test_names_stay_when_that_is_wanted() -> None:

@@ -38,7 +38,13 @@ def test_a_standard_tag_gets_its_name_of_today(
 
 @pytest.mark.parametrize(
     ("kind", "side"),
-    [("server", "client"), ("client", "server"), ("producer", "server"), ("consumer", "server")],
+    [
+        ("server", "client"),
+        ("Server", "client"),
+        ("client", "server"),
+        ("producer", "server"),
+        ("consumer", "server"),
+    ],
 )
 def test_the_peer_is_the_other_side_of_the_call(kind: str, side: str) -> None:
     """A server's peer is its client; for all others it is a server, such as a broker."""
