@@ -20,9 +20,8 @@ ZIPKIN_JS := 0.22.0
 TYPED := opentracing opentracing_recorder $(wildcard tests/typing/*.py)
 
 .DEFAULT_GOAL := help
-.PHONY: help bootstrap demo demo-zipkin test test-all test-downstream test-pyodide test-zipkin \
-  lint types bench dist clean
-.PHONY: help bootstrap demo test test-all test-downstream test-collector test-pyodide lint types bench dist clean
+.PHONY: help bootstrap demo demo-zipkin test test-all test-collector test-downstream test-pyodide \
+  test-zipkin lint types bench dist clean
 
 help:  ## show this list (the default)
 	@sed -n 's/^\([a-z-]*\):.*##/\1:/p' Makefile | awk -F': +' '{ printf "  make %-16s %s\n", $$1, $$2 }'
