@@ -56,7 +56,7 @@ demo: $(INSTALLED)  ## trace three services and show what happened
 	$(RUN) examples/checkout.py
 
 demo-zipkin: $(INSTALLED)-zipkin  ## show the same in a Zipkin, the one at ZIPKIN_URL or a new one
-	@$(RUN) tests/backends/zipkin_server.py examples/checkout.py
+	@$(RUN) tests/backends/zipkin/zipkin_server.py examples/checkout.py
 
 test: $(INSTALLED)-tests  ## run the tests
 	$(RUN) -m pytest -q
@@ -111,7 +111,7 @@ env/zipkin-js/.installed: Makefile
 HAVE_NPM := $(shell command -v npm)
 
 test-zipkin: $(INSTALLED)-tests $(if $(HAVE_NPM),env/zipkin-js/.installed)  ## test with a real Zipkin
-	$(RUN) -m pytest -q --require-zipkin tests/backends
+	$(RUN) -m pytest -q --require-zipkin tests/backends/zipkin
 
 lint: $(INSTALLED)-dev  ## check style and formatting
 	$(RUN) -m ruff check .

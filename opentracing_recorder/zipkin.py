@@ -158,6 +158,7 @@ class ZipkinTracer(BasicTracer):
         defaults = {Format.HTTP_HEADERS: b3, Format.TEXT_MAP: b3}
         for format, propagator in {**defaults, **(propagators or {})}.items():
             self.register_propagator(format, propagator)
+        self.one_span_per_rpc = one_span_per_rpc
         if one_span_per_rpc:
             # Without the option, starting a span costs no more than it does in BasicTracer.
             self.start_span = partial(_start_or_join, self.start_span)  # type: ignore[method-assign]

@@ -1,6 +1,6 @@
 """A real Zipkin server, for the tests here; as a program, for `make demo-zipkin`.
 
-    python tests/backends/zipkin_server.py PROGRAM [ARGUMENT...]
+    python tests/backends/zipkin/zipkin_server.py PROGRAM [ARGUMENT...]
 
 runs the Python program with ``--zipkin URL`` added: the one that `ZIPKIN_URL` in the environment
 names, or else a new one, which then goes on until Enter is pressed.

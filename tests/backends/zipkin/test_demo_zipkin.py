@@ -19,13 +19,13 @@ import pytest
 
 import opentracing
 
-from ..browser import Page
+from ...browser import Page
 from .zipkin_server import ZipkinServer
 
 pytestmark = pytest.mark.needs_os
 
-ROOT = Path(__file__).resolve().parents[2]
-COMMAND = [sys.executable, "tests/backends/zipkin_server.py", "examples/checkout.py"]
+ROOT = Path(__file__).resolve().parents[3]
+COMMAND = [sys.executable, "tests/backends/zipkin/zipkin_server.py", "examples/checkout.py"]
 PICTURE = ROOT / "env" / "zipkin.png"
 
 # The labels of the spans' bars, each with whether an icon before it marks a failure.

@@ -12,7 +12,7 @@ import pytest
 from opentracing_recorder.timed_connection import Reply, TimedConnection
 from opentracing_recorder.zipkin import ZipkinTracer
 
-from ..zipkin_payload import spans_in
+from ...zipkin_payload import spans_in
 from .zipkin_server import Missing, ZipkinServer
 
 

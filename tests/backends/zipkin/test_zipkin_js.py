@@ -23,7 +23,7 @@ from .zipkin_server import ZipkinServer
 pytestmark = pytest.mark.needs_os
 
 HERE = Path(__file__).resolve().parent
-PACKAGES = HERE.parents[1] / "env" / "zipkin-js"
+PACKAGES = HERE.parents[2] / "env" / "zipkin-js"
 
 
 @pytest.fixture
