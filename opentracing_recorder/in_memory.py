@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import time
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from queue import Empty, SimpleQueue
 from typing import Any
 
 from .recorder import Recorder
 from .span import BasicSpan, is_failed
+from .trace import Trace
 
 
 class InMemoryRecorder(Recorder):
@@ -21,9 +24,14 @@ class InMemoryRecorder(Recorder):
                 raise ValueError(f"max_spans must be at least 1, not {max_spans}")
         # A deque's append, copy and clear are each one atomic step: no lock is needed.
         self._spans: deque[BasicSpan] = deque(maxlen=max_spans)
+        # One for each `wait_for` that is waiting; any item put there wakes it.
+        self._waiting: list[SimpleQueue[None]] = []
 
     def record_span(self, span: BasicSpan) -> None:
         self._spans.append(span)
+        if self._waiting:
+            for waiting in self._waiting.copy():
+                waiting.put(None)
 
     @property
     def spans(self) -> list[BasicSpan]:
@@ -64,12 +72,58 @@ class InMemoryRecorder(Recorder):
         tags: Mapping[str, Any] | None = None,
         error: bool | None = None,
     ) -> BasicSpan:
-        """The one span that `find` finds; an `AssertionError` that lists the recorded otherwise."""
+        """The one span that `find` finds; otherwise an `AssertionError` that shows the trees."""
+        __tracebackhide__ = True  # pytest shows the caller's line
         found = self.find(operation_name, tags, error)
         if len(found) == 1:
             return found[0]
-        names = ", ".join(repr(span.operation_name) for span in self.spans) or "none"
-        raise AssertionError(
-            f"{len(found)} spans fit operation_name={operation_name!r}, tags={tags!r},"
-            f" error={error!r}; expected one. Recorded: {names}"
-        )
+        asked = _asked(operation_name, tags, error)
+        raise AssertionError(f"{len(found)} spans fit{asked}; expected one. {self._shown(tags)}")
+
+    def wait_for(
+        self,
+        operation_name: str | None = None,
+        tags: Mapping[str, Any] | None = None,
+        error: bool | None = None,
+        *,
+        count: int = 1,
+        timeout: float = 5.0,
+    ) -> list[BasicSpan]:
+        """What `find` finds, as soon as that is `count` spans or more; for spans of other threads.
+
+        Otherwise an `AssertionError` that shows the trees, after `timeout` seconds. It blocks its
+        thread: a coroutine awaits what it waits for instead.
+        """
+        __tracebackhide__ = True
+        deadline = time.monotonic() + timeout
+        # Reentrant, where an Event is not: a span may finish in a finalizer or a signal handler.
+        news: SimpleQueue[None] = SimpleQueue()
+        self._waiting.append(news)
+        try:
+            while True:
+                found = self.find(operation_name, tags, error)
+                if len(found) >= count:
+                    return found
+                news.get(timeout=max(0.0, deadline - time.monotonic()))
+        except Empty:
+            asked = _asked(operation_name, tags, error)
+            raise AssertionError(
+                f"{len(found)} spans fit{asked} after {timeout:g} s; expected {count}."
+                f" {self._shown(tags)}"
+            ) from None
+        finally:
+            self._waiting.remove(news)
+
+    def outline(self, tags: Iterable[str] = ()) -> str:
+        """Each recorded trace's `Trace.outline`, the one that started first in front."""
+        return "\n".join(trace.outline(tags) for trace in Trace.from_spans(self.spans))
+
+    def _shown(self, tags: Iterable[str] | None) -> str:
+        """What an error says of all that was recorded."""
+        outline = self.outline(tags or ())
+        return f"Recorded:\n{outline}" if outline else "Recorded: none"
+
+
+def _asked(operation_name: str | None, tags: Mapping[str, Any] | None, error: bool | None) -> str:
+    asked = {"operation_name": operation_name, "tags": tags, "error": error}
+    return "".join(f" {key}={value!r}" for key, value in asked.items() if value is not None)

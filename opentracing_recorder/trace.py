@@ -105,6 +105,21 @@ class Trace:
             yield node, depth
             waiting.extend((child, depth + 1) for child in reversed(node.children))
 
+    def outline(self, tags: Iterable[str] = ()) -> str:
+        """A line for each span: its name, indented by its depth, and `` !`` if it failed.
+
+        Those of the `tags` asked for that a span has follow, as ``key='value'``. The same work
+        gives the same text each time: a test compares it with a literal.
+        """
+        wanted = [tags] if isinstance(tags, str) else list(tags)
+        return "\n".join(
+            "  " * depth
+            + node.operation_name
+            + " !" * node.error
+            + "".join(f" {key}={node.tags[key]!r}" for key in wanted if key in node.tags)
+            for node, depth in self.walk()
+        )
+
     def __len__(self) -> int:
         """The number of spans."""
         return sum(1 for _ in self.walk())

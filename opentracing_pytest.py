@@ -1,0 +1,117 @@
+"""The pytest plugin: the fixture `captrace`, and what it adds to the report of a failing test.
+
+Beside the packages, not in one: pytest imports every plugin that is installed, at every start, and
+with a module it imports the package that the module is in. Here that costs next to nothing: the
+tracer is imported when a test asks for the fixture. Works with pytest 7.0 and later.
+"""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from opentracing_recorder.captrace import CapTrace
+
+_FAIL = "captrace_fail_on_unfinished"
+
+
+class _State:
+    """What the hooks know of a test that uses the fixture."""
+
+    def __init__(self, captrace: CapTrace, fails: bool) -> None:
+        self.captrace = captrace
+        self.fails = fails
+        self.started_before = 0  # in fixtures, which have their turn to finish them
+        self.failed = False
+        self.drawn = ""
+
+
+_STATE = pytest.StashKey[_State]()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addini(
+        _FAIL, "fail a test with captrace that leaves a span unfinished", type="bool", default=False
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line(
+        "markers",
+        "captrace(fail_on_unfinished=True): whether the test fails when it leaves a span"
+        f" unfinished; goes before the ini option {_FAIL}",
+    )
+
+
+@pytest.fixture
+def captrace(request: pytest.FixtureRequest) -> Iterator[CapTrace]:
+    """The traces of this test, recorded by a global tracer of its own.
+
+    The tracer is installed for this test alone. `captrace.spans`, `find`, `one` and `wait_for` give
+    spans, `outline` and `as_dicts` what to compare; a failing test's report ends with a timeline.
+    """
+    from opentracing_recorder.captrace import CapTrace
+
+    with CapTrace() as captrace:
+        state = _State(captrace, _fails(request))
+        request.node.stash[_STATE] = state
+        yield captrace
+        _check(state)
+
+
+def _fails(request: pytest.FixtureRequest) -> bool:
+    marker = request.node.get_closest_marker("captrace")
+    if marker is None:
+        return bool(request.config.getini(_FAIL))
+    if marker.args or set(marker.kwargs) - {"fail_on_unfinished"}:
+        raise TypeError("the marker captrace takes fail_on_unfinished=True or False, nothing else")
+    return bool(marker.kwargs.get("fail_on_unfinished", True))
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    state = item.stash.get(_STATE, None)
+    if state is not None:
+        state.started_before = state.captrace.started
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_runtest_call(item: pytest.Item) -> None:
+    # Reached when the test has passed: it fails itself, not the end of its fixtures.
+    state = item.stash.get(_STATE, None)
+    if state is not None:
+        _check(state, state.started_before)
+
+
+def _check(state: _State, since: int = 0) -> None:
+    if state.fails and not state.failed:
+        unfinished = state.captrace.describe_unfinished(since)
+        if unfinished:
+            pytest.fail(f"Spans started and never finished:\n{unfinished}", pytrace=False)
+
+
+@pytest.hookimpl(hookwrapper=True, tryfirst=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
+    outcome: Any = yield
+    state = item.stash.get(_STATE, None)
+    if state is not None:
+        report = outcome.get_result()
+        if report.failed:
+            state.failed = True
+            drawn = _timeline(state.captrace)
+            if drawn != state.drawn:  # by the report of the phase before
+                state.drawn = drawn
+                report.sections.append(("Captured traces", drawn))
+        if report.when == "teardown":
+            del item.stash[_STATE]  # spans keep what is in their tags alive
+
+
+def _timeline(captrace: CapTrace) -> str:
+    # pytest's own width; and the terminal's characters, not those of what captures the output.
+    width = shutil.get_terminal_size((80, 24)).columns
+    return captrace.timeline(width, stream=sys.__stdout__)

@@ -1,0 +1,173 @@
+"""CapTrace: the traces of one test; what pytest's fixture `captrace` is, and of use without it."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterable, Mapping
+from contextlib import ExitStack
+from types import FrameType, TracebackType
+from typing import IO, Any
+
+import opentracing
+from opentracing.scope_managers.contextvars import no_parent_scope
+
+from .in_memory import InMemoryRecorder
+from .snapshot import snapshot
+from .span import BasicSpan
+from .timeline import render_text
+from .trace import Trace
+from .tracer import BasicTracer
+
+_OURS = tuple(f"{name}." for name in ("opentracing", "opentracing_recorder", "contextlib"))
+_MAX_LINES = 200  # of a timeline in a report; what a test recorded may be without bound
+
+
+class CapTrace:
+    """Records what is traced in one test.
+
+    As a context manager, which the fixture enters for the test, it installs its tracer as the
+    global one, with no span active, and puts back what was there, whatever the block does::
+
+        with CapTrace() as captrace:
+            checkout()
+        assert captrace.outline() == "checkout"
+    """
+
+    def __init__(self) -> None:
+        self._recorder = _Watching()
+        self.tracer = BasicTracer(self._recorder)
+        """A `BasicTracer` of this test's own: no scope left open by another test is active in it."""
+        self._installed = ExitStack()
+
+    def __enter__(self) -> CapTrace:
+        self._installed.enter_context(no_parent_scope())
+        self._installed.enter_context(opentracing.use_tracer(self.tracer))
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc_val: BaseException | None,
+        exc_tb: TracebackType | None,
+    ) -> None:
+        self._installed.close()
+
+    def __repr__(self) -> str:
+        return f"<CapTrace: {len(self.spans)} spans, {len(self.unfinished)} unfinished>"
+
+    @property
+    def recorder(self) -> InMemoryRecorder:
+        """Where `tracer` records."""
+        return self._recorder
+
+    @property
+    def spans(self) -> list[BasicSpan]:
+        """The spans finished so far, in the order in which they finished; a copy."""
+        return self._recorder.spans
+
+    @property
+    def unfinished(self) -> list[BasicSpan]:
+        """The spans started and not finished so far, in the order in which they started."""
+        return [span for span, _ in self._recorder.unfinished()]
+
+    def find(
+        self,
+        operation_name: str | None = None,
+        tags: Mapping[str, Any] | None = None,
+        error: bool | None = None,
+    ) -> list[BasicSpan]:
+        """The finished spans that fit everything asked for; see `InMemoryRecorder.find`."""
+        return self._recorder.find(operation_name, tags, error)
+
+    def one(
+        self,
+        operation_name: str | None = None,
+        tags: Mapping[str, Any] | None = None,
+        error: bool | None = None,
+    ) -> BasicSpan:
+        """The one span that `find` finds; otherwise an `AssertionError` that shows the trees."""
+        __tracebackhide__ = True
+        return self._recorder.one(operation_name, tags, error)
+
+    def wait_for(
+        self,
+        operation_name: str | None = None,
+        tags: Mapping[str, Any] | None = None,
+        error: bool | None = None,
+        *,
+        count: int = 1,
+        timeout: float = 5.0,
+    ) -> list[BasicSpan]:
+        """What `find` finds, as soon as that is `count` spans; see `InMemoryRecorder.wait_for`."""
+        __tracebackhide__ = True
+        return self._recorder.wait_for(operation_name, tags, error, count=count, timeout=timeout)
+
+    def outline(self, tags: Iterable[str] = ()) -> str:
+        """The finished spans' names as indented trees, to compare; see `Trace.outline`."""
+        return self._recorder.outline(tags)
+
+    def as_dicts(self) -> list[dict[str, Any]]:
+        """The finished spans in `to_dict` form, the same each time; see `snapshot`."""
+        return snapshot(self.spans)
+
+    def timeline(self, width: int | None = None, *, stream: IO[str] | None = None) -> str:
+        """The traces as `render_text` draws them, and below them the spans never finished.
+
+        At most 200 lines are drawn.
+        """
+        traces = Trace.from_spans([*self.spans, *self.unfinished])
+        lines = render_text(traces, width=width, stream=stream).splitlines()
+        if len(lines) > _MAX_LINES:
+            lines[_MAX_LINES:] = [f"... and {len(lines) - _MAX_LINES} more lines"]
+        unfinished = self.describe_unfinished()
+        return "\n".join([*lines, *(["", "Never finished:", unfinished] if unfinished else [])])
+
+    def describe_unfinished(self, since: int = 0) -> str:
+        """A line for each span never finished, with the line of code that started it.
+
+        `since` leaves out that many of the spans started first; `started` counts them.
+        """
+        return self._recorder.describe_unfinished(since)
+
+    @property
+    def started(self) -> int:
+        """How many spans were started so far."""
+        return len(self._recorder.started)
+
+
+class _Watching(InMemoryRecorder):
+    """Remembers each span from its start, and the line that started it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.started: list[tuple[BasicSpan, str]] = []
+
+    def span_started(self, span: BasicSpan) -> None:
+        self.started.append((span, _line_outside(sys._getframe(1))))
+
+    def unfinished(self, since: int = 0) -> list[tuple[BasicSpan, str]]:
+        return [(span, line) for span, line in self.started[since:] if not span.finished]
+
+    def describe_unfinished(self, since: int = 0) -> str:
+        return "\n".join(
+            f"  {span.operation_name!r}, started at {line}" for span, line in self.unfinished(since)
+        )
+
+    def _shown(self, tags: Iterable[str] | None) -> str:
+        unfinished = self.describe_unfinished()
+        return super()._shown(tags) + (f"\nNever finished:\n{unfinished}" if unfinished else "")
+
+
+def _line_outside(frame: FrameType) -> str:
+    """Where the call came from that led into the tracer: ``path:line``."""
+    outer: FrameType | None = frame
+    while outer is not None and f"{outer.f_globals.get('__name__')}.".startswith(_OURS):
+        frame, outer = outer, outer.f_back
+    frame = outer or frame
+    path = frame.f_code.co_filename
+    try:
+        relative = os.path.relpath(path)
+    except (OSError, ValueError):  # no working directory, or another drive
+        relative = path
+    return f"{path if relative.startswith(os.pardir) else relative}:{frame.f_lineno}"
