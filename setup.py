@@ -16,6 +16,9 @@ ZIPKIN = ["urllib3>=2", "orjson>=3.9; platform_python_implementation == 'CPython
 
 TESTS = [
     "pytest>=8.4",  # earlier ones may not find the modules that tests share
+    "pytest-asyncio>=0.24; sys_platform != 'emscripten'",
+    "pytest-xdist>=3; sys_platform != 'emscripten'",
+    "anyio>=4",
     "hypothesis>=6",
     *ZIPKIN,
     "jsonschema>=4.18; sys_platform != 'emscripten'",
@@ -67,6 +70,10 @@ setup(
         "opentracing": ["py.typed"],
         "opentracing_recorder": ["py.typed", "timeline.css", "timeline.js"],
     },
+    py_modules=["opentracing_pytest"],
+    # By the module's own name: `-p opentracing_pytest` loads the same, where plugins are not found.
+    entry_points={"pytest11": ["opentracing_pytest = opentracing_pytest"]},
+    package_data={"opentracing": ["py.typed"], "opentracing_recorder": ["py.typed"]},
     # Earlier versions of six cannot be imported on Python 3.12.
     install_requires=["six>=1.16,<2"],
     extras_require={
