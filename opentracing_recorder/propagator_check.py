@@ -1,0 +1,296 @@
+"""PropagatorCheckMixin: the contract of a propagator, as tests for its author."""
+
+from __future__ import annotations
+
+import threading
+import unittest
+from collections.abc import Callable, Iterator
+from random import Random
+from typing import Any
+
+from opentracing import InvalidCarrierException, SpanContext, SpanContextCorruptedException
+
+from .context import BasicSpanContext
+from .propagator import MAX_BAGGAGE_BYTES, MAX_BAGGAGE_ITEMS, Propagator
+
+_CONTEXTS = (
+    BasicSpanContext(0x1C3B00DA, 0xDEADBEEF),
+    BasicSpanContext(1, 1),
+    BasicSpanContext(2**64 - 1, 2**64 - 1, None, False),
+    BasicSpanContext((0xAB << 64) + 0xCD, 0xEF),
+    BasicSpanContext(2**128 - 1, 2**63, None, False),
+)
+_BAGGAGE = {"guest": "amy", "note": "naïve ☃, a=b;c%20"}
+_ODD_BAGGAGE = {
+    "": "",
+    " ": "\r\nx: y",
+    "\x00": "\x00",
+    "é☃": "🎉",
+    "a" * 300: "b" * 300,
+    "=,;": "=",
+}
+_JUNK = ("", " ", "0", "-1", "x", "\x00", "é☃", "1" * 99, "0x1", "1_0", "\u0661", "x" * 100_000)
+_ODD = (None, 5, 1.5, True, b"\xff\xfe", object(), ["1"], {"a": "b"})
+_UNRELATED = {"accept": "text/html", "x-unrelated": "1"}
+
+
+class PropagatorHooks:
+    """The methods that whoever tests a propagator overrides; only `propagator` must be."""
+
+    def propagator(self) -> Propagator:
+        """The propagator to test: a new one, or the same each time."""
+        raise NotImplementedError(f"{type(self).__name__} must override propagator()")
+
+    def carrier(self) -> Any:
+        """An empty carrier: a dict for a text format, unless overridden, or a bytearray."""
+        return {}
+
+    def check_baggage(self) -> bool:
+        """Whether the format carries baggage."""
+        return True
+
+    def check_128_bits(self) -> bool:
+        """Whether the format carries trace ids of 128 bits."""
+        return True
+
+    def check_headers(self) -> bool:
+        """Whether what is written is fit for HTTP headers: visible ASCII, names in any case."""
+        return True
+
+
+class PropagatorCheckMixin(PropagatorHooks):
+    """Checks that a propagator keeps its contract::
+
+        class TestMyPropagator(PropagatorCheckMixin):
+            def propagator(self):
+                return MyPropagator()
+
+    With unittest, derive from `unittest.TestCase` as well.
+    """
+
+    def test_round_trip(self) -> None:
+        """What is injected is extracted: both ids, and the decision."""
+        for context in self._contexts():
+            carrier = self._injected(context)
+            self._assert_same(context, self._extracted(carrier), f"after {carrier!r:.200}")
+
+    def test_extracted_contexts_are_remote(self) -> None:
+        """They say that their span belongs to another process."""
+        context = self._extracted(self._injected(_CONTEXTS[0]))
+        assert getattr(context, "is_remote", False), f"is_remote is false on {context!r}"
+
+    def test_baggage(self) -> None:
+        """Baggage comes back with its values, whatever they hold."""
+        self._only_if(self.check_baggage(), "check_baggage")
+        carrier = self._injected(BasicSpanContext(1, 2, _BAGGAGE))
+        context = self._extracted(carrier)
+        found = {} if context is None else dict(context.baggage)
+        assert found == _BAGGAGE, f"found {found!r} after {carrier!r:.200}"
+
+    def test_odd_baggage(self) -> None:
+        """Keys and values of any kind raise nothing, and do not cost the trace."""
+        for key, value in _ODD_BAGGAGE.items():
+            carrier = self._injected(BasicSpanContext(1, 2, {key: value}))
+            found = self._extracted(carrier)
+            self._assert_same(BasicSpanContext(1, 2), found, f"with baggage {key!r:.40}")
+
+    def test_baggage_is_bounded(self) -> None:
+        """No more comes in than 64 items and 8192 bytes; the trace goes on."""
+        for baggage in (
+            {f"k{n}": "v" for n in range(200)},
+            {f"k{n}": "x" * 999 for n in range(20)},
+        ):
+            found = self._extracted(self._injected(BasicSpanContext(1, 2, baggage)))
+            self._assert_same(BasicSpanContext(1, 2), found, "with very much baggage")
+            assert found is not None
+            size = sum(len(f"{key}{value}".encode()) for key, value in found.baggage.items())
+            assert len(found.baggage) <= MAX_BAGGAGE_ITEMS, f"took {len(found.baggage)} items"
+            assert size <= MAX_BAGGAGE_BYTES, f"took {size} bytes of baggage"
+
+    def test_nothing_to_inject(self) -> None:
+        """A context without a trace, or of another tracer's making, writes nothing."""
+        for context in (BasicSpanContext(), SpanContext(), BasicSpanContext(0, 0)):
+            carrier = self._injected(context)
+            assert carrier == self.carrier(), f"{context!r} wrote {carrier!r:.200}"
+
+    def test_nothing_to_extract(self) -> None:
+        """A carrier without a trace gives None."""
+        carriers = [self.carrier()] + ([] if self._is_binary() else [dict(_UNRELATED)])
+        for carrier in carriers:
+            found = self._extracted(carrier)
+            assert found is None, f"found {found!r} in {carrier!r}"
+
+    def test_wrong_carriers(self) -> None:
+        """What cannot be a carrier raises `InvalidCarrierException`, in both directions."""
+        propagator = self.propagator()
+        for wrong in (None, 5, object(), {} if self._is_binary() else b"ab"):
+            for name, call in (
+                ("inject", lambda wrong=wrong: propagator.inject(_CONTEXTS[0], wrong)),
+                ("extract", lambda wrong=wrong: propagator.extract(wrong)),
+            ):
+                try:
+                    call()
+                except InvalidCarrierException:
+                    continue
+                except Exception as error:
+                    raise AssertionError(f"{name}: {wrong!r} raised {error!r}") from error
+                raise AssertionError(f"{name} took {wrong!r} for a carrier")
+
+    def test_damaged_carriers(self) -> None:
+        """Whatever a carrier holds: a whole context, None, or `SpanContextCorruptedException`."""
+        for carrier in self._damaged():
+            context = self._extracted(carrier, may_be_broken=True)
+            if context is not None and (context.trace_id or context.span_id):
+                assert context.has_trace, f"{context!r} came of {carrier!r:.200}"
+
+    def test_carriers_are_not_changed_by_reading(self) -> None:
+        """The next one who reads finds the same."""
+        carrier = self._injected(BasicSpanContext(1, 2, _BAGGAGE))
+        before = carrier.copy()
+        self._extracted(carrier)
+        assert carrier == before, f"{before!r:.200} became {carrier!r:.200}"
+
+    def test_every_thread_may_use_it(self) -> None:
+        """Several at once get each their own context back."""
+        failures: list[BaseException] = []
+        barrier = threading.Barrier(8)
+
+        def travel(number: int) -> None:
+            barrier.wait()
+            try:
+                for span_id in range(1, 100):
+                    context = BasicSpanContext(number, span_id)
+                    self._assert_same(context, self._extracted(self._injected(context)), "")
+            except BaseException as error:
+                failures.append(error)
+
+        threads = [threading.Thread(target=travel, args=(each + 1,)) for each in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        if failures:
+            raise failures[0]
+
+    def test_text_is_written(self) -> None:
+        """Only strings get into a text carrier; what else is in there stays."""
+        self._only_if_text()
+        carrier = dict(_UNRELATED)
+        self.propagator().inject(BasicSpanContext(1, 2, {**_BAGGAGE, **_ODD_BAGGAGE}), carrier)
+        others = [each for pair in carrier.items() for each in pair if type(each) is not str]
+        assert others == [], f"not strings: {others!r:.200}"
+        kept = {key: carrier.get(key) for key in _UNRELATED}
+        assert kept == _UNRELATED, f"unrelated entries became {kept!r}"
+
+    def test_headers_are_safe(self) -> None:
+        """Names and values are visible ASCII: no line break ends a header, whatever the baggage."""
+        self._only_if_text()
+        self._only_if(self.check_headers(), "check_headers")
+        carrier = self._injected(BasicSpanContext(1, 2, {**_BAGGAGE, **_ODD_BAGGAGE}))
+        for name, value in carrier.items():
+            unsafe = [each for each in name if not "!" <= each <= "~"]
+            unsafe += [each for each in value if not " " <= each <= "~"]
+            assert unsafe == [], f"{name!r:.80}: {value!r:.80} holds {unsafe!r:.80}"
+
+    def test_text_is_read_in_every_form(self) -> None:
+        """Mappings and pairs, text and bytes; headers in any case, and in the WSGI form."""
+        self._only_if_text()
+        for context in self._contexts():
+            pairs = list(self._injected(context).items())
+            for name, carrier in _forms(pairs, self.check_headers()).items():
+                self._assert_same(context, self._extracted(carrier), f"from {name}: {pairs!r:.200}")
+
+    def test_text_replaces_what_is_stale(self) -> None:
+        """Of two injections into one carrier the later holds, in a mapping or a list of pairs."""
+        self._only_if_text()
+        carriers: tuple[Any, ...] = ({}, [])
+        for carrier in carriers:
+            for context in self._contexts():
+                self.propagator().inject(context, carrier)
+                self._assert_same(context, self._extracted(carrier), f"after {carrier!r:.200}")
+
+    # What the checks share.
+
+    def _contexts(self) -> list[BasicSpanContext]:
+        limit = 1 << (128 if self.check_128_bits() else 64)
+        return [each for each in _CONTEXTS if each.trace_id is not None and each.trace_id < limit]
+
+    def _is_binary(self) -> bool:
+        return isinstance(self.carrier(), bytearray)
+
+    def _only_if_text(self) -> None:
+        self._only_if(not self._is_binary(), "carrier() is a bytearray: a dict", "")
+
+    def _only_if(self, checked: bool, hook: str, says: str = "() is false") -> None:
+        if not checked:
+            raise unittest.SkipTest(f"{hook}{says}")
+
+    def _injected(self, context: SpanContext) -> Any:
+        carrier = self.carrier()
+        try:
+            self.propagator().inject(context, carrier)
+        except Exception as error:
+            raise AssertionError(f"inject raised {error!r:.200} for {context!r:.200}") from error
+        return carrier
+
+    def _extracted(self, carrier: Any, may_be_broken: bool = False) -> BasicSpanContext | None:
+        shown = f"{carrier!r:.200}"
+        try:
+            return self.propagator().extract(carrier)
+        except Exception as error:
+            if may_be_broken and isinstance(error, SpanContextCorruptedException):
+                assert len(str(error)) < 1000, f"a message of {len(str(error))} characters"
+                return None
+            raise AssertionError(f"extract raised {error!r:.200} for {shown}") from error
+
+    def _assert_same(
+        self, expected: BasicSpanContext, found: BasicSpanContext | None, where: str
+    ) -> None:
+        assert found is not None, f"found no trace {where}"
+        for field in ("trace_id", "span_id", "sampled"):
+            sent, read = getattr(expected, field), getattr(found, field)
+            assert read == sent, f"{field}: sent {sent!r}, found {read!r} {where}"
+
+    def _damaged(self) -> Iterator[Any]:
+        whole = self._injected(BasicSpanContext((1 << 64) - 5, 2, _BAGGAGE))
+        random = Random(0)  # the same each time
+        if self._is_binary():
+            for length in range(len(whole)):
+                yield whole[:length]
+            for _ in range(500):
+                damaged = whole.copy()
+                for _ in range(random.randint(1, 4)):
+                    damaged[random.randrange(len(damaged))] = random.randrange(256)
+                yield damaged
+            yield bytearray(random.getrandbits(8) for _ in range(1000))
+            return
+        for name in whole:
+            yield {key: value for key, value in whole.items() if key != name}
+            for junk in (*_JUNK, *_ODD):
+                yield {**whole, name: junk}
+            for _ in range(100):
+                text = list(whole[name])
+                for _ in range(random.randint(1, 3)):
+                    text[random.randrange(len(text))] = chr(random.choice((0, 45, 48, 122, 9731)))
+                yield {**whole, name: "".join(text)}
+            yield [*whole.items(), (name, whole[name]), (name, "2")]
+        yield {None: 1, 5: "a", b"\xff": b"\xff", **whole}
+
+
+def _forms(pairs: list[tuple[str, str]], headers: bool) -> dict[str, Any]:
+    forms: dict[str, Any] = {
+        "pairs": pairs,
+        "an iterator": iter(pairs),
+        "bytes": [(name.encode(), value.encode()) for name, value in pairs],
+        "a mapping of bytes": {name.encode(): value.encode() for name, value in pairs},
+        "unrelated entries around": {**_UNRELATED, **dict(pairs), "": None, 5: "x"},
+    }
+    if headers:
+        changes: dict[str, Callable[[str], str]] = {
+            "upper case": str.upper,
+            "title case": str.title,
+            "the WSGI form": lambda name: "HTTP_" + name.upper().replace("-", "_"),
+        }
+        for form, change in changes.items():
+            forms[form] = {change(name): value for name, value in pairs}
+    return forms

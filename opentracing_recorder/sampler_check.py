@@ -1,0 +1,126 @@
+"""SamplerCheckMixin: the contract of a sampler, as tests for its author."""
+
+from __future__ import annotations
+
+import threading
+import unittest
+from random import Random
+
+from .in_memory import InMemoryRecorder
+from .sampler import Sampler
+from .tracer import BasicTracer
+
+_NAMES = ("GET /cart", "", "é☃🎉", "\ud800", "x" * 10_000, "a\nb")
+
+
+class SamplerHooks:
+    """The methods that whoever tests a sampler overrides; only `sampler` must be."""
+
+    def sampler(self) -> Sampler:
+        """A new sampler, made in the same way each time."""
+        raise NotImplementedError(f"{type(self).__name__} must override sampler()")
+
+    def check_consistent(self) -> bool:
+        """Whether two such samplers, in two services, decide alike for each trace and operation."""
+        return False
+
+    def share(self) -> float | None:
+        """The share of traces that it keeps, from 0.0 to 1.0; None where there is no such share."""
+        return None
+
+
+class SamplerCheckMixin(SamplerHooks):
+    """Checks that a sampler keeps its contract::
+
+        class TestMySampler(SamplerCheckMixin):
+            def sampler(self):
+                return MySampler(0.1)
+
+    With unittest, derive from `unittest.TestCase` as well.
+    """
+
+    def test_every_trace_gets_a_decision(self) -> None:
+        """True or False for ids of 64 and of 128 bits, and for any name of an operation."""
+        sampler = self.sampler()
+        for trace_id in (1, 2**63, 2**64 - 1, 2**64, 2**128 - 1):
+            for name in _NAMES:
+                _decide(sampler, trace_id, name)
+
+    def test_every_thread_may_ask(self) -> None:
+        """Several at once get decisions, and no exception."""
+        sampler = self.sampler()
+        barrier = threading.Barrier(8)
+        failures: list[BaseException] = []
+
+        def ask(seed: int) -> None:
+            barrier.wait()
+            try:
+                for trace_id in _trace_ids(500, seed):
+                    _decide(sampler, trace_id, "GET /cart")
+            except BaseException as error:
+                failures.append(error)
+
+        threads = [threading.Thread(target=ask, args=(seed,), daemon=True) for seed in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(10.0)
+            assert not thread.is_alive(), "sampled() still blocks after 10 s on several threads"
+        if failures:
+            raise failures[0]
+
+    def test_descendants_follow_the_decision(self) -> None:
+        """A trace is kept whole or not at all, and the sampler is asked once for it."""
+        asked: list[bool] = []
+        sampler = self.sampler()
+
+        class Watched(Sampler):
+            def sampled(self, trace_id: int, operation_name: str) -> bool:
+                asked.append(_decide(sampler, trace_id, operation_name))
+                return asked[-1]
+
+        recorder = InMemoryRecorder()
+        tracer = BasicTracer(recorder, sampler=Watched())
+        for number in range(20):
+            with tracer.start_active_span(f"GET /{number}"), tracer.start_active_span("query"):
+                pass
+        assert len(asked) == 20, f"asked {len(asked)} times for 20 traces"
+        assert len(recorder.spans) == 2 * sum(asked), f"kept {len(recorder.spans)} spans"
+
+    def test_services_decide_alike(self) -> None:
+        """Where that is promised: another sampler of the same kind, asked in another order."""
+        if not self.check_consistent():
+            raise unittest.SkipTest("check_consistent() is false")
+        trace_ids = _trace_ids(500)
+        first, second = self.sampler(), self.sampler()
+        decisions = {each: _decide(first, each, "GET /cart") for each in trace_ids}
+        for each in reversed(trace_ids):
+            decision = _decide(second, each, "GET /cart")
+            assert decision is decisions[each], f"two samplers differ about trace {each:x}"
+
+    def test_share(self) -> None:
+        """Where one is promised: of many traces it keeps about that share."""
+        share = self.share()
+        if share is None:
+            raise unittest.SkipTest("share() is None")
+        sampler, number = self.sampler(), 20_000
+        kept = sum(_decide(sampler, each, "GET /cart") for each in _trace_ids(number)) / number
+        # Five standard deviations of the fairest sampler.
+        tolerance = 5 * (share * (1 - share) / number) ** 0.5
+        assert abs(kept - share) <= tolerance, f"kept {kept:.4f} of all traces, expected {share:g}"
+
+
+def _trace_ids(number: int, seed: int = 0) -> list[int]:
+    """The same each time: a check that passes, passes again."""
+    random = Random(seed)
+    return [random.getrandbits(64) or 1 for _ in range(number)]
+
+
+def _decide(sampler: Sampler, trace_id: int, operation_name: str) -> bool:
+    asked = f"sampled({trace_id:#x}, {operation_name[:40]!r})"
+    try:
+        decision = sampler.sampled(trace_id, operation_name)
+    except Exception as error:
+        raise AssertionError(f"{asked} raised {type(error).__name__}: {error}") from error
+    assert isinstance(decision, bool), f"{asked} returned {decision!r}; expected True or False"
+    return decision

@@ -1,0 +1,575 @@
+"""What we ship passes the harness, and what is broken fails it with a message that says why."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import struct
+import subprocess
+import sys
+import threading
+import unittest
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from queue import Empty, SimpleQueue
+from typing import Any
+
+import pytest
+
+from opentracing_recorder import (
+    BasicSpan,
+    BasicSpanContext,
+    BinaryPropagator,
+    CompositePropagator,
+    CompositeRecorder,
+    ConstSampler,
+    InMemoryRecorder,
+    LoggingRecorder,
+    NoopRecorder,
+    PerOperationSampler,
+    ProbabilisticSampler,
+    Propagator,
+    RateLimitingSampler,
+    Recorder,
+    Sampler,
+    TextPropagator,
+)
+from opentracing_recorder.harness import (
+    PropagatorCheckMixin,
+    RecorderCheckMixin,
+    SamplerCheckMixin,
+)
+
+# Threads, and a fork.
+pytestmark = pytest.mark.needs_os
+
+# What we ship. To add a recorder, a propagator or a sampler, add a class.
+
+
+class InMemory(RecorderCheckMixin):
+    """What has its backend in this process: there is none to break."""
+
+    test_failure_of_the_backend = None  # type: ignore[assignment]
+    test_outage_of_the_backend = None  # type: ignore[assignment]
+    test_backend_that_does_not_answer = None  # type: ignore[assignment]
+
+    def check_fork(self) -> bool:
+        return False
+
+
+class TestInMemoryRecorder(InMemory):
+    def recorder(self) -> Recorder:
+        return InMemoryRecorder()
+
+    def delivered(self, recorder: Any) -> Iterable[str]:
+        return [span.operation_name for span in recorder.spans]
+
+
+class TestCompositeRecorder(InMemory):
+    def recorder(self) -> Recorder:
+        return CompositeRecorder([NoopRecorder(), InMemoryRecorder(), LoggingRecorder()])
+
+    def delivered(self, recorder: Any) -> Iterable[str]:
+        return [span.operation_name for span in recorder.recorders[1].spans]
+
+
+class TestLoggingRecorder(InMemory):
+    @pytest.fixture(autouse=True)
+    def _records(self) -> Any:
+        self.records: list[logging.LogRecord] = []
+        handler = logging.Handler()
+        handler.emit = self.records.append  # type: ignore[method-assign]
+        self.logger = logging.Logger("spans")
+        self.logger.addHandler(handler)
+
+    def recorder(self) -> Recorder:
+        return LoggingRecorder(self.logger)
+
+    def delivered(self, recorder: Any) -> Iterable[str]:
+        return [record.__dict__["span"]["operation_name"] for record in self.records]
+
+
+class TestNoopRecorder(InMemory):
+    def recorder(self) -> Recorder:
+        return NoopRecorder()
+
+    def delivered(self, recorder: Any) -> None:
+        return None
+
+
+class TestTextPropagator(PropagatorCheckMixin):
+    def propagator(self) -> Propagator:
+        return TextPropagator()
+
+    def check_headers(self) -> bool:
+        return False
+
+
+class TestHeadersPropagator(PropagatorCheckMixin):
+    def propagator(self) -> Propagator:
+        return TextPropagator(encode_values=True)
+
+
+class TestBinaryPropagator(PropagatorCheckMixin):
+    def propagator(self) -> Propagator:
+        return BinaryPropagator()
+
+    def carrier(self) -> Any:
+        return bytearray()
+
+
+class TestCompositePropagator(PropagatorCheckMixin):
+    def propagator(self) -> Propagator:
+        return CompositePropagator([TextPropagator(encode_values=True)])
+
+
+class TestConstSampler(SamplerCheckMixin):
+    def sampler(self) -> Sampler:
+        return ConstSampler(False)
+
+    def check_consistent(self) -> bool:
+        return True
+
+    def share(self) -> float:
+        return 0.0
+
+
+class TestProbabilisticSampler(SamplerCheckMixin):
+    def sampler(self) -> Sampler:
+        return ProbabilisticSampler(0.25)
+
+    def check_consistent(self) -> bool:
+        return True
+
+    def share(self) -> float:
+        return 0.25
+
+
+class TestRateLimitingSampler(SamplerCheckMixin):
+    def sampler(self) -> Sampler:
+        return RateLimitingSampler(5)
+
+
+class TestPerOperationSampler(SamplerCheckMixin):
+    def sampler(self) -> Sampler:
+        names = {"GET /cart": ProbabilisticSampler(0.5), "": ConstSampler(False)}
+        return PerOperationSampler(ConstSampler(True), names)
+
+    def check_consistent(self) -> bool:
+        return True
+
+    def share(self) -> float:
+        return 0.5
+
+
+# A recorder with a queue, a worker and a backend that can fail, as a vendor has it; right as it is.
+
+
+class Backend:
+    """A file that several processes append to, so that it is the same after a fork."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.path.touch()
+        self.broken = False
+        self.answers = threading.Event()
+        self.answers.set()
+
+    def send(self, names: list[str]) -> None:
+        self.answers.wait()
+        if self.broken:
+            raise ConnectionError("refused")
+        with self.path.open("a", encoding="utf-8") as file:
+            file.write("".join(f"{name}\n" for name in names))
+
+    @property
+    def names(self) -> list[str]:
+        return self.path.read_text(encoding="utf-8").splitlines()
+
+
+class Queued(Recorder):
+    """Keeps what it could not send, and sends it when it is flushed."""
+
+    def __init__(self, backend: Backend) -> None:
+        self.backend = backend
+        self.start()
+        os.register_at_fork(after_in_child=self.forked)
+
+    def start(self) -> None:
+        self.queue: SimpleQueue[str] = SimpleQueue()
+        self.sending = threading.Lock()
+        self.kept: list[str] = []
+
+    def forked(self) -> None:
+        self.start()
+
+    def record_span(self, span: BasicSpan) -> None:
+        self.queue.put(span.operation_name.encode("ascii", "backslashreplace").decode())
+
+    def flush(self, timeout: float | None = None) -> bool:
+        done: list[bool] = []
+        thread = threading.Thread(target=lambda: done.append(self.send_all()), daemon=True)
+        thread.start()
+        thread.join(timeout)
+        return done == [True]
+
+    close = flush
+
+    def send_all(self) -> bool:
+        with self.sending:
+            while True:
+                try:
+                    self.kept.append(self.queue.get_nowait())
+                except Empty:
+                    break
+            return self.send_kept()
+
+    def send_kept(self) -> bool:
+        try:
+            if self.kept:
+                self.backend.send(self.kept)
+        except ConnectionError:
+            return False
+        self.kept = []
+        return True
+
+
+class WithBackend(RecorderCheckMixin):
+    """A vendor's checks, with each hook."""
+
+    made: Callable[[Backend], Recorder] = Queued
+    slack = 1.0
+    patience = 3.0
+
+    @pytest.fixture(autouse=True)
+    def _backend(self, tmp_path: Path) -> None:
+        self.backend = Backend(tmp_path / "names")
+
+    def recorder(self) -> Recorder:
+        return type(self).made(self.backend)
+
+    def delivered(self, recorder: Recorder) -> Iterable[str]:
+        return self.backend.names
+
+    def break_backend(self) -> None:
+        self.backend.broken = True
+
+    def hang_backend(self) -> None:
+        self.backend.answers.clear()
+
+    def mend_backend(self) -> None:
+        self.backend.broken = False
+        self.backend.answers.set()
+
+
+class TestQueued(WithBackend):
+    """It passes every check; so whatever a check finds below, it does not find here."""
+
+
+# Each of these is wrong in one way.
+
+
+class DropsUnderThreads(Queued):
+    def record_span(self, span: BasicSpan) -> None:
+        kept = self.kept
+        name = span.operation_name.encode("ascii", "backslashreplace").decode()
+        self.kept = [*kept, name]
+
+
+class Raises(Queued):
+    def record_span(self, span: BasicSpan) -> None:
+        json.dumps(span.tags)
+        super().record_span(span)
+
+
+class BlocksInClose(Queued):
+    def close(self, timeout: float | None = None) -> bool:
+        return self.send_all()
+
+
+class DoublesOnRetry(Queued):
+    def send_kept(self) -> bool:
+        sent = super().send_kept()
+        if not sent:
+            self.kept = self.kept * 2
+        return sent
+
+
+class LosesOnFork(Queued):
+    def start(self) -> None:
+        super().start()
+        self.process = os.getpid()
+
+    def forked(self) -> None:
+        pass
+
+    def send_all(self) -> bool:
+        return super().send_all() if os.getpid() == self.process else True
+
+
+class SendsTwiceAfterFork(Queued):
+    def forked(self) -> None:
+        pass
+
+
+class Claims(Queued):
+    def flush(self, timeout: float | None = None) -> bool:
+        super().flush(timeout)
+        return True
+
+
+class GivesUp(Queued):
+    def send_kept(self) -> bool:
+        sent = super().send_kept()
+        self.kept = []
+        return sent
+
+
+class DoublesOnClose(Queued):
+    def __init__(self, backend: Backend) -> None:
+        super().__init__(backend)
+        self.all: list[str] = []
+
+    def record_span(self, span: BasicSpan) -> None:
+        super().record_span(span)
+        self.all.append(span.operation_name)
+
+    def close(self, timeout: float | None = None) -> bool:
+        self.flush(timeout)
+        self.backend.send(self.all)
+        return True
+
+
+class RaisesWhenClosed(Queued):
+    closed = False
+
+    def record_span(self, span: BasicSpan) -> None:
+        if self.closed:
+            raise ValueError("I/O operation on closed file")
+        super().record_span(span)
+
+    def close(self, timeout: float | None = None) -> bool:
+        self.closed = True
+        return super().close(timeout)
+
+
+class ChangesSpans(Queued):
+    def record_span(self, span: BasicSpan) -> None:
+        span.tags.clear()
+        super().record_span(span)
+
+
+class SendsAtOnce(Queued):
+    def record_span(self, span: BasicSpan) -> None:
+        super().record_span(span)
+        self.send_all()
+
+
+@pytest.mark.parametrize(
+    ("broken", "check", "message"),
+    [
+        (
+            DropsUnderThreads,
+            "test_every_thread_may_record",
+            r"^lost \d+ of 800 spans recorded on eight threads",
+        ),
+        (
+            Raises,
+            "test_values_of_every_type",
+            "^record_span raised TypeError: Object of type bytes .* for tags {",
+        ),
+        (
+            BlocksInClose,
+            "test_backend_that_does_not_answer",
+            r"^close\(0.3\) while the backend does not answer still blocks after 1",
+        ),
+        (
+            DoublesOnRetry,
+            "test_outage_of_the_backend",
+            "^delivered 20 of 20 spans more than once during an outage",
+        ),
+        (LosesOnFork, "test_fork", "^lost 10 of 10 spans in a forked child"),
+        (
+            SendsTwiceAfterFork,
+            "test_fork",
+            "^delivered 10 of 20 spans more than once by the parent of a fork",
+        ),
+        (
+            Claims,
+            "test_failure_of_the_backend",
+            r"^flush\(0.3\) returned True while the backend fails",
+        ),
+        (GivesUp, "test_outage_of_the_backend", "^lost 20 of 20 spans during an outage"),
+        (
+            DoublesOnClose,
+            "test_close_delivers_what_is_left",
+            r"^delivered 20 of 20 spans more than once after close\(\)",
+        ),
+        (
+            RaisesWhenClosed,
+            "test_use_after_close",
+            r"^record_span raised ValueError: I/O .* after close\(\)",
+        ),
+        (ChangesSpans, "test_spans_are_not_changed", "became"),
+        (
+            SendsAtOnce,
+            "test_backend_that_does_not_answer",
+            "^record_span while the backend .* still blocks",
+        ),
+    ],
+)
+def test_a_broken_recorder_is_found(
+    broken: type[Queued], check: str, message: str, tmp_path: Path
+) -> None:
+    """The check that is about the fault fails, and says what is wrong."""
+    checks = type("Checks", (WithBackend,), {"made": broken})()
+    checks.backend = Backend(tmp_path / "names")
+    with pytest.raises(AssertionError, match=message):
+        getattr(checks, check)()
+
+
+def test_what_is_not_overridden_is_left_out_by_name() -> None:
+    """The skip names the hook, and what is not checked without it."""
+    checks = TestInMemoryRecorder()
+    with pytest.raises(unittest.SkipTest, match=r"^break_backend\(\) .*; left out: what happens"):
+        RecorderCheckMixin.test_failure_of_the_backend(checks)
+    with pytest.raises(unittest.SkipTest, match=r"^hang_backend\(\) .*; left out: what happens"):
+        RecorderCheckMixin.test_backend_that_does_not_answer(checks)
+    with pytest.raises(unittest.SkipTest, match=r"^delivered\(\) is None"):
+        TestNoopRecorder().test_every_span_is_delivered_once()
+
+
+@pytest.mark.parametrize(
+    ("mixin", "hook"),
+    [
+        (RecorderCheckMixin, "recorder"),
+        (PropagatorCheckMixin, "propagator"),
+        (SamplerCheckMixin, "sampler"),
+    ],
+)
+def test_the_factory_must_be_given(mixin: type, hook: str) -> None:
+    """Without it the error names what is missing."""
+    with pytest.raises(NotImplementedError, match=rf"must override {hook}\(\)"):
+        getattr(mixin(), hook)()
+
+
+class UnderUnittest(unittest.TestCase, InMemory):
+    """Named so that pytest leaves it to the test below."""
+
+    __test__ = False
+
+    recorder = TestInMemoryRecorder.recorder
+    delivered = TestInMemoryRecorder.delivered
+
+
+def test_unittest_runs_every_check() -> None:
+    """unittest alone finds the checks, and runs them."""
+    suite = unittest.defaultTestLoader.loadTestsFromTestCase(UnderUnittest)
+    result = suite.run(unittest.TestResult())
+    assert (result.failures, result.errors, result.skipped) == ([], [], [])
+    assert result.testsRun == len(checks_of(RecorderCheckMixin)) - 3
+
+
+def checks_of(mixin: type) -> list[str]:
+    return [name for name in dir(mixin) if name.startswith("test_")]
+
+
+def test_it_needs_no_test_framework() -> None:
+    """Nothing is imported but this project, six and the standard library."""
+    code = (
+        "import sys; from opentracing_recorder import harness;"
+        "print(*{'pytest', '_pytest', 'hypothesis'} & set(sys.modules))"
+    )
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(each for each in sys.path if each)}
+    command = [sys.executable, "-c", code]
+    ran = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
+    assert ran.stdout == "\n"
+
+
+# Propagators and samplers that are wrong in one way.
+
+
+class Least(TextPropagator):
+    def __init__(self) -> None:
+        super().__init__(encode_values=True)
+
+
+class LeaksErrors(Least):
+    def extract(self, carrier: Any) -> Any:
+        if isinstance(carrier, dict) and carrier.get("ot-tracer-traceid") == "x":
+            raise KeyError("traceid")
+        return super().extract(carrier)
+
+
+class ForgetsTheDecision(Least):
+    def inject(self, span_context: Any, carrier: Any) -> None:
+        super().inject(BasicSpanContext(span_context.trace_id, span_context.span_id), carrier)
+
+
+class RaisesForForeignContexts(Least):
+    def inject(self, span_context: Any, carrier: Any) -> None:
+        super().inject(span_context, carrier)
+        span_context.trace_id  # noqa: B018
+
+
+class TakesHalfATrace(Least):
+    def extract(self, carrier: Any) -> Any:
+        context = super().extract(carrier)
+        return BasicSpanContext(context.trace_id, 2**70) if context else context
+
+
+@pytest.mark.parametrize(
+    ("broken", "check", "message"),
+    [
+        (LeaksErrors, "test_damaged_carriers", "^extract raised KeyError"),
+        (ForgetsTheDecision, "test_round_trip", "^sampled: sent False, found True after"),
+        (RaisesForForeignContexts, "test_nothing_to_inject", "^inject raised AttributeError"),
+        (TakesHalfATrace, "test_damaged_carriers", "came of"),
+        (TakesHalfATrace, "test_extracted_contexts_are_remote", "^is_remote is false"),
+        (TextPropagator, "test_headers_are_safe", r"holds \["),
+    ],
+)
+def test_a_broken_propagator_is_found(broken: type, check: str, message: str) -> None:
+    """The check that is about the fault fails, and says what is wrong."""
+    checks = PropagatorCheckMixin()
+    checks.propagator = broken  # type: ignore[method-assign]
+    with pytest.raises(AssertionError, match=message):
+        getattr(checks, check)()
+
+
+class SaysMaybe(Sampler):
+    def sampled(self, trace_id: int, operation_name: str) -> bool:
+        return None  # type: ignore[return-value]
+
+
+class Overflows(Sampler):
+    def sampled(self, trace_id: int, operation_name: str) -> bool:
+        return bool(struct.pack("Q", trace_id))
+
+
+class Alternates(Sampler):
+    def __init__(self) -> None:
+        self.turn = 0
+
+    def sampled(self, trace_id: int, operation_name: str) -> bool:
+        self.turn += 1
+        return self.turn % 3 == 0
+
+
+@pytest.mark.parametrize(
+    ("broken", "check", "message"),
+    [
+        (SaysMaybe, "test_every_trace_gets_a_decision", "returned None; expected True or False"),
+        (Overflows, "test_every_trace_gets_a_decision", r"^sampled\(0x10+, .* raised error"),
+        (Alternates, "test_services_decide_alike", "^two samplers differ about trace"),
+        (Alternates, "test_share", "expected 0.5"),
+    ],
+)
+def test_a_broken_sampler_is_found(broken: type, check: str, message: str) -> None:
+    """The check that is about the fault fails, and says what is wrong."""
+    checks: Any = SamplerCheckMixin()
+    checks.sampler = broken
+    checks.check_consistent, checks.share = lambda: True, lambda: 0.5
+    with pytest.raises(AssertionError, match=message):
+        getattr(checks, check)()
