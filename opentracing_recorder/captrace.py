@@ -37,7 +37,7 @@ class CapTrace:
     def __init__(self) -> None:
         self._recorder = _Watching()
         self.tracer = BasicTracer(self._recorder)
-        """A `BasicTracer` of this test's own: no scope left open by another test is active in it."""
+        """A `BasicTracer` of its own: no scope that another test left open is active in it."""
         self._installed = ExitStack()
 
     def __enter__(self) -> CapTrace:

@@ -49,7 +49,7 @@ class _UnreadableDict(dict):  # type: ignore[type-arg]
     def items(self) -> Any:
         raise RuntimeError("no items today")
 
-    keys = values = __iter__ = __getitem__ = items
+    keys = values = __iter__ = items
 
 
 class _Code(int):

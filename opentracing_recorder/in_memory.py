@@ -98,6 +98,7 @@ class InMemoryRecorder(Recorder):
         deadline = time.monotonic() + timeout
         # Reentrant, where an Event is not: a span may finish in a finalizer or a signal handler.
         news: SimpleQueue[None] = SimpleQueue()
+        found: list[BasicSpan] = []
         self._waiting.append(news)
         try:
             while True:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import unittest
 from collections.abc import Callable, Iterator
+from functools import partial
 from random import Random
 from typing import Any
 
@@ -125,11 +126,11 @@ class PropagatorCheckMixin(PropagatorHooks):
         propagator = self.propagator()
         for wrong in (None, 5, object(), {} if self._is_binary() else b"ab"):
             for name, call in (
-                ("inject", lambda wrong=wrong: propagator.inject(_CONTEXTS[0], wrong)),
-                ("extract", lambda wrong=wrong: propagator.extract(wrong)),
+                ("inject", partial(propagator.inject, _CONTEXTS[0])),
+                ("extract", propagator.extract),
             ):
                 try:
-                    call()
+                    call(wrong)
                 except InvalidCarrierException:
                     continue
                 except Exception as error:
@@ -238,8 +239,8 @@ class PropagatorCheckMixin(PropagatorHooks):
         try:
             return self.propagator().extract(carrier)
         except Exception as error:
-            if may_be_broken and isinstance(error, SpanContextCorruptedException):
-                assert len(str(error)) < 1000, f"a message of {len(str(error))} characters"
+            is_short = len(str(error)) < 1000
+            if may_be_broken and is_short and isinstance(error, SpanContextCorruptedException):
                 return None
             raise AssertionError(f"extract raised {error!r:.200} for {shown}") from error
 

@@ -12,6 +12,7 @@ import warnings
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from itertools import count
 from typing import Any, TypeVar
 
@@ -111,7 +112,7 @@ class RecorderCheckMixin(RecorderHooks):
         """With nothing to deliver `flush` succeeds, whatever its timeout."""
         with self._recorder() as recorder:
             for timeout in (None, self.patience, 0.0):
-                answer = self._call(f"flush({timeout})", lambda t=timeout: recorder.flush(t))
+                answer = self._call(f"flush({timeout})", partial(recorder.flush, timeout))
                 assert answer or timeout == 0.0, (
                     f"flush({timeout}) returned {answer!r} with nothing to deliver; expected True"
                 )
@@ -139,7 +140,7 @@ class RecorderCheckMixin(RecorderHooks):
             self._assert_once(recorder, names, "after close() on four threads")
 
     def test_use_after_close(self) -> None:
-        """Spans may still finish then: `record_span` and `flush` raise nothing, and do not block."""
+        """Spans may finish then: `record_span` and `flush` raise nothing, and do not block."""
         with self._recorder() as recorder:
             names = self._record(recorder, _spans(5))
             self._close(recorder)
@@ -153,11 +154,13 @@ class RecorderCheckMixin(RecorderHooks):
         batches = [_spans(100) for _ in range(8)]
         interval = sys.getswitchinterval()
         with self._recorder() as recorder:
-            recording = [lambda each=each: self._record(recorder, each) for each in batches]
-            flushing = [lambda: [recorder.flush(self.patience) for _ in range(5)]]
+            calls: list[Callable[[], object]] = [
+                partial(self._record, recorder, each) for each in batches
+            ]
+            calls.append(lambda: [recorder.flush(self.patience) for _ in range(5)])
             sys.setswitchinterval(1e-6)  # threads interrupt each other at every turn
             try:
-                self._on_threads(recording + flushing)
+                self._on_threads(calls)
             finally:
                 sys.setswitchinterval(interval)
             self._flush(recorder)

@@ -31,18 +31,24 @@ def forget():
 """
 
 
+def configure(pytester: pytest.Pytester, options: str = "", ini: str = "") -> None:
+    """Write what pytest reads; it loads the plugin by name where the project is not installed."""
+    addopts = f"-p opentracing_pytest --strict-config --strict-markers {options}"
+    pytester.makeini(f"[pytest]\naddopts = {addopts}\n{ini}\n")
+
+
 @pytest.fixture(autouse=True)
 def _shop(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
     """A module to test, the plugin, and this project's strictness."""
     root = str(Path(__file__).resolve().parent.parent)
     monkeypatch.setenv("PYTHONPATH", root)
     pytester.makepyfile(shop=SHOP)
-    pytester.makeini("[pytest]\naddopts = -p opentracing_pytest --strict-markers\n")
+    configure(pytester, "-p no:asyncio")
 
 
 def run(pytester: pytest.Pytester, test: str, *arguments: str) -> pytest.RunResult:
     pytester.makepyfile(test_it=f"import opentracing, pytest\nimport shop\n{test}")
-    return pytester.runpytest("-p", "no:randomly", *arguments)
+    return pytester.runpytest(*arguments)
 
 
 def section(result: pytest.RunResult) -> str:
@@ -208,7 +214,8 @@ def test_importing_the_plugin_imports_no_tracer() -> None:
     """Beyond pytest, it loads nothing of this project, and nothing that pytest had not loaded."""
     root = str(Path(__file__).resolve().parent.parent)
     code = (
-        f"import sys; sys.path.insert(0, {root!r}); import pytest, shutil; known = set(sys.modules);"
+        f"import sys; sys.path.insert(0, {root!r}); import pytest, shutil;"
+        "known = set(sys.modules);"
         "import opentracing_pytest; print(*sorted(set(sys.modules) - known))"
     )
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
@@ -240,8 +247,7 @@ def test_a_span_left_unfinished_fails_the_test_that_asks_for_it(
     ini: str, marker: str, failed: int, pytester: pytest.Pytester
 ) -> None:
     """By the ini option, or by the marker, which goes first; the message names span and line."""
-    with (pytester.path / "tox.ini").open("a", encoding="utf-8") as file:
-        file.write(f"\n{ini}\n")
+    configure(pytester, "-p no:asyncio", ini)
     result = run(pytester, FORGETFUL.format(marker=marker))
     result.assert_outcomes(failed=failed, passed=1 - failed)
     if failed:
@@ -353,10 +359,11 @@ def test_between(captrace):
 def test_under_pytest_asyncio_no_scope_reaches_another_test(
     scope: str, pytester: pytest.Pytester
 ) -> None:
-    """Tasks are children of the test's own spans; a loop of its own or shared makes no difference."""
+    """Tasks are children of the test's own spans, in a loop of its own or a shared one."""
     mark = f"@pytest.mark.asyncio(loop_scope={scope!r})"
     pytester.makepyfile(test_it=ASYNC.format(setup="", mark=mark))
-    result = pytester.runpytest_subprocess("-o", "asyncio_default_fixture_loop_scope=function")
+    configure(pytester, ini="asyncio_default_fixture_loop_scope = function")
+    result = pytester.runpytest_subprocess()
     result.assert_outcomes(passed=4, failed=1)
     assert "ValueError: the card has expired" in section(result)
 
@@ -373,7 +380,7 @@ async def keeps_the_runner(anyio_backend):
     yield
 """
     pytester.makepyfile(test_it=ASYNC.format(setup=setup, mark="@pytest.mark.anyio"))
-    result = pytester.runpytest_subprocess("-p", "no:asyncio")
+    result = pytester.runpytest_subprocess()
     result.assert_outcomes(passed=4, failed=1)
     assert "ValueError: the card has expired" in section(result)
 

@@ -6,13 +6,19 @@ before it prints; a ``python`` block without one prints nothing.
 
 from __future__ import annotations
 
+import inspect
 import logging
 import re
+import unittest
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
+
+from opentracing_recorder.captrace import CapTrace
+
+pytest_plugins = ["pytester"]
 
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -49,20 +55,42 @@ def sections() -> dict[str, list[Block]]:
 
 
 def run(block: Block, names: dict[str, Any]) -> None:
-    """Run a block, and then the tests that it defines; errors show the line of the page."""
+    """Run a block, and then the tests that it defines, the classes of the harness included.
+
+    Errors show the line of the page.
+    """
     known = dict(names)
     source = "\n" * block.line + block.code
     exec(compile(source, str(ROOT / "README.md"), "exec", dont_inherit=True), names)
     for name, value in list(names.items()):
         if name.startswith("test_") and known.get(name) is not value:
-            value()
+            with CapTrace() as captrace:
+                value(**{each: captrace for each in inspect.signature(value).parameters})
+        elif name.startswith("Test") and known.get(name) is not value:
+            left_out.extend(run_checks(value))
+
+
+left_out: list[str] = []
+"""What the checks of the harness on the page have skipped."""
+
+
+def run_checks(checks: type) -> list[str]:
+    """Run the checks that a class inherits; the reasons for which some are skipped."""
+    reasons = []
+    for name in dir(checks):
+        if name.startswith("test_"):
+            try:
+                getattr(checks(), name)()
+            except unittest.SkipTest as skipped:
+                reasons.append(str(skipped))
+    return reasons
 
 
 def comparable(printed: str) -> str:
     """What is printed, less what differs from run to run: ids, durations, lengths of bars."""
     printed = re.sub(r"\b[0-9a-f]{10,32}\b", "ID", printed)
     printed = re.sub(r" *\d+(\.\d+)? ?(µs|ms|s)\b", " TIME", printed)
-    printed = re.sub(r" *[━╸╺┿]+ *", " BAR ", printed)
+    printed = re.sub(r" *[━╸╺┿┄▸]+ *", " BAR ", printed)
     return "\n".join(line.rstrip() for line in printed.splitlines())
 
 
@@ -82,6 +110,7 @@ def needs_os(section: str) -> bool:
     marks = (
         "ThreadPoolExecutor(",
         "BatchRecorder)",
+        "CheckMixin",
         "OpenTelemetryRecorder(",
         "opentracing_recorder.zipkin",
     )
@@ -110,6 +139,31 @@ def test_the_code_of_a_section_prints_what_the_page_shows(
         printed, warned = capsys.readouterr()
         assert comparable(printed) == comparable(block.prints)
         assert warned == ""
+
+
+@pytest.mark.needs_os
+def test_the_report_on_the_page_is_what_pytest_prints(pytester: pytest.Pytester) -> None:
+    """The test on the page, with the expired card, fails with that timeline."""
+    code = sections()["Testing"][0].code.replace('checkout("good")', 'checkout("expired")')
+    pytester.makepyfile(test_shop=code)
+    printed = pytester.runpytest("-p", "opentracing_pytest", "-p", "no:asyncio").stdout.str()
+    (shown,) = re.findall(r"^```console\n(-+ Captured traces.*?)^```$", README, re.M | re.S)
+    assert comparable(shown) in comparable(printed)
+
+
+@pytest.mark.needs_os
+def test_the_recorder_on_the_page_passes_the_harness(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What its checks leave out is what the page shows."""
+    monkeypatch.chdir(tmp_path)
+    names: dict[str, Any] = {"__name__": "readme"}
+    left_out.clear()
+    for block in sections()["Writing a Recorder"]:
+        run(block, names)
+    assert sum("RecorderCheckMixin" in block.code for block in sections()["Writing a Recorder"])
+    (shown,) = re.findall(r"^```console\n(break_backend.*?)^```$", README, re.M | re.S)
+    assert sorted(set(left_out)) == shown.splitlines()
 
 
 def test_no_python_block_is_overlooked() -> None:
