@@ -65,7 +65,7 @@ def run(block: Block, names: dict[str, Any]) -> None:
     for name, value in list(names.items()):
         if name.startswith("test_") and known.get(name) is not value:
             with CapTrace() as captrace:
-                value(**{each: captrace for each in inspect.signature(value).parameters})
+                value(**dict.fromkeys(inspect.signature(value).parameters, captrace))
         elif name.startswith("Test") and known.get(name) is not value:
             left_out.extend(run_checks(value))
 

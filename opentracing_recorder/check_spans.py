@@ -1,4 +1,4 @@
-"""What applications put into tags and logs: the values that every recorder has to cope with."""
+"""The spans that every recorder has to cope with, and what applications put into them."""
 
 from __future__ import annotations
 
@@ -6,11 +6,24 @@ import datetime
 import decimal
 import enum
 import fractions
+import os
 import pathlib
 import uuid
 from collections import OrderedDict, deque
 from collections.abc import Callable
+from itertools import count
 from typing import Any
+
+from opentracing import child_of
+
+from .context import BasicSpanContext
+from .in_memory import InMemoryRecorder
+from .span import BasicSpan
+from .tracer import BasicTracer
+
+# No two checks give a span the same name, nor do two runs: a backend need not be emptied.
+_RUN = os.urandom(4).hex()
+_NUMBERS = count(1)
 
 
 class _Color(enum.Enum):
@@ -135,3 +148,41 @@ HOSTILE_VALUES: dict[str, Callable[[], Any]] = {
     "an exception whose str() raises": lambda: ValueError(_Unprintable()),
 }
 """What fails in an encoder that is not prepared for it, or grows without bound."""
+
+ODD_NAMES = ("", " ", "\x00", "a\nb", "\ud800", "é☃🎉", "x" * 100_000, "<b>'\"&;%s{0}")
+"""Names of operations that cannot be read back from every format."""
+
+
+def new_spans(number: int, tags: dict[str, Any] | None = None, log: Any = None) -> list[BasicSpan]:
+    """Finished spans that no recorder has seen, each with a name of its own."""
+    tracer = BasicTracer()
+    spans = [tracer.start_span(f"check {_RUN} {next(_NUMBERS)}", tags=tags) for _ in range(number)]
+    for span in spans:
+        if log is not None:
+            span.log_kv({"value": log})
+        span.finish()
+    return spans
+
+
+def spans_of_every_kind() -> list[BasicSpan]:
+    kept = InMemoryRecorder()
+    tracers = [
+        BasicTracer(kept, service_name="shop"),
+        BasicTracer(kept, trace_id_bits=128),
+        BasicTracer(kept, max_tags=1, max_logs=1),
+    ]
+    for tracer in tracers:
+        root, child, late, remote, past, long = (f"check {_RUN} {next(_NUMBERS)}" for _ in range(6))
+        with tracer.start_active_span(root, tags={"a": 1, "b": 2, "span.kind": "server"}) as scope:
+            scope.span.set_baggage_item("tenant", "Café 7")
+            scope.span.log_kv({"event": "one"}).log_kv({"event": "two"}, timestamp=1.0)
+            scope.span.log_kv({})
+            tracer.start_span(child, tags={"error": True, "span.kind": "client"}).finish()
+        caller = BasicSpanContext(2**64 - 1, 2**64 - 1, {"a": "b"})
+        tracer.start_span(
+            late, references=[child_of(caller), child_of(scope.span.context)]
+        ).finish()
+        tracer.start_span(remote, child_of=BasicSpanContext(1, 1)).finish()
+        tracer.start_span(past, start_time=0.0).finish(finish_time=0.0)
+        tracer.start_span(long, start_time=1.0).finish(finish_time=4e9)
+    return kept.spans
