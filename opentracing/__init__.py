@@ -1,6 +1,8 @@
 """The OpenTracing platform API: what instrumentation calls, whatever tracer is installed.
 
 Everything here is a no-op until an application calls `set_global_tracer`.
+
+PYTEST_DONT_REWRITE: for pytest, which would warn where this was imported before pytest started.
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""The reference OpenTracing tracer: `BasicTracer` builds spans and hands them to a `Recorder`."""
+"""The reference OpenTracing tracer: `BasicTracer` builds spans and hands them to a `Recorder`.
+
+PYTEST_DONT_REWRITE: for pytest, which would warn where this was imported before pytest started.
+"""
 
 from __future__ import annotations
 

@@ -97,7 +97,7 @@ def test_whatever_a_test_does_what_was_there_comes_back(
         pytester,
         f"""
 from opentracing.scope_managers.contextvars import _SCOPE
-own = opentracing.Tracer()
+own, before = opentracing.Tracer(), _SCOPE.get()
 
 @pytest.fixture(autouse=True, scope="module")
 def installed():
@@ -110,7 +110,7 @@ def test_deed(captrace):
 def test_after():
     assert opentracing.global_tracer() is own
     assert opentracing.is_global_tracer_registered()
-    assert _SCOPE.get() is None
+    assert _SCOPE.get() is before
 
 def test_next(captrace):
     assert captrace.tracer.active_span is None
@@ -411,7 +411,7 @@ class TestAlone(unittest.TestCase):
 
 def test_it_can_be_turned_off(pytester: pytest.Pytester) -> None:
     """`-p no:opentracing_pytest` leaves pytest without the fixture, and without the option."""
-    pytester.makeini("[pytest]")
+    pytester.makeini("[pytest]\naddopts = -p no:asyncio\n")
     result = run(pytester, "def test_it():\n    pass\n", "-p", "no:opentracing_pytest")
     result.assert_outcomes(passed=1)
 

@@ -84,6 +84,13 @@ def test_every_package_is_shipped() -> None:
     assert there <= set(literals()["PACKAGES"])
 
 
+def test_the_pytest_plugin_is_shipped() -> None:
+    """The module beside the packages is installed, under a name by which `-p` finds it as well."""
+    assert literals()["py_modules"] == ["opentracing_pytest"]
+    assert literals()["entry_points"] == {"pytest11": ["opentracing_pytest = opentracing_pytest"]}
+    assert (ROOT / "opentracing_pytest.py").is_file()
+
+
 @pytest.mark.parametrize("package", ["opentracing", "opentracing_recorder"])
 def test_packages_are_typed(package: str) -> None:
     """The marker that type checkers look for is there, and is shipped."""

@@ -19,6 +19,7 @@ from typing import Any
 import pytest
 
 from opentracing_recorder import (
+    B3Propagator,
     BasicSpan,
     BasicSpanContext,
     BinaryPropagator,
@@ -26,6 +27,7 @@ from opentracing_recorder import (
     CompositeRecorder,
     ConstSampler,
     InMemoryRecorder,
+    JaegerPropagator,
     LoggingRecorder,
     NoopRecorder,
     PerOperationSampler,
@@ -118,6 +120,32 @@ class TestBinaryPropagator(PropagatorCheckMixin):
 
     def carrier(self) -> Any:
         return bytearray()
+
+
+class TestB3Propagator(PropagatorCheckMixin):
+    def propagator(self) -> Propagator:
+        return B3Propagator()
+
+    def check_baggage(self) -> bool:
+        return False
+
+
+class TestB3SingleHeader(TestB3Propagator):
+    def propagator(self) -> Propagator:
+        return B3Propagator(single_header=True)
+
+
+class TestJaegerPropagator(PropagatorCheckMixin):
+    def propagator(self) -> Propagator:
+        return JaegerPropagator()
+
+    def check_headers(self) -> bool:
+        return False
+
+
+class TestJaegerHeaders(PropagatorCheckMixin):
+    def propagator(self) -> Propagator:
+        return JaegerPropagator(encode_values=True)
 
 
 class TestCompositePropagator(PropagatorCheckMixin):
