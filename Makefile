@@ -18,7 +18,6 @@ PYODIDE := 314.0.7
 ZIPKIN_JS := 0.22.0
 
 TYPED := opentracing opentracing_recorder $(wildcard tests/typing/*.py)
-TYPED := opentracing opentracing_pytest.py opentracing_recorder $(wildcard tests/typing/*.py)
 
 .DEFAULT_GOAL := help
 .PHONY: help bootstrap demo demo-zipkin test test-all test-collector test-downstream test-pyodide \

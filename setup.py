@@ -70,10 +70,11 @@ setup(
         "opentracing": ["py.typed"],
         "opentracing_recorder": ["py.typed", "timeline.css", "timeline.js"],
     },
-    py_modules=["opentracing_pytest"],
-    # By the module's own name: `-p opentracing_pytest` loads the same, where plugins are not found.
-    entry_points={"pytest11": ["opentracing_pytest = opentracing_pytest"]},
-    package_data={"opentracing": ["py.typed"], "opentracing_recorder": ["py.typed"]},
+    # By the module's own name, which `-p` takes where plugins are not found: else pytest could not
+    # tell that both are one.
+    entry_points={
+        "pytest11": ["opentracing_recorder.pytest_plugin = opentracing_recorder.pytest_plugin"]
+    },
     # Earlier versions of six cannot be imported on Python 3.12.
     install_requires=["six>=1.16,<2"],
     extras_require={

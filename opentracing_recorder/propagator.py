@@ -125,10 +125,6 @@ def _joined(context: BasicSpanContext, earlier: BasicSpanContext) -> BasicSpanCo
     return joined
 
 
-default_propagators: dict[Any, Propagator] = {}
-"""The propagators that every tracer starts with, by format; filled by the package itself."""
-
-
 class CarrierFormat:
     """Finds and replaces the entries of one format in carriers of any form, from any thread.
 

@@ -24,7 +24,7 @@ from .context import NO_EXTRA, BasicSpanContext
 from .fork import renew, unforked
 from .ids import random_bits
 from .json_safe import text_of
-from .propagator import Propagator, default_propagators
+from .propagator import Propagator
 from .recorder import FailureLog, NoopRecorder, Recorder, check_instance, check_recorder
 from .sampler import ConstSampler, Sampler, check_sampler
 from .span import BasicSpan, context_of
@@ -91,6 +91,9 @@ class BasicTracer(Tracer):
         self.service_name = service_name
         self._trace_id_bits = trace_id_bits
         self._new_id: Callable[[int], int] = random_bits
+        # The tracer knows no format; the package gives it those that every tracer must support.
+        from .public import default_propagators
+
         self._propagators: dict[Any, Propagator] = dict(default_propagators)
         if propagators is not None:
             if not isinstance(propagators, Mapping):

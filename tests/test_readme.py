@@ -146,7 +146,8 @@ def test_the_report_on_the_page_is_what_pytest_prints(pytester: pytest.Pytester)
     """The test on the page, with the expired card, fails with that timeline."""
     code = sections()["Testing"][0].code.replace('checkout("good")', 'checkout("expired")')
     pytester.makepyfile(test_shop=code)
-    printed = pytester.runpytest("-p", "opentracing_pytest", "-p", "no:asyncio").stdout.str()
+    plugins = ["-p", "opentracing_recorder.pytest_plugin", "-p", "no:asyncio"]
+    printed = pytester.runpytest(*plugins).stdout.str()
     (shown,) = re.findall(r"^```console\n(-+ Captured traces.*?)^```$", README, re.M | re.S)
     assert comparable(shown) in comparable(printed)
 

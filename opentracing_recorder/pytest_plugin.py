@@ -1,7 +1,6 @@
 """The pytest plugin: the fixture `captrace`, and what it adds to the report of a failing test.
 
-Beside the packages, not in one: pytest imports every plugin that is installed, at every start, and
-with a module it imports the package that the module is in. Here that costs next to nothing: the
+pytest imports every plugin that is installed, at every start. This one costs next to nothing: the
 tracer is imported when a test asks for the fixture. Works with pytest 7.0 and later.
 """
 
@@ -15,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
-    from opentracing_recorder.captrace import CapTrace
+    from .captrace import CapTrace
 
 _FAIL = "captrace_fail_on_unfinished"
 
@@ -55,7 +54,7 @@ def captrace(request: pytest.FixtureRequest) -> Iterator[CapTrace]:
     The tracer is installed for this test alone. `captrace.spans`, `find`, `one` and `wait_for` give
     spans, `outline` and `as_dicts` what to compare; a failing test's report ends with a timeline.
     """
-    from opentracing_recorder.captrace import CapTrace
+    from .captrace import CapTrace
 
     with CapTrace() as captrace:
         state = _State(captrace, _fails(request))

@@ -33,14 +33,14 @@ def forget():
 
 def configure(pytester: pytest.Pytester, options: str = "", ini: str = "") -> None:
     """Write what pytest reads; it loads the plugin by name where the project is not installed."""
-    addopts = f"-p opentracing_pytest --strict-config --strict-markers {options}"
+    addopts = f"-p opentracing_recorder.pytest_plugin --strict-config --strict-markers {options}"
     pytester.makeini(f"[pytest]\naddopts = {addopts}\n{ini}\n")
 
 
 @pytest.fixture(autouse=True)
 def _shop(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
     """A module to test, the plugin, and this project's strictness."""
-    root = str(Path(__file__).resolve().parent.parent)
+    root = str(Path(__file__).resolve().parents[2])
     monkeypatch.setenv("PYTHONPATH", root)
     pytester.makepyfile(shop=SHOP)
     configure(pytester, "-p no:asyncio")
@@ -199,8 +199,8 @@ def test_without_the_fixture_nothing_is_added_or_imported(pytester: pytest.Pytes
 import sys
 def test_it():
     assert [each for each in sys.modules if each.split(".")[0] in ("opentracing", "six")] == []
-    assert "opentracing_recorder" not in sys.modules
-    assert "opentracing_pytest" in sys.modules
+    loaded = [each for each in sys.modules if each.startswith("opentracing_recorder")]
+    assert loaded == ["opentracing_recorder", "opentracing_recorder.pytest_plugin"]
 def test_failing():
     assert False
 """
@@ -212,14 +212,14 @@ def test_failing():
 
 def test_importing_the_plugin_imports_no_tracer() -> None:
     """Beyond pytest, it loads nothing of this project, and nothing that pytest had not loaded."""
-    root = str(Path(__file__).resolve().parent.parent)
+    root = str(Path(__file__).resolve().parents[2])
     code = (
         f"import sys; sys.path.insert(0, {root!r}); import pytest, shutil;"
         "known = set(sys.modules);"
-        "import opentracing_pytest; print(*sorted(set(sys.modules) - known))"
+        "import opentracing_recorder.pytest_plugin; print(*sorted(set(sys.modules) - known))"
     )
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert ran.stdout.split() == ["opentracing_pytest"]
+    assert ran.stdout.split() == ["opentracing_recorder", "opentracing_recorder.pytest_plugin"]
 
 
 FORGETFUL = """
@@ -410,9 +410,11 @@ class TestAlone(unittest.TestCase):
 
 
 def test_it_can_be_turned_off(pytester: pytest.Pytester) -> None:
-    """`-p no:opentracing_pytest` leaves pytest without the fixture, and without the option."""
+    """With `-p no:` and its name, pytest has no such fixture, and no such option."""
     pytester.makeini("[pytest]\naddopts = -p no:asyncio\n")
-    result = run(pytester, "def test_it():\n    pass\n", "-p", "no:opentracing_pytest")
+    result = run(
+        pytester, "def test_it():\n    pass\n", "-p", "no:opentracing_recorder.pytest_plugin"
+    )
     result.assert_outcomes(passed=1)
 
 

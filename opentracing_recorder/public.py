@@ -1,0 +1,70 @@
+"""Every public name of the package, and the propagators that every tracer starts with."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from opentracing import Format
+
+from .b3_propagator import B3Propagator
+from .batch import BatchRecorder, BatchTooLarge, Rejected, Stats, Unavailable
+from .binary_propagator import BinaryPropagator
+from .context import BasicSpanContext, RemoteSpanContext
+from .in_memory import InMemoryRecorder
+from .jaeger_propagator import JaegerPropagator
+from .json_lines import JSONLinesRecorder
+from .logging import LoggingRecorder, SpanContextFilter
+from .propagator import CompositePropagator, Propagator
+from .recorder import CompositeRecorder, NoopRecorder, Recorder
+from .sampler import (
+    ConstSampler,
+    PerOperationSampler,
+    ProbabilisticSampler,
+    RateLimitingSampler,
+    Sampler,
+)
+from .span import BasicSpan, LogData
+from .text_propagator import TextPropagator
+from .trace import Trace
+from .trace_context_propagator import TraceContextPropagator
+from .tracer import BasicTracer
+
+__all__ = [
+    "B3Propagator",
+    "BasicSpan",
+    "BasicSpanContext",
+    "BasicTracer",
+    "BatchRecorder",
+    "BatchTooLarge",
+    "BinaryPropagator",
+    "CompositePropagator",
+    "CompositeRecorder",
+    "ConstSampler",
+    "InMemoryRecorder",
+    "JSONLinesRecorder",
+    "JaegerPropagator",
+    "LogData",
+    "LoggingRecorder",
+    "NoopRecorder",
+    "PerOperationSampler",
+    "ProbabilisticSampler",
+    "Propagator",
+    "RateLimitingSampler",
+    "Recorder",
+    "Rejected",
+    "RemoteSpanContext",
+    "Sampler",
+    "SpanContextFilter",
+    "Stats",
+    "TextPropagator",
+    "Trace",
+    "TraceContextPropagator",
+    "Unavailable",
+]
+
+default_propagators: dict[Any, Propagator] = {
+    Format.TEXT_MAP: TextPropagator(),
+    Format.HTTP_HEADERS: TextPropagator(encode_values=True),
+    Format.BINARY: BinaryPropagator(),
+}
+"""By format: those that the specification requires."""
