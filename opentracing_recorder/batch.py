@@ -17,6 +17,7 @@ from random import Random
 from time import monotonic
 from typing import NamedTuple
 
+from .fork import at_fork
 from .json_safe import text_of
 from .recorder import RareNews, Recorder
 from .span import BasicSpan
@@ -92,7 +93,7 @@ class BatchRecorder(Recorder):
         batch_size: int = 512,
         interval: float = 1.0,
         send_timeout: float = 10.0,
-        attempts: int = 5,
+        attempts: int = 10,
         exit_timeout: float = 5.0,
     ) -> None:
         self.queue_size = _check_count("queue_size", queue_size)
@@ -539,8 +540,7 @@ def _register(recorder: BatchRecorder) -> None:
         # At the first recorder, not at the import: what the backend's libraries registered to tear
         # down runs later then.
         atexit.register(_close_all)
-        if hasattr(os, "register_at_fork"):
-            os.register_at_fork(after_in_child=_renew_all)
+        at_fork(_renew_all)
     _open.add(recorder)
 
 
