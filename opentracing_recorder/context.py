@@ -8,6 +8,9 @@ from typing import TypeVar
 
 from opentracing import SpanContext
 
+_TRACE_IDS = 1 << 128
+_SPAN_IDS = 1 << 64
+
 ContextT = TypeVar("ContextT", bound="BasicSpanContext")
 
 NO_EXTRA = SpanContext.EMPTY_BAGGAGE  # any empty mapping that nobody can change
@@ -60,8 +63,8 @@ class BasicSpanContext(SpanContext):
         return (
             isinstance(trace_id, int)
             and isinstance(span_id, int)
-            and 0 < trace_id < 1 << 128
-            and 0 < span_id < 1 << 64
+            and 0 < trace_id < _TRACE_IDS
+            and 0 < span_id < _SPAN_IDS
         )
 
     @property

@@ -216,11 +216,19 @@ class CarrierFormat:
         however these are spelled: nothing stale stays beside the new. In a list whose names or
         values are bytes, those of the new pairs are too.
         """
-        if type(carrier) is dict and not carrier:  # as it is nearly always
-            carrier.update(entries)
-            return
         if replaced is None:
             replaced = entries
+        try:
+            if type(carrier) is dict:
+                stale = self._known_sets[tuple(carrier)] if carrier else None
+                if stale:
+                    for field, name in stale.items():
+                        if field in replaced:
+                            del carrier[name]
+                carrier.update(entries)
+                return
+        except Exception:  # names that are not known yet
+            self._learn(carrier)
         try:
             if isinstance(carrier, list):
                 self._write_pairs(carrier, entries, replaced)

@@ -48,18 +48,22 @@ class TextPropagator(Propagator):
     def inject(self, span_context: SpanContext, carrier: Any) -> None:
         if not isinstance(span_context, BasicSpanContext) or not span_context.has_trace:
             return
+        trace_id: Any = span_context.trace_id
+        span_id: Any = span_context.span_id
+        sampled = span_context.sampled
         entries = {
-            _TRACE_ID: f"{span_context.trace_id:x}",
-            _SPAN_ID: f"{span_context.span_id:x}",
+            _TRACE_ID: "%x" % trace_id,  # noqa: UP031  # an f-string takes longer
+            _SPAN_ID: "%x" % span_id,  # noqa: UP031
             # The format has no word for "undecided"; basictracer's default is to keep.
-            _SAMPLED: "true" if span_context.sampled in (True, None) else "false",
+            _SAMPLED: "true" if sampled or sampled is None else "false",
         }
-        for key, value in span_context.baggage.items():
-            key, value = text_of(key), text_of(value)
-            if self.encode_values:
-                entries[_BAGGAGE + percent_encoded(key).lower()] = percent_encoded(value)
-            else:
-                entries[_BAGGAGE + key] = value
+        if span_context._baggage:
+            for key, value in span_context._baggage.items():
+                key, value = text_of(key), text_of(value)
+                if self.encode_values:
+                    entries[_BAGGAGE + percent_encoded(key).lower()] = percent_encoded(value)
+                else:
+                    entries[_BAGGAGE + key] = value
         self._format.write(carrier, entries)
 
     def extract(self, carrier: Any) -> BasicSpanContext | None:

@@ -282,22 +282,26 @@ class BasicTracer(Tracer):
 
     def inject(self, span_context: SpanContext | Span, format: Any, carrier: Any) -> None:
         """Write a context (or a span's) into `carrier`; one without a trace writes nothing."""
-        propagator = self._propagator(format)
+        try:
+            propagator = self._propagators[format]
+        except (KeyError, TypeError):
+            raise self._unsupported(format) from None
         context = context_of(span_context)
         if context is not None:
             propagator.inject(context, carrier)
 
     def extract(self, format: Any, carrier: Any) -> SpanContext | None:
-        return self._propagator(format).extract(carrier)
-
-    def _propagator(self, format: Any) -> Propagator:
         try:
-            return self._propagators[format]
+            propagator = self._propagators[format]
         except (KeyError, TypeError):
-            known = ", ".join(sorted(text_of(each) for each in self._propagators))
-            raise UnsupportedFormatException(
-                f"no propagator for the format {text_of(format)!r}; registered: {known}"
-            ) from None
+            raise self._unsupported(format) from None
+        return propagator.extract(carrier)
+
+    def _unsupported(self, format: Any) -> UnsupportedFormatException:
+        known = ", ".join(sorted(text_of(each) for each in self._propagators))
+        return UnsupportedFormatException(
+            f"no propagator for the format {text_of(format)!r}; registered: {known}"
+        )
 
     # The end.
 
