@@ -11,17 +11,10 @@ from typing import Any
 
 from opentracing import SpanContext, SpanContextCorruptedException
 
+from .carrier import CarrierFormat, header_name, shown
 from .context import NO_EXTRA, BasicSpanContext, RemoteSpanContext
-from .propagator import (
-    CarrierFormat,
-    Propagator,
-    format_hex_id,
-    header_name,
-    is_debug,
-    is_span_id,
-    parse_hex_id,
-    shown,
-)
+from .fields import format_hex_id, is_debug, is_span_id, parse_hex_id
+from .propagator import Propagator
 
 _SINGLE = "b3"
 _TRACE_ID = "x-b3-traceid"

@@ -20,9 +20,11 @@ from typing import Any
 
 from opentracing import InvalidCarrierException, SpanContext, SpanContextCorruptedException
 
+from .carrier import shown
 from .context import BasicSpanContext, RemoteSpanContext
+from .fields import bounded_baggage
 from .json_safe import text_of
-from .propagator import Propagator, bounded_baggage, shown
+from .propagator import Propagator
 
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
 

@@ -13,20 +13,17 @@ from urllib.parse import unquote, unquote_plus
 
 from opentracing import SpanContext, SpanContextCorruptedException
 
+from .carrier import CarrierFormat, shown
 from .context import NO_EXTRA, BasicSpanContext, RemoteSpanContext
-from .json_safe import text_of
-from .propagator import (
-    CarrierFormat,
-    Propagator,
+from .fields import (
     bounded_baggage,
     format_hex_id,
-    header_name,
     is_debug,
     is_span_id,
     parse_hex_id,
-    percent_encoded,
-    shown,
 )
+from .prefixed_baggage import PrefixedBaggage
+from .propagator import Propagator
 
 _TRACE = "uber-trace-id"
 _DEBUG_ID = "jaeger-debug-id"
@@ -56,18 +53,16 @@ class JaegerPropagator(Propagator):
 
     def __init__(self, encode_values: bool = False) -> None:
         self.encode_values = encode_values
-        self._format = CarrierFormat(_header_field if encode_values else _text_field)
+        # Some clients write a blank as "+"; all of them write "+" as "%2B".
+        self._baggage = PrefixedBaggage(_BAGGAGE, _FIELDS, encode_values, unquote_plus)
+        self._format = CarrierFormat(self._baggage.field_of)
 
     def inject(self, span_context: SpanContext, carrier: Any) -> None:
         if not isinstance(span_context, BasicSpanContext) or not span_context.has_trace:
             return
         entries = {_TRACE: _format_trace(span_context)}
-        for key, value in span_context.baggage.items():
-            key, value = text_of(key), text_of(value)
-            if self.encode_values:
-                entries[_BAGGAGE + percent_encoded(key).lower()] = percent_encoded(value)
-            else:
-                entries[_BAGGAGE + key] = value
+        if span_context._baggage:
+            entries.update(self._baggage.entries(span_context._baggage))
         replaced = _FIELDS if len(entries) == 1 else _FIELDS.union(entries)
         self._format.write(carrier, entries, replaced)
 
@@ -95,14 +90,9 @@ class JaegerPropagator(Propagator):
         return RemoteSpanContext(sampled=True, extra=extra)
 
     def _baggage_items(self, fields: Mapping[str, str]) -> Iterable[tuple[str, str]]:
-        encoded = self.encode_values
-        for field, value in fields.items():
-            if field.startswith(_BAGGAGE):
-                key = field[len(_BAGGAGE) :]
-                # Some clients write a blank as "+"; all of them write "+" as "%2B".
-                yield (unquote(key), unquote_plus(value)) if encoded else (key, value)
+        yield from self._baggage.items(fields)
         if _BAGGAGE_LIST in fields:
-            yield from _parse_list(fields[_BAGGAGE_LIST], encoded)
+            yield from _parse_list(fields[_BAGGAGE_LIST], self.encode_values)
 
 
 def _format_trace(context: BasicSpanContext) -> str:
@@ -157,15 +147,3 @@ def _parse_list(value: str, encoded: bool) -> Iterable[tuple[str, str]]:
         key, equals, item_value = item.partition("=")
         if equals and key.strip():
             yield key.strip(), item_value.strip()
-
-
-def _header_field(name: str) -> str | None:
-    field = header_name(name)
-    return field if field in _FIELDS or field.startswith(_BAGGAGE) else None
-
-
-def _text_field(name: str) -> str | None:
-    field = _header_field(name)
-    if field is None or field in _FIELDS or name.startswith("HTTP_"):
-        return field
-    return _BAGGAGE + name[len(_BAGGAGE) :]  # the key keeps its case

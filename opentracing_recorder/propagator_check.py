@@ -12,7 +12,8 @@ from typing import Any
 from opentracing import InvalidCarrierException, SpanContext, SpanContextCorruptedException
 
 from .context import BasicSpanContext
-from .propagator import MAX_BAGGAGE_BYTES, MAX_BAGGAGE_ITEMS, Propagator
+from .fields import MAX_BAGGAGE_BYTES, MAX_BAGGAGE_ITEMS
+from .propagator import Propagator
 
 _CONTEXTS = (
     BasicSpanContext(0x1C3B00DA, 0xDEADBEEF),

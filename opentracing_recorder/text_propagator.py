@@ -6,23 +6,16 @@ The wire is that of basictracer for Go, Python and JavaScript: ``ot-tracer-trace
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
-from urllib.parse import unquote
 
 from opentracing import SpanContext, SpanContextCorruptedException
 
+from .carrier import CarrierFormat, shown
 from .context import BasicSpanContext, RemoteSpanContext
-from .json_safe import text_of
-from .propagator import (
-    CarrierFormat,
-    Propagator,
-    bounded_baggage,
-    header_name,
-    parse_hex_id,
-    percent_encoded,
-    shown,
-)
+from .fields import bounded_baggage, parse_hex_id
+from .prefixed_baggage import PrefixedBaggage
+from .propagator import Propagator
 
 _TRACE_ID = "ot-tracer-traceid"
 _SPAN_ID = "ot-tracer-spanid"
@@ -43,7 +36,8 @@ class TextPropagator(Propagator):
 
     def __init__(self, encode_values: bool = False) -> None:
         self.encode_values = encode_values
-        self._format = CarrierFormat(_header_field if encode_values else _text_field)
+        self._baggage = PrefixedBaggage(_BAGGAGE, _FIELDS, encode_values)
+        self._format = CarrierFormat(self._baggage.field_of)
 
     def inject(self, span_context: SpanContext, carrier: Any) -> None:
         if not isinstance(span_context, BasicSpanContext) or not span_context.has_trace:
@@ -58,12 +52,7 @@ class TextPropagator(Propagator):
             _SAMPLED: "true" if sampled or sampled is None else "false",
         }
         if span_context._baggage:
-            for key, value in span_context._baggage.items():
-                key, value = text_of(key), text_of(value)
-                if self.encode_values:
-                    entries[_BAGGAGE + percent_encoded(key).lower()] = percent_encoded(value)
-                else:
-                    entries[_BAGGAGE + key] = value
+            entries.update(self._baggage.entries(span_context._baggage))
         self._format.write(carrier, entries)
 
     def extract(self, carrier: Any) -> BasicSpanContext | None:
@@ -80,28 +69,10 @@ class TextPropagator(Propagator):
         except KeyError:
             raise _incomplete(fields) from None
         if len(fields) > len(_FIELDS):
-            context._baggage, dropped = bounded_baggage(self._baggage_items(fields))
+            context._baggage, dropped = bounded_baggage(self._baggage.items(fields))
             if dropped:
                 context.dropped_baggage = dropped
         return context
-
-    def _baggage_items(self, fields: Mapping[str, str]) -> Iterable[tuple[str, str]]:
-        for field, value in fields.items():
-            if field not in _FIELDS:
-                key = field[len(_BAGGAGE) :]
-                yield (unquote(key), unquote(value)) if self.encode_values else (key, value)
-
-
-def _header_field(name: str) -> str | None:
-    field = header_name(name)
-    return field if field in _FIELDS or field.startswith(_BAGGAGE) else None
-
-
-def _text_field(name: str) -> str | None:
-    field = _header_field(name)
-    if field is None or field in _FIELDS or name.startswith("HTTP_"):
-        return field
-    return _BAGGAGE + name[len(_BAGGAGE) :]  # the key keeps its case
 
 
 def _incomplete(fields: Mapping[str, str]) -> SpanContextCorruptedException:

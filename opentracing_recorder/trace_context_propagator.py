@@ -13,9 +13,10 @@ from typing import Any
 
 from opentracing import SpanContext, SpanContextCorruptedException
 
+from .carrier import CarrierFormat, header_name, shown
 from .context import NO_EXTRA, BasicSpanContext, RemoteSpanContext
 from .json_safe import text_of
-from .propagator import CarrierFormat, Propagator, header_name, shown
+from .propagator import Propagator
 from .w3c_baggage import format_baggage, parse_baggage
 
 _TRACEPARENT = "traceparent"

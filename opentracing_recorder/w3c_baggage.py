@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from urllib.parse import unquote
 
+from .fields import MAX_BAGGAGE_BYTES, UNRESERVED, bounded_baggage, percent_encoded
 from .json_safe import text_of
-from .propagator import MAX_BAGGAGE_BYTES, UNRESERVED, bounded_baggage, percent_encoded
 
 # What else a token may hold (RFC 9110, section 5.6.2), but for those that a reader may decode.
 _KEPT_IN_KEYS = "!#$&'*^`|"

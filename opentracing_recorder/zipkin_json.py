@@ -23,8 +23,8 @@ from opentracing.tags import (
 )
 
 from .context import BasicSpanContext, format_span_id
+from .fields import is_debug
 from .json_safe import json_safe, text_of
-from .propagator import is_debug
 from .span import is_failed
 
 if TYPE_CHECKING:

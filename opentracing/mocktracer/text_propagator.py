@@ -7,12 +7,8 @@ from __future__ import annotations
 
 from opentracing import SpanContext, SpanContextCorruptedException
 from opentracing_recorder import BasicSpanContext
-from opentracing_recorder.propagator import (
-    CarrierFormat,
-    bounded_baggage,
-    parse_hex_id,
-    text_or_none,
-)
+from opentracing_recorder.carrier import CarrierFormat, text_or_none
+from opentracing_recorder.fields import bounded_baggage, parse_hex_id
 
 from .context import SpanContext as MockSpanContext
 from .propagator import Propagator

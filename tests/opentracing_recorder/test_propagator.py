@@ -23,7 +23,8 @@ from opentracing_recorder import (
     Propagator,
     TextPropagator,
 )
-from opentracing_recorder.propagator import CarrierFormat, header_name, parse_hex_id
+from opentracing_recorder.carrier import CarrierFormat, header_name
+from opentracing_recorder.fields import parse_hex_id
 
 
 def fields_x(name: str) -> str | None:

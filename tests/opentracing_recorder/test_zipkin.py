@@ -110,17 +110,22 @@ def test_a_connection_that_the_server_closed_is_replaced(
 ) -> None:
     """An idle connection that is gone costs no failed attempt."""
     closing = answer("202 Accepted", b"", "Connection: close")
+    closed = threading.Event()
 
     def close(connection: socket.socket) -> None:
         connection.sendall(answer("202 Accepted"))
         connection.shutdown(socket.SHUT_RDWR)
         connection.close()
+        closed.set()
 
     with ScriptedServer(closing, close) as server:
         tracer = make_tracer(server, attempts=1)
-        for name in ("a", "b", "c"):
+        for name in ("a", "b"):
             finish(tracer, name)
             assert tracer.flush(10)
+        assert closed.wait(10)
+        finish(tracer, "c")
+        assert tracer.flush(10)
         assert [request.connection for request in server.requests] == [1, 2, 3]
 
 

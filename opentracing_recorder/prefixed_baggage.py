@@ -1,0 +1,57 @@
+"""PrefixedBaggage: baggage of which each item is an entry, named by a prefix and the item's key."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Mapping
+from urllib.parse import unquote
+
+from .carrier import header_name
+from .fields import percent_encoded
+from .json_safe import text_of
+
+
+class PrefixedBaggage:
+    """Writes and reads such items beside the format's other `fields`.
+
+    With `encoded`, for HTTP_HEADERS, keys and values are percent-encoded, and keys are in lower
+    case, as header names are. Without, for TEXT_MAP, they are kept as they are.
+    """
+
+    def __init__(
+        self,
+        prefix: str,
+        fields: Collection[str],
+        encoded: bool,
+        unquote_value: Callable[[str], str] = unquote,
+    ) -> None:
+        self._prefix = prefix
+        self._fields = fields
+        self._encoded = encoded
+        self._unquote_value = unquote_value
+
+    def field_of(self, name: str) -> str | None:
+        """Which field of the format an entry's name stands for, for `CarrierFormat`."""
+        field = header_name(name)
+        if field in self._fields:
+            return field
+        if not field.startswith(self._prefix):
+            return None
+        if self._encoded or name.startswith("HTTP_"):
+            return field
+        return self._prefix + name[len(self._prefix) :]  # the key keeps its case
+
+    def entries(self, baggage: Mapping[str, str]) -> Iterable[tuple[str, str]]:
+        """The entries that hold `baggage`."""
+        for key, value in baggage.items():
+            key, value = text_of(key), text_of(value)
+            if self._encoded:
+                yield self._prefix + percent_encoded(key).lower(), percent_encoded(value)
+            else:
+                yield self._prefix + key, value
+
+    def items(self, fields: Mapping[str, str]) -> Iterable[tuple[str, str]]:
+        """The items that are in `fields`."""
+        for field, value in fields.items():
+            if field.startswith(self._prefix):
+                key = field[len(self._prefix) :]
+                yield (unquote(key), self._unquote_value(value)) if self._encoded else (key, value)
