@@ -117,7 +117,11 @@ class InMemoryRecorder(Recorder):
 
     def outline(self, tags: Iterable[str] = ()) -> str:
         """Each recorded trace's `Trace.outline`, the one that started first in front."""
-        return "\n".join(trace.outline(tags) for trace in Trace.from_spans(self.spans))
+        return "\n".join(trace.outline(tags) for trace in Trace.from_spans(self.in_order()))
+
+    def in_order(self) -> list[BasicSpan]:
+        """`spans`, in the order in which those are shown that started at the same time."""
+        return self.spans
 
     def _shown(self, tags: Iterable[str] | None) -> str:
         """What an error says of all that was recorded."""

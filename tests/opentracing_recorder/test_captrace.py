@@ -193,3 +193,13 @@ def test_as_dicts_takes_a_chain_longer_than_the_stack() -> None:
         parent = captrace.tracer.start_span("link", child_of=parent)
         parent.finish()
     assert captrace.as_dicts()[-1]["start_time"] == 2999
+
+
+def test_spans_of_one_tick_stand_in_the_order_of_their_start() -> None:
+    """Where the clock is coarse, not in that of their end."""
+    with CapTrace() as captrace:
+        first = captrace.tracer.start_span("first", start_time=1.0)
+        captrace.tracer.start_span("second", start_time=1.0).finish()
+        first.finish()
+    assert captrace.outline() == "first\nsecond"
+    assert [span["operation_name"] for span in captrace.as_dicts()] == ["first", "second"]

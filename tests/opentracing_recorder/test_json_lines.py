@@ -332,7 +332,7 @@ def test_children_of_a_fork_write_beside_their_parent(path: Path) -> None:
     [
         (b'{"trace_id":"1","span_', "it ends too early"),
         (b'{"trace_id":"1",', "it ends too early"),
-        (b"hello\n", "Expecting value: line 1 column 1"),
+        (b"hello\n", "line 1 column 1"),
         (b'{"a": 1}\n', "it has no trace_id and span_id"),
         (b"[]", "it has no trace_id and span_id"),
         (b'{"trace_id": "\xff"}', "it is not UTF-8"),
@@ -342,7 +342,8 @@ def test_a_line_that_is_no_span_is_an_error_in_its_place(line: bytes, reason: st
     """The error says which line it was, and what is wrong with it."""
     error = only(line)
     assert isinstance(error, NotASpan)
-    assert str(error).startswith(f"line 1 is no span: {reason}")
+    assert str(error).startswith("line 1 is no span: ")
+    assert reason in str(error)
 
 
 def test_a_line_of_any_depth_is_read() -> None:
