@@ -112,5 +112,5 @@ def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
 
 def _timeline(captrace: CapTrace) -> str:
     # pytest's own width; and the terminal's characters, not those of what captures the output.
-    width = shutil.get_terminal_size((80, 24)).columns
+    width = shutil.get_terminal_size((80, 24)).columns or 80  # 0 where the terminal knows none
     return captrace.timeline(width, stream=sys.__stdout__)

@@ -63,7 +63,8 @@ def render_text(
     span has its own.
     """
     if width is None:
-        width = shutil.get_terminal_size((100, 24)).columns
+        # A terminal that does not know its width says 0.
+        width = shutil.get_terminal_size((100, 24)).columns or 100
     if width < 1:
         raise ValueError(f"width must be at least 1 column, not {width}")
     if fold is not None and fold < 2:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -153,6 +154,16 @@ def test_the_report_is_plain_ascii_where_the_terminal_is(
     result = pytester.runpytest_subprocess()
     assert section(result).isascii()
     assert "! charge" in section(result)
+
+
+def test_the_report_is_drawn_where_the_terminal_knows_no_width(
+    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It has 80 columns then, like the rest of pytest's report."""
+    monkeypatch.setattr("shutil.get_terminal_size", lambda fallback: os.terminal_size((0, 0)))
+    result = run(pytester, 'def test_it(captrace): shop.checkout("expired")')
+    assert "checkout" in section(result)
+    assert max(map(len, section(result).splitlines())) == 80
 
 
 @pytest.mark.parametrize("outcome", ["pass", "pytest.skip()", "pytest.xfail()"])

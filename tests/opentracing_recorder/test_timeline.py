@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import re
 import unicodedata
 from typing import Any
@@ -219,6 +220,13 @@ def test_traces_are_apart() -> None:
     """An empty line is between two traces."""
     blocks = text(span("1"), span("2", trace_id="t2")).split("\n\n")
     assert [block.split()[1] for block in blocks] == ["t1", "t2"]
+
+
+def test_a_terminal_of_unknown_width_has_100_columns(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Some terminals say that they have 0 columns: those of editors, of builds, of containers."""
+    monkeypatch.setattr("shutil.get_terminal_size", lambda fallback: os.terminal_size((0, 0)))
+    drawn = render_text(Trace.from_spans(CHECKOUT), unicode=True)
+    assert drawn == text(*CHECKOUT, width=100)
 
 
 def test_a_width_of_nothing_is_refused() -> None:
