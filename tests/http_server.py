@@ -37,9 +37,12 @@ class Request(NamedTuple):
     connection: int
     """Which connection it came on, counted from 1."""
 
+    accepted: bool
+    """Whether the answer was `ACCEPTED`."""
+
 
 class ScriptedServer:
-    """Gives the `answers` in turn, and accepts whatever comes after them.
+    """Gives the `answers` in turn, and then `otherwise` to whatever comes: it accepts.
 
     An answer is the bytes to send, or a function that is given the connection. It is a context
     manager; at its end all connections are closed.
@@ -47,6 +50,7 @@ class ScriptedServer:
 
     def __init__(self, *answers: Answer, port: int = 0) -> None:
         self.answers = deque(answers)
+        self.otherwise: Answer = ACCEPTED
         self.requests: list[Request] = []
         self.connections = 0
         self._changed = threading.Condition()
@@ -122,8 +126,8 @@ class ScriptedServer:
         if headers.get("content-encoding") == "gzip":
             body = gzip.decompress(body)
         with self._changed:
-            reply = self.answers.popleft() if self.answers else ACCEPTED
-            self.requests.append(Request(line, headers, body, number))
+            reply = self.answers.popleft() if self.answers else self.otherwise
+            self.requests.append(Request(line, headers, body, number, reply == ACCEPTED))
             self._changed.notify_all()
         if isinstance(reply, bytes):
             connection.sendall(reply)

@@ -5,29 +5,34 @@ from __future__ import annotations
 import json
 import logging
 import os
+import socket
 import struct
 import subprocess
 import sys
 import threading
 import time
 import unittest
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import Any
 
 import pytest
 
+from opentracing.mocktracer import binary_propagator as mock_binary
+from opentracing.mocktracer import text_propagator as mock_text
 from opentracing_recorder import (
     B3Propagator,
     BasicSpan,
     BasicSpanContext,
+    BatchRecorder,
     BinaryPropagator,
     CompositePropagator,
     CompositeRecorder,
     ConstSampler,
     InMemoryRecorder,
     JaegerPropagator,
+    JSONLinesRecorder,
     LoggingRecorder,
     NoopRecorder,
     PerOperationSampler,
@@ -37,12 +42,15 @@ from opentracing_recorder import (
     Recorder,
     Sampler,
     TextPropagator,
+    TraceContextPropagator,
 )
 from opentracing_recorder.harness import (
     PropagatorCheckMixin,
     RecorderCheckMixin,
     SamplerCheckMixin,
 )
+
+from ..http_server import ACCEPTED, ScriptedServer, answer, hang_up
 
 # Threads, and a fork.
 pytestmark = pytest.mark.needs_os
@@ -101,6 +109,135 @@ class TestNoopRecorder(InMemory):
         return None
 
 
+class TestJSONLinesRecorder(InMemory):
+    """A file has no outage that a test could bring about; children of a fork share it."""
+
+    @pytest.fixture(autouse=True)
+    def _path(self, tmp_path: Path) -> None:
+        self.path = tmp_path / "spans.jsonl"
+
+    def recorder(self) -> Recorder:
+        return JSONLinesRecorder(self.path)
+
+    def delivered(self, recorder: Any) -> Iterable[str]:
+        lines = self.path.read_text(encoding="utf-8").splitlines()
+        return [json.loads(line)["operation_name"] for line in lines]
+
+    def check_fork(self) -> bool:
+        return True
+
+
+class Peer:
+    """Somebody who takes spans, refuses them, or does not answer."""
+
+    def __init__(self) -> None:
+        self.names: list[str] = []
+        self.broken = False
+        self.answers = threading.Event()
+        self.answers.set()
+
+    def take(self, names: Iterable[str]) -> None:
+        if not self.answers.is_set():
+            self.answers.wait()
+            raise ConnectionError("reset")
+        if self.broken:
+            raise ConnectionError("refused")
+        self.names += names
+
+
+class WithPeer(RecorderCheckMixin):
+    """What sends to somebody in this process."""
+
+    slack = 1.0
+
+    @pytest.fixture(autouse=True)
+    def _peer(self) -> None:
+        self.peer = Peer()
+
+    def delivered(self, recorder: Any) -> Iterable[str]:
+        return self.peer.names
+
+    def break_backend(self) -> None:
+        self.peer.broken = True
+
+    def hang_backend(self) -> None:
+        self.peer.answers.clear()
+
+    def mend_backend(self) -> None:
+        self.peer.broken = False
+        self.peer.answers.set()
+
+    def check_fork(self) -> bool:
+        return False
+
+
+class Least(BatchRecorder):
+    """As little as a backend has to write."""
+
+    def __init__(self, peer: Peer) -> None:
+        super().__init__(interval=0.05)
+        self.peer = peer
+
+    def send(self, spans: Sequence[BasicSpan]) -> None:
+        self.peer.take([span.operation_name for span in spans])
+
+
+class TestBatchRecorder(WithPeer):
+    def recorder(self) -> Recorder:
+        return Least(self.peer)
+
+
+class TestOpenTelemetryRecorder(WithPeer):
+    def recorder(self) -> Recorder:
+        pytest.importorskip("opentelemetry.sdk", reason="it has no wheels for this interpreter")
+        from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+
+        from opentracing_recorder.opentelemetry import OpenTelemetryRecorder
+
+        peer = self.peer
+
+        class Exporter(InMemorySpanExporter):
+            def export(self, spans: Any) -> Any:
+                peer.take([span.name for span in spans])
+                return super().export(spans)
+
+        return OpenTelemetryRecorder(Exporter, "shop", interval=0.05)
+
+
+class TestZipkinRecorder(RecorderCheckMixin):
+    slack = 1.0
+
+    @pytest.fixture(autouse=True)
+    def _server(self) -> Iterator[None]:
+        self.mended = threading.Event()
+        with ScriptedServer() as self.server:
+            yield
+            self.mended.set()
+
+    def recorder(self) -> Recorder:
+        from opentracing_recorder.zipkin import ZipkinRecorder
+
+        return ZipkinRecorder("shop", self.server.url, interval=0.05)
+
+    def delivered(self, recorder: Any) -> Iterable[str]:
+        taken = [each for each in self.server.requests if each.accepted]
+        return [span.get("name", "") for each in taken for span in json.loads(each.body)]
+
+    def break_backend(self) -> None:
+        self.server.otherwise = answer("503 Service Unavailable")
+
+    def hang_backend(self) -> None:
+        def hang(connection: socket.socket) -> None:
+            self.mended.wait()
+            hang_up(connection)
+
+        self.server.otherwise = hang
+
+    def mend_backend(self) -> None:
+        self.server.otherwise = ACCEPTED
+        self.mended.set()
+
+
 class TestTextPropagator(PropagatorCheckMixin):
     def propagator(self) -> Propagator:
         return TextPropagator()
@@ -148,9 +285,46 @@ class TestJaegerHeaders(PropagatorCheckMixin):
         return JaegerPropagator(encode_values=True)
 
 
+class TestTraceContextPropagator(PropagatorCheckMixin):
+    def propagator(self) -> Propagator:
+        return TraceContextPropagator()
+
+
 class TestCompositePropagator(PropagatorCheckMixin):
     def propagator(self) -> Propagator:
         return CompositePropagator([TextPropagator(encode_values=True)])
+
+
+class TestCompositeOfSeveral(PropagatorCheckMixin):
+    def propagator(self) -> Propagator:
+        encoded = [JaegerPropagator(encode_values=True), TextPropagator(encode_values=True)]
+        return CompositePropagator([TraceContextPropagator(), B3Propagator(), *encoded])
+
+
+class MockPropagator(PropagatorCheckMixin):
+    """As in 2.4, all is sampled, no context is remote, and a carrier without one is an error."""
+
+    test_extracted_contexts_are_remote = None  # type: ignore[assignment]
+    test_nothing_to_extract = None  # type: ignore[assignment]
+
+    def check_decision(self) -> bool:
+        return False
+
+
+class TestMockTextPropagator(MockPropagator):
+    def propagator(self) -> Any:
+        return mock_text.TextPropagator()
+
+    def check_headers(self) -> bool:
+        return False
+
+
+class TestMockBinaryPropagator(MockPropagator):
+    def propagator(self) -> Any:
+        return mock_binary.BinaryPropagator()
+
+    def carrier(self) -> Any:
+        return bytearray()
 
 
 class TestConstSampler(SamplerCheckMixin):
@@ -520,30 +694,30 @@ def test_it_needs_no_test_framework() -> None:
 # Propagators and samplers that are wrong in one way.
 
 
-class Least(TextPropagator):
+class Headers(TextPropagator):
     def __init__(self) -> None:
         super().__init__(encode_values=True)
 
 
-class LeaksErrors(Least):
+class LeaksErrors(Headers):
     def extract(self, carrier: Any) -> Any:
         if isinstance(carrier, dict) and carrier.get("ot-tracer-traceid") == "x":
             raise KeyError("traceid")
         return super().extract(carrier)
 
 
-class ForgetsTheDecision(Least):
+class ForgetsTheDecision(Headers):
     def inject(self, span_context: Any, carrier: Any) -> None:
         super().inject(BasicSpanContext(span_context.trace_id, span_context.span_id), carrier)
 
 
-class RaisesForForeignContexts(Least):
+class RaisesForForeignContexts(Headers):
     def inject(self, span_context: Any, carrier: Any) -> None:
         super().inject(span_context, carrier)
         span_context.trace_id  # noqa: B018
 
 
-class TakesHalfATrace(Least):
+class TakesHalfATrace(Headers):
     def extract(self, carrier: Any) -> Any:
         context = super().extract(carrier)
         return BasicSpanContext(context.trace_id, 2**70) if context else context
