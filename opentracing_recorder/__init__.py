@@ -11,25 +11,23 @@ from __future__ import annotations
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from .public import *  # noqa: F403
+else:
+    # Type checkers would take a module with a `__getattr__` for one that has every name.
 
+    def __getattr__(name):
+        # `import *` asks for `__all__`. Submodules are asked for too: they are imported after this
+        # has refused.
+        if name == "__all__" or name[:1] != "_":
+            public = _public()
+            if name == "__all__" or name in public.__all__:
+                # One at a time: what somebody has patched stays.
+                return globals().setdefault(name, getattr(public, name))
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
-def __getattr__(name: str) -> object:
-    # `import *` asks for `__all__`. Submodules are asked for too: they are imported after this
-    # has refused.
-    if name == "__all__" or name[:1] != "_":
-        names = _public_names()
-        if name in names:
-            globals().update(names)
-            return names[name]
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    def __dir__():
+        return sorted({*globals(), *_public().__all__})
 
+    def _public():
+        from importlib import import_module
 
-def __dir__() -> list[str]:
-    return sorted({*globals(), *_public_names()})
-
-
-def _public_names() -> dict[str, object]:
-    from importlib import import_module
-
-    public = import_module(f"{__name__}.public")
-    return {name: getattr(public, name) for name in ("__all__", *public.__all__)}
+        return import_module(f"{__name__}.public")

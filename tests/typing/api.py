@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import opentracing
+import opentracing_recorder
 from opentracing import Format, Reference, Scope, Span, SpanContext, Tracer
 from opentracing.scope_managers import ThreadLocalScopeManager
 from opentracing_recorder import (
@@ -65,3 +66,7 @@ def an_application() -> None:
     found: list[BasicSpan] = recorder.find(tags={"a": 1}, error=False)
     traces: list[Trace] = Trace.from_spans(found)
     print(render_text(traces), render_html(traces), tracer.flush(1.0))
+
+
+def a_name_that_is_not_there() -> None:
+    print(opentracing_recorder.Nonsense)  # type: ignore[attr-defined]
