@@ -1,0 +1,372 @@
+"""The queue of a BatchRecorder in one process, and the thread that empties it."""
+
+from __future__ import annotations
+
+import _thread
+import logging
+import os
+import sys
+import threading
+import weakref
+from collections import deque
+from collections.abc import Sequence
+from itertools import count
+from random import Random
+from time import monotonic
+from typing import Protocol
+
+from .batch_outcome import BatchTooLarge, Rejected, Stats, Unavailable
+from .json_safe import text_of
+from .recorder import RareNews
+from .span import BasicSpan
+
+_logger = logging.getLogger(__name__)
+
+_LONGEST_BACK_OFF = 30.0
+_LONGEST_RETRY_AFTER = 120.0
+_LONGEST_IDLE = 60.0
+
+_jitter = Random()  # of our own: the application's random numbers stay as it seeded them
+
+
+class Sender(Protocol):
+    """What a worker needs of its recorder."""
+
+    queue_size: int
+    batch_size: int
+    interval: float
+    attempts: int
+
+    def send(self, spans: Sequence[BasicSpan]) -> int | None:
+        """Deliver a batch."""
+
+    def release(self) -> None:
+        """Close connections."""
+
+
+class Worker:
+    """The queue of one recorder in one process, and the thread that empties it.
+
+    Spans stay in the queue until they are sent or given up, so that its length tells how many there
+    are. Threads append on the right; only the thread that has `role` removes, on the left.
+
+    The thread refers to the recorder only while spans are queued, else nobody could forget one.
+    """
+
+    def __init__(self, recorder: Sender) -> None:
+        self.queue: deque[BasicSpan] = deque()
+        self.limit = 0  # as long as the queue is shorter, a span is appended and no more
+        self.ident: int | None = None  # of the thread at work
+        self.pid = os.getpid()
+        self.heirs: dict[int, Worker] = {}
+        self.queue_size = recorder.queue_size
+        self.batch_size = recorder.batch_size
+        self.interval = recorder.interval
+        self.drops = count()
+        self.drop_news, self.rejected_news, self.error_news = RareNews(), RareNews(), RareNews()
+        self.sent = self.failed = self.removed = self.abandoned = 0
+        self.told = 0  # losses that a flush has returned False for
+        # Both raw: nothing that `record_span` calls may wait.
+        self.role = _thread.allocate_lock()
+        self.bell = _thread.allocate_lock()
+        self.bell.acquire()
+        # Re-entrant: a finalizer or a signal handler may run meanwhile. Held for counting only.
+        self.lock = threading.RLock()
+        self.waiters: list[_Waiter] = []
+        self.hurry = False
+        self.deadline: float | None = None  # set when closing
+        self.over = False
+        self.outcome: bool | None = None
+        self.recorder: Sender | None = None
+        self.recorder_ref = weakref.ref(recorder, self.forgotten)
+
+    # On the application's threads.
+
+    def drop(self, recorder: Sender) -> None:
+        next(self.drops)
+        if self.deadline is None:
+            times = self.drop_news.count()
+            if times:
+                _logger.warning(
+                    "%s dropped %d spans since the last such message: its queue of %d is full",
+                    type(recorder).__name__,
+                    times,
+                    self.queue_size,
+                )
+
+    def wake_for_span(self, recorder: Sender) -> None:
+        full = len(self.queue) >= self.batch_size
+        self.set_limit(self.queue_size if full else self.batch_size - 1)
+        self.wake(recorder)
+
+    def set_limit(self, limit: int) -> None:
+        self.limit = limit
+        if self.deadline is not None:
+            self.limit = 0
+
+    def wake(self, recorder: Sender) -> bool:
+        """Ring the bell, and see that somebody hears it; False if no thread can be started."""
+        self.recorder = recorder
+        self.ring()
+        if not self.role.acquire(False):
+            return True
+        try:
+            # Not threading.Thread: its start waits, and takes a lock that may be held by the very
+            # code that a signal handler or a finalizer has interrupted.
+            _thread.start_new_thread(self.run, ())
+        except RuntimeError:  # the interpreter is exiting, or the system has no thread to give
+            self.role.release()
+            return False
+        return True
+
+    def ring(self) -> None:
+        try:
+            self.bell.release()
+        except RuntimeError:  # it rings already
+            pass
+
+    def forgotten(self, ref: object) -> None:
+        self.ring()
+
+    def stats(self) -> Stats:
+        with self.lock:
+            queued = len(self.queue)
+            dropped = self.drop_count() + self.abandoned
+            if self.over:  # what slipped in while the recorder closed
+                dropped, queued = dropped + queued, 0
+            recorded = self.sent + dropped + self.failed + queued
+            return Stats(recorded, self.sent, dropped, self.failed, queued)
+
+    def drop_count(self) -> int:
+        return int(repr(self.drops)[6:-1])  # "count(5)": all else that tells the number changes it
+
+    def flush(self, recorder: Sender, timeout: float | None) -> bool:
+        deadline = None if timeout is None else monotonic() + timeout
+        with self.lock:
+            told = self.told
+            lost = self.drop_count() + self.abandoned
+            waiter = _Waiter(self.removed + len(self.queue))
+            if self.queue and not self.over:
+                self.waiters.append(waiter)
+            else:
+                waiter.settle(self.failed)
+        if not waiter.settled and _thread.get_ident() != self.ident:
+            self.hurry = True
+            if not self.wake(recorder):
+                self.run_here(recorder, deadline)
+            waiter.wait(deadline)
+        with self.lock:
+            if waiter in self.waiters:
+                self.waiters.remove(waiter)
+            lost += self.failed if waiter.failed is None else waiter.failed
+            self.told = max(self.told, lost)
+        return waiter.settled and lost <= told
+
+    def close(self, recorder: Sender, timeout: float) -> bool:
+        deadline = self.start_closing(recorder, timeout)
+        if _thread.get_ident() != self.ident:
+            with self.lock:
+                waiter = _Waiter(sys.maxsize)
+                if self.over:
+                    waiter.settle(0)
+                else:
+                    self.waiters.append(waiter)
+            if not waiter.settled:
+                # Without a span to send, no thread is started only to end.
+                if not self.queue or not self.wake(recorder):
+                    self.run_here(recorder, deadline)
+                if not self.over:
+                    self.wake(recorder)
+                waiter.wait(deadline)
+        with self.lock:
+            if self.outcome is None:
+                stats = self.stats()
+                self.outcome = self.over and stats.sent == stats.recorded
+            return self.outcome
+
+    def start_closing(self, recorder: Sender, timeout: float) -> float:
+        """Refuse spans from now on; returns when `timeout` ends."""
+        now = monotonic()
+        if self.deadline is None:
+            # The last tenth is for `release`.
+            self.deadline = now + timeout * 0.9
+            self.limit = 0
+            self.hurry = True
+            if self.queue:
+                self.wake(recorder)
+        return now + timeout
+
+    def run_here(self, recorder: Sender, deadline: float | None) -> None:
+        """Send on this thread, where none can be started."""
+        if self.role.acquire(False):
+            try:
+                self.ident = _thread.get_ident()
+                self.serve(recorder, deadline)
+            finally:
+                self.ident = None
+                self.role.release()
+
+    # On the worker's thread.
+
+    def run(self) -> None:
+        self.ident = _thread.get_ident()
+        try:
+            threading.current_thread().name = "opentracing-batch-recorder"
+            idle = self.interval
+            while not self.over:
+                # Not for ever: a thread may be held up between reading `limit` and appending.
+                rang = self.bell.acquire(True, idle)
+                recorder = self.recorder or self.recorder_ref()
+                if recorder is None:
+                    break
+                if self.queue or self.deadline is not None:
+                    idle = self.interval
+                    self.serve(recorder)
+                elif not rang:
+                    idle = _LONGEST_IDLE
+                self.recorder = None
+                self.set_limit(0)
+                if self.queue or self.deadline is not None:
+                    self.recorder = recorder
+                    self.ring()
+                del recorder
+        finally:
+            self.ident = None  # another thread may get the same
+            self.limit = 0
+            self.role.release()
+
+    def serve(self, recorder: Sender, until: float | None = None) -> None:
+        """Send until the queue is empty; when closing, to the end."""
+        while self.queue and not self.time_is_up(until):
+            if until is None:
+                self.collect()
+            self.set_limit(self.queue_size)
+            self.deliver(recorder, until)
+        if self.deadline is not None and not self.over:
+            self.finish(recorder)
+
+    def collect(self) -> None:
+        """Wait until a batch is full, its time is over, or somebody is in a hurry."""
+        self.set_limit(self.batch_size - 1)
+        end = monotonic() + self.interval
+        while len(self.queue) < self.batch_size and not self.waiters and self.deadline is None:
+            left = end - monotonic()
+            if left <= 0 or not self.bell.acquire(True, left):
+                break
+
+    def time_is_up(self, until: float | None) -> bool:
+        """Whether sending must stop: at `until`, or when the time to close is over."""
+        now = monotonic()
+        return (
+            self.over
+            or (until is not None and now >= until)
+            or (self.deadline is not None and now >= self.deadline)
+        )
+
+    def deliver(self, recorder: Sender, until: float | None) -> None:
+        """Send one batch, in parts if it is too large, until it is settled or time runs out."""
+        left = size = min(len(self.queue), self.batch_size)
+        attempt = 0
+        while left and not self.time_is_up(until):
+            size = min(size, left)
+            batch = [self.queue[index] for index in range(size)]
+            self.hurry = False
+            try:
+                attempt += 1
+                left_out = recorder.send(batch)
+            except Rejected as error:
+                self.report(recorder, self.rejected_news, "rejected", error)
+                self.settle(size, failed=size)
+            except BatchTooLarge as error:
+                if size > 1:
+                    size //= 2
+                    attempt = 0
+                    continue
+                self.report(recorder, self.rejected_news, "too large", error)
+                self.settle(1, failed=1)
+            except Exception as error:
+                self.report(recorder, self.error_news, "failed", error)
+                if attempt < recorder.attempts:
+                    self.back_off(attempt, error, until)
+                    continue
+                self.settle(size, failed=size)
+            else:
+                self.settle(size, failed=min(max(0, left_out), size) if left_out else 0)
+            left -= size
+            attempt = 0
+
+    def back_off(self, attempt: int, error: Exception, until: float | None) -> None:
+        """Wait before the next attempt, until somebody is in a hurry or time is up."""
+        pause = min(self.interval * 3.0 ** (attempt - 1), _LONGEST_BACK_OFF)
+        pause *= _jitter.uniform(0.5, 1.0)
+        if isinstance(error, Unavailable) and isinstance(error.retry_after, (int, float)):
+            pause = max(pause, min(error.retry_after, _LONGEST_RETRY_AFTER))
+        end = monotonic() + pause
+        while not self.hurry and not self.time_is_up(until):
+            stops = [each for each in (end, until, self.deadline) if each is not None]
+            left = min(stops) - monotonic()
+            if left <= 0:
+                break
+            self.bell.acquire(True, left)
+
+    def settle(self, number: int, failed: int) -> None:
+        """Take `number` spans out of the queue, of which `failed` were not sent."""
+        if self.over:  # they are another process's
+            return
+        with self.lock:
+            settled = [self.queue.popleft() for _ in range(number)]
+            self.removed += number
+            self.failed += failed
+            self.sent += number - failed
+            for waiter in [each for each in self.waiters if each.position <= self.removed]:
+                self.waiters.remove(waiter)
+                waiter.settle(self.failed)
+        del settled  # not under the lock: freeing may run code of the application
+
+    def finish(self, recorder: Sender) -> None:
+        try:
+            recorder.release()
+        except Exception:
+            _logger.exception("%s.release raised", type(recorder).__name__)
+        with self.lock:
+            abandoned = list(self.queue)
+            self.abandoned += len(abandoned)
+            self.queue.clear()
+            self.over = True
+            for waiter in self.waiters:
+                waiter.settle(None)
+            self.waiters.clear()
+
+    def report(self, recorder: Sender, news: RareNews, what: str, error: Exception) -> None:
+        times = news.count()
+        if times:
+            _logger.error(
+                "%s: sending spans %s (%d times since the last such message): %s: %s",
+                type(recorder).__name__,
+                what,
+                times,
+                type(error).__name__,
+                text_of(error)[:500],
+            )
+
+
+class _Waiter:
+    """A call of `flush` or `close` that waits until the worker has removed `position` spans."""
+
+    def __init__(self, position: int) -> None:
+        self.position = position
+        self.settled = False
+        self.failed: int | None = None
+        self._bell = _thread.allocate_lock()
+        self._bell.acquire()
+
+    def settle(self, failed: int | None) -> None:
+        self.failed = failed
+        self.settled = True
+        self._bell.release()
+
+    def wait(self, deadline: float | None) -> None:
+        if deadline is None:
+            self._bell.acquire()
+        else:
+            self._bell.acquire(True, min(max(0.0, deadline - monotonic()), threading.TIMEOUT_MAX))
