@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import _thread
 import logging
 import os
 import threading
@@ -68,7 +67,8 @@ class BatchRecorder(Recorder):
     def send(self, spans: Sequence[BasicSpan]) -> int | None:
         """Deliver a batch; return when the backend has acknowledged it.
 
-        Called on the worker's thread, one call at a time. Bound your I/O with `send_timeout`.
+        Called on the worker's thread, one call at a time. Bound your I/O with `send_timeout`. What
+        an instrumented client starts meanwhile is not sampled: reports are not traced.
         Returns how many of the spans had to be left out because they cannot be encoded; None is 0.
 
         Raise `Rejected`, `BatchTooLarge` or `Unavailable`; anything else is retried too.
@@ -92,9 +92,10 @@ class BatchRecorder(Recorder):
 
     def record_span(self, span: BasicSpan) -> None:
         worker = self._worker
+        queue = worker.queue
         # Appending is one atomic step; `limit` stands for all that is out of the ordinary.
-        if len(worker.queue) < worker.limit and _thread.get_ident() != worker.ident:
-            worker.queue.append(span)
+        if len(queue) < worker.limit:
+            queue.append(span)
         else:
             self._record_rarely(span)
 
@@ -126,8 +127,6 @@ class BatchRecorder(Recorder):
 
     def _record_rarely(self, span: BasicSpan) -> None:
         worker = self._current()
-        if _thread.get_ident() == worker.ident:
-            return
         if worker.deadline is not None or len(worker.queue) >= self.queue_size:
             worker.drop(self)
         else:

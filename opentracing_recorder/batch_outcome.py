@@ -9,7 +9,7 @@ class Stats(NamedTuple):
     """What became of the spans of this process; ``recorded`` is the sum of the others."""
 
     recorded: int
-    """Spans given to `record_span`, but for those of the worker's own thread."""
+    """Spans given to `record_span`."""
 
     sent: int
     """Spans that the backend has acknowledged."""

@@ -16,9 +16,11 @@ from time import monotonic
 from typing import Protocol
 
 from .batch_outcome import BatchTooLarge, Rejected, Stats, Unavailable
+from .fork import at_fork
 from .json_safe import text_of
 from .recorder import RareNews
 from .span import BasicSpan
+from .untraced import send_untraced
 
 _logger = logging.getLogger(__name__)
 
@@ -27,6 +29,7 @@ _LONGEST_RETRY_AFTER = 120.0
 _LONGEST_IDLE = 60.0
 
 _jitter = Random()  # of our own: the application's random numbers stay as it seeded them
+at_fork(_jitter.seed)  # else all children would come back to a busy backend at the same moments
 
 
 class Sender(Protocol):
@@ -179,10 +182,16 @@ class Worker:
                     self.wake(recorder)
                 waiter.wait(deadline)
         with self.lock:
+            left = 0
             if self.outcome is None:
                 stats = self.stats()
                 self.outcome = self.over and stats.sent == stats.recorded
-            return self.outcome
+                left = stats.queued + self.abandoned
+            outcome = self.outcome
+        if left:
+            name = type(recorder).__name__
+            _logger.warning("%s was closed before %d spans were sent", name, left)
+        return outcome
 
     def start_closing(self, recorder: Sender, timeout: float) -> float:
         """Refuse spans from now on; returns when `timeout` ends."""
@@ -273,7 +282,7 @@ class Worker:
             self.hurry = False
             try:
                 attempt += 1
-                left_out = recorder.send(batch)
+                left_out = send_untraced(recorder.send, batch)
             except Rejected as error:
                 self.report(recorder, self.rejected_news, "rejected", error)
                 self.settle(size, failed=size)
@@ -297,7 +306,8 @@ class Worker:
 
     def back_off(self, attempt: int, error: Exception, until: float | None) -> None:
         """Wait before the next attempt, until somebody is in a hurry or time is up."""
-        pause = min(self.interval * 3.0 ** (attempt - 1), _LONGEST_BACK_OFF)
+        # Bounded twice: a high power of 3 is no float.
+        pause = min(self.interval * 3.0 ** min(attempt - 1, 100), _LONGEST_BACK_OFF)
         pause *= _jitter.uniform(0.5, 1.0)
         if isinstance(error, Unavailable) and isinstance(error.retry_after, (int, float)):
             pause = max(pause, min(error.retry_after, _LONGEST_RETRY_AFTER))
@@ -333,8 +343,8 @@ class Worker:
             self.abandoned += len(abandoned)
             self.queue.clear()
             self.over = True
-            for waiter in self.waiters:
-                waiter.settle(None)
+            for waiter in self.waiters:  # what they wait for is among these
+                waiter.settle(self.failed + len(abandoned))
             self.waiters.clear()
 
     def report(self, recorder: Sender, news: RareNews, what: str, error: Exception) -> None:
@@ -360,7 +370,7 @@ class _Waiter:
         self._bell = _thread.allocate_lock()
         self._bell.acquire()
 
-    def settle(self, failed: int | None) -> None:
+    def settle(self, failed: int) -> None:
         self.failed = failed
         self.settled = True
         self._bell.release()

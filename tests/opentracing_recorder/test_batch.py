@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextvars
 import gc
 import logging
 import os
@@ -16,6 +17,7 @@ from typing import Any
 
 import pytest
 
+from opentracing import Format, Scope, ScopeManager, Span
 from opentracing_recorder import (
     BasicSpan,
     BasicTracer,
@@ -158,12 +160,101 @@ def test_the_worker_has_a_name_and_is_a_daemon(backend: Backend) -> None:
     assert seen[0].daemon
 
 
-def test_spans_of_the_worker_itself_are_ignored(backend: Backend) -> None:
-    """An instrumented client that `send` uses does not keep the worker busy for ever."""
-    recorder = backend(lambda spans: recorder.record() and None)
+def test_reports_are_not_traced(backend: Backend) -> None:
+    """What an instrumented client in `send` starts is not sampled, and the server is told so."""
+    headers: list[dict[str, str]] = []
+
+    def report(spans: Sequence[BasicSpan]) -> None:
+        headers.append({})
+        with recorder.tracer.start_active_span("POST") as scope:
+            recorder.tracer.inject(scope.span.context, Format.HTTP_HEADERS, headers[-1])
+
+    recorder = backend(report)
     recorder.record()
     assert recorder.flush(_LONG)
     assert recorder.stats == Stats(1, 1, 0, 0, 0)
+    assert [each["ot-tracer-sampled"] for each in headers] == ["false"]
+
+
+def test_reports_are_not_traced_by_any_tracer_of_the_recorder(backend: Backend) -> None:
+    """Also where the client is instrumented with another one than that of the first span."""
+
+    def report(spans: Sequence[BasicSpan]) -> None:
+        for span in spans:
+            span.tracer.start_span("POST").finish()
+
+    recorder = backend(report)
+    recorder.record()
+    BasicTracer(recorder).start_span("of another tracer").finish()
+    recorder.flush(_LONG)
+    assert recorder.stats == Stats(2, 2, 0, 0, 0)
+
+
+def test_nothing_stays_active_after_a_report() -> None:
+    """Whether it succeeds or fails: a finalizer on the worker's thread starts traces as ever."""
+    seen: list[Any] = []
+
+    class Watching(Scripted):
+        def release(self) -> None:
+            seen.append(self.tracer.active_span)
+
+    recorder = Watching(OSError(), None)
+    recorder.record()
+    assert recorder.close(_LONG)
+    assert seen == [None]
+
+
+class _FailingScopes(ScopeManager):
+    """Of an application: it cannot be used on the worker's thread, or fails there later."""
+
+    def __init__(self, at: str) -> None:
+        self._at = at
+
+    def activate(self, span: Span, finish_on_close: bool) -> Scope:
+        if self._at == "activate":
+            raise RuntimeError("no loop on this thread")
+        scope = Scope(self, span)
+        scope.close = self._fail  # type: ignore[method-assign]
+        return scope
+
+    def _fail(self) -> None:
+        raise RuntimeError("no loop on this thread")
+
+
+@pytest.mark.parametrize("at", ["activate", "close"])
+def test_a_scope_manager_that_fails_loses_and_doubles_nothing(backend: Backend, at: str) -> None:
+    """The spans are sent all the same, once."""
+    recorder = backend()
+    tracer = BasicTracer(recorder, scope_manager=_FailingScopes(at))
+    tracer.start_span("x", ignore_active_span=True).finish()
+    assert recorder.flush(_LONG)
+    assert recorder.sizes() == [1]
+    assert recorder.stats == Stats(1, 1, 0, 0, 0)
+
+
+def test_a_span_that_the_garbage_collector_finishes_during_a_report_is_kept(
+    backend: Backend,
+) -> None:
+    """A generator left half-way is closed on whichever thread collects it: the worker's, too."""
+    recorder = backend(lambda spans: gc.collect() and None)
+
+    def steps(cycle: list[Any]) -> Iterator[None]:
+        with recorder.tracer.start_active_span("left half-way"):
+            yield
+
+    gc.disable()
+    try:
+        cycle: list[Any] = []
+        cycle.append(steps(cycle))
+        contextvars.copy_context().run(next, cycle[0])
+        del cycle
+        recorder.record()
+        assert recorder.flush(_LONG)
+    finally:
+        gc.enable()
+    assert recorder.flush(_LONG)
+    assert [each.operation_name for each in recorder.accepted] == ["0", "left half-way"]
+    assert recorder.stats == Stats(2, 2, 0, 0, 0)
 
 
 def test_others_may_record_while_a_batch_is_sent(backend: Backend) -> None:
@@ -340,6 +431,39 @@ def test_the_time_that_the_backend_names_is_kept(backend: Backend) -> None:
     assert recorder.times[1] - recorder.times[0] >= 0.3
 
 
+def test_the_default_attempts_bridge_a_minute_and_a_half(
+    backend: Backend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not one span is lost that the queue can hold; here a second stands for a hundred."""
+    monkeypatch.setattr("opentracing_recorder.batch_worker._LONGEST_BACK_OFF", 0.3)
+    monkeypatch.setattr("opentracing_recorder.batch_worker._jitter.uniform", lambda low, high: low)
+    recovery = time.monotonic() + 0.95
+
+    class Away(Scripted):
+        def send(self, spans: Sequence[BasicSpan]) -> int | None:
+            if time.monotonic() < recovery:
+                raise ConnectionRefusedError
+            return super().send(spans)
+
+    recorder = Away(interval=0.01, queue_size=2000)
+    spans = recorder.record(2000)
+    wait_until(lambda: recorder.stats.queued == 0)
+    assert recorder.accepted == spans
+    assert recorder.stats == Stats(2000, 2000, 0, 0, 0)
+    recorder.close()
+
+
+def test_an_outage_of_hours_does_not_end_the_worker(
+    backend: Backend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The pauses have a limit however many there were."""
+    monkeypatch.setattr("opentracing_recorder.batch_worker._LONGEST_BACK_OFF", 0.0)
+    recorder = backend(*[OSError()] * 800, attempts=1000)
+    recorder.record()
+    assert recorder.flush(_LONG)
+    assert recorder.stats == Stats(1, 1, 0, 0, 0)
+
+
 # Flush.
 
 
@@ -454,6 +578,20 @@ def test_close_ends_in_time_when_the_backend_hangs(backend: Backend) -> None:
     assert not recorder.close()
 
 
+def test_close_says_how_many_spans_were_left(
+    backend: Backend, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Once: nobody sees what it returns when the interpreter calls it at exit."""
+    recorder = backend(batch_size=2)
+    recorder.gate.clear()
+    recorder.record(5)
+    recorder.close(0.1)
+    recorder.close(0.1)
+    assert [record.getMessage() for record in caplog.records] == [
+        "Scripted was closed before 5 spans were sent"
+    ]
+
+
 def test_close_ends_in_time_during_a_pause(backend: Backend) -> None:
     """What could not be sent in time is dropped."""
     recorder = backend(*[Unavailable("503", retry_after=60)] * 9)
@@ -464,6 +602,23 @@ def test_close_ends_in_time_during_a_pause(backend: Backend) -> None:
     assert time.monotonic() - start < 2
     assert recorder.stats == Stats(2, 0, 2, 0, 0)
     assert recorder.released == 1
+
+
+def test_a_flush_that_a_close_overtakes_says_that_spans_were_lost(backend: Backend) -> None:
+    """What closing dropped was not sent; the next flush has no news."""
+    recorder = backend(OSError("down"), interval=60)
+    recorder.gate.clear()
+    recorder.record(2)
+    results: list[bool] = []
+    flusher = threading.Thread(target=lambda: results.append(recorder.flush(_LONG)))
+    flusher.start()
+    recorder.wait_for_send()
+    recorder.close(0.1)
+    recorder.gate.set()
+    flusher.join()
+    assert results == [False]
+    assert recorder.flush()
+    assert recorder.stats == Stats(2, 0, 2, 0, 0)
 
 
 def test_close_waits_for_the_exit_timeout_by_default(backend: Backend) -> None:
@@ -682,8 +837,8 @@ def record(*names):
 """
 
 
-def run(script: str, prelude: str = _PRELUDE) -> list[str]:
-    """The lines that the script prints; it must print nothing on stderr, and end well."""
+def run(script: str, prelude: str = _PRELUDE, split: str | None = None) -> list[str]:
+    """The words (or lines) that the script prints; it must leave stderr empty, and end well."""
     done = subprocess.run(
         # From Python 3.12 a fork beside a thread is warned of; that is what these tests are about.
         [sys.executable, "-W", "ignore:This process:DeprecationWarning", "-c", prelude + script],
@@ -692,7 +847,7 @@ def run(script: str, prelude: str = _PRELUDE) -> list[str]:
         timeout=60,
     )
     assert (done.stderr, done.returncode) == ("", 0)
-    return done.stdout.split()
+    return done.stdout.split(split)
 
 
 def test_exit_sends_what_is_queued() -> None:
@@ -744,6 +899,25 @@ for kind in (Hanging, Down, Hanging, Down):
     start = time.monotonic()
     assert run(script) == []
     assert time.monotonic() - start < 20
+
+
+def test_a_dead_backend_costs_an_unconfigured_program_two_lines() -> None:
+    """Without any logging configured, Python shows warnings: what went wrong, and what was lost."""
+    script = """
+class Down(BatchRecorder):
+    def send(self, spans):
+        raise OSError("no route")
+recorder = Down(exit_timeout=0.3, interval=0.05)
+for number in range(3):
+    BasicTracer(recorder).start_span("x").finish()
+os.dup2(1, 2)
+"""
+    lines = run(script, split="\n")[:-1]
+    assert [line.partition(":")[0] for line in lines] == [
+        "Down",
+        "Down was closed before 3 spans were sent",
+    ]
+    assert "OSError: no route" in lines[0]
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
@@ -798,6 +972,21 @@ assert recorder.flush(30)
 """
     names = run(script)
     assert len(names) == len(set(names)) == 4000 + 8 * 50
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
+def test_forked_children_do_not_come_back_at_the_same_moments() -> None:
+    """The random part of their pauses differs: a busy backend is not met by all at once."""
+    script = """
+from opentracing_recorder.batch_worker import _jitter
+for child in range(4):
+    pid = os.fork()
+    if pid == 0:
+        os.write(1, f"{_jitter.random()}\\n".encode())
+        os._exit(0)
+    os.waitpid(pid, 0)
+"""
+    assert len(set(run(script))) == 4
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")

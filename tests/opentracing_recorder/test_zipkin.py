@@ -334,7 +334,7 @@ def test_a_server_that_is_away_is_waited_for(make_tracer: Callable[..., ZipkinTr
     """Refused connections lose nothing that the queue holds, and double nothing."""
     with ScriptedServer() as gone:
         pass
-    tracer = make_tracer(gone, attempts=1000, interval=0.05)
+    tracer = make_tracer(gone, attempts=1000, interval=0.05, queue_size=2000)
     names = [f"span {number}" for number in range(2000)]
     finish(tracer, *names)
     assert not tracer.flush(0.2)
