@@ -21,7 +21,7 @@ TYPED := opentracing opentracing_recorder $(wildcard tests/typing/*.py)
 
 .DEFAULT_GOAL := help
 .PHONY: help bootstrap demo demo-zipkin test test-all test-collector test-downstream test-pyodide \
-  test-zipkin lint types bench dist clean
+  test-zipkin soak lint types bench dist clean
 
 help:  ## show this list (the default)
 	@sed -n 's/^\([a-z-]*\):.*##/\1:/p' Makefile | awk -F': +' '{ printf "  make %-16s %s\n", $$1, $$2 }'
@@ -112,6 +112,11 @@ HAVE_NPM := $(shell command -v npm)
 
 test-zipkin: $(INSTALLED)-tests $(if $(HAVE_NPM),env/zipkin-js/.installed)  ## test with a real Zipkin
 	$(RUN) -m pytest -q --require-zipkin tests/backends/zipkin
+
+SECONDS := 600
+
+soak: $(INSTALLED)-zipkin  ## load a service for 10 minutes (or SECONDS=60), its backend killed all the time
+	$(RUN) tests/soak/soak.py $(SECONDS)
 
 lint: $(INSTALLED)-dev  ## check style and formatting
 	$(RUN) -m ruff check .
