@@ -67,8 +67,9 @@ class BatchRecorder(Recorder):
     def send(self, spans: Sequence[BasicSpan]) -> int | None:
         """Deliver a batch; return when the backend has acknowledged it.
 
-        Called on the worker's thread, one call at a time. Bound your I/O with `send_timeout`. What
-        an instrumented client starts meanwhile is not sampled: reports are not traced.
+        Called on the worker's thread, one call at a time. Bound your I/O with `send_timeout`, and
+        import what it needs before: a child that is forked while a thread imports cannot. What an
+        instrumented client starts meanwhile is not sampled: reports are not traced.
         Returns how many of the spans had to be left out because they cannot be encoded; None is 0.
 
         Raise `Rejected`, `BatchTooLarge` or `Unavailable`; anything else is retried too.

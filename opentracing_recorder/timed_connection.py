@@ -7,6 +7,7 @@ exchange, and what is read of a reply is bounded.
 
 from __future__ import annotations
 
+import codecs
 import http.client
 import io
 import os
@@ -63,6 +64,9 @@ class TimedConnection:
         self._host = parsed.host.strip("[]")
         self._port = parsed.port
         self._target = parsed.request_uri
+        # Every connection needs it, and its first use imports it: a child that is forked meanwhile
+        # would wait for ever for the lock of the import.
+        codecs.lookup("idna")
 
     @property
     def is_local(self) -> bool:

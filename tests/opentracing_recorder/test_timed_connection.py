@@ -110,6 +110,23 @@ def test_a_body_that_drips_is_given_up() -> None:
         connection.close()
 
 
+def test_sending_imports_nothing() -> None:
+    """A child that is forked while a thread imports could not send: it would wait for the import."""
+    script = (
+        "import sys\n"
+        f"sys.path[:0] = {sys.path!r}\n"
+        "from opentracing_recorder.timed_connection import TimedConnection\n"
+        "connection = TimedConnection(sys.argv[1])\n"
+        "before = set(sys.modules)\n"
+        "connection.post(b'', {}, 20)\n"
+        "print(sorted(set(sys.modules) - before))\n"
+    )
+    with ScriptedServer() as server:
+        command = [sys.executable, "-c", script, server.url]
+        printed = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    assert printed == "[]\n"
+
+
 def test_ipv6_addresses_are_urls_too() -> None:
     """In brackets, as in every URL."""
     try:
