@@ -1,0 +1,52 @@
+"""What the tracer may cost. Each budget is a ratio, both sides of which are measured in one run."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from runner import Results
+from worker import BYTES, EXPORT_CPU
+
+OURS = "opentracing_2_5"
+BASICTRACER = "basictracer_3_2"
+OPENTELEMETRY = "opentelemetry"
+
+
+class Budget(NamedTuple):
+    """A limit for a case, and what it is a ratio to: the least work, unless a peer is named."""
+
+    case: str
+    at_most: float
+    against: str | None = None
+
+    @property
+    def title(self) -> str:
+        """The row's name."""
+        if self.against is None:
+            return self.case
+        return f"{self.case}, against {self.against.replace('_', ' ', 1).replace('_', '.')}"
+
+    def reached(self, results: Results) -> float | None:
+        """The ratio of the fastest turns, or None if a side of it was not measured."""
+        ours = results.get((OURS, self.case))
+        if ours is None or ours.error or not ours.case:
+            return None
+        if self.against is None:
+            return ours.fastest
+        theirs = results.get((self.against, self.case))
+        if theirs is None or theirs.error or not theirs.case:
+            return None
+        return ours.fastest / theirs.fastest
+
+
+BUDGETS = (
+    Budget("active span", 2),
+    Budget("request", 2.2),
+    Budget("no-op active span", 1, BASICTRACER),
+    Budget("extract ot-tracer-*", 0.5, BASICTRACER),
+    Budget("inject ot-tracer-*", 1, BASICTRACER),
+    Budget("record_span of a BatchRecorder", 0.5),
+    Budget(BYTES, 520),
+    Budget("import opentracing", 0.8, BASICTRACER),
+    Budget(EXPORT_CPU, 1 / 8, OPENTELEMETRY),
+)

@@ -1,0 +1,155 @@
+"""What a peer's own Python runs: one request on standard input, one answer on standard output.
+
+The request names a peer and, unless the answer is to say what the peer can do, a case. Both are
+JSON. Nothing but the standard library is imported here before the peer is.
+
+Time is the CPU time of this process, all its threads included: what others do on the machine at
+that moment is no cost of a tracer. The garbage collector runs, as it does in a program.
+"""
+
+from __future__ import annotations
+
+import gc
+import json
+import os
+import subprocess
+import sys
+import timeit
+import tracemalloc
+from collections.abc import Callable
+from importlib import import_module
+from importlib.metadata import version
+from time import perf_counter, process_time, thread_time
+from typing import Any
+
+import least_work
+
+BYTES = "bytes kept for a span with 2 tags"
+EXPORT_CPU = "CPU from start to Zipkin's acknowledgement"
+EXPORT_RATE = "spans a second, to Zipkin"
+
+Answer = dict[str, Any]
+
+
+def describe(peer: Any) -> Answer:
+    """What the peer is, and its cases."""
+    cases = [*peer.CASES, *peer.IMPORTS]
+    if hasattr(peer, "kept_span"):
+        cases.append(BYTES)
+    if hasattr(peer, "export"):
+        cases.append(EXPORT_CPU)
+    versions = [f"{each} {version(each)}" for each in peer.SHOWN]
+    return {"title": peer.TITLE, "versions": versions, "cases": cases}
+
+
+def take_turns(name: str, case: Callable[[], object], seconds: float, turns: int) -> Answer:
+    """Seconds a call of the case and of the least work for it, which take turns."""
+    least = least_work.CASES.get(name, least_work.CASES["active span"])()
+    # The worker's time is not the application's.
+    clock = thread_time if name.startswith("record_span") else process_time
+    # timeit turns the garbage collector off; what it calls first turns it on again.
+    timers = [timeit.Timer(each, gc.enable, timer=clock) for each in (case, least)]
+    numbers = [_number(timer, seconds) for timer in timers]
+    spent: list[list[float]] = [[], []]
+    for _ in range(turns):
+        for timer, number, times in zip(timers, numbers, spent):
+            times.append(timer.timeit(number) / number)
+    return {"case": spent[0], "least": spent[1]}
+
+
+def _number(timer: timeit.Timer, seconds: float) -> int:
+    """How many calls take that long; making sure of it warms up, too."""
+    number = 1
+    while True:
+        spent = timer.timeit(number)
+        if spent >= seconds / 4:
+            return max(1, round(number * seconds / spent))
+        number *= 4
+
+
+def kept_bytes(span: Callable[[], object], count: int) -> Answer:
+    """The memory that each finished span keeps, of `count`."""
+    # Twice, for what is made once or grows in steps.
+    for _ in range(count):
+        span()
+    gc.collect()
+    tracemalloc.start()
+    for _ in range(count):
+        span()
+    gc.collect()
+    kept = tracemalloc.get_traced_memory()[0]
+    tracemalloc.stop()
+    return {"case": [kept / count]}
+
+
+def import_time(statement: str, turns: int) -> Answer:
+    """Seconds for an import in a new Python, on this one's paths.
+
+    By the interpreter outside of the environment: an editable installation imports much at the
+    start, which would be missing from the figure.
+    """
+    code = f"import time; t = time.process_time(); {statement}; print(time.process_time() - t)"
+    paths = [*_packages(statement), *sys.path]
+    command = [getattr(sys, "_base_executable", sys.executable), "-c", code]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}
+    runs = [
+        float(subprocess.run(command, stdout=subprocess.PIPE, env=environment, check=True).stdout)
+        for _ in range(turns)
+    ]
+    return {"case": runs}
+
+
+def _packages(statement: str) -> list[str]:
+    """Where the packages are that a statement imports: an editable one is on no path."""
+    names = [each.split()[1].partition(".")[0] for each in statement.split("; ")]
+    files = [str(import_module(name).__file__) for name in names]
+    return [os.path.dirname(os.path.dirname(file)) for file in files]
+
+
+def export(peer: Any, url: str, count: int) -> Answer:
+    """CPU seconds of this process for a span, and spans a second."""
+    span, flush = peer.export(url, count)
+    for _ in range(count // 10):
+        span()
+    flush()
+    cpu, clock = process_time(), perf_counter()
+    for _ in range(count):
+        span()
+    flush()
+    spent, taken = process_time() - cpu, perf_counter() - clock
+    return {"case": [spent / count], "rate": [count / taken], "made": count + count // 10}
+
+
+def answer(request: dict[str, Any]) -> Answer:
+    """The answer to one request; an "error" where the peer can't run."""
+    try:
+        peer = import_module(f"peers.{request['peer']}")
+        name = request.get("case")
+        if name is None:
+            return describe(peer)
+        turns, seconds = request["turns"], request["seconds"]
+        if name in peer.IMPORTS:
+            return import_time(peer.IMPORTS[name], turns)
+        if name == BYTES:
+            return kept_bytes(peer.kept_span(), request["count"])
+        if name == EXPORT_CPU:
+            return export(peer, request["url"], request["count"])
+        return take_turns(name, peer.CASES[name](), seconds, turns)
+    except Exception as error:
+        return {"error": f"{type(error).__name__}: {error}"}
+
+
+def main() -> None:
+    """Answer the request on standard input."""
+    # What a tracer prints must not come between.
+    channel = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)
+    with channel:
+        json.dump(answer(json.load(sys.stdin)), channel)
+        channel.flush()
+        # No exit handlers: a tracer may wait there for a backend that does not exist.
+        os._exit(0)
+
+
+if __name__ == "__main__":
+    main()
