@@ -9,7 +9,6 @@ PIP := $(VENV)/$(PIP_INSTALL)
 # An environment that several clones use has the code of the one that was last installed into it.
 INSTALLED := $(VENV)/.installed-$(firstword $(shell pwd | cksum))
 DOWNSTREAM := env/downstream
-PEERS := env/peers
 COLLECTOR := env/collector
 
 # The first number is that of the Python in it, 3.14, without the dot.
@@ -21,7 +20,7 @@ TYPED := opentracing opentracing_recorder $(wildcard tests/typing/*.py)
 
 .DEFAULT_GOAL := help
 .PHONY: help bootstrap demo demo-zipkin test test-all test-collector test-downstream test-pyodide \
-  test-zipkin soak lint types bench dist clean
+  test-zipkin soak lint types bench bench-check dist clean
 
 help:  ## show this list (the default)
 	@sed -n 's/^\([a-z-]*\):.*##/\1:/p' Makefile | awk -F': +' '{ printf "  make %-16s %s\n", $$1, $$2 }'
@@ -129,15 +128,12 @@ types: $(INSTALLED)-dev  ## check types, with two checkers, and against the stub
 	cd tests/typing && $(abspath $(RUN)) -m mypy.stubtest opentracing \
 	  --ignore-missing-stub --allowlist stubtest_allowlist.txt
 
-$(PEERS)/.installed: setup.py pyproject.toml tests/benchmarks/requirements.txt
-	$(PYTHON) -m venv $(PEERS)
-	$(PEERS)/$(PIP_INSTALL) 'pip>=21.3'
-	$(PEERS)/$(PIP_INSTALL) --editable '.[zipkin]' -r tests/benchmarks/requirements.txt
-	@touch $@
-
-bench: $(INSTALLED) $(PEERS)/.installed  ## measure the cost of a span, beside other tracers
+# Each tracer has an environment of its own below env/bench, which the program makes.
+bench: $(RUN)  ## measure the cost of a span, beside other tracers
 	$(RUN) tests/benchmarks/bench.py
-	$(PEERS)/bin/python tests/benchmarks/export.py
+
+bench-check: $(RUN)  ## measure the budgets that are quick to measure; fail where one is missed
+	$(RUN) tests/benchmarks/bench.py --check
 
 dist: $(RUN)  ## build the source distribution and the wheel, and check them
 	$(PIP) build twine

@@ -1,4 +1,4 @@
-"""The cost of a span, beside that of other tracers, in ratios to the least work for the same record.
+"""The cost of a span beside that of other tracers, in ratios to the least work for such a record.
 
 ``make bench`` measures everything; ``make bench-check`` measures the budgets that need no more than
 basictracer beside this project, and fails when one is missed by more than the tolerance.
@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import argparse
 import sys
-from pathlib import Path
 
 import tables
 from budgets import BASICTRACER, BUDGETS, OPENTELEMETRY, OURS
@@ -66,7 +65,6 @@ def main() -> None:
     """Measure, print the tables, and write them."""
     parser = argparse.ArgumentParser(description="Measure the cost of a span.")
     parser.add_argument("--check", action="store_true", help="the budgets that are cheap to check")
-    parser.add_argument("--write", type=Path, help="where the tables go, too")
     options = parser.parse_args()
 
     effort = CHECK if options.check else ALL

@@ -111,7 +111,7 @@ def test_a_body_that_drips_is_given_up() -> None:
 
 
 def test_sending_imports_nothing() -> None:
-    """A child that is forked while a thread imports could not send: it would wait for the import."""
+    """A child that is forked while a thread imports could not send: it would wait for that."""
     script = (
         "import sys\n"
         f"sys.path[:0] = {sys.path!r}\n"
