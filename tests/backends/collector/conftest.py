@@ -133,6 +133,11 @@ class Collector:
         assert self._process is not None
         self._process.send_signal(signal.SIGSTOP)
 
+    def resume(self) -> None:
+        """Let it answer what it was sent meanwhile."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGCONT)
+
     def kill(self) -> None:
         """End it as the kernel does when memory runs out: without a chance to deliver."""
         if self._process is not None:

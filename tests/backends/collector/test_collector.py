@@ -217,7 +217,7 @@ def test_what_was_queued_while_there_was_no_collector_arrives_when_there_is_one(
 
 
 def test_close_keeps_to_its_time_when_the_collector_hangs(
-    make_exporter: MakeExporter, collector: Collector
+    make_exporter: MakeExporter, collector: Collector, sink: Sink
 ) -> None:
     """It says that not all was delivered, and counts what was not."""
     recorder = OpenTelemetryRecorder(make_exporter, "shop", interval=0.05)
@@ -230,6 +230,9 @@ def test_close_keeps_to_its_time_when_the_collector_hangs(
     assert not tracer.close(1)
     assert time.monotonic() - start < 3
     assert recorder.stats.sent == 1
+    # The exporter's call ends, or its thread would go on after the test.
+    collector.resume()
+    sink.wait_for(lambda: len(sink.spans) == 2)
 
 
 def test_an_instrumented_http_client_does_not_trace_the_export(
