@@ -10,6 +10,7 @@ PIP := $(VENV)/$(PIP_INSTALL)
 INSTALLED := $(VENV)/.installed-$(firstword $(shell pwd | cksum))
 DOWNSTREAM := env/downstream
 COLLECTOR := env/collector
+SERVERS := env/servers
 
 # The first number is that of the Python in it, 3.14, without the dot.
 PYODIDE := 314.0.7
@@ -21,6 +22,7 @@ TYPED := opentracing opentracing_recorder $(wildcard tests/typing/*.py)
 .DEFAULT_GOAL := help
 .PHONY: help bootstrap demo demo-zipkin test test-all test-collector test-downstream test-pyodide \
   test-zipkin soak lint types bench bench-check dist clean
+  test-servers test-zipkin soak lint types bench dist clean
 
 help:  ## show this list (the default)
 	@sed -n 's/^\([a-z-]*\):.*##/\1:/p' Makefile | awk -F': +' '{ printf "  make %-16s %s\n", $$1, $$2 }'
@@ -111,6 +113,15 @@ HAVE_NPM := $(shell command -v npm)
 
 test-zipkin: $(INSTALLED)-tests $(if $(HAVE_NPM),env/zipkin-js/.installed)  ## test with a real Zipkin
 	$(RUN) -m pytest -q --require-zipkin tests/backends/zipkin
+
+$(SERVERS)/.installed: setup.py pyproject.toml tests/servers/requirements.txt
+	$(PYTHON) -m venv $(SERVERS)
+	$(SERVERS)/$(PIP_INSTALL) 'pip>=21.3'
+	$(SERVERS)/$(PIP_INSTALL) --editable '.[zipkin]' -r tests/servers/requirements.txt
+	@touch $@
+
+test-servers: $(SERVERS)/.installed  ## trace gunicorn and uWSGI, reloaded under load; needs a C compiler
+	$(SERVERS)/bin/python -m pytest -q -s tests/servers
 
 SECONDS := 600
 
