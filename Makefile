@@ -21,8 +21,7 @@ TYPED := opentracing opentracing_recorder $(wildcard tests/typing/*.py)
 
 .DEFAULT_GOAL := help
 .PHONY: help bootstrap demo demo-zipkin test test-all test-collector test-downstream test-pyodide \
-  test-zipkin soak lint types bench bench-check dist clean
-  test-servers test-zipkin soak lint types bench dist clean
+  test-servers test-zipkin soak lint types bench bench-check dist clean
 
 help:  ## show this list (the default)
 	@sed -n 's/^\([a-z-]*\):.*##/\1:/p' Makefile | awk -F': +' '{ printf "  make %-16s %s\n", $$1, $$2 }'
