@@ -464,6 +464,52 @@ def test_an_outage_of_hours_does_not_end_the_worker(
     assert recorder.stats == Stats(1, 1, 0, 0, 0)
 
 
+@pytest.mark.parametrize(
+    ("error", "longest"),
+    [(OSError(), 30.0), (Unavailable("429", retry_after=1e9), 120.0)],
+    ids=["a failure", "a server that asks for years"],
+)
+def test_no_pause_is_longer_than_its_limit(
+    backend: Backend, monkeypatch: pytest.MonkeyPatch, error: Exception, longest: float
+) -> None:
+    """Half a minute, less a random part; two minutes where the backend asks for more."""
+    waits: list[float] = []
+
+    class Bell:
+        def acquire(self, blocking: bool, timeout: float) -> None:
+            waits.append(timeout)
+            worker.hurry = True
+
+    worker = backend(interval=1000.0)._worker
+    monkeypatch.setattr(worker, "bell", Bell())
+    monkeypatch.setattr("opentracing_recorder.batch_worker._jitter.uniform", max)
+    worker.back_off(1, error, None)
+    assert waits == [pytest.approx(longest, abs=1.0)]
+
+
+def test_a_pause_has_a_random_part(backend: Backend, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of up to half, lest all processes come back at once."""
+    asked: list[tuple[float, float]] = []
+
+    def uniform(low: float, high: float) -> float:
+        asked.append((low, high))
+        return low
+
+    monkeypatch.setattr("opentracing_recorder.batch_worker._jitter.uniform", uniform)
+    recorder = backend(OSError())
+    recorder.record()
+    assert recorder.flush(_LONG)
+    assert asked == [(0.5, 1.0)]
+
+
+def test_each_part_of_a_batch_has_all_attempts(backend: Backend) -> None:
+    """What one half of it took does not count for the other."""
+    recorder = backend(BatchTooLarge(), OSError(), None, OSError(), attempts=2, interval=0.01)
+    recorder.record(2)
+    assert recorder.flush(_LONG)
+    assert recorder.stats == Stats(2, 2, 0, 0, 0)
+
+
 # Flush.
 
 
