@@ -5,7 +5,7 @@ from __future__ import annotations
 from binascii import unhexlify
 from collections.abc import Iterable
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 from opentracing import SpanContextCorruptedException
 
@@ -17,6 +17,9 @@ MAX_BAGGAGE_ITEMS = 64
 
 MAX_BAGGAGE_BYTES = 8192
 """How many bytes of baggage, keys and values in UTF-8, are taken from a carrier."""
+
+MAX_ENCODED_BAGGAGE = 3 * MAX_BAGGAGE_BYTES
+"""How many characters baggage within that limit may have in percent-encoding."""
 
 # What percent-encoding keeps: RFC 3986, section 2.3.
 UNRESERVED = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~"
@@ -70,6 +73,19 @@ def percent_encoded(text: str, kept: str = "") -> str:
     """`text` in what headers can hold: letters, digits, ``-._~``, percent signs, and `kept`."""
     # `strip` leaves nothing of a text that needs no encoding, for a tenth of what `quote` costs.
     return quote(text, safe=kept) if text.strip(UNRESERVED) else text
+
+
+def percent_decoded(text: str) -> str:
+    """The inverse; a text that is too long to be baggage, whatever it stands for, stays as it is.
+
+    Decoding takes up to two hundred times the memory of the text.
+    """
+    return unquote(text) if "%" in text and len(text) <= MAX_ENCODED_BAGGAGE else text
+
+
+def form_decoded(text: str) -> str:
+    """The same, of a text in which "+" is a blank: as some clients write it, and all "+" as "%2B"."""
+    return percent_decoded(text.replace("+", " "))
 
 
 def bounded_baggage(items: Iterable[tuple[str, str]]) -> tuple[dict[str, str], int]:

@@ -9,18 +9,20 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from typing import Any
-from urllib.parse import unquote, unquote_plus
 
 from opentracing import SpanContext, SpanContextCorruptedException
 
 from .carrier import CarrierFormat, shown
 from .context import NO_EXTRA, BasicSpanContext, RemoteSpanContext
 from .fields import (
+    MAX_ENCODED_BAGGAGE,
     bounded_baggage,
+    form_decoded,
     format_hex_id,
     is_debug,
     is_span_id,
     parse_hex_id,
+    percent_decoded,
 )
 from .prefixed_baggage import PrefixedBaggage
 from .propagator import Propagator
@@ -54,7 +56,7 @@ class JaegerPropagator(Propagator):
     def __init__(self, encode_values: bool = False) -> None:
         self.encode_values = encode_values
         # Some clients write a blank as "+"; all of them write "+" as "%2B".
-        self._baggage = PrefixedBaggage(_BAGGAGE, _FIELDS, encode_values, unquote_plus)
+        self._baggage = PrefixedBaggage(_BAGGAGE, _FIELDS, encode_values, form_decoded)
         self._format = CarrierFormat(self._baggage.field_of)
 
     def inject(self, span_context: SpanContext, carrier: Any) -> None:
@@ -85,7 +87,7 @@ class JaegerPropagator(Propagator):
         if not debug_id:
             return RemoteSpanContext(sampled=None)
         if self.encode_values:
-            debug_id = unquote_plus(debug_id)
+            debug_id = form_decoded(debug_id[: 3 * _MAX_DEBUG_ID])
         extra = {"debug": "1", _DEBUG_ID: debug_id[:_MAX_DEBUG_ID]}
         return RemoteSpanContext(sampled=True, extra=extra)
 
@@ -106,7 +108,7 @@ def _format_trace(context: BasicSpanContext) -> str:
 
 def _parse_trace(value: str) -> RemoteSpanContext:
     """From ``trace-id:span-id:parent-span-id:flags``, all hexadecimal, padded or not."""
-    parts = (unquote(value) if "%" in value else value).split(":", 4)
+    parts = percent_decoded(value).split(":", 4)
     if len(parts) != 4:
         raise SpanContextCorruptedException(
             f"{_TRACE} got an invalid value {shown(value)},"
@@ -143,7 +145,10 @@ def _parse_flags(value: str) -> int:
 
 def _parse_list(value: str, encoded: bool) -> Iterable[tuple[str, str]]:
     """The items of ``key=value, key=value``; what is no item is passed over."""
-    for item in (unquote(value) if encoded else value).split(","):
+    if encoded and len(value) > MAX_ENCODED_BAGGAGE:  # one item that is over the limit, and counted
+        yield value, ""
+        return
+    for item in (percent_decoded(value) if encoded else value).split(","):
         key, equals, item_value = item.partition("=")
         if equals and key.strip():
             yield key.strip(), item_value.strip()

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping
-from urllib.parse import unquote
 
 from .carrier import header_name
-from .fields import percent_encoded
+from .fields import percent_decoded, percent_encoded
 from .json_safe import text_of
 
 
@@ -22,12 +21,12 @@ class PrefixedBaggage:
         prefix: str,
         fields: Collection[str],
         encoded: bool,
-        unquote_value: Callable[[str], str] = unquote,
+        decode_value: Callable[[str], str] = percent_decoded,
     ) -> None:
         self._prefix = prefix
         self._fields = fields
         self._encoded = encoded
-        self._unquote_value = unquote_value
+        self._decode_value = decode_value
 
     def field_of(self, name: str) -> str | None:
         """Which field of the format an entry's name stands for, for `CarrierFormat`."""
@@ -54,4 +53,6 @@ class PrefixedBaggage:
         for field, value in fields.items():
             if field.startswith(self._prefix):
                 key = field[len(self._prefix) :]
-                yield (unquote(key), self._unquote_value(value)) if self._encoded else (key, value)
+                if self._encoded:
+                    key, value = percent_decoded(key), self._decode_value(value)
+                yield key, value

@@ -6,9 +6,14 @@ Used by `TraceContextPropagator`. The wire is that of https://www.w3.org/TR/bagg
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from urllib.parse import unquote
 
-from .fields import MAX_BAGGAGE_BYTES, UNRESERVED, bounded_baggage, percent_encoded
+from .fields import (
+    MAX_BAGGAGE_BYTES,
+    UNRESERVED,
+    bounded_baggage,
+    percent_decoded,
+    percent_encoded,
+)
 from .json_safe import text_of
 
 # What else a token may hold (RFC 9110, section 5.6.2), but for those that a reader may decode.
@@ -56,4 +61,4 @@ def _decoded(text: str) -> str:
     # are, and mean a space. Text that they cannot have written is read by the specification.
     if "+" in text and "%20" not in text and not text.strip(_FORM_ENCODED):
         text = text.replace("+", " ")
-    return unquote(text) if "%" in text else text
+    return percent_decoded(text)
