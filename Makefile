@@ -22,6 +22,7 @@ TYPED := opentracing opentracing_recorder $(wildcard tests/typing/*.py)
 .DEFAULT_GOAL := help
 .PHONY: help bootstrap demo demo-zipkin test test-all test-collector test-downstream test-pyodide \
   test-servers test-zipkin soak lint types bench bench-check dist clean
+  test-zipkin fuzz lint types bench dist clean
 
 help:  ## show this list (the default)
 	@sed -n 's/^\([a-z-]*\):.*##/\1:/p' Makefile | awk -F': +' '{ printf "  make %-16s %s\n", $$1, $$2 }'
@@ -126,6 +127,15 @@ SECONDS := 600
 
 soak: $(INSTALLED)-zipkin  ## load a service for 10 minutes (or SECONDS=60), its backend killed all the time
 	$(RUN) tests/soak/soak.py $(SECONDS)
+# Atheris has wheels for few Pythons: see its page in the package index.
+env/fuzz/.installed: setup.py pyproject.toml
+	$(PYTHON) -m venv $(@D)
+	$(@D)/$(PIP_INSTALL) 'pip>=21.3'
+	$(@D)/$(PIP_INSTALL) --editable . 'atheris>=2.3'
+	@touch $@
+
+fuzz: env/fuzz/.installed  ## fuzz every extract, with FUZZ_INPUTS (a million) each
+	env/fuzz/bin/python -m tests.faults.fuzz $(FUZZ_INPUTS)
 
 lint: $(INSTALLED)-dev  ## check style and formatting
 	$(RUN) -m ruff check .
