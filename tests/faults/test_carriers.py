@@ -159,7 +159,7 @@ def test_names_that_are_never_repeated_are_forgotten(wire_format: WireFormat) ->
     drawn = random.Random(1)
     tracemalloc.start()
     try:
-        for number in range(600):
+        for number in range(250):  # more than the sets that are remembered
             # As many and as long as are remembered, in characters of four bytes.
             names = [f"{chr(0x10000 + drawn.randrange(0x8000))}{number}" for _ in range(400)]
             read(wire_format.propagator.extract, dict.fromkeys(names, "1"))
