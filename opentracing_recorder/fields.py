@@ -84,7 +84,7 @@ def percent_decoded(text: str) -> str:
 
 
 def form_decoded(text: str) -> str:
-    """The same, of a text in which "+" is a blank: as some clients write it, and all "+" as "%2B"."""
+    """The same, of a text in which "+" is a blank."""
     return percent_decoded(text.replace("+", " "))
 
 

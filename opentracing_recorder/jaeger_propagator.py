@@ -87,7 +87,7 @@ class JaegerPropagator(Propagator):
         if not debug_id:
             return RemoteSpanContext(sampled=None)
         if self.encode_values:
-            debug_id = form_decoded(debug_id[: 3 * _MAX_DEBUG_ID])
+            debug_id = form_decoded(debug_id[: 12 * _MAX_DEBUG_ID])
         extra = {"debug": "1", _DEBUG_ID: debug_id[:_MAX_DEBUG_ID]}
         return RemoteSpanContext(sampled=True, extra=extra)
 
