@@ -1,4 +1,4 @@
-"""The cost of a span beside that of other tracers, in ratios to the least work for such a record.
+"""The cost of a span, beside that of other tracers, in ratios to the least work for its record.
 
 ``make bench`` measures everything; ``make bench-check`` measures the budgets that need no more than
 basictracer beside this project, and fails when one is missed by more than the tolerance.

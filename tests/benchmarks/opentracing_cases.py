@@ -1,4 +1,4 @@
-"""The cases for all that has OpenTracing's API; imported in the environments of those peers."""
+"""The cases for everything that has OpenTracing's API; imported by the programs of those peers."""
 
 from __future__ import annotations
 

@@ -85,17 +85,24 @@ def kept_bytes(span: Callable[[], object], count: int) -> Answer:
 def import_time(statement: str, turns: int) -> Answer:
     """Seconds for an import in a new Python, on this one's paths.
 
-    By the interpreter outside of the environment: an editable installation imports much at the
-    start, which would be missing from the figure.
+    That one has imported what every Python imports at its start, but nothing that the environment
+    adds to it: an editable installation imports much, which would be missing from the figure.
     """
-    code = f"import time; t = time.process_time(); {statement}; print(time.process_time() - t)"
-    paths = [*_packages(statement), *sys.path]
-    command = [getattr(sys, "_base_executable", sys.executable), "-c", code]
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}
-    runs = [
-        float(subprocess.run(command, stdout=subprocess.PIPE, env=environment, check=True).stdout)
-        for _ in range(turns)
-    ]
+    code = (
+        "import os, site, time; t = time.process_time();"
+        f" {statement}; print(time.process_time() - t)"
+    )
+    command = [sys.executable, "-S", "-c", code]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([*_packages(statement), *sys.path])}
+    # Else our own sources would be compiled each time.
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)
+    runs = []
+    for _ in range(turns):
+        # Not in this folder, which may be that of another version, and would come first.
+        run = subprocess.run(
+            command, stdout=subprocess.PIPE, env=environment, cwd=os.sep, check=True
+        )
+        runs.append(float(run.stdout))
     return {"case": runs}
 
 
