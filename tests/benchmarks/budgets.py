@@ -1,4 +1,8 @@
-"""What the tracer may cost. Each budget is a ratio, both sides of which are measured in one run."""
+"""What the tracer may cost. Each budget is a ratio, both sides of which are measured in one run.
+
+Some are not reached yet. Those name the ratio that is: the tables show them as missed, and
+``make bench-check`` fails when they become worse.
+"""
 
 from __future__ import annotations
 
@@ -18,6 +22,8 @@ class Budget(NamedTuple):
     case: str
     at_most: float
     against: str | None = None
+    known: float | None = None
+    """The worst ratio on CPython 3.11 and 3.13, for as long as that is more than the budget."""
 
     @property
     def title(self) -> str:
@@ -41,12 +47,12 @@ class Budget(NamedTuple):
 
 BUDGETS = (
     Budget("active span", 2),
-    Budget("request", 2.2),
+    Budget("request", 2.2, known=2.4),
     Budget("no-op active span", 1, BASICTRACER),
-    Budget("extract ot-tracer-*", 0.5, BASICTRACER),
-    Budget("inject ot-tracer-*", 1, BASICTRACER),
+    Budget("extract ot-tracer-*", 0.5, BASICTRACER, known=0.8),
+    Budget("inject ot-tracer-*", 1, BASICTRACER, known=1.2),
     Budget("record_span of a BatchRecorder", 0.5),
     Budget(BYTES, 520),
-    Budget("import opentracing", 0.8, BASICTRACER),
+    Budget("import opentracing", 0.8, BASICTRACER, known=1.05),
     Budget(EXPORT_CPU, 1 / 8, OPENTELEMETRY),
 )
