@@ -15,7 +15,6 @@ import os
 import subprocess
 import sys
 import timeit
-import tracemalloc
 from collections.abc import Callable
 from importlib import import_module
 from importlib.metadata import version
@@ -69,6 +68,8 @@ def _number(timer: timeit.Timer, seconds: float) -> int:
 
 def kept_bytes(span: Callable[[], object], count: int) -> Answer:
     """The memory that each finished span keeps, of `count`."""
+    import tracemalloc  # PyPy has none
+
     # Twice, for what is made once or grows in steps.
     for _ in range(count):
         span()

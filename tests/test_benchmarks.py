@@ -1,0 +1,103 @@
+"""The benchmark programs still run, and the check of the budgets can fail."""
+
+from __future__ import annotations
+
+import platform
+import sys
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+pytestmark = pytest.mark.needs_os
+
+BENCHMARKS = Path(__file__).resolve().parent / "benchmarks"
+
+# One of each kind: each takes a process, which PyPy starts slowly.
+CASES = [
+    "request",
+    "asyncio.gather of 100 spans",
+    "8 threads",
+    "extract last of 5",
+    "inject binary",
+    "import the tracer",
+    "CPU from start to Zipkin's acknowledgement",
+    pytest.param(
+        "bytes kept for a span with 2 tags",
+        marks=pytest.mark.skipif(
+            platform.python_implementation() == "PyPy", reason="PyPy cannot trace memory"
+        ),
+    ),
+]
+
+
+@pytest.fixture
+def runner(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    """The module, from the folder of the benchmarks."""
+    monkeypatch.syspath_prepend(str(BENCHMARKS))
+    import runner
+
+    return runner
+
+
+@pytest.fixture
+def tables(runner: ModuleType) -> ModuleType:
+    """The module, from the folder of the benchmarks."""
+    import tables
+
+    return tables
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_a_case_can_be_measured(case: str, runner: ModuleType, tables: ModuleType) -> None:
+    """A short run of this project's program for the case gives a figure, and a row of the table."""
+    peer = runner.find_peer("opentracing_2_5", Path(sys.executable))
+    assert peer.error is None
+
+    results = runner.measure([peer], runner.Effort(1, 1, 0.0001, 50), [case])
+
+    assert tables.reasons([peer], results) == []
+    assert results["opentracing_2_5", case].fastest > 0
+    assert case in tables.costs([peer], results, [case])
+
+
+def test_a_peer_that_cannot_run_says_why(runner: ModuleType, tables: ModuleType) -> None:
+    """A program whose tracer is not installed is left out, with what is missing."""
+    peer = runner.find_peer("no_such_peer", Path(sys.executable))
+
+    (reason,) = tables.reasons([peer], {})
+
+    assert "no_such_peer can't run: ModuleNotFoundError" in reason
+
+
+@pytest.mark.parametrize(
+    ("case", "ratio", "verdict", "holds"),
+    [
+        pytest.param("active span", 1.9, "holds", True, id="within"),
+        pytest.param("active span", 2.1, "missed by 5%, 2.2 would fail", True, id="tolerated"),
+        pytest.param("active span", 2.3, "missed by 15%: more than 2.2 fails", False, id="missed"),
+        pytest.param("request", 99.0, "fails", False, id="worse than known"),
+    ],
+)
+def test_the_check_fails_for_a_budget_missed_by_more_than_the_tolerance(
+    case: str, ratio: float, verdict: str, holds: bool, runner: ModuleType, tables: ModuleType
+) -> None:
+    """Every row says whether it holds; only more than budget and tolerance fails."""
+    figures: Any = runner.Figures()
+    figures.case, figures.least = [ratio], [1.0]
+
+    table, passed = tables.budgets({("opentracing_2_5", case): figures}, 0.1)
+
+    (row,) = [line for line in table.splitlines() if line.startswith(f"| {case} ")]
+    assert verdict in row
+    assert passed is holds
+
+
+def test_a_budget_that_was_not_measured_is_shown(tables: ModuleType) -> None:
+    """Nothing measured: every row says so, and none is left out."""
+    from budgets import BUDGETS
+
+    table, _ = tables.budgets({}, 0.1)
+
+    assert table.count("not measured") == len(BUDGETS)
