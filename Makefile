@@ -21,9 +21,7 @@ TYPED := opentracing opentracing_recorder $(wildcard tests/typing/*.py)
 
 .DEFAULT_GOAL := help
 .PHONY: help bootstrap demo demo-zipkin test test-all test-collector test-downstream test-pyodide \
-  test-servers test-zipkin soak lint types bench bench-check dist clean
-  test-zipkin fuzz lint types bench dist clean
-  test-zipkin lint types bench bench-check dist clean
+  test-servers test-zipkin soak fuzz lint types bench bench-check dist clean
 
 help:  ## show this list (the default)
 	@sed -n 's/^\([a-z-]*\):.*##/\1:/p' Makefile | awk -F': +' '{ printf "  make %-16s %s\n", $$1, $$2 }'
@@ -149,12 +147,6 @@ types: $(INSTALLED)-dev  ## check types, with two checkers, and against the stub
 	cd tests/typing && $(abspath $(RUN)) -m mypy.stubtest opentracing \
 	  --ignore-missing-stub --allowlist stubtest_allowlist.txt
 
-# Each tracer has an environment of its own below env/bench, which the program makes.
-bench: $(RUN)  ## measure the cost of a span, beside other tracers
-	$(RUN) tests/benchmarks/bench.py
-
-bench-check: $(RUN)  ## measure the budgets that are quick to measure; fail where one is missed
-	$(RUN) tests/benchmarks/bench.py --check
 # They make an environment for each tracer, with this Python, in env/bench.
 bench:  ## measure the cost of a span, beside other tracers, in 10 minutes
 	$(PYTHON) tests/benchmarks/bench.py
