@@ -141,7 +141,12 @@ def _fields(data: bytes) -> Iterator[tuple[int, Any]]:
     """The fields of a message: their keys, and values as int or bytes, by the type of the field."""
     position = 0
     while position < len(data):
-        key, position = _varint(data, position)
+        # Most keys and sizes are one byte: without a call, small fields cost half.
+        key = data[position]
+        if key < 0x80:
+            position += 1
+        else:
+            key, position = _varint(data, position)
         kind = key & 7
         if kind == _VARINT:
             value, position = _varint(data, position)
@@ -152,7 +157,11 @@ def _fields(data: bytes) -> Iterator[tuple[int, Any]]:
         elif kind == _FIXED32:
             size = 4
         elif kind == _BYTES:
-            size, position = _varint(data, position)
+            size = data[position] if position < len(data) else 0x80
+            if size < 0x80:
+                position += 1
+            else:
+                size, position = _varint(data, position)
         else:  # groups, which were abolished long before this format, or no type at all
             raise _corrupted(f"field {key >> 3}", data[position : position + 8])
         content = data[position : position + size]
