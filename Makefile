@@ -127,15 +127,6 @@ SECONDS := 600
 soak: $(INSTALLED)-zipkin  ## load a service for 10 minutes (or SECONDS=60), its backend killed all the time
 	$(RUN) tests/soak/soak.py $(SECONDS)
 # Atheris has wheels for few Pythons: see its page in the package index.
-env/fuzz/.installed: setup.py pyproject.toml
-	$(PYTHON) -m venv $(@D)
-	$(@D)/$(PIP_INSTALL) 'pip>=21.3'
-	$(@D)/$(PIP_INSTALL) --editable . 'atheris>=2.3'
-	@touch $@
-
-fuzz: env/fuzz/.installed  ## fuzz every extract, with FUZZ_INPUTS (a million) each
-	env/fuzz/bin/python -m tests.faults.fuzz $(FUZZ_INPUTS)
-
 # Atheris has wheels for few Pythons: see its page in the package index.
 env/fuzz/.installed: setup.py pyproject.toml
 	$(PYTHON) -m venv $(@D)
