@@ -126,7 +126,7 @@ SECONDS := 600
 
 soak: $(INSTALLED)-zipkin  ## load a service for 10 minutes (or SECONDS=60), its backend killed all the time
 	$(RUN) tests/soak/soak.py $(SECONDS)
-# Atheris has wheels for few Pythons: see its page in the package index.
+
 # Atheris has wheels for few Pythons: see its page in the package index.
 env/fuzz/.installed: setup.py pyproject.toml
 	$(PYTHON) -m venv $(@D)
