@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections import namedtuple
-
 from .propagation import Format, UnsupportedFormatException
 from .scope import Scope
 from .scope_manager import ScopeManager
@@ -20,7 +18,39 @@ if TYPE_CHECKING:
 
     _References = Union[Sequence["Reference"], "Reference", None]
 else:
-    _ReferenceFields = namedtuple("_ReferenceFields", ["type", "referenced_context"])
+
+    class _ReferenceFields(tuple):
+        """What `collections.namedtuple` would make: that module takes longer to import than this
+        whole package; `import opentracing` in the benchmarks pays for it.
+        """
+
+        __slots__ = ()
+        __match_args__ = _fields = ("type", "referenced_context")
+        _field_defaults = {}
+
+        def __new__(_cls, type, referenced_context):
+            return tuple.__new__(_cls, (type, referenced_context))
+
+        @classmethod
+        def _make(cls, iterable):
+            return cls(*iterable)
+
+        def _asdict(self):
+            return dict(zip(self._fields, self))
+
+        def _replace(self, **changes):
+            return self._make({**self._asdict(), **changes}.values())
+
+        __replace__ = _replace
+
+        def __getnewargs__(self):
+            return tuple(self)
+
+        def __repr__(self):
+            return f"{type(self).__name__}(type={self[0]!r}, referenced_context={self[1]!r})"
+
+        type = property(lambda self: self[0])
+        referenced_context = property(lambda self: self[1])
 
 
 class Tracer:

@@ -164,43 +164,45 @@ class BasicTracer(Tracer):
         ignore_active_span: bool = False,
     ) -> BasicSpan:
         parent: Any = child_of
-        links = () if references is None else _usable(references)
-        if parent is None and links:
-            parent = _parent_among(links)
+        links = None
+        if references is not None:
+            links = _usable(references)
+            if parent is None and links:
+                parent = _parent_among(links)
         if parent is None and not ignore_active_span:
             scope = self._scope_manager.active
             if scope is not None:
                 parent = scope.span
 
-        trace_id = parent_id = sampled = None
-        baggage = _NO_BAGGAGE
-        extra = NO_EXTRA
-        if parent is None:
-            if not unforked[0]:
-                renew()
-        elif isinstance(parent, BasicSpan) and parent._own_context is None:
+        if parent is not None and isinstance(parent, BasicSpan) and parent._own_context is None:
             # Still without a context object: the span itself holds all there is.
             trace_id = parent._trace_id
             parent_id = parent._span_id
             sampled = parent._sampled
             baggage = parent._baggage
+            extra = NO_EXTRA
         else:
             if not unforked[0]:
                 renew()
-            context = context_of(parent)
-            if isinstance(context, BasicSpanContext):  # else another tracer's: a new trace starts
-                if context.has_trace:
-                    trace_id = context.trace_id
-                    parent_id = context.span_id
-                sampled = context.sampled
-                baggage = context._baggage
-                extra = context.extra
+            trace_id = parent_id = sampled = None
+            baggage = _NO_BAGGAGE
+            extra = NO_EXTRA
+            if parent is not None:
+                context = context_of(parent)
+                # Else it is another tracer's: a new trace starts.
+                if isinstance(context, BasicSpanContext):
+                    if context.has_trace:
+                        trace_id = context.trace_id
+                        parent_id = context.span_id
+                    sampled = context.sampled
+                    baggage = context._baggage
+                    extra = context.extra
 
         # One id in 2**64 is 0, which means "none" on the wire: then the next one is taken. The span
         # comes first for MockTracer's sake, whose ids are consecutive and as 2.4 gave them out.
         new_id = self._new_id
         span_id = new_id(64) or new_id(64)
-        if not trace_id:
+        if trace_id is None:
             bits = self._trace_id_bits
             trace_id = new_id(bits) or new_id(bits)
         if type(operation_name) is not str:
@@ -225,7 +227,7 @@ class BasicTracer(Tracer):
         if links:
             span.references = links
             span._baggage = baggage = _joined_baggage(baggage, links)
-        if extra:
+        if extra is not NO_EXTRA:
             # Nowhere but in a context object, which all descendants have then.
             span._plain = False
             span._own_context = BasicSpanContext(

@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
+from collections import namedtuple
+from collections.abc import Callable
+from typing import Any
+
 import pytest
 
 import opentracing
@@ -83,3 +89,43 @@ def test_supported_formats_may_be_replaced(monkeypatch: pytest.MonkeyPatch) -> N
         Tracer().extract("text_map", {})
     with pytest.raises(UnsupportedFormatException):
         Tracer().inject(SpanContext(), "text_map", {})
+
+
+@pytest.mark.parametrize(
+    "use",
+    [
+        repr,
+        tuple,
+        hash,
+        lambda each: (each.type, each.referenced_context, each[0], each[-1]),
+        lambda each: each._asdict(),
+        lambda each: each._replace(type="b"),
+        lambda each: each._replace(),
+        lambda each: each._make(["b", 2]),
+        lambda each: type(each)(type="b", referenced_context=2),
+        lambda each: (each._fields, each.__match_args__, each._field_defaults),
+        copy.copy,
+        copy.deepcopy,
+        lambda each: each < ("b", 0),
+    ],
+)
+def test_reference_does_what_namedtuple_would(use: Callable[[Any], Any]) -> None:
+    """It is made by hand, and nobody can tell."""
+    model = namedtuple("Reference", ["type", "referenced_context"])  # type: ignore[misc]
+    made, wanted = use(Reference("a", 1)), use(model("a", 1))
+    assert made == wanted
+    assert type(made) is (Reference if type(wanted) is model else type(wanted))
+
+
+@pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
+def test_reference_can_be_pickled(protocol: int) -> None:
+    """It comes back as it was."""
+    reference = Reference("a", {"b": 1})
+    assert pickle.loads(pickle.dumps(reference, protocol)) == reference
+
+
+@pytest.mark.parametrize("changes", [{"kind": "b"}, {"type": "b", "context": 2}])
+def test_reference_has_no_other_field(changes: dict[str, Any]) -> None:
+    """A name that is none of its fields' is refused."""
+    with pytest.raises((TypeError, ValueError)):
+        Reference("a", 1)._replace(**changes)  # type: ignore[arg-type]
