@@ -398,15 +398,21 @@ def test_many_managers_share_one_context_variable() -> None:
     """A manager adds nothing to the context that would outlive it."""
 
     def test() -> None:
-        with ContextVarsScopeManager().activate(FakeSpan(), True):
-            pass
         before = len(contextvars.copy_context())
+        with ContextVarsScopeManager().activate(FakeSpan(), True):
+            within = len(contextvars.copy_context())
         for _ in range(20):
             with ContextVarsScopeManager().activate(FakeSpan(), True):
-                assert len(contextvars.copy_context()) == before
+                assert len(contextvars.copy_context()) == within
         assert len(contextvars.copy_context()) == before
 
-    directly(test)
+        with ContextVarsScopeManager().activate(FakeSpan(), True):
+            for _ in range(20):
+                with ContextVarsScopeManager().activate(FakeSpan(), True):
+                    assert len(contextvars.copy_context()) == within
+
+    # In a context of its own: other tests may have left the variable in this one.
+    contextvars.Context().run(directly, test)
 
 
 @every_runtime
