@@ -153,6 +153,7 @@ class BatchRecorder(Recorder):
         self._worker = old.heirs.setdefault(pid, new)
         old.over = True  # under gevent the parent's worker, a greenlet, lives on in the child
         if self._worker is new:
+            old.say_what_stays(self)
             try:
                 self.forked()
             except Exception:

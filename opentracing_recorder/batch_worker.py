@@ -21,6 +21,7 @@ from .json_safe import text_of
 from .recorder import RareNews
 from .span import BasicSpan
 from .untraced import send_untraced
+from .uwsgi import has_yet_to_fork, is_first_worker
 
 _logger = logging.getLogger(__name__)
 
@@ -77,6 +78,7 @@ class Worker:
         self.lock = threading.RLock()
         self.waiters: list[_Waiter] = []
         self.hurry = False
+        self.held_back = False  # no thread may be started yet
         self.deadline: float | None = None  # set when closing
         self.over = False
         self.outcome: bool | None = None
@@ -96,11 +98,14 @@ class Worker:
                     times,
                     self.queue_size,
                 )
+            if not self.role.locked():  # no thread could be started, and perhaps one can now
+                self.wake(recorder)
 
     def wake_for_span(self, recorder: Sender) -> None:
         full = len(self.queue) >= self.batch_size
         self.set_limit(self.queue_size if full else self.batch_size - 1)
-        self.wake(recorder)
+        if not self.wake(recorder):
+            self.set_limit(0)  # the next span tries again
 
     def set_limit(self, limit: int) -> None:
         self.limit = limit
@@ -113,6 +118,10 @@ class Worker:
         self.ring()
         if not self.role.acquire(False):
             return True
+        self.held_back = has_yet_to_fork()
+        if self.held_back:
+            self.role.release()
+            return False
         try:
             # Not threading.Thread: its start waits, and takes a lock that may be held by the very
             # code that a signal handler or a finalizer has interrupted.
@@ -127,6 +136,16 @@ class Worker:
             self.bell.release()
         except RuntimeError:  # it rings already
             pass
+
+    def say_what_stays(self, recorder: Sender) -> None:
+        """Called in a forked child: uWSGI's master ends without the interpreter's exit."""
+        if self.held_back and self.queue and is_first_worker():
+            _logger.warning(
+                "%s: %d spans were recorded before uWSGI forked, where no thread may run, and are "
+                "not sent: call flush() when the application is loaded",
+                type(recorder).__name__,
+                len(self.queue),
+            )
 
     def forgotten(self, ref: object) -> None:
         self.ring()
