@@ -113,10 +113,11 @@ HAVE_NPM := $(shell command -v npm)
 test-zipkin: $(INSTALLED)-tests $(if $(HAVE_NPM),env/zipkin-js/.installed)  ## test with a real Zipkin
 	$(RUN) -m pytest -q --require-zipkin tests/backends/zipkin
 
+# uWSGI comes as sources: with all its plugins, and optimized, it compiles four times as long.
 $(SERVERS)/.installed: setup.py pyproject.toml tests/servers/requirements.txt
 	$(PYTHON) -m venv $(SERVERS)
 	$(SERVERS)/$(PIP_INSTALL) 'pip>=21.3'
-	$(SERVERS)/$(PIP_INSTALL) --editable '.[zipkin]' -r tests/servers/requirements.txt
+	UWSGI_PROFILE=pyonly CFLAGS=-O0 $(SERVERS)/$(PIP_INSTALL) --editable '.[zipkin]' -r tests/servers/requirements.txt
 	@touch $@
 
 test-servers: $(SERVERS)/.installed  ## trace gunicorn and uWSGI, reloaded under load; needs a C compiler
