@@ -1,6 +1,7 @@
 """A traced WSGI application, which notes the id of each span that it finishes.
 
-TRACE_URL in the environment says where spans are sent to, and NOTES in which file ids are noted.
+TRACE_URL in the environment says where spans are sent to, NOTES in which file ids are noted, and
+FLUSH, if it is there, to send what was recorded while the application is loaded before that ends.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ def note(*spans: Any) -> None:
 
 
 def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
-    """Answer with the id of the request's trace."""
+    """Answer with the id of the request's trace, and that of the process."""
     headers = {
         key[5:].replace("_", "-"): value
         for key, value in environ.items()
@@ -33,9 +34,9 @@ def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> 
     with tracer.start_active_span("request", caller) as scope:
         with tracer.start_active_span("query") as inner:
             pass
-        answer = b"%032x" % scope.span.context.trace_id
+        answer = b"%032x %d" % (scope.span.context.trace_id, os.getpid())
     note(inner.span, scope.span)
-    start_response("200 OK", [("Content-Type", "text/plain"), ("Content-Length", "32")])
+    start_response("200 OK", [("Content-Type", "text/plain")])
     return [answer]
 
 
@@ -43,3 +44,5 @@ def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> 
 with tracer.start_span("load") as loading:
     pass
 note(loading)
+if "FLUSH" in os.environ:
+    tracer.flush()

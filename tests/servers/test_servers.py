@@ -12,7 +12,7 @@ import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -24,7 +24,8 @@ pytestmark = pytest.mark.needs_os
 FOLDER = Path(__file__).resolve().parent
 WORKERS = 4
 CLIENTS = 8
-PATIENCE = 30.0
+ANSWERS = 400  # at least, before each reload
+PATIENCE = 60.0
 LONGEST_EXIT = 15.0
 
 GUNICORN = [sys.executable, "-m", "gunicorn", "--bind=127.0.0.1:{port}", f"--workers={WORKERS}"]
@@ -43,15 +44,23 @@ SERVERS = {
     "gunicorn": [*GUNICORN, "app"],
     "gunicorn, app loaded first": [*GUNICORN, "--preload", "app"],
     "gunicorn, threads": [*GUNICORN, "--worker-class=gthread", "--threads=4", "app"],
-    "uWSGI, telling Python of forks": [*UWSGI, "--enable-threads", "--py-call-osafterfork"],
-    "uWSGI, app loaded in each worker": [*UWSGI, "--enable-threads", "--lazy-apps"],
+    "uWSGI": UWSGI,
+    "uWSGI, telling Python after forks": [*UWSGI, "--py-call-osafterfork"],
+    "uWSGI, telling Python of forks": [*UWSGI, "--py-call-uwsgi-fork-hooks"],
+    "uWSGI, threads": [*UWSGI, "--threads=4"],
+    "uWSGI, app loaded in each worker": [*UWSGI, "--lazy-apps"],
 }
+
+# Where uWSGI loads the application before it forks, what was recorded is not sent otherwise.
+FLUSH = {"FLUSH": "yes"}
 
 
 class Server:
     """One of the servers, in a process group of its own."""
 
-    def __init__(self, command: list[str], folder: Path, trace_url: str) -> None:
+    def __init__(
+        self, command: list[str], folder: Path, trace_url: str, environ: dict[str, str]
+    ) -> None:
         self.notes = folder / "notes"
         self._log = folder / "log"
         self.port = free_port()
@@ -59,7 +68,7 @@ class Server:
             self.process = subprocess.Popen(
                 [part.replace("{port}", str(self.port)) for part in command],
                 cwd=FOLDER,
-                env={**os.environ, "TRACE_URL": trace_url, "NOTES": str(self.notes)},
+                env={**os.environ, **environ, "TRACE_URL": trace_url, "NOTES": str(self.notes)},
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
@@ -118,16 +127,18 @@ class Load:
     def __init__(self, port: int) -> None:
         self._port = port
         self._stop = threading.Event()
-        self.answers: list[bytes] = []
+        self.traces: list[bytes] = []
+        self.processes: set[bytes] = set()
         self.failures: list[Exception] = []
         self._threads = [threading.Thread(target=self._ask) for _ in range(CLIENTS)]
         for thread in self._threads:
             thread.start()
 
-    def run_until(self, answers: int) -> None:
+    def run_until(self, answers: int, processes: int) -> None:
+        """Return when there are so many answers, from at least so many processes."""
         end = time.monotonic() + PATIENCE
-        while len(self.answers) < answers:
-            assert time.monotonic() < end, self.failures[-3:]
+        while len(self.traces) < answers or len(self.processes) < processes:
+            assert time.monotonic() < end, (len(self.traces), self.processes, self.failures[-3:])
             time.sleep(0.02)
 
     def stop(self) -> None:
@@ -140,7 +151,9 @@ class Load:
             connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=PATIENCE)
             try:
                 connection.request("GET", "/")
-                self.answers.append(connection.getresponse().read())
+                trace, process = connection.getresponse().read().split()
+                self.traces.append(trace)
+                self.processes.add(process)
             except OSError as error:  # a server may reset connections while it reloads
                 self.failures.append(error)
             except http.client.HTTPException as error:
@@ -155,37 +168,76 @@ def backend() -> Iterator[ScriptedServer]:
         yield backend
 
 
-@pytest.fixture(params=SERVERS.values(), ids=SERVERS.keys())
-def server(
-    request: pytest.FixtureRequest, tmp_path: Path, backend: ScriptedServer
-) -> Iterator[Server]:
-    server = Server(request.param, tmp_path, backend.url)
-    yield server
-    server.kill()
+@pytest.fixture
+def start(tmp_path: Path, backend: ScriptedServer) -> Iterator[Callable[..., Server]]:
+    servers = []
+
+    def start(command: list[str], environ: dict[str, str]) -> Server:
+        servers.append(Server(command, tmp_path, backend.url, environ))
+        return servers[-1]
+
+    yield start
+    for server in servers:
+        server.kill()
 
 
+def ids(backend: ScriptedServer) -> list[str]:
+    return [span["id"] for each in backend.requests for span in json.loads(each.body)]
+
+
+@pytest.mark.parametrize("name", SERVERS)
 def test_no_span_is_lost_or_doubled_when_workers_are_reloaded(
-    server: Server, backend: ScriptedServer
+    name: str, start: Callable[..., Server], backend: ScriptedServer
 ) -> None:
-    """Of every process, each span arrives once; no id is made twice; the server ends in time."""
+    """All workers answer; of each, each span arrives once; no id is made twice; all end in time."""
+    server = start(SERVERS[name], FLUSH if name.startswith("uWSGI") else {})
     load = Load(server.port)
-    for answers in (400, 1200, 2000):
-        load.run_until(answers)
-        if answers < 2000:
+    for generation in (1, 2, 3):
+        load.run_until(generation * ANSWERS, generation * WORKERS)
+        if generation < 3:
             server.reload()
     load.stop()
     seconds = server.stop()
-    finished = server.finished()
-    arrived = [span["id"] for each in backend.requests for span in json.loads(each.body)]
-    processes = len({process for process, _ in finished})
+    finished, arrived = server.finished(), ids(backend)
     print(
-        f"{len(load.answers)} requests, {len(load.failures)} of them reset; {processes} processes; "
-        f"{len(finished)} spans finished, {len(arrived)} arrived; ended in {seconds:.1f} s"
+        f"{name}: {len(load.traces)} requests, {len(load.failures)} of them reset; "
+        f"{len(load.processes)} processes; {len(finished)} spans finished, {len(arrived)} arrived; "
+        f"ended in {seconds:.1f} s"
     )
-    assert len(load.answers) >= 2000
-    assert len(set(load.answers)) == len(load.answers)
+    assert len(set(load.traces)) == len(load.traces)
     assert Counter(arrived) == Counter(id for _, id in finished)
     assert max(Counter(arrived).values()) == 1
-    assert processes > 2 * WORKERS
     assert seconds < LONGEST_EXIT
     assert "Traceback" not in server.log()
+
+
+def test_uwsgi_says_that_spans_recorded_before_it_forked_are_not_sent(
+    start: Callable[..., Server], backend: ScriptedServer
+) -> None:
+    """Once, in the first worker, and what to do about it; all that the workers record arrives."""
+    server = start(UWSGI, {})
+    load = Load(server.port)
+    load.run_until(100, WORKERS)
+    load.stop()
+    server.stop()
+    loading, *requests = server.finished()
+    assert loading[0] == str(server.process.pid)
+    assert Counter(ids(backend)) == Counter(id for _, id in requests)
+    assert server.log().count("1 spans were recorded before uWSGI forked") == 1
+
+
+def test_uwsgi_without_a_master_sends_what_was_recorded_before_it_forked(
+    start: Callable[..., Server], backend: ScriptedServer
+) -> None:
+    """The process that loaded the application is then the first worker."""
+    server = start([part for part in UWSGI if part != "--master"], {})
+    load = Load(server.port)
+    load.run_until(100, WORKERS)
+    loading = server.finished()[0]
+    assert loading[0].encode() in load.processes
+    end = time.monotonic() + PATIENCE
+    while loading[1] not in ids(backend):
+        assert time.monotonic() < end
+        time.sleep(0.02)
+    load.stop()
+    assert "before uWSGI forked" not in server.log()
