@@ -47,7 +47,6 @@ SERVERS = {
     "uWSGI": UWSGI,
     "uWSGI, telling Python after forks": [*UWSGI, "--py-call-osafterfork"],
     "uWSGI, telling Python of forks": [*UWSGI, "--py-call-uwsgi-fork-hooks"],
-    "uWSGI, threads": [*UWSGI, "--threads=4"],
     "uWSGI, app loaded in each worker": [*UWSGI, "--lazy-apps"],
 }
 
@@ -130,7 +129,8 @@ class Load:
         self.traces: list[bytes] = []
         self.processes: set[bytes] = set()
         self.failures: list[Exception] = []
-        self._threads = [threading.Thread(target=self._ask) for _ in range(CLIENTS)]
+        # Daemons: a test that fails must not leave the process waiting for them.
+        self._threads = [threading.Thread(target=self._ask, daemon=True) for _ in range(CLIENTS)]
         for thread in self._threads:
             thread.start()
 
