@@ -4,6 +4,9 @@ The supported versions are those in the classifiers of setup.py. Each is looked 
 versions and on the path, and gets its own environment below ``env/``, by ``make test``. Where there
 is Node, the newest runs as Pyodide too, by ``make test-pyodide``. Real servers answer every Python
 alike, and the tests of faults take long: both are left to ``make test``.
+
+As many run at once as the machine has cores, since much of a run is waiting; each prints its output
+when it is done.
 """
 
 from __future__ import annotations
@@ -14,6 +17,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -72,33 +76,49 @@ def find_node() -> str | None:
     return node if version and int(version[1]) >= OLDEST_NODE else None
 
 
-def run_tests(target: str, *variables: str) -> str:
-    """The result of a make target that runs the tests."""
-    command = [os.environ.get("MAKE", "make"), "--no-print-directory", target, *variables]
-    options = (
-        f"{os.environ.get('PYTEST_ADDOPTS', '')} --ignore=tests/backends --ignore=tests/faults"
+def make(target: str, *variables: str, options: str = "") -> subprocess.CompletedProcess[str]:
+    """Run a make target, with these options for pytest."""
+    return subprocess.run(
+        [os.environ.get("MAKE", "make"), "--no-print-directory", target, *variables],
+        cwd=ROOT,
+        env={**os.environ, "PYTEST_ADDOPTS": f"{os.environ.get('PYTEST_ADDOPTS', '')} {options}"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
     )
-    run = subprocess.run(command, cwd=ROOT, env={**os.environ, "PYTEST_ADDOPTS": options})
+
+
+def run_tests(name: str, interpreter: str, target: str, *variables: str) -> str:
+    """The result of a make target that runs the tests."""
+    options = "--ignore=tests/backends --ignore=tests/faults -p no:cacheprovider"
+    run = make(target, *variables, options=options)
+    print(f"== {name}: {interpreter}\n{run.stdout}", flush=True)
     return "passed" if run.returncode == 0 else "FAILED"
 
 
 def main() -> int:
     """Run everything; 0 when there was an interpreter, and each one found passed."""
     results = {}
-    for name, identities in wanted().items():
-        python = find(name, identities)
-        if python is None:
-            results[name] = "not found, or without its venv package"
-            continue
-        print(f"== {name}: {python}", flush=True)
-        results[name] = run_tests("test", f"PYTHON={python}", f"VENV=env/pythons/{name}")
-    node = find_node()
-    if node is None:
-        results["pyodide"] = f"not found: it needs Node {OLDEST_NODE} or later, and npm"
-    else:
-        print(f"== pyodide: {node}", flush=True)
-        results["pyodide"] = run_tests("test-pyodide")
-    print("\n".join(f"{name:12} {result}" for name, result in results.items()))
+    running = {}
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        # The slowest first: PyPy, which is the last of them.
+        for name, identities in reversed(wanted().items()):
+            python = find(name, identities)
+            if python is None:
+                results[name] = "not found, or without its venv package"
+                continue
+            variables = f"PYTHON={python}", f"VENV=env/pythons/{name}"
+            # One after the other: each writes the project's metadata into this folder.
+            make("installed", *variables)
+            running[name] = pool.submit(run_tests, name, python, "test", *variables)
+        node = find_node()
+        if node is None:
+            results["pyodide"] = f"not found: it needs Node {OLDEST_NODE} or later, and npm"
+        else:
+            running["pyodide"] = pool.submit(run_tests, "pyodide", node, "test-pyodide")
+    results.update({name: run.result() for name, run in running.items()})
+    print("\n".join(f"{name:12} {results[name]}" for name in [*wanted(), "pyodide"]))
     return 0 if "passed" in results.values() and "FAILED" not in results.values() else 1
 
 
