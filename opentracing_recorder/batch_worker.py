@@ -78,6 +78,7 @@ class Worker:
         self.lock = threading.RLock()
         self.waiters: list[_Waiter] = []
         self.hurry = False
+        self.borrowed = False  # at work on a thread of the application's
         self.held_back = False  # no thread may be started yet
         self.deadline: float | None = None  # set when closing
         self.over = False
@@ -229,9 +230,11 @@ class Worker:
         if self.role.acquire(False):
             try:
                 self.ident = _thread.get_ident()
+                self.borrowed = True
                 self.serve(recorder, deadline)
             finally:
                 self.ident = None
+                self.borrowed = False
                 self.role.release()
 
     # On the worker's thread.
@@ -312,7 +315,11 @@ class Worker:
                     continue
                 self.report(recorder, self.rejected_news, "too large", error)
                 self.settle(1, failed=1)
-            except Exception as error:
+            except BaseException as error:
+                # Of the worker's own thread nobody else is told, and the next one would meet the
+                # same: a value's CancelledError, say, or a panic of an encoder written in Rust.
+                if not isinstance(error, Exception) and (self.borrowed or _kills_greenlet(error)):
+                    raise
                 self.report(recorder, self.error_news, "failed", error)
                 if attempt < recorder.attempts:
                     self.back_off(attempt, error, until)
@@ -323,7 +330,7 @@ class Worker:
             left -= size
             attempt = 0
 
-    def back_off(self, attempt: int, error: Exception, until: float | None) -> None:
+    def back_off(self, attempt: int, error: BaseException, until: float | None) -> None:
         """Wait before the next attempt, until somebody is in a hurry or time is up."""
         # Bounded twice: a high power of 3 is no float.
         pause = min(self.interval * 3.0 ** min(attempt - 1, 100), _LONGEST_BACK_OFF)
@@ -366,7 +373,7 @@ class Worker:
                 waiter.settle(self.failed + len(abandoned))
             self.waiters.clear()
 
-    def report(self, recorder: Sender, news: RareNews, what: str, error: Exception) -> None:
+    def report(self, recorder: Sender, news: RareNews, what: str, error: BaseException) -> None:
         times = news.count()
         if times:
             _logger.error(
@@ -377,6 +384,11 @@ class Worker:
                 type(error).__name__,
                 text_of(error)[:500],
             )
+
+
+def _kills_greenlet(error: BaseException) -> bool:
+    greenlet = sys.modules.get("greenlet")
+    return greenlet is not None and isinstance(error, greenlet.GreenletExit)
 
 
 class _Waiter:

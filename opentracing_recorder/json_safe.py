@@ -16,12 +16,16 @@ from typing import Any
 # What one value may grow to: these bound both the work and the size of a hostile or cyclic value.
 _MAX_DEPTH = 8
 _MAX_PARTS = 10_000
+_MAX_CHARACTERS = 1_000_000
+_CHARACTERS_A_PART = _MAX_CHARACTERS // _MAX_PARTS
 
 _MAX_JSON_INTEGER = 2**64
 
 
 def text_of(value: object) -> str:
-    """`value` as text that UTF-8 can encode; ``<module.Type>`` where its `str` fails."""
+    """`value` as text that UTF-8 can encode; ``<module.Type>`` where its `str` fails, or where it
+    is a container that would make too long a text.
+    """
     try:
         text = _text_of(value)
     except Exception:
@@ -44,7 +48,36 @@ def _text_of(value: Any) -> str:
         return _type_name(value)
     if issubclass(kind, BaseException):
         return f"{_type_name(kind)}: {value}"
+    if issubclass(kind, _CONTAINERS) and not _is_small(value):
+        return _shown_by_type(kind)
     return str.__str__(str(value))
+
+
+_CONTAINERS = (dict, list, tuple, set, frozenset)
+
+
+def _is_small(container: Any) -> bool:
+    """Whether `str` can be asked for its text: fifty lists of which each holds the next one twice
+    are small in memory, and their text would never be done.
+    """
+    left = _MAX_CHARACTERS
+    pending = [container]
+    while pending:
+        each = pending.pop()
+        kind = type(each)
+        for base in _CONTAINERS:
+            if issubclass(kind, base):
+                # Past what a subclass makes of these, which may have no end.
+                left -= base.__len__(each) * _CHARACTERS_A_PART
+                if left < 0:
+                    return False
+                pending.extend(base.__iter__(each))
+                if base is dict:
+                    pending.extend(dict.values(each))
+                break
+        else:
+            left -= len(each) if kind in (str, bytes, bytearray) else 0
+    return left >= 0
 
 
 def json_safe(value: object) -> Any:

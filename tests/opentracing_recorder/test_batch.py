@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextvars
 import gc
 import logging
@@ -14,6 +15,7 @@ import time
 import weakref
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
+from unittest import mock
 
 import pytest
 
@@ -931,6 +933,31 @@ def late():
 threading.Thread(target=late).start()
 """
     assert run(script) == ["late"]
+
+
+@pytest.mark.parametrize("error", [SystemExit(1), KeyboardInterrupt(), asyncio.CancelledError()])
+def test_what_is_no_exception_ends_no_worker(error: BaseException) -> None:
+    """The batch is tried again, as after any failure, and counted failed in the end."""
+    recorder = Scripted(error, error, None, attempts=2)
+    recorder.record(3)
+    assert not recorder.flush(_LONG)
+    recorder.record(2)
+    assert recorder.flush(_LONG)
+    assert recorder.stats == Stats(recorded=5, sent=2, dropped=0, failed=3, queued=0)
+    assert recorder.close(_LONG) is False
+
+
+def test_an_interrupt_goes_through_a_flush_that_sends_itself(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Where no thread can be started, it is the application's thread that is interrupted."""
+    monkeypatch.setattr("_thread.start_new_thread", mock.Mock(side_effect=RuntimeError))
+    recorder = Scripted(KeyboardInterrupt())
+    recorder.record(1)
+    with pytest.raises(KeyboardInterrupt):
+        recorder.flush(_LONG)
+    assert recorder.flush(_LONG)
+    assert recorder.stats == Stats(recorded=1, sent=1, dropped=0, failed=0, queued=0)
 
 
 def test_exit_waits_no_longer_than_its_limit() -> None:

@@ -5,6 +5,9 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import pytest
+
+from opentracing_recorder import BasicTracer, InMemoryRecorder
 from opentracing_recorder.json_safe import json_safe, text_of
 
 
@@ -20,3 +23,62 @@ def test_json_safe_forms() -> None:
     for _ in range(30):
         wide = [wide] * 10
     assert len(json.dumps(json_safe(wide))) < 10_000_000
+
+
+def twice(kind: type) -> Any:
+    """Fifty containers, each of which holds the next one twice."""
+    value: Any = "end"
+    for _ in range(50):
+        value = {"a": value, "b": value} if kind is dict else kind((value, value))
+    return value
+
+
+class Endless(list[int]):
+    """Says that it goes on for ever."""
+
+    def __iter__(self) -> Any:
+        while True:
+            yield 1
+
+
+CYCLE: list[Any] = []
+CYCLE += [CYCLE, CYCLE]
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (twice(dict), "<dict>"),
+        (twice(list), "<list>"),
+        (twice(tuple), "<tuple>"),
+        (frozenset(range(10_001)), "<frozenset>"),
+        (["x" * 10_000] * 1000, "<list>"),
+        (list(range(10_001)), "<list>"),
+        (CYCLE, "<list>"),
+        (Endless([1, 2]), "[1, 2]"),
+        ((1, "2", [b"3"], {4: 5}), "(1, '2', [b'3'], {4: 5})"),
+        (["x" * 10_000] * 50, str(["x" * 10_000] * 50)),
+    ],
+    ids=lambda each: each[:9] if isinstance(each, str) else type(each).__name__,
+)
+def test_a_container_whose_text_would_be_too_long_is_shown_by_its_type(
+    value: object, text: str
+) -> None:
+    """Its text takes bounded time, however often its parts are repeated in it."""
+    assert text_of(value) == text
+
+
+def test_tracing_takes_containers_whose_text_never_ends() -> None:
+    """Wherever a span makes text of what it is given."""
+    recorder = InMemoryRecorder()
+    endless = twice(dict)
+    with BasicTracer(recorder).start_span(endless) as span:
+        span.set_tag(endless, endless)
+        span.set_tag((1, twice(tuple)), 1)
+        span.set_baggage_item("a", endless)
+        span.log_kv(endless)
+        span.log_kv({"event": endless})
+    (recorded,) = recorder.spans
+    assert recorded.operation_name == "<dict>"
+    assert recorded.get_baggage_item("a") == "<dict>"
+    assert json.dumps(recorded.to_dict())
