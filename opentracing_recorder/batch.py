@@ -32,8 +32,10 @@ class BatchRecorder(Recorder):
     - `batch_size`: how many spans `send` gets at most.
     - `interval`: seconds that a span waits at most for its batch to fill; also the first back-off.
     - `send_timeout`: seconds that one `send` may take; see there.
-    - `attempts`: how often a batch is sent before its spans count as failed. The pauses between
-      attempts grow from `interval` threefold each time, to 30 seconds at most, less a random part.
+    - `attempts`: how often a batch is sent at most, before its spans count as failed. The pauses
+      between attempts double from `interval`, to 5 seconds at most, less a random part. It is a
+      limit even where the queue has room: a batch that the backend can never take would hold up
+      all that come after it.
     - `exit_timeout`: seconds that the interpreter's exit, or `close()`, waits for the last spans.
 
     After a fork, the child starts with an empty queue, zero `stats` and a worker of its own; what
@@ -49,7 +51,7 @@ class BatchRecorder(Recorder):
         batch_size: int = 512,
         interval: float = 1.0,
         send_timeout: float = 10.0,
-        attempts: int = 10,
+        attempts: int = 40,
         exit_timeout: float = 5.0,
     ) -> None:
         self.queue_size = _check_count("queue_size", queue_size)

@@ -25,7 +25,7 @@ from .uwsgi import has_yet_to_fork, is_first_worker
 
 _logger = logging.getLogger(__name__)
 
-_LONGEST_BACK_OFF = 30.0
+_LONGEST_BACK_OFF = 5.0  # a backend that is back is used again before a bounded queue is full
 _LONGEST_RETRY_AFTER = 120.0
 _LONGEST_IDLE = 60.0
 
@@ -332,8 +332,8 @@ class Worker:
 
     def back_off(self, attempt: int, error: BaseException, until: float | None) -> None:
         """Wait before the next attempt, until somebody is in a hurry or time is up."""
-        # Bounded twice: a high power of 3 is no float.
-        pause = min(self.interval * 3.0 ** min(attempt - 1, 100), _LONGEST_BACK_OFF)
+        # Bounded twice: a high power of 2 is no float.
+        pause = min(self.interval * 2.0 ** min(attempt - 1, 100), _LONGEST_BACK_OFF)
         pause *= _jitter.uniform(0.5, 1.0)
         if isinstance(error, Unavailable) and isinstance(error.retry_after, (int, float)):
             pause = max(pause, min(error.retry_after, _LONGEST_RETRY_AFTER))

@@ -412,16 +412,34 @@ def test_spans_that_cannot_be_encoded_are_counted(backend: Backend) -> None:
     assert recorder.stats == Stats(5, 3, 0, 2, 0)
 
 
-def test_pauses_grow_and_vary(backend: Backend) -> None:
-    """Each is at least half as long as it may be, and three times that of the one before."""
+def test_pauses_double_up_to_their_limit(backend: Backend, monkeypatch: pytest.MonkeyPatch) -> None:
+    """From the interval to five seconds, so that a backend that is back has spans soon."""
+    waits: list[float] = []
+
+    class Bell:
+        def acquire(self, blocking: bool, timeout: float) -> None:
+            waits.append(timeout)
+            worker.hurry = True
+
+    worker = backend(interval=1.0)._worker
+    monkeypatch.setattr(worker, "bell", Bell())
+    monkeypatch.setattr("opentracing_recorder.batch_worker._jitter.uniform", max)
+    for attempt in range(1, 6):
+        worker.hurry = False
+        worker.back_off(attempt, OSError(), None)
+    assert waits == [pytest.approx(each, abs=0.5) for each in (1, 2, 4, 5, 5)]
+
+
+def test_pauses_pass(backend: Backend) -> None:
+    """Between the attempts, at least half of each."""
     recorder = backend(*[OSError()] * 3, interval=0.04)
     recorder.record()
     for _ in range(4):
         recorder.wait_for_send()
     first, second, third = (b - a for a, b in zip(recorder.times, recorder.times[1:]))
     assert first >= 0.019
-    assert second >= 0.059
-    assert third >= 0.179
+    assert second >= 0.039
+    assert third >= 0.079
 
 
 def test_the_time_that_the_backend_names_is_kept(backend: Backend) -> None:
@@ -437,9 +455,9 @@ def test_the_default_attempts_bridge_a_minute_and_a_half(
     backend: Backend, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Not one span is lost that the queue can hold; here a second stands for a hundred."""
-    monkeypatch.setattr("opentracing_recorder.batch_worker._LONGEST_BACK_OFF", 0.3)
+    monkeypatch.setattr("opentracing_recorder.batch_worker._LONGEST_BACK_OFF", 0.05)
     monkeypatch.setattr("opentracing_recorder.batch_worker._jitter.uniform", lambda low, high: low)
-    recovery = time.monotonic() + 0.95
+    recovery = time.monotonic() + 0.9
 
     class Away(Scripted):
         def send(self, spans: Sequence[BasicSpan]) -> int | None:
@@ -468,13 +486,13 @@ def test_an_outage_of_hours_does_not_end_the_worker(
 
 @pytest.mark.parametrize(
     ("error", "longest"),
-    [(OSError(), 30.0), (Unavailable("429", retry_after=1e9), 120.0)],
+    [(OSError(), 5.0), (Unavailable("429", retry_after=1e9), 120.0)],
     ids=["a failure", "a server that asks for years"],
 )
 def test_no_pause_is_longer_than_its_limit(
     backend: Backend, monkeypatch: pytest.MonkeyPatch, error: Exception, longest: float
 ) -> None:
-    """Half a minute, less a random part; two minutes where the backend asks for more."""
+    """Five seconds, less a random part; two minutes where the backend asks for more."""
     waits: list[float] = []
 
     class Bell:
