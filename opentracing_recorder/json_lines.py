@@ -8,6 +8,7 @@ import weakref
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
+from .fork import at_fork, renew, unforked
 from .recorder import Recorder
 
 if TYPE_CHECKING:
@@ -19,13 +20,12 @@ _FLAGS = os.O_WRONLY | os.O_CREAT | os.O_APPEND | getattr(os, "O_BINARY", 0)
 _open: weakref.WeakSet[JSONLinesRecorder] = weakref.WeakSet()
 
 
-def _renew_locks_after_fork() -> None:
+def _renew_locks() -> None:
     for recorder in list(_open):
         recorder._lock = threading.RLock()
 
 
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_renew_locks_after_fork)
+at_fork(_renew_locks)
 
 
 class JSONLinesRecorder(Recorder):
@@ -63,6 +63,8 @@ class JSONLinesRecorder(Recorder):
     def record_span(self, span: BasicSpan) -> None:
         """Write a span; an `OSError`, which the tracer logs, where the system refuses."""
         line = self._encode(span.to_dict()).encode("utf-8", "replace") + b"\n"
+        if not unforked[0]:  # the span is older than this child, in which none has begun yet
+            renew()
         with self._lock:
             try:
                 self._write(line)

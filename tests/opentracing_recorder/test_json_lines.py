@@ -289,7 +289,7 @@ def test_processes_that_write_at_once_lose_and_mix_nothing(path: Path) -> None:
 
 
 FORKING = """
-import os, sys, threading
+import ctypes, os, sys, threading
 from opentracing_recorder import BasicTracer, JSONLinesRecorder
 recorder = JSONLinesRecorder(sys.argv[1])
 tracer = BasicTracer(recorder)
@@ -302,9 +302,11 @@ thread = threading.Thread(target=hold)
 thread.start()
 held.wait()
 children = []
+spans = [tracer.start_span(f"inherited {child}") for child in range(4)]
 for child in range(4):
-    pid = os.fork()
+    pid = FORK
     if not pid:
+        spans[child].finish()
         for number in range(50):
             tracer.start_span(f"child {child} {number}").finish()
         os._exit(0 if tracer.close() else 1)
@@ -319,11 +321,14 @@ assert [os.waitpid(pid, 0)[1] for pid in children] == [0] * 4
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork")
 @pytest.mark.needs_os
-def test_children_of_a_fork_write_beside_their_parent(path: Path) -> None:
+@pytest.mark.parametrize("fork", ["os.fork()", "ctypes.CDLL(None).fork()"], ids=["Python", "C"])
+def test_children_of_a_fork_write_beside_their_parent(fork: str, path: Path) -> None:
     """A fork while another thread writes blocks no child, and no span is lost or doubled."""
-    command = [sys.executable, "-W", "ignore::DeprecationWarning", "-c", FORKING, str(path)]
+    script = FORKING.replace("FORK", fork)
+    command = [sys.executable, "-W", "ignore::DeprecationWarning", "-c", script, str(path)]
     subprocess.run(command, check=True, timeout=60)
     expected = [f"child {child} {number}" for child in range(4) for number in range(50)]
+    expected += [f"inherited {child}" for child in range(4)]
     assert sorted(names(path)) == sorted(expected + [f"parent {each}" for each in range(50)])
 
 
