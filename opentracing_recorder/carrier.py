@@ -22,11 +22,17 @@ class CarrierFormat:
     """Finds and replaces the entries of one format in carriers of any form, from any thread.
 
     `field_of` says which field of the format an entry's name, as text, stands for: a text that is
-    the same for all spellings of the name, or None for a name that is not the format's.
+    the same for all spellings of the name, or None for a name that is not the format's. `usual` are
+    the sets of fields that most carriers have, for `plans`.
     """
 
-    def __init__(self, field_of: Callable[[str], str | None]) -> None:
+    def __init__(
+        self,
+        field_of: Callable[[str], str | None],
+        usual: Iterable[tuple[str, ...]] = (),
+    ) -> None:
         self._field_of = field_of
+        self._usual = tuple(usual)
         # Services see the same few names in every request, most of them not the format's: one
         # look into a dict is all that those cost. Names in bytes have a dict of their own, as no
         # name is to be compared with one of the other type.
@@ -34,6 +40,12 @@ class CarrierFormat:
         self._known_bytes: dict[Any, str | None] = {}
         # By all the names of a dict: its fields, each with its name. One look answers for all.
         self._known_sets: dict[Any, dict[str, str]] = {}
+        self.plans: dict[Any, tuple[str, ...] | None] = {}
+        """By all the names of a dict, those of its fields, in the order of the `usual` ones; empty
+        where it has no field of the format. With one look, and no call, a propagator has all names
+        at hand. None for a dict with other fields; a KeyError for one with names that `read_text`
+        is to learn.
+        """
 
     def read(self, carrier: Any) -> list[tuple[str, Any]]:
         """The format's fields in a mapping or an iterable of pairs, each with its raw value."""
@@ -95,7 +107,13 @@ class CarrierFormat:
                 return
         if len(self._known_sets) >= _MAX_KNOWN_SETS:
             self._known_sets.clear()
+            self.plans.clear()
         self._known_sets[names] = fields
+        plan: tuple[str, ...] | None = None if fields else ()
+        for usual in self._usual:
+            if fields.keys() == set(usual):
+                plan = tuple(fields[field] for field in usual)
+        self.plans[names] = plan
 
     def write(
         self,

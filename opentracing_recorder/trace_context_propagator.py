@@ -15,6 +15,7 @@ from opentracing import SpanContext, SpanContextCorruptedException
 
 from .carrier import CarrierFormat, header_name, shown
 from .context import NO_EXTRA, BasicSpanContext, RemoteSpanContext
+from .fields import hex_ids, new_remote_context
 from .json_safe import text_of
 from .propagator import Propagator
 from .w3c_baggage import format_baggage, parse_baggage
@@ -57,21 +58,24 @@ class TraceContextPropagator(Propagator):
     """
 
     def __init__(self) -> None:
-        self._format = CarrierFormat(_field_of)
+        self._format = CarrierFormat(_field_of, [_UNIQUE])
+        self._plans = self._format.plans
 
     def inject(self, span_context: SpanContext, carrier: Any) -> None:
-        if not isinstance(span_context, BasicSpanContext) or not span_context.has_trace:
+        if not isinstance(span_context, BasicSpanContext) or (ids := hex_ids(span_context)) is None:
             return
         extra = span_context.extra
-        flags = 0 if extra and extra.get("random") == "0" else _RANDOM
         # There is no word for "undecided"; it is kept, as in the text format.
-        if span_context.sampled in (True, None):
-            flags |= _SAMPLED
-        trace_id: Any = span_context.trace_id
-        span_id: Any = span_context.span_id
-        # With `hex` for two thirds of what a format specification costs.
-        ids = f"{trace_id.to_bytes(16, 'big').hex()}-{span_id.to_bytes(8, 'big').hex()}"
-        entries = {_TRACEPARENT: f"00-{ids}-0{flags}"}
+        sampled = span_context.sampled in (True, None)
+        if extra and extra.get("random") == "0":
+            flags = "01" if sampled else "00"
+        else:
+            flags = "03" if sampled else "02"
+        trace_id, span_id = ids
+        start = "00-0000000000000000" if len(trace_id) == 16 else "00-"
+        # An empty dict takes the entries as they are, without a call.
+        entries = carrier if type(carrier) is dict and not carrier else {}
+        entries[_TRACEPARENT] = f"{start}{trace_id}-{span_id}-{flags}"
         if extra:
             tracestate = text_of(extra.get(_TRACESTATE, ""))
             # An application can make contexts too; no line break of its own reaches the wire.
@@ -83,9 +87,40 @@ class TraceContextPropagator(Propagator):
             if baggage:
                 entries[_BAGGAGE] = baggage
                 replaced = _FIELDS
-        self._format.write(carrier, entries, replaced)
+        if entries is not carrier:
+            self._format.write(carrier, entries, replaced)
 
     def extract(self, carrier: Any) -> BasicSpanContext | None:
+        if type(carrier) is dict:
+            try:
+                # `read_text`, `_parse_traceparent` and the constructor unrolled for a usual
+                # carrier: `extract W3C` in the benchmarks pays for it.
+                names = self._plans[(*carrier,)]
+                if names:
+                    value = carrier[names[0]]
+                    if (
+                        type(value) is str
+                        and len(value) == _LENGTH
+                        and value[2] == value[35] == value[52] == "-"
+                        and value == value.lower()
+                    ):
+                        version, high, low, span_id, flags = _unpack(
+                            unhexlify(value.replace("-", ""))
+                        )
+                        trace_id = high << 64 | low
+                        if trace_id and span_id and not version:
+                            context = new_remote_context(RemoteSpanContext)
+                            context.trace_id = trace_id
+                            context.span_id = span_id
+                            context.sampled = flags & _SAMPLED != 0
+                            context._baggage = NO_EXTRA
+                            context.parent_id = None
+                            context.extra = NO_EXTRA if flags & _RANDOM else {"random": "0"}
+                            return context
+                elif names is not None:
+                    return None
+            except Exception:  # what is wrong is found, and named, below
+                pass
         fields = self._format.read_text(carrier, _UNIQUE, _LISTS)
         if not fields:
             return None

@@ -288,6 +288,9 @@ class BasicTracer(Tracer):
             propagator = self._propagators[format]
         except (KeyError, TypeError):
             raise self._unsupported(format) from None
+        if type(span_context) is BasicSpanContext:  # as it is nearly always: saves the call
+            propagator.inject(span_context, carrier)
+            return
         context = context_of(span_context)
         if context is not None:
             propagator.inject(context, carrier)

@@ -20,11 +20,14 @@ from hypothesis import strategies as st
 
 from opentracing import InvalidCarrierException, SpanContext, SpanContextCorruptedException
 from opentracing_recorder import (
+    B3Propagator,
     BasicSpanContext,
     BinaryPropagator,
     CompositePropagator,
+    JaegerPropagator,
     Propagator,
     TextPropagator,
+    TraceContextPropagator,
 )
 
 TEXT, HEADERS, BINARY = TextPropagator(), TextPropagator(encode_values=True), BinaryPropagator()
@@ -623,3 +626,69 @@ def test_nothing_is_ever_unpickled(tmp_path: Path) -> None:
     assert not folder.exists()
     pickle.loads(trap)
     assert folder.exists()
+
+
+ALL_TEXT = [TEXT, HEADERS, B3Propagator(), B3Propagator(single_header=True), JaegerPropagator(),
+            TraceContextPropagator()]  # fmt: skip
+
+
+def outcome(propagator: Propagator, carrier: Any) -> tuple[Any, ...]:
+    try:
+        context = propagator.extract(carrier)
+    except SpanContextCorruptedException as error:
+        return ("corrupted", str(error))
+    if context is None:
+        return (None,)
+    assert context.is_remote
+    return (*fields(context), context.parent_id, dict(context.extra), type(context))
+
+
+damage = st.tuples(st.integers(0, 60), st.integers(0, 3), st.text("0f1aF-: +x_%\u0661", max_size=3))
+
+
+@pytest.mark.parametrize("propagator", ALL_TEXT)
+@given(
+    trace_id=st.sampled_from([1, 0x1C3B00DA, 2**63, 2**64 - 1, 2**64, 2**124, 2**128 - 1]),
+    span_id=st.sampled_from([1, 2**56, 2**63]),
+    parent_id=st.sampled_from([None, 5]),
+    sampled=st.sampled_from([True, False, None]),
+    damages=st.dictionaries(st.integers(0, 3), damage, max_size=2),
+    in_bytes=st.booleans(),
+)
+def test_a_dict_is_read_as_its_pairs_are(
+    propagator: Propagator,
+    trace_id: int,
+    span_id: int,
+    parent_id: int | None,
+    sampled: bool | None,
+    damages: dict[int, tuple[int, int, str]],
+    in_bytes: bool,
+) -> None:
+    """Whole or damaged, and whether or not a dict with these names was seen before."""
+    carrier: dict[str, Any] = {"host": "h"}
+    propagator.inject(
+        BasicSpanContext(trace_id, span_id, None, sampled, parent_id, {"random": "0"}), carrier
+    )
+    for number, (start, length, text) in damages.items():
+        name = list(carrier)[1:][number % (len(carrier) - 1)]
+        carrier[name] = carrier[name][:start] + text + carrier[name][start + length :]
+    if in_bytes:
+        carrier = {name: value.encode() for name, value in carrier.items()}
+    expected = outcome(propagator, list(carrier.items()))
+    assert [outcome(propagator, carrier) for _ in range(3)] == [expected] * 3
+
+
+@pytest.mark.parametrize("propagator", ALL_TEXT)
+@given(context=contexts, parent_id=st.sampled_from([None, 5]), debug=st.booleans())
+def test_an_empty_dict_gets_what_another_carrier_gets(
+    propagator: Propagator, context: BasicSpanContext, parent_id: int | None, debug: bool
+) -> None:
+    """The same entries, in the same order."""
+    context.parent_id = parent_id
+    context.extra = {"debug": "1", "tracestate": "a=b"} if debug else {}
+    empty: dict[str, str] = {}
+    full = {"host": "h"}
+    pairs: list[tuple[str, str]] = []
+    for carrier in (empty, full, pairs):
+        propagator.inject(context, carrier)
+    assert list(empty.items()) == list(full.items())[1:] == pairs
