@@ -678,6 +678,94 @@ def test_a_dict_is_read_as_its_pairs_are(
     assert [outcome(propagator, carrier) for _ in range(3)] == [expected] * 3
 
 
+T, S, NONE = "463ac35c9f6413ad", "a2fb4a1d1a96d312", "0" * 16
+
+
+@pytest.mark.parametrize(
+    "carrier",
+    [
+        {"traceparent": value}
+        for value in (
+            f"00-{T}{S}-{S}-01",
+            f"00-{T}{S}-{S}-03",
+            f"00-{T}-{S}{S}-01",  # a hyphen out of its place
+            f"00{T}-{S}-{S}-01-",
+            f"-00{T}{S}-{S}-01",
+            f"00-{T}{S}-{S}01-",
+            f"00-{T.upper()}{S}-{S}-01",
+            f"01-{T}{S}-{S}-01",
+            f"ff-{T}{S}-{S}-01",
+            f"00-{NONE}{NONE}-{S}-01",
+            f"00-{T}{S}-{NONE}-01",
+        )
+    ]
+    + [
+        {"b3": value}
+        for value in (
+            f"{T}-{S}-1",
+            f"{T}{S}-{S}-0",
+            f"{T}-{S}-1-{T}",
+            f"{T}-{S}-1-{NONE}",
+            f"{T}-{S}-1-{T[1:]}",
+            f"{T}-{S}-d",
+            f"{T}-{S}-{T}",
+            f"{T}-{S}",
+            f"{T[2:]}-{S}{S[:2]}-1",
+            f"{NONE}-{S}-1",
+            f"{T}-{NONE}-1",
+            f" {T}-{S}-1",
+            "0",
+        )
+    ]
+    + [
+        {"uber-trace-id": value}
+        for value in (
+            f"{T}:{S}:0:1",
+            f"{T}{S}:{S}:{T}:0",
+            f"{T}:{S}:{NONE}:1",
+            f"{T}:{S}::1",
+            f"{T}:{S}:0:3",
+            f"{T}%3A{S}%3A0%3A1",
+            f"{T[1:]}:{S}:5:01",
+            f"{NONE}:{S}:0:1",
+            f"{T}:{NONE}:0:1",
+            "",
+        )
+    ]
+    + [
+        {f"{prefix}spanid": span_id, f"{prefix}traceid": trace_id, f"{prefix}sampled": sampled}
+        for prefix in ("ot-tracer-", "x-b3-")
+        for trace_id, span_id, sampled in (
+            (T, S, "1"),
+            (T + S, S, "0"),
+            (T[1:], S[2:], "true"),
+            (T[2:], S + S[:2], "1"),
+            (NONE, S, "1"),
+            (T, NONE, "1"),
+            (T, "-" + S[1:], "1"),
+            (T, S, ""),
+        )
+    ],
+    ids=lambda carrier: " ".join(carrier.values()),
+)
+def test_values_of_every_form_are_read_as_those_of_pairs(carrier: dict[str, str]) -> None:
+    """Also where a dict with these names was seen before."""
+    for propagator in ALL_TEXT:
+        expected = outcome(propagator, list(carrier.items()))
+        assert [outcome(propagator, carrier) for _ in range(3)] == [expected] * 3
+
+
+@pytest.mark.parametrize("propagator", ALL_TEXT)
+@pytest.mark.parametrize(
+    "ids", [(-1, 2), (1, -2), (2**128, 1), (1, 2**64), (0, 1), (1, 0), ("1", 1)]
+)
+def test_ids_that_no_trace_can_have_are_not_written(propagator: Propagator, ids: Any) -> None:
+    """In no format; nor is anything else."""
+    carrier: dict[str, str] = {}
+    propagator.inject(BasicSpanContext(*ids), carrier)
+    assert carrier == {}
+
+
 @pytest.mark.parametrize("propagator", ALL_TEXT)
 @given(context=contexts, parent_id=st.sampled_from([None, 5]), debug=st.booleans())
 def test_an_empty_dict_gets_what_another_carrier_gets(
