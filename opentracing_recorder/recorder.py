@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import sys
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
@@ -135,7 +136,8 @@ class RareNews:
 class FailureLog:
     """Says in the log that a recorder raised: at most once a minute, with the number of times.
 
-    `report` is called in an ``except`` block, from any thread.
+    `report` is called in an ``except`` block, from any thread. It says nothing once the interpreter
+    takes itself apart: logging may be gone by then, and a finalizer may still finish spans.
     """
 
     def __init__(self, recorder: object) -> None:
@@ -144,7 +146,7 @@ class FailureLog:
 
     def report(self, method: str) -> None:
         times = self._news.count()
-        if times:
+        if times and not sys.is_finalizing():
             _logger.error(
                 "%s.%s raised (%d times since the last such message); the application goes on",
                 type(self._recorder).__name__,

@@ -431,6 +431,8 @@ class BasicSpan(Span):
                 self.dropped_logs += 1
 
     def _called_late(self: SpanT, method: str) -> SpanT:
+        if sys.is_finalizing():  # of what is called then, logging may be gone
+            return self
         # setdefault is one atomic step: the first late call wins, whichever thread it is on.
         if self.__dict__.setdefault("_late_call", method_mark := object()) is method_mark:
             caller = sys._getframe()

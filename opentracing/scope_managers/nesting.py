@@ -8,6 +8,7 @@ is replaced and never changed. Each manager sees only its own scope.
 from __future__ import annotations
 
 import logging
+import sys
 
 from ..scope import Scope
 from ..scope_manager import ScopeManager
@@ -69,12 +70,14 @@ class NestedScope(Scope):
         at_home = self._is_at_home()
         if not is_active and at_home and self._encloses(active):
             self._state = DEFERRED
-            _logger.warning(
-                "the scope of %s was closed while that of %s, opened inside it, is still active;"
-                " its span finishes when the inner scope closes",
-                _name_of(self._span),
-                _name_of(active._span),  # type: ignore[union-attr]
-            )
+            # While the interpreter takes itself apart the order is its own, and logging may raise.
+            if not sys.is_finalizing():
+                _logger.warning(
+                    "the scope of %s was closed while that of %s, opened inside it, is still"
+                    " active; its span finishes when the inner scope closes",
+                    _name_of(self._span),
+                    _name_of(active._span),  # type: ignore[union-attr]
+                )
         else:
             self._end(is_active, CLOSED if is_active and at_home else ELSEWHERE)
 

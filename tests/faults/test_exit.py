@@ -1,0 +1,454 @@
+"""However a program ends: in bounded time, quietly, and with its spans delivered.
+
+Each program runs in a process of its own, whose standard error is compared to the last line.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ..http_server import Answer, ScriptedServer
+
+pytestmark = pytest.mark.needs_os
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+
+PRELUDE = """
+import atexit, contextvars, gc, os, signal, sys, threading, time
+
+from opentracing_recorder import BasicTracer, JSONLinesRecorder
+from opentracing_recorder.zipkin import ZipkinRecorder
+
+def new_tracer(**options):
+    kind, place = sys.argv[1:]
+    if kind == "lines":
+        return BasicTracer(JSONLinesRecorder(place))
+    # Nothing but the exit sends these.
+    return BasicTracer(ZipkinRecorder("shop", place, **{"interval": 60, **options}))
+
+def span(name):
+    tracer.start_span(name).finish()
+"""
+
+
+class Backend:
+    """Where the spans of a program go, and the command that runs it."""
+
+    command: list[str]
+    argv: list[str]
+
+    def spans(self) -> list[dict[str, Any]]:
+        raise NotImplementedError
+
+    def delivered(self) -> list[str]:
+        """The names of the spans that came, sorted."""
+        return sorted(span.get("operation_name") or span["name"] for span in self.spans())
+
+    def failed(self) -> list[str]:
+        return sorted(
+            span.get("operation_name") or span["name"]
+            for span in self.spans()
+            if "error" in span.get("tags", {})
+        )
+
+
+class Zipkin(Backend):
+    """Receives what the exit sends, unless it `answers` otherwise."""
+
+    def __init__(self, server: ScriptedServer) -> None:
+        self.server = server
+        self.argv = ["zipkin", server.url]
+
+    def spans(self) -> list[dict[str, Any]]:
+        accepted = [each for each in self.server.requests if each.accepted]
+        return [span for each in accepted for span in json.loads(each.body)]
+
+
+class Lines(Backend):
+    """A file, which has each span as soon as it is finished."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.argv = ["lines", str(path)]
+
+    def spans(self) -> list[dict[str, Any]]:
+        return [json.loads(line) for line in self.path.read_text().splitlines()]
+
+
+@pytest.fixture
+def server() -> Iterator[ScriptedServer]:
+    with ScriptedServer() as server:
+        yield server
+
+
+# The interpreter as applications run it, and as developers do who want to hear of anything.
+PLAIN = [sys.executable]
+STRICT = [sys.executable, "-X", "dev", "-W", "error"]
+
+
+@pytest.fixture(params=[PLAIN, STRICT], ids=["plain", "strict"])
+def zipkin(server: ScriptedServer, request: pytest.FixtureRequest) -> Zipkin:
+    backend = Zipkin(server)
+    backend.command = request.param
+    return backend
+
+
+@pytest.fixture(params=["zipkin plain", "zipkin strict", "lines strict"])
+def backend(server: ScriptedServer, request: pytest.FixtureRequest, tmp_path: Path) -> Backend:
+    is_zipkin = request.param.startswith("zipkin")
+    backend = Zipkin(server) if is_zipkin else Lines(tmp_path / "spans.jsonl")
+    backend.command = STRICT if request.param.endswith("strict") else PLAIN
+    return backend
+
+
+class Ended:
+    """How a program ended."""
+
+    def __init__(self, code: int, stderr: str, seconds: float) -> None:
+        self.code, self.stderr, self.seconds = code, stderr, seconds
+
+
+def run(backend: Backend, program: str, kill: signal.Signals | None = None) -> Ended:
+    """Run a program to its end; with `kill`, it gets that signal once it has printed a line."""
+    process = subprocess.Popen(
+        [*backend.command, "-c", PRELUDE + textwrap.dedent(program), *backend.argv],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )
+    start = time.monotonic()
+    try:
+        if kill is not None:
+            assert process.stdout is not None
+            process.stdout.readline()
+            start = time.monotonic()
+            process.send_signal(kill)
+        _, stderr = process.communicate(timeout=60)
+    finally:
+        process.kill()
+        process.communicate()
+    return Ended(process.returncode, stderr, time.monotonic() - start)
+
+
+def is_one_traceback(stderr: str, last: str) -> bool:
+    """Whether it is a single traceback with this last line, and nothing else."""
+    return bool(re.fullmatch(rf"Traceback \(most recent call last\):\n(?: .*\n)+{last}\n", stderr))
+
+
+def test_a_normal_exit(backend: Backend) -> None:
+    """Everything that main, a thread that outlives it, and a scope that was closed, recorded."""
+    program = """
+        tracer = new_tracer()
+        def late():
+            threading.main_thread().join()
+            span("thread")
+        threading.Thread(target=late).start()
+        with tracer.start_active_span("main"):
+            span("child")
+        unfinished = tracer.start_active_span("unfinished")
+    """
+    ended = run(backend, program)
+    assert (ended.code, ended.stderr) == (0, "")
+    assert backend.delivered() == ["child", "main", "thread"]
+
+
+def test_sys_exit_in_a_thread(backend: Backend) -> None:
+    """It ends that thread alone: its spans end, not as failures, and main goes on."""
+    program = """
+        tracer = new_tracer()
+        def leave():
+            with tracer.start_active_span("outer"), tracer.start_active_span("inner"):
+                sys.exit(3)
+        thread = threading.Thread(target=leave)
+        thread.start()
+        thread.join()
+        span("main")
+    """
+    ended = run(backend, program)
+    assert (ended.code, ended.stderr) == (0, "")
+    assert backend.delivered() == ["inner", "main", "outer"]
+    assert backend.failed() == []
+
+
+def test_an_uncaught_exception(backend: Backend) -> None:
+    """Its traceback is all that is printed; its span is delivered, as failed."""
+    program = """
+        tracer = new_tracer()
+        span("before")
+        with tracer.start_active_span("main"):
+            raise LookupError("sold out")
+    """
+    ended = run(backend, program)
+    assert ended.code == 1
+    assert is_one_traceback(ended.stderr, "LookupError: sold out"), ended.stderr
+    assert backend.delivered() == ["before", "main"]
+    assert backend.failed() == ["main"]
+
+
+def test_an_uncaught_exception_in_a_thread(backend: Backend) -> None:
+    """Its traceback is all that is printed, and the other threads' spans are delivered too."""
+    program = """
+        tracer = new_tracer()
+        def fail():
+            with tracer.start_active_span("thread"):
+                raise LookupError("sold out")
+        thread = threading.Thread(target=fail, name="seller")
+        thread.start()
+        thread.join()
+        span("main")
+    """
+    ended = run(backend, program)
+    first, _, rest = ended.stderr.partition("\n")
+    assert ended.code == 0
+    assert first.startswith("Exception in thread seller")
+    assert is_one_traceback(rest, "LookupError: sold out"), ended.stderr
+    assert backend.delivered() == ["main", "thread"]
+    assert backend.failed() == ["thread"]
+
+
+def test_sigterm_with_a_handler(backend: Backend) -> None:
+    """A handler that calls `sys.exit` ends the active spans, not as failures."""
+    program = """
+        tracer = new_tracer()
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(3))
+        span("before")
+        with tracer.start_active_span("serve"):
+            print("ready", flush=True)
+            while True:
+                time.sleep(0.01)
+    """
+    ended = run(backend, program, signal.SIGTERM)
+    assert (ended.code, ended.stderr) == (3, "")
+    assert backend.delivered() == ["before", "serve"]
+    assert backend.failed() == []
+
+
+def test_sigterm_at_any_moment(backend: Backend) -> None:
+    """Also in the midst of recording: what had finished is delivered, and nothing twice.
+
+    The one span that was just finishing may be lost, or not.
+    """
+    program = """
+        tracer = new_tracer(queue_size=1_000_000, interval=0.01, exit_timeout=30)
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(3))
+        names = [str(number) for number in range(100_000)]
+        done = 0
+        try:
+            for name in names:
+                with tracer.start_active_span(name):
+                    pass
+                done += 1
+                if done == 500:
+                    print("ready", flush=True)
+            time.sleep(30)
+        finally:
+            span(f"done {done}")
+    """
+    ended = run(backend, program, signal.SIGTERM)
+    assert (ended.code, ended.stderr) == (3, "")
+    delivered = backend.delivered()
+    (last,) = [name for name in delivered if name.startswith("done")]
+    done = int(last.split()[1])
+    expected = {str(number) for number in range(done)} | {last}
+    assert len(delivered) == len(set(delivered))
+    assert expected <= set(delivered) <= expected | {str(done)}
+
+
+def test_sigint(backend: Backend) -> None:
+    """KeyboardInterrupt prints its traceback and nothing else; it is no failure of the span."""
+    program = """
+        tracer = new_tracer()
+        with tracer.start_active_span("main"):
+            print("ready", flush=True)
+            while True:
+                time.sleep(0.01)
+    """
+    ended = run(backend, program, signal.SIGINT)
+    assert ended.code == -signal.SIGINT
+    assert is_one_traceback(ended.stderr, "KeyboardInterrupt"), ended.stderr
+    assert backend.delivered() == ["main"]
+    assert backend.failed() == []
+
+
+def test_daemon_threads_that_go_on_tracing(backend: Backend) -> None:
+    """They hold up nothing and print nothing; what finished before the exit is delivered once."""
+    program = """
+        tracer = new_tracer()
+        start = threading.Barrier(5)
+        def trace(thread):
+            for number in range(10_000_000):
+                with tracer.start_active_span(f"{thread} {number}"), tracer.start_active_span("in"):
+                    pass
+                if number == 50:
+                    start.wait()
+                time.sleep(0.0005)
+        for thread in range(4):
+            threading.Thread(target=trace, args=(thread,), daemon=True).start()
+        start.wait()
+        span("main")
+    """
+    ended = run(backend, program)
+    assert (ended.code, ended.stderr) == (0, "")
+    delivered = [name for name in backend.delivered() if name != "in"]
+    assert len(delivered) == len(set(delivered))
+    assert {f"{thread} {each}" for thread in range(4) for each in range(51)} <= set(delivered)
+    assert "main" in delivered
+
+
+def hang(connection: Any) -> None:
+    """Never answer; the client has to give up."""
+    connection.recv(1)
+
+
+def drip(connection: Any) -> None:
+    """Answer byte by byte, without end."""
+    connection.sendall(b"HTTP/1.1 202 ")
+    while True:
+        connection.sendall(b"A")
+        time.sleep(0.05)
+
+
+@pytest.mark.parametrize("answer", [hang, drip])
+def test_a_backend_that_hangs(zipkin: Zipkin, answer: Answer) -> None:
+    """The exit waits for no more than its limit, and says what was lost in one line."""
+    zipkin.server.otherwise = answer
+    program = """
+        tracer = new_tracer(exit_timeout=0.5)
+        for number in range(10):
+            span("lost")
+    """
+    ended = run(zipkin, program)
+    assert ended.code == 0
+    last = ended.stderr.splitlines()[-1:]
+    assert last == ["ZipkinRecorder was closed before 10 spans were sent"], ended.stderr
+    assert ended.seconds < 20
+
+
+@pytest.mark.parametrize("register", ["before", "after"])
+def test_close_in_an_exit_handler(backend: Backend, register: str) -> None:
+    """The application may close its tracer itself, before or after the recorder's own handler."""
+    program = """
+        def close():
+            assert tracer.close(5)
+            assert tracer.close(5)
+        if {before}:
+            atexit.register(close)
+        tracer = new_tracer()
+        if not {before}:
+            atexit.register(close)
+        span("main")
+    """
+    ended = run(backend, program.format(before=register == "before"))
+    assert (ended.code, ended.stderr) == (0, "")
+    assert backend.delivered() == ["main"]
+
+
+def test_spans_of_exit_handlers(backend: Backend) -> None:
+    """What runs before the recorder's handler is delivered; the rest, quietly, where it can be.
+
+    Handlers run in the reverse order of their registration.
+    """
+    program = """
+        atexit.register(span, "after")
+        tracer = new_tracer()
+        atexit.register(span, "before")
+        span("main")
+    """
+    ended = run(backend, program)
+    assert (ended.code, ended.stderr) == (0, "")
+    late = ["after"] if isinstance(backend, Lines) else []
+    assert backend.delivered() == [*late, "before", "main"]
+
+
+# What keeps a span until the interpreter takes itself apart: the program's own module, or others.
+KEPT_BY_THE_PROGRAM = """
+a_global = Finishing("global")
+a_cycle = Finishing("cycle")
+a_cycle.itself = a_cycle
+Finishing.kept = Finishing("class")
+tracer.kept = Finishing("tracer")
+a_generator = generate("generator")
+contextvars.Context().run(next, a_generator)
+another = generate("generator in a cycle")
+contextvars.Context().run(next, another)
+span.kept = [another, span]
+# Several that are still active, one inside the other.
+outer, at_home, inner = generate("outer"), generate("at home"), generate("inner")
+next(outer), next(at_home), next(inner)
+"""
+KEPT_BY_OTHERS = """
+import builtins, types
+sys.modules["a_module"] = types.ModuleType("a_module")
+sys.modules["a_module"].kept = Finishing("module")
+builtins.kept = Finishing("builtins")
+threading.main_thread().kept = Finishing("thread")
+builtins.outer, builtins.at_home = generate("outer"), generate("at home")
+next(outer), next(at_home)
+"""
+
+
+@pytest.mark.parametrize("keep", [KEPT_BY_THE_PROGRAM, KEPT_BY_OTHERS], ids=["program", "others"])
+def test_spans_that_finalizers_finish(backend: Backend, keep: str) -> None:
+    """Nothing is printed when the interpreter, taking itself apart, finishes spans.
+
+    It comes too late for a queue. A file may take them still, each once.
+    """
+    program = """
+        tracer = new_tracer()
+        class Finishing:
+            def __init__(self, name):
+                self.scope = contextvars.Context().run(tracer.start_active_span, name)
+            def __del__(self):
+                self.scope.span.set_tag("late", True).log_kv({"event": "late"})
+                self.scope.close()
+        def generate(name):
+            with tracer.start_active_span(name), tracer.start_active_span("in a " + name):
+                yield
+        span("main")
+    """
+    ended = run(backend, textwrap.dedent(program) + keep)
+    delivered = backend.delivered()
+    assert (ended.code, ended.stderr) == (0, "")
+    assert "main" in delivered
+    assert len(set(delivered)) == len(delivered)
+    assert isinstance(backend, Lines) or delivered == ["main"]
+
+
+@pytest.mark.parametrize("keep", [KEPT_BY_THE_PROGRAM, KEPT_BY_OTHERS], ids=["program", "others"])
+def test_mistakes_that_finalizers_make(zipkin: Zipkin, keep: str) -> None:
+    """What would be logged at any other time, such as a recorder that raises, is not printed then:
+    logging may be half gone, and would itself raise.
+    """
+    program = """
+        from opentracing_recorder import Recorder
+        class Broken(Recorder):
+            def record_span(self, span):
+                raise OSError("broken")
+        tracer = BasicTracer(Broken())
+        class Finishing:
+            def __init__(self, name):
+                self.span = tracer.start_span(name)
+                self.scope = tracer.scope_manager.activate(self.span, True)
+            def __del__(self):
+                self.scope.close()
+                self.span.finish()
+                self.span.set_tag("late", True)
+        def generate(name):
+            kept = Finishing(name)
+            yield
+    """
+    ended = run(zipkin, textwrap.dedent(program) + keep)
+    assert (ended.code, ended.stderr) == (0, "")
