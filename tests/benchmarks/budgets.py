@@ -53,6 +53,6 @@ BUDGETS = (
     Budget("inject ot-tracer-*", 1, BASICTRACER, known=1.2),
     Budget("record_span of a BatchRecorder", 0.5),
     Budget(BYTES, 520),
-    Budget("import opentracing", 0.8, BASICTRACER, known=1.05),
+    Budget("import opentracing", 0.8, BASICTRACER),
     Budget(EXPORT_CPU, 1 / 8, OPENTELEMETRY),
 )
