@@ -87,7 +87,7 @@ class B3Propagator(Propagator):
                         value = carrier[names[0]]
                         if type(value) is not str:
                             raise ValueError
-                        parts = value.split("-")
+                        parts = value.split("-", 4)  # no more of an endless one
                         if len(parts) == 4 and len(parts[3]) == 16:
                             parent_id = _parse_parent_id(_PARENT_ID, parts.pop())
                         trace_id, span_id, sampled = parts

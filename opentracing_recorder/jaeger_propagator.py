@@ -89,7 +89,7 @@ class JaegerPropagator(Propagator):
                 if names:
                     value = carrier[names[0]]
                     if type(value) is str:
-                        trace_id, span_id, parent_id, flags = value.split(":")
+                        trace_id, span_id, parent_id, flags = value.split(":", 4)
                         parent = None if parent_id == "0" else parse_hex_id(_TRACE, parent_id, 16)
                         return context_from_hex(trace_id, span_id, _DECISIONS[flags], parent)
                 elif names is not None:
