@@ -103,7 +103,7 @@ def test_supported_formats_may_be_replaced(monkeypatch: pytest.MonkeyPatch) -> N
         lambda each: each._replace(),
         lambda each: each._make(["b", 2]),
         lambda each: type(each)(type="b", referenced_context=2),
-        lambda each: (each._fields, each.__match_args__, each._field_defaults),
+        lambda each: (each._fields, each._field_defaults),
         copy.copy,
         copy.deepcopy,
         lambda each: each < ("b", 0),
