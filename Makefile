@@ -20,8 +20,8 @@ ZIPKIN_JS := 0.22.0
 TYPED := opentracing opentracing_recorder $(wildcard tests/typing/*.py)
 
 .DEFAULT_GOAL := help
-.PHONY: help bootstrap demo demo-zipkin installed test test-all test-collector test-downstream test-pyodide \
-  test-servers test-zipkin soak fuzz lint types bench bench-check dist clean
+.PHONY: help bootstrap demo demo-zipkin installed test test-all test-collector test-downstream \
+  test-pyodide test-servers test-zipkin soak fuzz lint types bench bench-check dist clean
 
 help:  ## show this list (the default)
 	@sed -n 's/^\([a-z-]*\):.*##/\1:/p' Makefile | awk -F': +' '{ printf "  make %-16s %s\n", $$1, $$2 }'
@@ -58,6 +58,7 @@ demo: $(INSTALLED)  ## trace three services and show what happened
 demo-zipkin: $(INSTALLED)-zipkin  ## show the same in a Zipkin, the one at ZIPKIN_URL or a new one
 	@$(RUN) tests/backends/zipkin/zipkin_server.py examples/checkout.py
 
+# For test-all, which installs before it tests.
 installed: $(INSTALLED)-tests
 
 test: $(INSTALLED)-tests  ## run the tests

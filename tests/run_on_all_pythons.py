@@ -100,23 +100,23 @@ def run_tests(name: str, interpreter: str, target: str, *variables: str) -> str:
 def main() -> int:
     """Run everything; 0 when there was an interpreter, and each one found passed."""
     results = {}
-    running = {}
+    jobs = {}
+    # The slowest first: PyPy, which is the last of them.
+    for name, identities in reversed(wanted().items()):
+        python = find(name, identities)
+        if python is None:
+            results[name] = "not found, or without its venv package"
+            continue
+        jobs[name] = python, "test", f"PYTHON={python}", f"VENV=env/pythons/{name}"
+        # Before any test, and one after the other: each writes the project's metadata here.
+        make("installed", *jobs[name][2:])
+    node = find_node()
+    if node is None:
+        results["pyodide"] = f"not found: it needs Node {OLDEST_NODE} or later, and npm"
+    else:
+        jobs["pyodide"] = node, "test-pyodide"
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        # The slowest first: PyPy, which is the last of them.
-        for name, identities in reversed(wanted().items()):
-            python = find(name, identities)
-            if python is None:
-                results[name] = "not found, or without its venv package"
-                continue
-            variables = f"PYTHON={python}", f"VENV=env/pythons/{name}"
-            # One after the other: each writes the project's metadata into this folder.
-            make("installed", *variables)
-            running[name] = pool.submit(run_tests, name, python, "test", *variables)
-        node = find_node()
-        if node is None:
-            results["pyodide"] = f"not found: it needs Node {OLDEST_NODE} or later, and npm"
-        else:
-            running["pyodide"] = pool.submit(run_tests, "pyodide", node, "test-pyodide")
+        running = {name: pool.submit(run_tests, name, *job) for name, job in jobs.items()}
     results.update({name: run.result() for name, run in running.items()})
     print("\n".join(f"{name:12} {results[name]}" for name in [*wanted(), "pyodide"]))
     return 0 if "passed" in results.values() and "FAILED" not in results.values() else 1
