@@ -39,6 +39,13 @@ _ITEM_VALUE_KEY = 2 << 3 | _BYTES
 
 _MAX_64_BITS = 2**64 - 1
 
+# A sampled trace without baggage, as all who write this format write it: the message's length, then
+# the ids and `sampled`, each behind its key.
+_USUAL = struct.Struct("<4sBQBQBB")
+_USUAL_SIZE = _USUAL.size
+_USUAL_LENGTH = struct.pack(">I", _USUAL_SIZE - 4)
+_unpack_usual = _USUAL.unpack
+
 
 class BinaryPropagator(Propagator):
     """Appends to a ``bytearray``; reads ``bytes``, ``bytearray`` or ``memoryview``."""
@@ -68,6 +75,21 @@ class BinaryPropagator(Propagator):
             raise InvalidCarrierException("the carrier is fixed by a memoryview of it") from error
 
     def extract(self, carrier: Any) -> BasicSpanContext | None:
+        kind = type(carrier)
+        if (kind is bytearray or kind is bytes) and len(carrier) == _USUAL_SIZE:
+            # The usual message at once, for a third of what its fields one by one cost: `extract
+            # binary` in the benchmarks pays for it.
+            length, first, trace_id, second, span_id, third, sampled = _unpack_usual(carrier)
+            if (
+                length == _USUAL_LENGTH
+                and first == _TRACE_ID_KEY
+                and second == _SPAN_ID_KEY
+                and third == _SAMPLED_KEY
+                and sampled == 1
+                and trace_id
+                and span_id
+            ):
+                return RemoteSpanContext(trace_id, span_id)
         if not isinstance(carrier, (bytes, bytearray, memoryview)):
             raise InvalidCarrierException(
                 f"the carrier is a {type(carrier).__name__};"

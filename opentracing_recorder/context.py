@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from copy import copy
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from opentracing import SpanContext
 
@@ -102,6 +102,23 @@ class RemoteSpanContext(BasicSpanContext):
     __slots__ = ()
 
     is_remote = True
+
+
+class ExtractedSpanContext(RemoteSpanContext):
+    """A `RemoteSpanContext` made without fields: a propagator that knows all six sets them itself.
+
+    That costs less than a constructor, and less than going past one; `extract` in the benchmarks
+    pays for it.
+    """
+
+    __slots__ = ()
+
+    if TYPE_CHECKING:
+
+        def __init__(self) -> None: ...
+
+    else:
+        __init__ = object.__init__
 
 
 def format_span_id(span_id: int | None) -> str:

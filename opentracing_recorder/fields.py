@@ -11,7 +11,7 @@ from urllib.parse import quote, unquote
 from opentracing import SpanContextCorruptedException
 
 from .carrier import shown
-from .context import NO_EXTRA, BasicSpanContext, RemoteSpanContext
+from .context import NO_EXTRA, BasicSpanContext, ExtractedSpanContext, RemoteSpanContext
 
 MAX_BAGGAGE_ITEMS = 64
 """How many baggage items are taken from a carrier; the rest is dropped and counted."""
@@ -28,7 +28,6 @@ UNRESERVED = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~
 _int_from_bytes = int.from_bytes
 _unpack_ids = Struct(">QQ").unpack
 _unpack_long_ids = Struct(">QQQ").unpack
-new_remote_context = RemoteSpanContext.__new__
 _64_BITS = 1 << 64
 
 
@@ -77,7 +76,7 @@ def context_from_hex(
         raise ValueError
     if not trace_number or not span_number:
         raise ValueError
-    context = new_remote_context(RemoteSpanContext)
+    context = ExtractedSpanContext()
     context.trace_id = trace_number
     context.span_id = span_number
     context.sampled = sampled

@@ -9,13 +9,14 @@ from __future__ import annotations
 import re
 import struct
 from binascii import unhexlify
+from collections.abc import Mapping
 from typing import Any
 
 from opentracing import SpanContext, SpanContextCorruptedException
 
 from .carrier import CarrierFormat, header_name, shown
-from .context import NO_EXTRA, BasicSpanContext, RemoteSpanContext
-from .fields import hex_ids, new_remote_context
+from .context import NO_EXTRA, BasicSpanContext, ExtractedSpanContext, RemoteSpanContext
+from .fields import hex_ids
 from .json_safe import text_of
 from .propagator import Propagator
 from .w3c_baggage import format_baggage, parse_baggage
@@ -30,8 +31,9 @@ _FIELDS = frozenset(_UNIQUE + _LISTS)
 # Nothing stale may stay of these; without baggage of ours, a `baggage` that is there is another's.
 _REPLACED = frozenset((_TRACEPARENT, _TRACESTATE))
 
-_SAMPLED = 1
-_RANDOM = 2
+_NOT_RANDOM: Mapping[str, str] = {"random": "0"}
+# What the flags say, by the lowest two of them: `sampled`, and `extra`.
+_BY_FLAGS = ((False, _NOT_RANDOM), (True, _NOT_RANDOM), (False, NO_EXTRA), (True, NO_EXTRA))
 
 _LENGTH = 55  # of a `traceparent`, in this version
 _unpack = struct.Struct(">BQQQB").unpack  # version, trace id, span id, flags
@@ -98,24 +100,25 @@ class TraceContextPropagator(Propagator):
                 names = self._plans[(*carrier,)]
                 if names:
                     value = carrier[names[0]]
+                    # What is no text fails one of these; a chain of comparisons would cost more.
                     if (
-                        type(value) is str
-                        and len(value) == _LENGTH
-                        and value[2] == value[35] == value[52] == "-"
+                        len(value) == _LENGTH
+                        and value[2] == "-"
+                        and value[35] == "-"
+                        and value[52] == "-"
                         and value == value.lower()
                     ):
                         version, high, low, span_id, flags = _unpack(
                             unhexlify(value.replace("-", ""))
                         )
-                        trace_id = high << 64 | low
+                        trace_id = high << 64 | low if high else low
                         if trace_id and span_id and not version:
-                            context = new_remote_context(RemoteSpanContext)
+                            context: RemoteSpanContext = ExtractedSpanContext()
                             context.trace_id = trace_id
                             context.span_id = span_id
-                            context.sampled = flags & _SAMPLED != 0
+                            context.sampled, context.extra = _BY_FLAGS[flags & 3]
                             context._baggage = NO_EXTRA
                             context.parent_id = None
-                            context.extra = NO_EXTRA if flags & _RANDOM else {"random": "0"}
                             return context
                 elif names is not None:
                     return None
@@ -159,8 +162,8 @@ def _parse_traceparent(value: str) -> RemoteSpanContext:
         and text[2] == text[35] == text[52] == "-"
         and text == text.lower()
     ):
-        extra = NO_EXTRA if flags & _RANDOM else {"random": "0"}
-        return RemoteSpanContext(trace_id, span_id, None, flags & _SAMPLED != 0, None, extra)
+        sampled, extra = _BY_FLAGS[flags & 3]
+        return RemoteSpanContext(trace_id, span_id, None, sampled, None, extra)
     raise _invalid_traceparent(value)
 
 

@@ -22,6 +22,8 @@ class Budget(NamedTuple):
     case: str
     at_most: float
     against: str | None = None
+    their_case: str | None = None
+    """What the peer does instead, where it does not have this case."""
     known: float | None = None
     """The worst ratio on CPython 3.11 and 3.13, for as long as that is more than the budget."""
 
@@ -30,7 +32,9 @@ class Budget(NamedTuple):
         """The row's name."""
         if self.against is None:
             return self.case
-        return f"{self.case}, against {self.against.replace('_', ' ', 1).replace('_', '.')}"
+        peer = self.against.replace("_", " ", 1).replace("_", ".")
+        instead = f"'s {self.their_case}" if self.their_case else ""
+        return f"{self.case}, against {peer}{instead}"
 
     def reached(self, results: Results) -> float | None:
         """The ratio of the fastest turns, or None if a side of it was not measured."""
@@ -39,7 +43,7 @@ class Budget(NamedTuple):
             return None
         if self.against is None:
             return ours.fastest
-        theirs = results.get((self.against, self.case))
+        theirs = results.get((self.against, self.their_case or self.case))
         if theirs is None or theirs.error or not theirs.case:
             return None
         return ours.fastest / theirs.fastest
@@ -51,6 +55,14 @@ BUDGETS = (
     Budget("no-op active span", 1, BASICTRACER),
     Budget("extract ot-tracer-*", 0.5, BASICTRACER),
     Budget("inject ot-tracer-*", 1, BASICTRACER),
+    Budget("extract binary", 0.5, BASICTRACER),
+    Budget("inject binary", 1, BASICTRACER),
+    # Its only format for headers is its own.
+    *(
+        Budget(f"{verb} {format}", at_most, BASICTRACER, f"{verb} ot-tracer-*")
+        for format in ("W3C", "b3", "X-B3-*", "uber-trace-id")
+        for verb, at_most in (("extract", 0.5), ("inject", 1))
+    ),
     Budget("record_span of a BatchRecorder", 0.5),
     Budget(BYTES, 520),
     Budget("import opentracing", 0.8, BASICTRACER),

@@ -47,7 +47,7 @@ contexts = st.builds(
 
 
 def fields(context: BasicSpanContext | None) -> tuple[Any, ...]:
-    assert type(context) is RemoteSpanContext
+    assert isinstance(context, RemoteSpanContext)
     assert context.baggage == {}
     extra = dict(context.extra)
     return context.trace_id, context.span_id, context.sampled, context.parent_id, extra
