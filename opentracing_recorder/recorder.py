@@ -10,6 +10,8 @@ from collections.abc import Iterable
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
+from .recursion import has_room, times_under_way
+
 if TYPE_CHECKING:
     from .span import BasicSpan
 
@@ -136,8 +138,9 @@ class RareNews:
 class FailureLog:
     """Says in the log that a recorder raised: at most once a minute, with the number of times.
 
-    `report` is called in an ``except`` block, from any thread. It says nothing once the interpreter
-    takes itself apart: logging may be gone by then, and a finalizer may still finish spans.
+    `report` is called in an ``except`` block of a method, from any thread. It says nothing once the
+    interpreter takes itself apart: logging may be gone by then, and a finalizer may still finish
+    spans.
     """
 
     def __init__(self, recorder: object) -> None:
@@ -145,6 +148,12 @@ class FailureLog:
         self._news = RareNews()
 
     def report(self, method: str) -> None:
+        if isinstance(sys.exc_info()[1], RecursionError):
+            # Of calls inside calls the outermost reports: to go on in each would have no end.
+            if times_under_way(sys._getframe(1)) > 1:
+                raise
+            if not has_room():
+                return
         times = self._news.count()
         if times and not sys.is_finalizing():
             _logger.error(

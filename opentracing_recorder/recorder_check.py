@@ -162,7 +162,9 @@ class RecorderCheckMixin(RecorderTrial):
             self.hang_backend()
             spans = new_spans(1000)
             where = "while the backend does not answer"
-            self._call(f"record_span {where}", lambda: self._record(recorder, spans, where), 1.0)
+            self._call(
+                f"record_span {where}", lambda: self._record_here(recorder, spans, where), 1.0
+            )
             self._assert_undelivered(recorder, "flush", where)
             self._assert_undelivered(recorder, "close", where)
 

@@ -87,6 +87,10 @@ class RecorderTrial(RecorderHooks):
             closing.join(1.0 + self.slack)
 
     def _record(self, recorder: Recorder, spans: list[BasicSpan], where: str = "") -> list[str]:
+        what = f"record_span {where}".strip()
+        return self._call(what, lambda: self._record_here(recorder, spans, where))
+
+    def _record_here(self, recorder: Recorder, spans: list[BasicSpan], where: str) -> list[str]:
         started = getattr(recorder, "span_started", None)
         for span in spans:
             try:
@@ -246,7 +250,7 @@ def _leave_out(hook: str, what: str) -> None:
 def _quietly(close: Callable[[float], object]) -> None:
     try:
         close(1.0)
-    except Exception:
+    except BaseException:
         pass  # the check that closes it says so
 
 

@@ -442,7 +442,7 @@ class BasicSpan(Span):
             _logger.warning(
                 "span %r is finished: %s, called at %s:%d, changes nothing"
                 " (further such calls on this span are not reported)",
-                self.operation_name,
+                getattr(self, "operation_name", ""),  # a recorder may have done anything to it
                 method,
                 caller.f_code.co_filename,
                 caller.f_lineno,

@@ -26,6 +26,7 @@ from .ids import random_bits
 from .json_safe import text_of
 from .propagator import Propagator
 from .recorder import FailureLog, NoopRecorder, Recorder, check_instance, check_recorder
+from .recursion import inner_of, is_ended
 from .sampler import ConstSampler, Sampler, check_sampler
 from .span import BasicSpan, context_of
 
@@ -107,7 +108,7 @@ class BasicTracer(Tracer):
     @property
     def recorder(self) -> Recorder:
         """Where finished spans go."""
-        return self._recorder
+        return inner_of(self._recorder)  # type: ignore[no-any-return]
 
     @recorder.setter
     def recorder(self, recorder: Recorder) -> None:
@@ -118,7 +119,7 @@ class BasicTracer(Tracer):
     @property
     def sampler(self) -> Sampler:
         """What decides which traces are kept."""
-        return self._sampler
+        return inner_of(self._sampler)  # type: ignore[no-any-return]
 
     @sampler.setter
     def sampler(self, sampler: Sampler) -> None:
@@ -244,14 +245,16 @@ class BasicTracer(Tracer):
             try:
                 self._span_started(span)
             except Exception:
-                self._recorder_failures.report("span_started")
+                if not is_ended(self, "_span_started", "span_started"):
+                    self._recorder_failures.report("span_started")
         return span
 
     def _sample(self, trace_id: int, operation_name: str) -> bool:
         try:
             return bool(self._sampler.sampled(trace_id, operation_name))
         except Exception:
-            self._sampler_failures.report("sampled")
+            if not is_ended(self, "_sampler", "sampled"):
+                self._sampler_failures.report("sampled")
             return True
 
     def record(self, span: BasicSpan) -> None:
@@ -259,7 +262,8 @@ class BasicTracer(Tracer):
         try:
             self._recorder.record_span(span)
         except Exception:
-            self._recorder_failures.report("record_span")
+            if not is_ended(self, "_recorder", "record_span"):
+                self._recorder_failures.report("record_span")
 
     # Propagation.
 
@@ -328,7 +332,7 @@ class BasicTracer(Tracer):
         return self._delivered
 
     def _call_recorder(self, method: str, timeout: float | None) -> bool:
-        call = getattr(self._recorder, method, None)
+        call = getattr(self.recorder, method, None)
         if call is None:
             return True
         try:

@@ -487,6 +487,11 @@ class Raises(Queued):
         super().record_span(span)
 
 
+class BlocksInRecord(Queued):
+    def record_span(self, span: BasicSpan) -> None:
+        time.sleep(3600)
+
+
 class BlocksInClose(Queued):
     def close(self, timeout: float | None = None) -> bool:
         return self.send_all()
@@ -583,6 +588,7 @@ class SendsAtOnce(Queued):
             "test_values_of_every_type",
             "^record_span raised TypeError: Object of type bytes .* for tags {",
         ),
+        (BlocksInRecord, "test_use_after_close", "^record_span still blocks after 4"),
         (
             BlocksInClose,
             "test_backend_that_does_not_answer",

@@ -1,0 +1,239 @@
+"""Recorders, hooks and samplers that call the tracer, or themselves: there is an end to it.
+
+Python's limit alone is none: with two calls in each, it is met again and again, for ever.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from opentracing_recorder import (
+    BasicSpan,
+    BasicTracer,
+    CompositeRecorder,
+    InMemoryRecorder,
+    Recorder,
+    Sampler,
+)
+
+LONG = 10.0  # seconds that a test waits for what must happen; it fails then
+
+
+@contextmanager
+def in_time(seconds: float = LONG) -> Iterator[None]:
+    """What is done within uses no more of the processor's time; what has no end takes hours."""
+    start = time.process_time()
+    yield
+    assert time.process_time() - start < seconds
+
+
+class Calling(InMemoryRecorder):
+    """Does what a test says with each span, and keeps it."""
+
+    def __init__(self, action: Callable[[BasicSpan], object]) -> None:
+        super().__init__()
+        self.action = action
+
+    def record_span(self, span: BasicSpan) -> None:
+        try:
+            self.action(span)
+        finally:
+            super().record_span(span)
+
+    def names(self) -> list[str]:
+        return [span.operation_name for span in self.spans]
+
+
+class Hooked(InMemoryRecorder):
+    def __init__(self, action: Callable[[BasicSpan], object]) -> None:
+        super().__init__()
+        self.span_started = action
+
+
+def messages(caplog: pytest.LogCaptureFixture) -> list[str]:
+    return [record.getMessage() for record in caplog.records]
+
+
+def one(span: BasicSpan) -> None:
+    with span.tracer.start_active_span("inner"):
+        pass
+
+
+def one_after_another(span: BasicSpan) -> None:
+    for _ in range(2):
+        span.tracer.start_span("inner").finish()
+
+
+def one_in_another(span: BasicSpan) -> None:
+    with span.tracer.start_active_span("inner"), span.tracer.start_active_span("inner"):
+        pass
+
+
+@pytest.mark.parametrize("trace", [one, one_after_another, one_in_another])
+@pytest.mark.parametrize("composite", [False, True], ids=["alone", "composite"])
+def test_a_recorder_that_traces_each_call_comes_to_an_end(
+    trace: Callable[[BasicSpan], None], composite: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    """At Python's limit, once; from then on, it gets the application's spans alone, each once.
+
+    One line says so. Were the limit met in each call, two spans a call would take for ever.
+    """
+    tracing, other = Calling(trace), InMemoryRecorder()
+    recorder = CompositeRecorder([tracing, other]) if composite else tracing
+    tracer = BasicTracer(recorder)
+    with in_time():
+        tracer.start_span("first").finish()
+    if not composite:
+        assert tracing.names().count("first") == 1
+    assert 2 < len(tracing.spans) < 2000
+    tracing.clear()
+    for name in ("second", "third"):
+        with tracer.start_active_span(name):
+            pass
+    assert tracing.names() == ["second", "third"]
+    assert other.outline().endswith("second\nthird") == composite
+    name = type(recorder).__name__
+    (message,) = messages(caplog)
+    assert message.startswith(f"{name}.record_span makes spans of the tracer that calls it")
+    assert tracer.recorder is recorder
+    assert tracer.close()
+
+
+def test_each_thread_has_an_end_of_its_own(caplog: pytest.LogCaptureFixture) -> None:
+    """A span that finishes on another thread is recorded, while one is recorded on this."""
+    inside, done = threading.Event(), threading.Event()
+
+    def trace(span: BasicSpan) -> None:
+        one(span)
+        if span.operation_name == "slow":
+            inside.set()
+            done.wait(LONG)
+
+    recorder = Calling(trace)
+    tracer = BasicTracer(recorder)
+    tracer.start_span("first").finish()
+    recorder.clear()
+    thread = threading.Thread(target=tracer.start_span("slow").finish)
+    thread.start()
+    assert inside.wait(LONG)
+    tracer.start_span("quick").finish()
+    assert recorder.names() == ["quick"]
+    done.set()
+    thread.join()
+    assert recorder.names() == ["quick", "slow"]
+
+
+@pytest.mark.parametrize("trace", [one, one_after_another, one_in_another])
+def test_a_hook_that_traces_each_call_comes_to_an_end(
+    trace: Callable[[BasicSpan], None], caplog: pytest.LogCaptureFixture
+) -> None:
+    """`span_started` too; its recorder gets every span of the application's."""
+    recorder = Hooked(trace)
+    tracer = BasicTracer(recorder)
+    with in_time():
+        tracer.start_span("first").finish()
+    recorder.clear()
+    tracer.start_span("second").finish()
+    assert sorted(span.operation_name for span in recorder.spans)[-1] == "second"
+    assert len(recorder.spans) <= 3
+    (message,) = messages(caplog)
+    assert ".span_started makes spans" in message
+
+
+def test_a_sampler_that_traces_each_call_comes_to_an_end(caplog: pytest.LogCaptureFixture) -> None:
+    """It decides about the application's traces as before, and what it makes itself is kept."""
+
+    class Tracing(Sampler):
+        def sampled(self, trace_id: int, operation_name: str) -> bool:
+            for _ in range(2):
+                tracer.start_span("asked").finish()
+            return operation_name != "quiet"
+
+    sampler, recorder = Tracing(), InMemoryRecorder()
+    tracer = BasicTracer(recorder, sampler)
+    with in_time():
+        tracer.start_span("first").finish()
+    recorder.clear()
+    tracer.start_span("quiet").finish()
+    tracer.start_span("loud").finish()
+    assert [span.operation_name for span in recorder.spans] == ["asked"] * 4 + ["loud"]
+    (message,) = messages(caplog)
+    assert message.startswith("Tracing.sampled makes spans of the tracer that calls it")
+    assert tracer.sampler is sampler
+
+
+def test_a_recorder_that_calls_itself(caplog: pytest.LogCaptureFixture) -> None:
+    """It fails as any does: one message, and the next recorder gets each span once."""
+
+    class Looping(Recorder):
+        def record_span(self, span: BasicSpan) -> None:
+            self.record_span(span)
+
+    last = InMemoryRecorder()
+    tracer = BasicTracer(CompositeRecorder([Looping(), last]))
+    for name in ("first", "second"):
+        tracer.start_span(name).finish()
+    assert [span.operation_name for span in last.spans] == ["first", "second"]
+    (message,) = messages(caplog)
+    assert message.startswith("Looping.record_span raised (1 times")
+
+
+def test_recorders_in_a_circle(caplog: pytest.LogCaptureFixture) -> None:
+    """Several ways round do not multiply; who is not in the circle still gets each span."""
+
+    class Back(Recorder):
+        def record_span(self, span: BasicSpan) -> None:
+            pass
+
+        span_started = record_span
+
+        def turn(self, composite: CompositeRecorder) -> None:
+            for method in ("record_span", "span_started", "flush", "close"):
+                setattr(self, method, getattr(composite, method))
+
+    around = [Back(), Back(), Back()]
+    last = InMemoryRecorder()
+    composite = CompositeRecorder([*around, last])
+    for each in around:
+        each.turn(composite)
+    tracer = BasicTracer(composite)
+    with in_time():
+        tracer.start_span("x").finish()
+        assert not tracer.flush(1)
+        assert not tracer.close(1)
+    assert {span.operation_name for span in last.spans} == {"x"}
+    assert len(messages(caplog)) == 3  # one for each way round
+    assert all(message.startswith("Back.span_started raised") for message in messages(caplog))
+
+
+def test_flush_and_close_of_the_tracer_from_its_recorder() -> None:
+    """Whoever calls whom: they end, and `close` closes once."""
+    closed: list[str] = []
+
+    class Calls(InMemoryRecorder):
+        def record_span(self, span: BasicSpan) -> None:
+            super().record_span(span)
+            if span.operation_name == "last":
+                span.tracer.close()
+
+        def flush(self, timeout: float | None = None) -> bool:
+            return all(tracer.flush(timeout) for _ in range(2))
+
+        def close(self, timeout: float | None = None) -> bool:
+            closed.append("closed")
+            return not tracer.close(timeout)
+
+    recorder = Calls()
+    tracer = BasicTracer(recorder)
+    with in_time():
+        assert not tracer.flush(1)
+        for name in ("first", "last", "late"):
+            tracer.start_span(name).finish()
+    assert tracer.close()
+    assert closed == ["closed"]
+    assert [span.operation_name for span in recorder.spans] == ["first", "last", "late"]
