@@ -20,8 +20,8 @@ ZIPKIN_JS := 0.22.0
 TYPED := opentracing opentracing_recorder $(wildcard tests/typing/*.py)
 
 .DEFAULT_GOAL := help
-.PHONY: help bootstrap demo demo-zipkin installed test test-all test-collector test-downstream \
-  test-pyodide test-servers test-zipkin soak fuzz lint types bench bench-check dist clean
+.PHONY: help bootstrap demo demo-zipkin installed installed-threads test test-all test-collector test-downstream \
+  test-pyodide test-servers test-threads test-zipkin soak fuzz lint types bench bench-check dist clean
 
 help:  ## show this list (the default)
 	@sed -n 's/^\([a-z-]*\):.*##/\1:/p' Makefile | awk -F': +' '{ printf "  make %-16s %s\n", $$1, $$2 }'
@@ -50,6 +50,13 @@ $(INSTALLED)-tests: $(RUN) setup.py pyproject.toml
 $(INSTALLED)-dev: $(RUN) setup.py pyproject.toml
 	$(call install,[dev])
 
+# What the tests with this marker need, and no more: few packages can do without the GIL, and some of
+# those that can are older than their newest versions.
+$(INSTALLED)-threads: $(RUN) setup.py pyproject.toml
+	$(PIP) 'pip>=21.3'
+	$(PIP) --prefer-binary --editable . 'pytest>=8.4' 'hypothesis>=6' 'jsonschema>=4.18' 'urllib3>=2'
+	@touch $@
+
 bootstrap: $(INSTALLED)-dev  ## install the project and all that its development needs
 
 demo: $(INSTALLED)  ## trace three services and show what happened
@@ -60,9 +67,14 @@ demo-zipkin: $(INSTALLED)-zipkin  ## show the same in a Zipkin, the one at ZIPKI
 
 # For test-all, which installs before it tests.
 installed: $(INSTALLED)-tests
+installed-threads: $(INSTALLED)-threads
 
 test: $(INSTALLED)-tests  ## run the tests
 	$(RUN) -m pytest -q
+
+# Their files alone: others import what is not installed for this.
+test-threads: $(INSTALLED)-threads  ## run the tests that race threads, with the GIL off where it can be
+	$(RUN) -m pytest -q -m threads $$(grep -rl --include='test_*.py' 'mark\.threads' tests)
 
 test-all:  ## run the tests on every supported Python found on this machine
 	$(PYTHON) tests/run_on_all_pythons.py

@@ -12,6 +12,7 @@ import sys
 import threading
 from collections.abc import Mapping
 from copy import copy
+from functools import wraps
 from time import perf_counter, time
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -299,8 +300,8 @@ class BasicSpan(Span):
         """
         try:
             started = self._started
-            # Deleting the slot is one atomic step: of two threads that finish the span at once,
-            # the later one gets the AttributeError. It costs nothing, where a lock would.
+            # Under the GIL, deleting the slot is one atomic step: of two threads that finish the
+            # span at once, the later one gets the AttributeError. A lock would cost something.
             del self._started
         except AttributeError:
             return
@@ -448,6 +449,20 @@ class BasicSpan(Span):
                 caller.f_lineno,
             )
         return self
+
+
+_finish = BasicSpan.finish
+
+
+@wraps(_finish)
+def _finish_without_gil(self: BasicSpan, finish_time: float | None = None) -> None:
+    # There, of two threads both may find the slot and delete it. A dict has a lock of its own.
+    if self.__dict__.setdefault("_finisher", mark := object()) is mark:
+        _finish(self, finish_time)
+
+
+if not getattr(sys, "_is_gil_enabled", lambda: True)():  # once off, it may come on, but not back
+    BasicSpan.finish = _finish_without_gil  # type: ignore[method-assign]
 
 
 def _number_or_none(value: Any) -> float | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections import Counter
 from collections.abc import Iterator
 
@@ -31,6 +32,21 @@ def _no_global_tracer() -> Iterator[None]:
     opentracing._reset_global_tracer()
     yield
     opentracing._reset_global_tracer()
+
+
+@pytest.fixture(autouse=True)
+def _threads_interrupt_each_other(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Where a test is about threads, they take turns as often as the interpreter lets them.
+
+    Without a GIL they need no turns, and this changes nothing.
+    """
+    if request.node.get_closest_marker("threads") is None:
+        yield
+        return
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)  # seconds; it knows no less
+    yield
+    sys.setswitchinterval(interval)
 
 
 @pytest.fixture(scope="session")

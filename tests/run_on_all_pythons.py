@@ -2,8 +2,9 @@
 
 The supported versions are those in the classifiers of setup.py. Each is looked for among pyenv's
 versions and on the path, and gets its own environment below ``env/``, by ``make test``. Where there
-is Node, the newest runs as Pyodide too, by ``make test-pyodide``. Real servers answer every Python
-alike, and the tests of faults take long: both are left to ``make test``.
+is Node, the newest runs as Pyodide too, by ``make test-pyodide``; builds without the GIL run the
+tests that race threads, by ``make test-threads``. Real servers answer every Python alike, and the
+tests of faults take long: both are left to ``make test``.
 
 As many run at once as the machine has cores, since much of a run is waiting; each prints its output
 when it is done.
@@ -25,7 +26,8 @@ ROOT = Path(__file__).resolve().parent.parent
 # Debian's interpreters lack ensurepip until their venv package is installed.
 _PROBE = """
 import ensurepip, platform, sys, venv
-print(platform.python_implementation(), "%d.%d" % sys.version_info[:2])
+gil = "t" if "t" in getattr(sys, "abiflags", "") else ""
+print(platform.python_implementation(), "%d.%d" % sys.version_info[:2] + gil)
 """
 
 OLDEST_NODE = 20
@@ -42,6 +44,12 @@ def wanted() -> dict[str, list[str]]:
     versions = supported_versions()
     pythons = {f"python{version}": [f"CPython {version}"] for version in versions}
     return {**pythons, "pypy3": [f"PyPy {version}" for version in versions]}
+
+
+def wanted_without_gil() -> dict[str, list[str]]:
+    """The same for builds that can run without the GIL, from the first version that has them."""
+    versions = [each for each in supported_versions() if int(each.partition(".")[2]) >= 13]
+    return {f"python{version}t": [f"CPython {version}t"] for version in versions}
 
 
 def candidates(name: str) -> Iterator[str]:
@@ -91,7 +99,9 @@ def make(target: str, *variables: str, options: str = "") -> subprocess.Complete
 
 def run_tests(name: str, interpreter: str, target: str, *variables: str) -> str:
     """The result of a make target that runs the tests."""
-    options = "--ignore=tests/backends --ignore=tests/faults -p no:cacheprovider"
+    options = "-p no:cacheprovider"
+    if target == "test":
+        options += " --ignore=tests/backends --ignore=tests/faults"
     run = make(target, *variables, options=options)
     print(f"== {name}: {interpreter}\n{run.stdout}", flush=True)
     return "passed" if run.returncode == 0 else "FAILED"
@@ -110,6 +120,14 @@ def main() -> int:
         jobs[name] = python, "test", f"PYTHON={python}", f"VENV=env/pythons/{name}"
         # Before any test, and one after the other: each writes the project's metadata here.
         make("installed", *jobs[name][2:])
+    for name, identities in wanted_without_gil().items():
+        python = find(name, identities)
+        if python is None:
+            results[name] = "not found, or without its venv package"
+            continue
+        variables = f"PYTHON={python}", f"VENV=env/pythons/{name}", "PYTHON_GIL=0"
+        jobs[name] = python, "test-threads", *variables
+        make("installed-threads", *variables)
     node = find_node()
     if node is None:
         results["pyodide"] = f"not found: it needs Node {OLDEST_NODE} or later, and npm"
@@ -118,7 +136,8 @@ def main() -> int:
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         running = {name: pool.submit(run_tests, name, *job) for name, job in jobs.items()}
     results.update({name: run.result() for name, run in running.items()})
-    print("\n".join(f"{name:12} {results[name]}" for name in [*wanted(), "pyodide"]))
+    names = [*wanted(), *wanted_without_gil(), "pyodide"]
+    print("\n".join(f"{name:12} {results[name]}" for name in names))
     return 0 if "passed" in results.values() and "FAILED" not in results.values() else 1
 
 

@@ -255,6 +255,7 @@ def test_sqlite_recorder_prints_the_slowest_first() -> None:
 
 
 @pytest.mark.needs_os
+@pytest.mark.threads
 def test_sqlite_recorder_stores_spans_of_all_threads(tmp_path: Path) -> None:
     """Spans that eight threads finish at once are all in the file, each in one row."""
     path = str(tmp_path / "spans.db")

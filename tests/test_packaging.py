@@ -127,6 +127,13 @@ def test_all_supported_versions_are_tested(runner: ModuleType) -> None:
     assert "pypy3" in runner.wanted()
 
 
+def test_builds_without_the_gil_are_tested(runner: ModuleType) -> None:
+    """Of each version that has them, and none is taken for the ordinary build."""
+    expected = {f"python3.{minor}t": [f"CPython 3.{minor}t"] for minor in (13, 14)}
+    assert runner.wanted_without_gil() == expected
+    assert not set(expected) & set(runner.wanted())
+
+
 @pytest.mark.needs_os
 def test_an_interpreter_that_does_not_run_is_passed_over(
     runner: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

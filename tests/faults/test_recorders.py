@@ -77,6 +77,7 @@ def test_what_is_no_exception_goes_through(
 
 
 @pytest.mark.needs_os
+@pytest.mark.threads
 def test_only_the_thread_that_finishes_waits() -> None:
     """A recorder that blocks for a second holds up no span of another thread's."""
     entered, gate = threading.Event(), threading.Event()

@@ -259,6 +259,7 @@ def test_a_span_that_the_garbage_collector_finishes_during_a_report_is_kept(
     assert recorder.stats == Stats(2, 2, 0, 0, 0)
 
 
+@pytest.mark.threads
 def test_others_may_record_while_a_batch_is_sent(backend: Backend) -> None:
     """The application's thread does not wait for a hanging backend."""
     recorder = backend()
@@ -275,6 +276,7 @@ def test_others_may_record_while_a_batch_is_sent(backend: Backend) -> None:
 # The count.
 
 
+@pytest.mark.threads
 def test_all_spans_of_many_threads_are_counted(backend: Backend) -> None:
     """100,000 spans from 8 threads: each is sent once, and the count says so."""
     recorder = backend(queue_size=100_000)
@@ -285,6 +287,7 @@ def test_all_spans_of_many_threads_are_counted(backend: Backend) -> None:
     assert len(recorder.accepted) == 100_000
 
 
+@pytest.mark.threads
 def test_every_fate_is_counted_under_load(backend: Backend) -> None:
     """Sent, failed, dropped: the sum is what was recorded, and sent is what the backend has."""
     answers = [None, Rejected("no"), 1, BatchTooLarge()] * 100
@@ -298,23 +301,18 @@ def test_every_fate_is_counted_under_load(backend: Backend) -> None:
 
 
 def from_threads(run: Callable[[], object], number: int = 8) -> None:
-    """Run it on several threads at once, which change places all the time."""
+    """Run it on several threads at once."""
     barrier = threading.Barrier(number)
-    interval = sys.getswitchinterval()
 
     def start() -> None:
         barrier.wait(_LONG)
         run()
 
     threads = [threading.Thread(target=start) for _ in range(number)]
-    sys.setswitchinterval(1e-5)
-    try:
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-    finally:
-        sys.setswitchinterval(interval)
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
 
 
 def test_a_full_queue_drops_the_newest_and_says_so_once(
@@ -589,6 +587,7 @@ def test_each_loss_is_told_by_one_flush(backend: Backend) -> None:
     assert not recorder.close()
 
 
+@pytest.mark.threads
 def test_many_flushes_at_once_all_return(backend: Backend) -> None:
     """From several threads, while others record."""
     recorder = backend(queue_size=10_000, interval=60)
@@ -709,6 +708,7 @@ def test_send_has_no_more_time_than_closing_has(backend: Backend) -> None:
     assert 0 < seen[0] <= 2
 
 
+@pytest.mark.threads
 def test_threads_that_close_at_once_get_one_answer(backend: Backend) -> None:
     """And the backend is released once."""
     recorder = backend()
@@ -719,6 +719,7 @@ def test_threads_that_close_at_once_get_one_answer(backend: Backend) -> None:
     assert recorder.released == 1
 
 
+@pytest.mark.threads
 def test_spans_that_finish_while_it_closes_are_counted(backend: Backend) -> None:
     """As sent or as dropped."""
     recorder = backend(queue_size=100_000)
@@ -1043,6 +1044,7 @@ assert recorder.stats == Stats(2, 2, 0, 0, 0)
     assert run(script) == ["forked", "child", "parent1", "parent2"]
 
 
+@pytest.mark.threads
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
 def test_forks_under_load_lose_and_double_nothing() -> None:
     """While threads record and the worker sends, children come and go."""

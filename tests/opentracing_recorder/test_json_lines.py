@@ -237,25 +237,21 @@ def test_a_pipe_takes_a_line_in_pieces(tmp_path: Path) -> None:
 
 
 @pytest.mark.needs_os
+@pytest.mark.threads
 def test_threads_lose_and_mix_nothing(path: Path) -> None:
     """Spans that finish on many threads at once are each a line, long ones too."""
     recorder = JSONLinesRecorder(path)
     start = threading.Barrier(8)
-    interval = sys.getswitchinterval()
 
     def work(thread: int) -> None:
         start.wait()
         record(recorder, *(f"{thread} {number}" for number in range(50)), long="x" * 9000)
 
     threads = [threading.Thread(target=work, args=(each,)) for each in range(8)]
-    sys.setswitchinterval(1e-6)
-    try:
-        for each in threads:
-            each.start()
-        for each in threads:
-            each.join()
-    finally:
-        sys.setswitchinterval(interval)
+    for each in threads:
+        each.start()
+    for each in threads:
+        each.join()
     recorder.close()
     assert sorted(names(path)) == sorted(f"{a} {b}" for a in range(8) for b in range(50))
 

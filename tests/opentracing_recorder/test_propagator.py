@@ -130,6 +130,7 @@ def test_names_from_outside_fill_no_memory(length: int) -> None:
 
 
 @pytest.mark.needs_os
+@pytest.mark.threads
 def test_a_format_serves_many_threads() -> None:
     """Each thread finds all of its entries while the others make the format forget names."""
     format = CarrierFormat(fields_x)

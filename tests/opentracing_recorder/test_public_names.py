@@ -93,6 +93,7 @@ def test_importing_the_package_imports_no_tracer() -> None:
 
 
 @pytest.mark.needs_os
+@pytest.mark.threads
 def test_threads_may_ask_at_once() -> None:
     """Each gets the class, whoever was first."""
     code = """

@@ -30,14 +30,6 @@ def tracer(recorder: InMemoryRecorder) -> BasicTracer:
     return BasicTracer(recorder)
 
 
-@pytest.fixture
-def tiny_switch_interval() -> Iterator[None]:
-    before = sys.getswitchinterval()
-    sys.setswitchinterval(1e-6)
-    yield
-    sys.setswitchinterval(before)
-
-
 def on_eight_threads(work: Callable[[int], None]) -> None:
     barrier = threading.Barrier(8)
 
@@ -324,7 +316,7 @@ def test_spans_may_be_subclassed_and_constructed_as_with_basictracer(
 
 
 @pytest.mark.needs_os
-@pytest.mark.usefixtures("tiny_switch_interval")
+@pytest.mark.threads
 def test_eight_threads_lose_and_double_nothing(
     tracer: BasicTracer, recorder: InMemoryRecorder
 ) -> None:
@@ -344,7 +336,7 @@ def test_eight_threads_lose_and_double_nothing(
 
 
 @pytest.mark.needs_os
-@pytest.mark.usefixtures("tiny_switch_interval")
+@pytest.mark.threads
 def test_one_span_on_eight_threads(tracer: BasicTracer, recorder: InMemoryRecorder) -> None:
     """Its setters lose nothing, its limits count exactly, its context is one, it ends once."""
     for _ in range(50):
@@ -367,6 +359,32 @@ def test_one_span_on_eight_threads(tracer: BasicTracer, recorder: InMemoryRecord
 
 
 @pytest.mark.needs_os
+@pytest.mark.threads
+def test_two_threads_that_finish_a_span_at_once_record_it_once(
+    tracer: BasicTracer, recorder: InMemoryRecorder
+) -> None:
+    """Also where both come to the same instruction at the same moment."""
+    spans = [tracer.start_span(str(number)) for number in range(200)]
+    arrived = [-1, -1]
+
+    def finish_all(thread: int) -> None:
+        for number, span in enumerate(spans):
+            arrived[thread] = number
+            while arrived[1 - thread] < number:
+                pass  # the shortest wait that there is
+            span.finish()
+
+    threads = [threading.Thread(target=finish_all, args=(each,)) for each in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(recorder.spans) == len(spans)
+    assert set(recorder.spans) == set(spans)
+
+
+@pytest.mark.needs_os
+@pytest.mark.threads
 def test_context_is_one_object(tracer: BasicTracer) -> None:
     """Asked for by eight threads at once, the context is the same for all."""
     span = tracer.start_span("x")

@@ -75,6 +75,7 @@ def test_ids_are_consecutive_from_1() -> None:
 
 
 @pytest.mark.needs_os
+@pytest.mark.threads
 def test_ids_do_not_repeat_among_threads() -> None:
     """Spans started on several threads at once have ids of their own."""
     tracer = MockTracer()

@@ -226,6 +226,7 @@ def test_a_callback_on_a_pool_thread_closes_quietly() -> None:
 
 
 @pytest.mark.needs_os
+@pytest.mark.threads
 def test_threads_nest_independently() -> None:
     """Eight threads that open and close at once each see just their own scopes."""
     manager, barrier = ContextVarsScopeManager(), threading.Barrier(8)
