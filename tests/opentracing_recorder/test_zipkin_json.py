@@ -84,11 +84,35 @@ def test_a_root_has_a_long_trace_id_and_no_parent(tracer: BasicTracer) -> None:
 
 
 @pytest.mark.parametrize(
+    ("trace_id", "digits"),
+    [
+        (1, "0000000000000001"),
+        (0xFFFF, "000000000000ffff"),
+        (0x10000, "0000000000010000"),
+        (2**64 - 1, "f" * 16),
+        (2**64, "00000000000000010000000000000000"),
+        (2**128 - 1, "f" * 32),
+    ],
+)
+def test_a_trace_id_has_16_digits_or_32(tracer: BasicTracer, trace_id: int, digits: str) -> None:
+    """With 16 go all that have 64 bits: other services report them so, and it is one trace."""
+    span = tracer.start_span("x", child_of=BasicSpanContext(trace_id, 2**64 - 1))
+    span.finish()
+    fields = encoded(span)
+    assert fields["traceId"] == digits
+    assert fields["parentId"] == "f" * 16
+    assert fields["id"] == f"{span.context.span_id:016x}"
+
+
+@pytest.mark.parametrize(
     ("start", "finish", "timestamp", "duration"),
     [
         (1700000000.0, 1700000000.0, 1700000000000000, 1),
         (-5.0, -4.0, 1, 1000000),
         (0.0, 1e300, 1, LATEST),
+        (4e-7, 8e-7, 1, 1),
+        (1.0, 9.22e12, 1000000, LATEST),
+        (9.22e12, 9.22e12, LATEST, 1),
         (1e300, 1e300, LATEST, 1),
     ],
 )
@@ -172,6 +196,9 @@ def test_a_peer_tag_that_is_no_address_stays_a_tag(
     [
         ("text", "text"),
         (200, "200"),
+        (-(10**9), "-1000000000"),
+        (2**64 - 1, "18446744073709551615"),
+        (-(2**63) - 1, hex(-(2**63) - 1)),
         (2**70, hex(2**70)),
         (0.5, "0.5"),
         (float("nan"), "nan"),
