@@ -32,7 +32,7 @@ class Reply(NamedTuple):
 
     status: int
     reason: str
-    headers: Mapping[str, str]
+    headers: http.client.HTTPMessage  # names in any case
     body: bytes
 
 
@@ -94,10 +94,14 @@ class TimedConnection:
                 )
             except (BrokenPipeError, ConnectionResetError):
                 pass  # a server that refuses a long body may answer before it has read it
-            with closing(connection.getresponse()) as response:
+            # Without urllib3's response around that of `http.client`: it has nothing that is needed
+            # here, and costs 25 µs. `start to acknowledgement` in the benchmarks pays for it.
+            with closing(http.client.HTTPConnection.getresponse(connection)) as response:
                 start = response.read(_MAX_REPLY)
                 if response.read(1):
                     connection.close()
+                elif response.length:
+                    raise http.client.IncompleteRead(start, response.length)
             return Reply(response.status, response.reason or "", response.headers, start)
         except BaseException:
             connection.close()  # it may be a parent's, in a greenlet that lives on after a fork

@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from http.client import IncompleteRead
 from pathlib import Path
 
 import pytest
@@ -56,6 +57,21 @@ def test_of_a_long_reply_only_the_start_is_read() -> None:
         assert connection.post(b"", {}, 5).body == b"x" * 65536
         assert connection.post(b"", {}, 5).status == 202
         assert [each.connection for each in server.requests] == [1, 2]
+        connection.close()
+
+
+def test_a_reply_that_ends_too_soon_is_an_error() -> None:
+    """It is shorter than it says; and the next request has a connection of its own."""
+
+    def break_off(connection: socket.socket) -> None:
+        connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nabc")
+        connection.shutdown(socket.SHUT_WR)
+
+    with ScriptedServer(break_off) as server:
+        connection = TimedConnection(server.url)
+        with pytest.raises(IncompleteRead, match="3 bytes read, 7 more expected"):
+            connection.post(b"", {}, 5)
+        assert connection.post(b"", {}, 5).status == 202
         connection.close()
 
 
