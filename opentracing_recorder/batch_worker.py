@@ -10,7 +10,7 @@ import threading
 import weakref
 from collections import deque
 from collections.abc import Sequence
-from itertools import count
+from itertools import count, islice
 from random import Random
 from time import monotonic
 from typing import Protocol
@@ -300,7 +300,7 @@ class Worker:
         attempt = 0
         while left and not self.time_is_up(until):
             size = min(size, left)
-            batch = [self.queue[index] for index in range(size)]
+            batch = self.first(size)
             self.hurry = False
             try:
                 attempt += 1
@@ -330,6 +330,13 @@ class Worker:
             left -= size
             attempt = 0
 
+    def first(self, number: int) -> list[BasicSpan]:
+        """As many spans from the queue, which keeps them."""
+        try:
+            return list(islice(self.queue, number))
+        except RuntimeError:  # another thread appended meanwhile, which a global lock would prevent
+            return [self.queue[index] for index in range(number)]
+
     def back_off(self, attempt: int, error: BaseException, until: float | None) -> None:
         """Wait before the next attempt, until somebody is in a hurry or time is up."""
         # Bounded twice: a high power of 2 is no float.
@@ -349,8 +356,9 @@ class Worker:
         """Take `number` spans out of the queue, of which `failed` were not sent."""
         if self.over:  # they are another process's
             return
+        take = self.queue.popleft
         with self.lock:
-            settled = [self.queue.popleft() for _ in range(number)]
+            settled = [take() for _ in range(number)]
             self.removed += number
             self.failed += failed
             self.sent += number - failed

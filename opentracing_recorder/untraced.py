@@ -23,7 +23,8 @@ def send_untraced(
     """
     scopes = []
     try:
-        for tracer in {span.tracer for span in spans}:
+        # Past the property, which costs more than all else here.
+        for tracer in {span._tracer for span in spans}:
             scopes.append(tracer.start_active_span("report", _NOT_SAMPLED))
     except Exception:  # the scope manager may be the application's; spans are sent all the same
         pass

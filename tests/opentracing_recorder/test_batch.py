@@ -13,6 +13,7 @@ import sys
 import threading
 import time
 import weakref
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 from unittest import mock
@@ -112,6 +113,23 @@ def test_spans_are_sent_in_order_and_once(backend: Backend) -> None:
     assert recorder.accepted == spans
     assert recorder.sizes() == [4, 4, 2]
     assert recorder.stats == Stats(10, 10, 0, 0, 0)
+
+
+def test_a_queue_that_grows_while_it_is_read_is_sent_all_the_same(backend: Backend) -> None:
+    """Without a global lock, spans are recorded just while the worker looks at the queue."""
+
+    class Growing(deque[Any]):
+        def __iter__(self) -> Iterator[Any]:
+            if self:
+                raise RuntimeError("deque mutated during iteration")
+            return super().__iter__()
+
+    recorder = backend(batch_size=4, interval=60)
+    recorder._worker.queue = Growing()
+    spans = recorder.record(10)
+    assert recorder.flush(_LONG)
+    assert recorder.accepted == spans
+    assert recorder.sizes() == [4, 4, 2]
 
 
 def test_a_full_batch_does_not_wait(backend: Backend) -> None:
