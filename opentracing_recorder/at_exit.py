@@ -8,6 +8,7 @@ from __future__ import annotations
 import atexit
 import os
 import sys
+import threading
 from collections.abc import Callable
 
 _last_acts: list[Callable[[], object]] = []
@@ -33,7 +34,33 @@ def cover_child() -> None:
     util = sys.modules.get("multiprocessing.util")
     if util is not None and _covered_child != os.getpid():
         _covered_child = os.getpid()
-        util.Finalize(None, _run, exitpriority=0)
+        util.Finalize(None, _run_when_alone, exitpriority=0)
+
+
+def _run_when_alone() -> None:
+    """Run once the threads have ended that multiprocessing waits for after its finalizers.
+
+    Waiting for them here might have no end: those of a ThreadPoolExecutor are told to end later.
+    """
+    if _others():
+        try:
+            # No daemon: it is waited for as well.
+            threading.Thread(target=_wait_and_run, name="opentracing-at-exit").start()
+            return
+        except RuntimeError:  # the system has no thread to give
+            pass
+    _run()
+
+
+def _wait_and_run() -> None:
+    while others := _others():
+        others[0].join()
+    _run()
+
+
+def _others() -> list[threading.Thread]:
+    this = (threading.current_thread(), threading.main_thread())
+    return [each for each in threading.enumerate() if not each.daemon and each not in this]
 
 
 def _run() -> None:
