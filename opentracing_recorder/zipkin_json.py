@@ -81,10 +81,18 @@ class SharedSpanContext(BasicSpanContext):
 
 def encode(spans: Sequence[BasicSpan], local_endpoint: dict[str, Any]) -> tuple[bytes, int]:
     """A JSON array of `spans`, and how many of them had to be left out."""
+    blank = {
+        "traceId": "",
+        "id": "",
+        "name": "",
+        "timestamp": 0,
+        "duration": 0,
+        "localEndpoint": local_endpoint,
+    }
     fields = []
     for span in spans:
         try:
-            fields.append(_fields(span, local_endpoint))
+            fields.append(_fields(span, blank))
         except Exception:
             continue
     left_out = len(spans) - len(fields)
@@ -111,7 +119,8 @@ def endpoint(
     return known
 
 
-def _fields(span: BasicSpan, local_endpoint: dict[str, Any]) -> dict[str, Any]:
+def _fields(span: BasicSpan, blank: dict[str, Any]) -> dict[str, Any]:
+    """What is sent of a span, as a copy of `blank` filled in: that costs less than a new dict."""
     # `start to acknowledgement` in the benchmarks pays for what is long-winded here. The span's own
     # fields: asking for its context would make one.
     trace_id: Any = span._trace_id
@@ -128,15 +137,13 @@ def _fields(span: BasicSpan, local_endpoint: dict[str, Any]) -> dict[str, Any]:
         timestamp = _microseconds(start)
         micros = _microseconds(duration)
     name = span.operation_name
+    fields = blank.copy()
     # Ids by way of bytes: that costs a third of formatting them, and refuses what is too long.
-    fields: dict[str, Any] = {
-        "traceId": trace_id.to_bytes(8 if trace_id < 1 << 64 else 16, "big").hex(),
-        "id": span_id.to_bytes(8, "big").hex(),
-        "name": name.lower() if type(name) is str else text_of(name).lower(),
-        "timestamp": timestamp,
-        "duration": micros,
-        "localEndpoint": local_endpoint,
-    }
+    fields["traceId"] = trace_id.to_bytes(8 if trace_id < 1 << 64 else 16, "big").hex()
+    fields["id"] = span_id.to_bytes(8, "big").hex()
+    fields["name"] = name.lower() if type(name) is str else text_of(name).lower()
+    fields["timestamp"] = timestamp
+    fields["duration"] = micros
     if not name:
         del fields["name"]
     if span.parent_id:
