@@ -70,9 +70,18 @@ def visible(text: str, unicode: bool = True, also: str = "") -> str:
     """
     if text.isprintable() and (unicode or text.isascii()):
         return text
-    return "".join(
-        each
-        if each in also or (each.isprintable() and (unicode or each.isascii()))
-        else each.encode("unicode_escape").decode("ascii")
-        for each in text
-    )
+    return text.translate(_Shown(unicode, also))
+
+
+class _Shown(dict[int, str]):
+    """How each character is shown, found out when it first comes: texts may have millions."""
+
+    def __init__(self, unicode: bool, also: str) -> None:
+        self._unicode, self._also = unicode, also
+
+    def __missing__(self, code: int) -> str:
+        each = chr(code)
+        if not (each in self._also or (each.isprintable() and (self._unicode or code < 128))):
+            each = each.encode("unicode_escape").decode("ascii")
+        self[code] = each
+        return each

@@ -92,7 +92,7 @@ def _draw(
     paint = dict(zip(services, _SERVICE_COLORS * (len(services) // len(_SERVICE_COLORS) + 1)))
     widest = max(width * 45 // 100, 1)
     rows = list(_rows(trace, glyphs, max(widest // 6, 1), fold))
-    labels = [_label(row, glyphs) for row in rows]
+    labels = [_label(row, glyphs, width) for row in rows]
     times = [_taken(row.nodes, glyphs.micro) for row in rows]
     time_width = max(map(len, times), default=0)
     needed = max((_columns("".join(parts)) for parts in labels), default=0)
@@ -110,7 +110,7 @@ def _draw(
         return _fit(text, width, glyphs.cut).rstrip()
 
     title = (f"trace {trace.trace_id}", *summary(trace, glyphs.micro))
-    yield colored(_BOLD, fitted(visible(f" {glyphs.dot} ".join(title), glyphs.unicode)))
+    yield colored(_BOLD, fitted(_shown(f" {glyphs.dot} ".join(title), width, glyphs)))
     if bar_width:
         whole = format_duration(axis.length, glyphs.micro)
         scale = f"0{whole:>{bar_width - 1}}" if len(whole) < bar_width - 2 else ""
@@ -130,7 +130,7 @@ def _draw(
             line += f"  {time:>{time_width}}"
         yield line.rstrip()
         if node.error_message:
-            message = visible(node.error_message, glyphs.unicode)
+            message = _shown(node.error_message, width, glyphs)
             yield colored(failed, fitted(f"{row.below}{message}"))
         if len(row.nodes) > 1 and node.duration is not None:
             yield colored(_DIM, fitted(f"{row.below}{_each(row.nodes, glyphs.micro)}"))
@@ -177,11 +177,11 @@ def _folded(nodes: Sequence[TraceNode], at_least: int | None) -> list[list[Trace
     return sorted(groups, key=lambda group: group[0].start_time)
 
 
-def _label(row: _Row, glyphs: _Glyphs) -> tuple[str, str, str, str, str]:
+def _label(row: _Row, glyphs: _Glyphs, width: int) -> tuple[str, str, str, str, str]:
     """The lines of the tree, the mark of a failure, the service, the name, and how many it is."""
     node = row.node
-    service = f"{visible(node.service, glyphs.unicode)}: " if node.service else ""
-    name = visible(node.operation_name, glyphs.unicode)
+    service = f"{_shown(node.service, width, glyphs)}: " if node.service else ""
+    name = _shown(node.operation_name, width, glyphs)
     times = f" {glyphs.times} {len(row.nodes)}" if len(row.nodes) > 1 else ""
     return row.tree, f"{glyphs.error} " if node.error else "", service, name, times
 
@@ -225,6 +225,12 @@ def _each(nodes: list[TraceNode], micro: str) -> str:
         format_duration(durations[index], micro) for index in (0, len(nodes) // 2, -1)
     )
     return f"{least} to {most} each, half of them under {middle}"
+
+
+def _shown(text: str, width: int, glyphs: _Glyphs) -> str:
+    """`visible`, of the start of a text that may be far too long for `width` columns."""
+    most = 4 * width  # there are characters without a width
+    return visible(text if len(text) <= most else text[:most] + glyphs.cut, glyphs.unicode)
 
 
 def _columns(text: str) -> int:

@@ -60,7 +60,9 @@ def text(*spans: dict[str, Any], width: int = 60, unicode: bool = True, **option
 def columns(line: str) -> int:
     """The columns that a terminal needs for a line, counted another way than the module does."""
     wide = sum(unicodedata.east_asian_width(each) in "WF" for each in line)
-    return len(line) + wide - sum(unicodedata.combining(each) > 0 for each in line)
+    # Not all marks that stand over a character have a combining class.
+    marks = re.sub("\ufe0f", "", line)
+    return len(line) + wide - sum(unicodedata.category(each) in ("Mn", "Me") for each in marks)
 
 
 def queries(number: int, **fields: Any) -> list[dict[str, Any]]:
