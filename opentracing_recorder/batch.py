@@ -91,6 +91,14 @@ class BatchRecorder(Recorder):
             return self._send_timeout
         return min(self._send_timeout, max(0.1, deadline - monotonic()))
 
+    @property
+    def _span_errors(self) -> type[BaseException]:
+        """What a value in a span may raise in `send` that is the fault of this span alone.
+
+        An interrupt of the application's own thread is not, where that one has to send.
+        """
+        return Exception if self._worker.borrowed else BaseException
+
     # What an application calls.
 
     def record_span(self, span: BasicSpan) -> None:

@@ -62,7 +62,7 @@ class InMemoryRecorder(Recorder):
             span
             for span in self.spans
             if (operation_name is None or span.operation_name == operation_name)
-            and all(key in span.tags and span.tags[key] == wanted[key] for key in wanted)
+            and all(key in span.tags and _equal(span.tags[key], wanted[key]) for key in wanted)
             and (error is None or is_failed(span.tags) is error)
         ]
 
@@ -127,6 +127,13 @@ class InMemoryRecorder(Recorder):
         """What an error says of all that was recorded."""
         outline = self.outline(tags or ())
         return f"Recorded:\n{outline}" if outline else "Recorded: none"
+
+
+def _equal(value: Any, wanted: Any) -> bool:
+    try:
+        return bool(value == wanted)
+    except Exception:  # as arrays of several elements do
+        return False
 
 
 def _asked(operation_name: str | None, tags: Mapping[str, Any] | None, error: bool | None) -> str:

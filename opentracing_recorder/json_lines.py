@@ -62,15 +62,16 @@ class JSONLinesRecorder(Recorder):
 
     def record_span(self, span: BasicSpan) -> None:
         """Write a span; an `OSError`, which the tracer logs, where the system refuses."""
-        line = self._encode(span.to_dict()).encode("utf-8", "replace") + b"\n"
         if not unforked[0]:  # the span is older than this child, in which none has begun yet
             renew()
-        with self._lock:
-            try:
+        try:
+            line = self._encode(span.to_dict()).encode("utf-8", "replace") + b"\n"
+            with self._lock:
                 self._write(line)
-            except BaseException:
+        except BaseException:
+            with self._lock:
                 self._lost = True
-                raise
+            raise
 
     def flush(self, timeout: float | None = None) -> bool:
         """Whether every span since the last `flush` was written; there is nothing to wait for."""

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import math
 import traceback
-from collections.abc import Mapping
-from itertools import islice
-from types import TracebackType
+from collections import UserDict, UserList, deque
+from collections.abc import Callable, Iterable, Mapping
+from itertools import chain, islice
+from types import MappingProxyType, SimpleNamespace, TracebackType
 from typing import Any
 
 # What one value may grow to: these bound both the work and the size of a hostile or cyclic value.
@@ -46,48 +47,94 @@ def _text_of(value: Any) -> str:
         return "".join(traceback.format_tb(value))
     if issubclass(kind, type):
         return _type_name(value)
+    if not is_small(value):
+        return _shown_by_type(kind)
     if issubclass(kind, BaseException):
         return f"{_type_name(kind)}: {value}"
-    if issubclass(kind, _CONTAINERS) and not _is_small(value):
-        return _shown_by_type(kind)
     return str.__str__(str(value))
 
 
-_CONTAINERS = (dict, list, tuple, set, frozenset)
+def _in_dict(container: Any) -> Iterable[Any]:
+    return chain(dict.keys(container), dict.values(container))
 
 
-def _is_small(container: Any) -> bool:
+def _in_namespace(container: Any) -> Iterable[Any]:
+    return _in_dict(object.__getattribute__(container, "__dict__"))
+
+
+def _in_error(error: Any) -> Iterable[Any]:
+    # A message may be as long as any other text.
+    return [each for each in _args_of(error) if type(each) is not str]
+
+
+_args_of: Callable[[Any], tuple[Any, ...]] = BaseException.args.__get__  # type: ignore[attr-defined]
+
+_CONTAINERS: dict[type, Callable[[Any], Iterable[Any]]] = {
+    dict: _in_dict,
+    **{kind: kind.__iter__ for kind in (list, tuple, set, frozenset, deque)},
+    **dict.fromkeys(map(type, ({}.keys(), {}.values(), {}.items())), iter),
+    MappingProxyType: lambda container: chain(container, container.values()),
+    **dict.fromkeys((UserDict, UserList, SimpleNamespace), _in_namespace),
+    BaseException: _in_error,
+}
+# By what no metaclass has a say in: what is in each of them, past what a subclass makes of it.
+_PARTS = {id(kind): parts_of for kind, parts_of in _CONTAINERS.items()}
+_mro_of: Callable[[type], tuple[type, ...]] = type.__dict__["__mro__"].__get__
+
+
+def is_small(container: Any) -> bool:
     """Whether `str` can be asked for its text: fifty lists of which each holds the next one twice
     are small in memory, and their text would never be done.
     """
     left = _MAX_CHARACTERS
     pending = [container]
-    while pending:
+    while pending and left >= 0:
         each = pending.pop()
         kind = type(each)
-        for base in _CONTAINERS:
-            if issubclass(kind, base):
-                # Past what a subclass makes of these, which may have no end.
-                left -= base.__len__(each) * _CHARACTERS_A_PART
-                if left < 0:
-                    return False
-                pending.extend(base.__iter__(each))
-                if base is dict:
-                    pending.extend(dict.values(each))
+        if kind is str or kind is bytes or kind is bytearray:
+            left -= len(each)
+            continue
+        for base in _mro_of(kind):
+            parts_of = _PARTS.get(id(base))
+            if parts_of is not None:
+                parts = list(islice(parts_of(each), _MAX_PARTS + 1))
+                left -= (1 + len(parts)) * _CHARACTERS_A_PART
+                if base is BaseException:  # asked for its text once for each that it is in
+                    left -= 10 * _CHARACTERS_A_PART
+                pending.extend(parts)
                 break
-        else:
-            left -= len(each) if kind in (str, bytes, bytearray) else 0
     return left >= 0
 
 
-def json_safe(value: object) -> Any:
-    """`value` as what `json.dumps` and orjson accept: str, int, float, bool, None, list, dict."""
+def dict_of(given: Any) -> dict[Any, Any]:
+    """`dict(given)`, but of what has no end the first items alone."""
+    if hasattr(given, "keys"):
+        keys = given.keys()
+        pairs = ((key, given[key]) for key in keys)
+    else:
+        pairs = given
+    # To hash a tuple takes as long as its text.
+    return {
+        key if is_small(key) else text_of(key): value for key, value in islice(pairs, _MAX_PARTS)
+    }
+
+
+def new_parts() -> list[int]:
+    """How many parts values may have, in all containers: to share, and to count down."""
+    return [_MAX_PARTS]
+
+
+def json_safe(value: object, parts_left: list[int] | None = None) -> Any:
+    """`value` as what `json.dumps` and orjson accept: str, int, float, bool, None, list, dict.
+
+    Several values that belong together share `parts_left`, which `new_parts` makes.
+    """
     kind = type(value)
     if kind is bool or value is None:
         return value
     if kind is str:
         return text_of(value)
-    return _json_safe(value, _MAX_DEPTH, [_MAX_PARTS])
+    return _json_safe(value, _MAX_DEPTH, new_parts() if parts_left is None else parts_left)
 
 
 def _json_safe(value: Any, depth: int, parts_left: list[int]) -> Any:
@@ -107,25 +154,15 @@ def _json_safe(value: Any, depth: int, parts_left: list[int]) -> Any:
                 return text_of(_shown_by_type(kind))  # its text could grow without bound
             # Copied first: another thread may still be changing it.
             children = list(islice(value.items() if is_mapping else value, parts_left[0]))
+            parts_left[0] -= len(children)
             if is_mapping:
                 return {
-                    text_of(key): _json_safe(item, depth - 1, parts_left)
-                    for key, item in children
-                    if _take_part(parts_left)
+                    text_of(key): _json_safe(item, depth - 1, parts_left) for key, item in children
                 }
-            return [
-                _json_safe(item, depth - 1, parts_left)
-                for item in children
-                if _take_part(parts_left)
-            ]
+            return [_json_safe(item, depth - 1, parts_left) for item in children]
     except Exception:
         return text_of(_shown_by_type(kind))
     return text_of(value)
-
-
-def _take_part(parts_left: list[int]) -> bool:
-    parts_left[0] -= 1
-    return parts_left[0] >= 0
 
 
 def _shown_by_type(kind: type) -> str:

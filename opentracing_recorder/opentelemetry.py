@@ -87,11 +87,11 @@ class OpenTelemetryRecorder(BatchRecorder):
     def send(self, spans: Sequence[BasicSpan]) -> int:
         if self._resource is None:
             self._resource = Resource.create(self._resource_attributes)
-        readable = []
+        readable, span_errors = [], self._span_errors
         for span in spans:
             try:
                 readable.append(to_readable_span(span, self._resource, self._semantic_names))
-            except Exception:  # whatever an application has put there, the others go out
+            except span_errors:  # whatever an application has put there, the others go out
                 continue
         if readable:
             # Else an HTTP client that OpenTelemetry instruments would trace each report.

@@ -23,7 +23,7 @@ from opentelemetry.trace import (
 from opentracing import ReferenceType, logs, tags
 
 from .context import BasicSpanContext
-from .json_safe import json_safe, text_of
+from .json_safe import json_safe, new_parts, text_of
 from .semantic_conventions import with_opentelemetry_names
 from .span import BasicSpan, LogData, is_failed
 
@@ -161,7 +161,10 @@ def _status(span_tags: Mapping[str, Any], failure: Mapping[str, Any]) -> Status:
 
 
 def _event(log: LogData) -> Event:
-    fields = dict(log.key_values)
+    # A key that is no text may have the hash of one, and fail where it is compared with that.
+    fields = {
+        key if type(key) is str else text_of(key): value for key, value in log.key_values.items()
+    }
     event = fields.pop(logs.EVENT, None)
     name = None if event is None else text_of(event)
     is_nameless_error = name is None and (logs.ERROR_OBJECT in fields or logs.ERROR_KIND in fields)
@@ -204,18 +207,19 @@ def _last_failure(events: Sequence[Event]) -> Mapping[str, Any]:
 
 def to_attributes(values: Mapping[Any, Any]) -> dict[str, Any]:
     """Values under their names, without those that say nothing: None, and what has no name."""
+    parts_left = new_parts()
     return {
-        name: _attribute(value)
+        name: _attribute(value, parts_left)
         for key, value in values.items()
         if value is not None and (name := text_of(key))
     }
 
 
-def _attribute(value: Any) -> Any:
+def _attribute(value: Any, parts_left: list[int]) -> Any:
     """`value` as what every exporter takes: text, a number, a bool, or a list of one of these."""
     if type(value) is str:
         return text_of(value)
-    safe = json_safe(value)
+    safe = json_safe(value, parts_left)
     if isinstance(safe, list):
         kinds = set(map(type, safe))
         is_plain = len(kinds) <= 1 and kinds <= {str, bool, int, float}

@@ -19,9 +19,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from opentracing import Reference, Span, SpanContext, logs, tags
 
-from .context import BasicSpanContext, format_span_id
+from .context import BasicSpanContext, RemoteSpanContext, format_span_id
 from .fork import at_fork
-from .json_safe import json_safe, text_of
+from .json_safe import dict_of, is_small, json_safe, text_of
 
 if TYPE_CHECKING:
     from .tracer import BasicTracer
@@ -256,7 +256,7 @@ class BasicSpan(Span):
             if not self.sampled:
                 return self
         try:
-            fields = dict(key_values)
+            fields = key_values.copy() if type(key_values) is dict else dict_of(key_values)
             if _STACK in fields or _ERROR_OBJECT in fields:
                 _release_frames(fields)
         except Exception:
@@ -389,7 +389,7 @@ class BasicSpan(Span):
 
     def _set_first_tags(self, given: Mapping[str, Any]) -> None:
         try:
-            first = dict(given)
+            first = given.copy() if type(given) is dict else dict_of(given)
         except Exception:
             return
         for key in first:
@@ -490,12 +490,15 @@ def _release_frames(fields: dict[str, Any]) -> None:
 _GROUPS: Any = getattr(builtins, "BaseExceptionGroup", ())  # from Python 3.11
 
 
-def _without_frames(error: BaseException, depth: int = 8) -> BaseException | str:
+_MAX_DEPTH = 8
+
+
+def _without_frames(error: BaseException, depth: int = _MAX_DEPTH) -> BaseException | str:
     """A copy of an exception that leads to no traceback; its text where no copy is faithful.
 
     `depth` bounds how far exceptions inside exceptions are followed.
     """
-    if not depth:
+    if not depth or (depth == _MAX_DEPTH and not is_small(error)):
         return text_of(error)
     # The members of a group have tracebacks too.
     is_group = isinstance(error, _GROUPS)
@@ -535,14 +538,32 @@ def _copy_of_group(error: Any, depth: int) -> BaseException:
 
 def context_of(value: Any) -> SpanContext | None:
     """The context of what is given as a parent: of a span, or the context itself."""
+    kind = type(value)
+    if kind is BasicSpanContext or kind is RemoteSpanContext:  # as it is nearly always
+        return value  # type: ignore[no-any-return]
     try:
         context = value if isinstance(value, SpanContext) else value.context
-        return context if isinstance(context, SpanContext) else None
+        if not isinstance(context, SpanContext):
+            return None
+        if not issubclass(type(context), SpanContext):
+            _read(context)
+        return context
     except Exception:  # whatever a span of another make does, it is no parent then
         return None
+
+
+def _read(context: SpanContext) -> tuple[object, ...]:
+    """What is read of a context; one that only says that it is one, as proxies do, may fail."""
+    read: tuple[object, ...] = (context.to_trace_id(), context.to_span_id(), context.baggage)
+    if isinstance(context, BasicSpanContext):
+        read += (context.has_trace, context.sampled, context._baggage, context.extra)
+    return read
 
 
 def is_failed(tags: Mapping[str, Any]) -> bool:
     """Whether tags mark a span as failed: ``error`` is anything true but the text ``false``."""
     value = tags.get("error")
-    return bool(value) and text_of(value).lower() != "false"
+    try:
+        return bool(value) and text_of(value).lower() != "false"
+    except Exception:  # an array, say, is neither true nor false
+        return True

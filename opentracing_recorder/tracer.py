@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping
+from itertools import islice
 from time import perf_counter, time
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -36,6 +37,8 @@ if TYPE_CHECKING:
 TracerT = TypeVar("TracerT", bound="BasicTracer")
 
 _logger = logging.getLogger(__name__)
+
+_MAX_REFERENCES = 10_000  # that are taken from an iterator, which may have no end
 
 _NO_BAGGAGE = SpanContext.EMPTY_BAGGAGE
 _new_span = BasicSpan.__new__
@@ -175,7 +178,8 @@ class BasicTracer(Tracer):
             if scope is not None:
                 parent = scope.span
 
-        if parent is not None and isinstance(parent, BasicSpan) and parent._own_context is None:
+        # Not by `isinstance`, for which a lazy object would have to say what its class is.
+        if type(parent) is BasicSpan and parent._own_context is None:
             # Still without a context object: the span itself holds all there is.
             trace_id = parent._trace_id
             parent_id = parent._span_id
@@ -377,17 +381,22 @@ def _start_active_span(
 
 def _usable(references: Any) -> tuple[Reference, ...]:
     """The references that refer to something, each to a context; one alone needs no list."""
-    if isinstance(references, Reference):
-        references = (references,)
-    try:
-        resolved = [
-            Reference(each.type, context_of(each.referenced_context))
-            for each in references
-            if isinstance(each, Reference)
-        ]
-    except Exception:  # no iterable, or one that fails
-        return ()
-    return tuple(each for each in resolved if each.referenced_context is not None)
+    kind = type(references)
+    if kind is tuple or kind is list:
+        given = references
+    elif issubclass(kind, Reference):
+        given = (references,)
+    else:
+        try:
+            given = list(islice(references, _MAX_REFERENCES))
+        except Exception:  # no iterable, or one that fails
+            return ()
+    return tuple(
+        Reference(each.type if type(each.type) is str else text_of(each.type), context)
+        for each in given
+        if issubclass(type(each), Reference)
+        and (context := context_of(each.referenced_context)) is not None
+    )
 
 
 def _parent_among(links: tuple[Reference, ...]) -> Any:

@@ -85,7 +85,7 @@ class ZipkinRecorder(BatchRecorder):
         super().__init__(**options)  # last: from here on a fork calls `forked`
 
     def send(self, spans: Sequence[BasicSpan]) -> int:
-        body, left_out = encode(spans, self._local_endpoint)
+        body, left_out = encode(spans, self._local_endpoint, self._span_errors)
         if left_out == len(spans):
             return left_out
         headers = self._headers

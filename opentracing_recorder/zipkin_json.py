@@ -24,7 +24,7 @@ from opentracing.tags import (
 
 from .context import BasicSpanContext, format_span_id
 from .fields import is_debug
-from .json_safe import json_safe, text_of
+from .json_safe import json_safe, new_parts, text_of
 from .span import is_failed
 
 if TYPE_CHECKING:
@@ -79,8 +79,12 @@ class SharedSpanContext(BasicSpanContext):
     __slots__ = ()
 
 
-def encode(spans: Sequence[BasicSpan], local_endpoint: dict[str, Any]) -> tuple[bytes, int]:
-    """A JSON array of `spans`, and how many of them had to be left out."""
+def encode(
+    spans: Sequence[BasicSpan],
+    local_endpoint: dict[str, Any],
+    span_errors: type[BaseException] = Exception,
+) -> tuple[bytes, int]:
+    """A JSON array of `spans`, and how many had to be left out because they raised such errors."""
     blank = {
         "traceId": "",
         "id": "",
@@ -93,7 +97,7 @@ def encode(spans: Sequence[BasicSpan], local_endpoint: dict[str, Any]) -> tuple[
     for span in spans:
         try:
             fields.append(_fields(span, blank))
-        except Exception:
+        except span_errors:
             continue
     left_out = len(spans) - len(fields)
     try:
@@ -153,10 +157,13 @@ def _fields(span: BasicSpan, blank: dict[str, Any]) -> dict[str, Any]:
         # Copied in one step: whoever owns the span may still change it.
         fields["tags"] = kept = own.copy()
         special = False
+        parts_left = None
         for key in kept:  # not of `items`: making the pairs costs more
             value = kept[key]
             if type(value) is not str:
-                kept[key] = (_NUMBERS.get(value) if type(value) is int else None) or _text(value)
+                kept[key] = (_NUMBERS.get(value) if type(value) is int else None) or _text(
+                    value, parts_left := parts_left or new_parts()
+                )
             if key in _SPECIAL:
                 special = True
         if special:
@@ -193,11 +200,11 @@ def _move_special(span: BasicSpan, kept: dict[str, str], fields: dict[str, Any])
             fields["remoteEndpoint"] = remote
 
 
-def _text(value: Any) -> str:
+def _text(value: Any, parts_left: list[int]) -> str:
     """A tag's value: numbers, booleans, None and collections as JSON has them; the rest as text."""
     if type(value) is int and -_LIMIT < value < _LIMIT:
         return str(value)
-    safe = json_safe(value)
+    safe = json_safe(value, parts_left)
     return safe if type(safe) is str else dumps(safe).decode()
 
 
@@ -211,9 +218,10 @@ def _set_error(span: BasicSpan, kept: dict[str, str]) -> None:
         return
     for log in reversed(span._logs or ()):
         fields = log.key_values
-        if fields.get(logs.EVENT) == "error":
+        if text_of(fields.get(logs.EVENT)) == "error":
             for key in (logs.MESSAGE, logs.ERROR_OBJECT, logs.ERROR_KIND):
-                message = text_of(fields.get(key) or "")
+                value = fields.get(key)
+                message = "" if value is None else text_of(value)
                 if message:
                     kept[ERROR] = _shortened(message, MAX_MESSAGE)
                     return
