@@ -1,0 +1,218 @@
+"""Every recorder that we ship, each with a place where its spans arrive."""
+
+from __future__ import annotations
+
+import io
+import json
+import logging
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+from opentelemetry.sdk.trace import ReadableSpan
+from opentelemetry.sdk.trace.export import ConsoleSpanExporter, SpanExporter, SpanExportResult
+
+from opentracing_recorder import (
+    BasicSpan,
+    BatchRecorder,
+    CompositeRecorder,
+    InMemoryRecorder,
+    JSONLinesRecorder,
+    LoggingRecorder,
+    NoopRecorder,
+    Recorder,
+    Trace,
+    zipkin_json,
+)
+from opentracing_recorder.captrace import CapTrace
+from opentracing_recorder.json_lines import NotASpan, read_spans
+from opentracing_recorder.opentelemetry import OpenTelemetryRecorder
+from opentracing_recorder.snapshot import snapshot
+from opentracing_recorder.timeline import render_html, render_text
+from opentracing_recorder.zipkin import ZipkinRecorder
+
+from ..http_server import ScriptedServer
+from ..zipkin_payload import spans_in
+
+
+class Sink(ABC):
+    """A recorder, and what has come of its spans."""
+
+    def __init__(self, recorder: Recorder) -> None:
+        self.recorder = recorder
+
+    @abstractmethod
+    def arrived(self) -> list[str]:
+        """The ids of the spans that have arrived, each as often as it did."""
+
+
+class InMemory(Sink):
+    def __init__(self) -> None:
+        self.memory = InMemoryRecorder()
+        super().__init__(CompositeRecorder([NoopRecorder(), self.memory]))
+
+    def arrived(self) -> list[str]:
+        spans = self.memory.spans
+        self.look_at(spans)
+        return [span.context.to_span_id() for span in spans]
+
+    def look_at(self, spans: Sequence[Any]) -> None:
+        """Do with spans all that a test or a developer may do."""
+        assert repr(spans)
+        assert self.memory.outline(["key", "error"])
+        self.memory.find(tags={"key": 1}, error=True)
+
+
+class Timelines(InMemory):
+    def look_at(self, spans: Sequence[Any]) -> None:
+        traces = Trace.from_spans(spans)
+        for text in (render_text(traces, width=80), render_text(traces, width=80, unicode=False)):
+            assert max(map(len, text.split("\n"))) <= 400
+        assert render_html(traces).encode()
+
+
+class Captured(Sink):
+    def __init__(self) -> None:
+        self.captrace = CapTrace()
+        super().__init__(self.captrace.recorder)
+
+    def arrived(self) -> list[str]:
+        assert self.captrace.timeline(width=80)
+        assert self.captrace.unfinished == []
+        assert json.dumps(snapshot(self.captrace.spans), allow_nan=False)
+        return [span.context.to_span_id() for span in self.captrace.spans]
+
+
+class Logged(Sink):
+    def __init__(self) -> None:
+        logger = logging.Logger("spans")
+        self.records: list[logging.LogRecord] = []
+        handler = logging.StreamHandler(io.TextIOWrapper(io.BytesIO(), "utf-8", "strict"))
+        handler.addFilter(lambda record: self.records.append(record) or True)  # type: ignore[func-returns-value]
+        logger.addHandler(handler)
+        super().__init__(LoggingRecorder(logger))
+
+    def arrived(self) -> list[str]:
+        assert all("\n" not in record.getMessage() for record in self.records)
+        return [record.span["span_id"] for record in self.records]  # type: ignore[attr-defined]
+
+
+class JSONLines(Sink):
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        super().__init__(JSONLinesRecorder(path))
+
+    def arrived(self) -> list[str]:
+        with self.path.open("rb") as lines:
+            spans = list(read_spans(lines))
+        assert not [each for each in spans if isinstance(each, NotASpan)]
+        return [each["span_id"] for each in spans]  # type: ignore[index]
+
+
+class Zipkin(Sink):
+    def __init__(self, server: ScriptedServer) -> None:
+        self.server, self.seen = server, len(server.requests)
+        super().__init__(ZipkinRecorder("shop", server.url, interval=5, compress_from=1000))
+
+    def arrived(self) -> list[str]:
+        bodies = [request.body for request in self.server.requests[self.seen :]]
+        return [span["id"] for body in bodies for span in spans_in(body)]
+
+
+class ZipkinWithoutOrjson(Sink):
+    """What goes to Zipkin where there are no wheels of orjson."""
+
+    class _Recorder(BatchRecorder):
+        def __init__(self) -> None:
+            self.bodies: list[bytes] = []
+            super().__init__(interval=5)
+
+        def send(self, spans: Sequence[BasicSpan]) -> int:
+            with mock.patch.object(zipkin_json, "dumps", zipkin_json.dumps_without_orjson):
+                body, left_out = zipkin_json.encode(spans, {"serviceName": "shop"})
+            self.bodies.append(body)
+            return left_out
+
+    def __init__(self) -> None:
+        self._own = self._Recorder()
+        super().__init__(self._own)
+
+    def arrived(self) -> list[str]:
+        return [span["id"] for body in self._own.bodies for span in json.loads(body)]
+
+
+class _Strict(SpanExporter):
+    """Takes what OTLP has a place for, and nothing else."""
+
+    def __init__(self) -> None:
+        self.spans: list[str] = []
+
+    def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
+        for span in spans:
+            assert span.context is not None
+            assert type(span.name) is str
+            span.name.encode()
+            assert 0 <= (span.start_time or 0) <= (span.end_time or 0) < 1 << 64
+            (span.status.description or "").encode()
+            for holder in (span, *span.events, *span.links):
+                for key, value in (holder.attributes or {}).items():
+                    assert type(key) is str
+                    key.encode()
+                    for each in value if isinstance(value, (list, tuple)) else [value]:
+                        _check_attribute(each)
+            self.spans.append(f"{span.context.span_id:016x}")
+        return SpanExportResult.SUCCESS
+
+
+def _check_attribute(value: Any) -> None:
+    assert type(value) in (str, bool, int, float)
+    if type(value) is str:
+        value.encode()
+    elif type(value) is int:
+        assert -(1 << 63) <= value < 1 << 63
+
+
+class OpenTelemetry(Sink):
+    def __init__(self, semantic_names: bool) -> None:
+        self.exporter = _Strict()
+        super().__init__(
+            OpenTelemetryRecorder(
+                self.exporter, "shop", semantic_names=semantic_names, attempts=1, interval=5
+            )
+        )
+
+    def arrived(self) -> list[str]:
+        return self.exporter.spans
+
+
+class Console(Sink):
+    """OpenTelemetry's own JSON, as text in UTF-8."""
+
+    def __init__(self) -> None:
+        self.out = io.TextIOWrapper(io.BytesIO(), "utf-8", "strict")
+        exporter = ConsoleSpanExporter(
+            out=self.out, formatter=lambda each: each.to_json(None) + "\n"
+        )
+        super().__init__(OpenTelemetryRecorder(exporter, "shop", attempts=1, interval=5))
+
+    def arrived(self) -> list[str]:
+        self.out.seek(0)
+        return [json.loads(line)["context"]["span_id"][2:] for line in self.out]
+
+
+def all_sinks(server: ScriptedServer, path: Path) -> dict[str, Sink]:
+    """One for each recorder, by name."""
+    return {
+        "InMemoryRecorder": InMemory(),
+        "the timelines": Timelines(),
+        "captrace": Captured(),
+        "LoggingRecorder": Logged(),
+        "JSONLinesRecorder": JSONLines(path),
+        "ZipkinRecorder": Zipkin(server),
+        "ZipkinRecorder without orjson": ZipkinWithoutOrjson(),
+        "OpenTelemetryRecorder": OpenTelemetry(True),
+        "OpenTelemetryRecorder without its names": OpenTelemetry(False),
+        "OpenTelemetry's console": Console(),
+    }

@@ -1,0 +1,119 @@
+"""Applications that put the worst into their spans: nothing raises, hangs, or costs other spans."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from opentracing.mocktracer import MockTracer
+from opentracing_recorder import (
+    BasicTracer,
+    BatchRecorder,
+    CompositeRecorder,
+    InMemoryRecorder,
+    Stats,
+    Trace,
+)
+from opentracing_recorder.timeline import render_html, render_text
+from opentracing_recorder.zipkin import ZipkinTracer
+
+from ..http_server import ScriptedServer
+from .hostile_places import PLACES, TAGS, Place
+from .hostile_values import HOSTILE_VALUES
+from .sinks import all_sinks
+
+pytestmark = pytest.mark.needs_os
+
+SECONDS = 20.0
+"""CPU time that one value may take: in 40 places, and ten recorders. Most take a hundredth."""
+
+every_value = pytest.mark.parametrize("value", HOSTILE_VALUES)
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[ScriptedServer]:
+    with ScriptedServer() as server:
+        yield server
+
+
+@every_value
+def test_a_hostile_value_arrives_and_so_do_the_others(
+    value: str, server: ScriptedServer, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """In whatever place, through every recorder; and all that is recorded is counted."""
+    sinks = all_sinks(server, tmp_path / "spans.jsonl")
+    started = time.process_time()
+    with BasicTracer(CompositeRecorder(each.recorder for each in sinks.values())) as tracer:
+        expected = record(tracer, value)
+        assert tracer.flush(60)
+    for recorder, sink in sinks.items():
+        arrived = Counter(sink.arrived())
+        lost = [place for span_id, place in expected.items() if arrived[span_id] != 1]
+        assert lost == [], f"{value}, through {recorder}"
+        assert len(arrived) == len(expected)
+        if isinstance(sink.recorder, BatchRecorder):
+            assert sink.recorder.stats == Stats(len(expected), len(expected), 0, 0, 0), recorder
+    assert time.process_time() - started < SECONDS
+    assert [each.message for each in caplog.records if "finished" not in each.message] == []
+
+
+@every_value
+def test_a_hostile_value_does_no_harm_to_a_tracer_that_joins_spans(value: str) -> None:
+    """Which looks into the tags at the start."""
+    recorder = InMemoryRecorder()
+    expected = record(ZipkinTracer("shop", recorder=recorder, one_span_per_rpc=True), value, TAGS)
+    assert {span.context.to_span_id() for span in recorder.spans} == expected.keys()
+
+
+def record(tracer: BasicTracer, value: str, places: Mapping[str, Place] = PLACES) -> dict[str, str]:
+    """A hostile span for each place, with plain ones between; by id, where those are that count."""
+    expected = {}
+    for place, put in places.items():
+        plain = tracer.start_span("plain")
+        plain.finish()
+        expected[plain.context.to_span_id()] = f"before {place}"
+        try:
+            span: Any = put(tracer, HOSTILE_VALUES[value]())
+        except Exception as error:
+            raise AssertionError(f"{value} as {place} raises") from error
+        if span.sampled:  # what `sampling.priority` was set to may say no
+            expected[span.context.to_span_id()] = place
+    plain = tracer.start_span("plain")
+    plain.finish()
+    expected[plain.context.to_span_id()] = "after all"
+    return expected
+
+
+@every_value
+def test_a_mock_tracer_keeps_a_hostile_value(value: str) -> None:
+    """The very object, as a tag and in a log."""
+    tracer, made = MockTracer(), HOSTILE_VALUES[value]()
+    with tracer.start_active_span("a", tags={"at start": made}) as scope:
+        scope.span.set_tag("key", made).log_kv({"event": made})
+        tracer.start_span("b", child_of=scope.span).finish()
+    b, a = tracer.finished_spans()
+    assert (b.operation_name, a.operation_name) == ("b", "a")
+    assert a.tags["at start"] is a.tags["key"] is a.logs[0].key_values["event"] is made
+
+
+@pytest.mark.parametrize("text", ["x☃", "x", "\x00\n"], ids=["wide", "ASCII", "control"])
+def test_megabytes_of_text_are_drawn_in_no_time(text: str) -> None:
+    """A timeline in text takes of it what has room."""
+    recorder = InMemoryRecorder()
+    text *= 4_000_000 // len(text)
+    tracer = BasicTracer(recorder, service_name=text)
+    for number in range(9):
+        with tracer.start_span(f"{number}{text}") as span:
+            span.set_tag("error", True).log_kv({"event": "error", "message": text})
+    traces = Trace.from_spans(recorder.spans)
+    started = time.process_time()
+    drawn = render_text(traces, width=80)
+    spent = time.process_time() - started
+    assert len(drawn) < 9 * 4 * 81
+    assert spent < 1.0
+    assert render_html(traces[:1])
