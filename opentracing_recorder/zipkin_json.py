@@ -69,6 +69,8 @@ _PLAIN = frozenset({str, int, bool})  # types of which JSON takes every value, o
 
 _NUMBERS = {number: str(number) for number in range(600)}  # status codes, and small counts
 
+_LONGEST_ADDRESS = 100  # with a zone; longer texts are none, and would be kept in a cache
+
 _LIMIT = 1 << 63  # of a signed 64-bit integer, which the server has for microseconds
 _MAX_SECONDS = 9.2e12  # in microseconds, still within that
 
@@ -234,7 +236,7 @@ def _remote_endpoint(kept: dict[str, str]) -> dict[str, Any]:
         return {"serviceName": service.lower()} if service else {}
     addresses = []
     for key in (PEER_HOST_IPV6, PEER_HOST_IPV4):
-        if key in kept:
+        if key in kept and len(kept[key]) <= _LONGEST_ADDRESS:
             address = _address(kept[key], key == PEER_HOST_IPV4)
             if address is not None:
                 addresses.append(address)

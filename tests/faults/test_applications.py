@@ -18,6 +18,7 @@ from opentracing_recorder import (
     InMemoryRecorder,
     Stats,
     Trace,
+    zipkin_json,
 )
 from opentracing_recorder.timeline import render_html, render_text
 from opentracing_recorder.zipkin import ZipkinTracer
@@ -87,6 +88,16 @@ def record(tracer: BasicTracer, value: str, places: Mapping[str, Place] = PLACES
     plain.finish()
     expected[plain.context.to_span_id()] = "after all"
     return expected
+
+
+def test_zipkin_s_encoder_keeps_no_long_text_that_should_be_an_address() -> None:
+    """It remembers addresses; a million digits are none."""
+    span = BasicTracer().start_span("a", tags={"peer.ipv4": "9" * 1_000_000})
+    span.finish()
+    before = zipkin_json._address.cache_info().misses
+    body, left_out = zipkin_json.encode([span], {})
+    assert (left_out, len(body) > 1_000_000) == (0, True)
+    assert zipkin_json._address.cache_info().misses == before
 
 
 @every_value
