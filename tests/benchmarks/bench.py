@@ -53,6 +53,8 @@ ALL = Effort(rounds=5, turns=12, seconds=0.005, spans=10_000)
 CHECK = Effort(rounds=4, turns=20, seconds=0.004, spans=2_000)
 TOLERANCE = 0.1
 """By which the same code may differ from run to run on a machine that others use, too."""
+SECOND_LOOKS = 4
+"""How often what fails the check is measured again: noise can make a turn slower, never faster."""
 
 
 def _progress(line: str) -> None:
@@ -69,20 +71,27 @@ def main() -> None:
 
     effort = CHECK if options.check else ALL
     names = (OURS, BASICTRACER) if options.check else PEERS
-    cases = [budget.case for budget in BUDGETS if budget.against in (None, *names)]
     peers = [find_peer(name, python_for(name)) for name in names]
+    budgets = [budget for budget in BUDGETS if budget.against in (None, *names)]
+    cases = dict.fromkeys(case for budget in budgets for case in budget.cases)
     results = measure(peers, effort, cases if options.check else CASES, _progress)
+    for _ in range(SECOND_LOOKS if options.check else 0):
+        missed = [budget for budget in budgets if budget.fails(results, TOLERANCE)]
+        if not missed:
+            break
+        cases = dict.fromkeys(case for budget in missed for case in budget.cases)
+        measure(peers, effort, cases, _progress, results)
     _progress("")
 
-    table, holds = tables.budgets(results, TOLERANCE)
-    texts = [table, *tables.reasons(peers, results), tables.circumstances(peers, effort)]
+    texts = [tables.budgets(results, TOLERANCE)]
+    texts += [*tables.reasons(peers, results), tables.circumstances(peers, effort)]
     if not options.check:
         texts.insert(0, tables.costs(peers, results, CASES))
     text = "\n\n".join(texts)
     print(text)
     if not options.check:
         (FOLDER / "costs.md").write_text(text + "\n", encoding="utf-8")
-    if options.check and not holds:
+    elif any(budget.fails(results, TOLERANCE) for budget in budgets):
         sys.exit("A budget is missed by more than the tolerance.")
 
 

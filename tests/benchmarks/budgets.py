@@ -28,6 +28,11 @@ class Budget(NamedTuple):
     """The worst ratio on CPython 3.11 and 3.13, for as long as that is more than the budget."""
 
     @property
+    def cases(self) -> tuple[str, ...]:
+        """What must be measured for it."""
+        return (self.case, self.their_case) if self.their_case else (self.case,)
+
+    @property
     def title(self) -> str:
         """The row's name."""
         if self.against is None:
@@ -47,6 +52,15 @@ class Budget(NamedTuple):
         if theirs is None or theirs.error or not theirs.case:
             return None
         return ours.fastest / theirs.fastest
+
+    def limit(self, tolerance: float) -> float:
+        """The highest ratio that passes the check."""
+        return max(self.at_most, self.known or 0) * (1 + tolerance)
+
+    def fails(self, results: Results, tolerance: float) -> bool:
+        """Whether the check fails; not for what was not measured."""
+        reached = self.reached(results)
+        return reached is not None and reached > self.limit(tolerance)
 
 
 BUDGETS = (

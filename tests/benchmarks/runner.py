@@ -92,9 +92,13 @@ def measure(
     effort: Effort,
     cases: Iterable[str],
     progress: Callable[[str], None] = lambda line: None,
+    results: Results | None = None,
 ) -> Results:
-    """Measure all cases; for each of them, the peers take turns, and noise hits all alike."""
-    results: Results = {}
+    """Measure all cases; for each of them, the peers take turns, and noise hits all alike.
+
+    With `results`, those of an earlier run get more turns.
+    """
+    results = {} if results is None else results
     jobs = [(case, peer) for case in cases for peer in peers if case in peer.cases]
     with Sink() as sink:
         for number in range(effort.rounds):

@@ -52,33 +52,31 @@ def _cell(case: str, figures: Figures | None) -> str:
     return f"{figures.fastest:.{digits}f} ({figures.median:.{digits}f})"
 
 
-def budgets(results: Results, tolerance: float) -> tuple[str, bool]:
-    """A row for each budget, and whether none is missed by more than the tolerance.
+def budgets(results: Results, tolerance: float) -> str:
+    """A row for each budget.
 
     A budget that is known to be missed may not be missed by more than that and the tolerance.
     """
     rows = [["budget", "at most", "reached", ""]]
-    holds = True
     for budget in BUDGETS:
         reached = budget.reached(results)
         shown = "" if reached is None else f"{reached:.3g}"
-        verdict, failed = _verdict(budget, reached, tolerance)
-        holds = holds and not failed
-        rows.append([budget.title, f"{budget.at_most:g}", shown, verdict])
-    return markdown(rows), holds
+        rows.append(
+            [budget.title, f"{budget.at_most:g}", shown, _verdict(budget, reached, tolerance)]
+        )
+    return markdown(rows)
 
 
-def _verdict(budget: Budget, reached: float | None, tolerance: float) -> tuple[str, bool]:
-    """What to say, and whether the check fails."""
+def _verdict(budget: Budget, reached: float | None, tolerance: float) -> str:
     if reached is None:
-        return "not measured", False
+        return "not measured"
     if reached <= budget.at_most:
-        return "holds", False
+        return "holds"
     verdict = f"missed by {reached / budget.at_most - 1:.0%}"
-    limit = max(budget.at_most, budget.known or 0) * (1 + tolerance)
+    limit = budget.limit(tolerance)
     if reached > limit:
-        return f"{verdict}: more than {limit:.3g} fails", True
-    return f"{verdict}, {limit:.3g} would fail", False
+        return f"{verdict}: more than {limit:.3g} fails"
+    return f"{verdict}, {limit:.3g} would fail"
 
 
 def reasons(peers: Iterable[Peer], results: Results) -> list[str]:
