@@ -29,7 +29,7 @@ from .propagator import Propagator
 from .recorder import FailureLog, NoopRecorder, Recorder, check_instance, check_recorder
 from .recursion import inner_of, is_ended
 from .sampler import ConstSampler, Sampler, check_sampler
-from .span import BasicSpan, context_of
+from .span import BasicSpan, StartedSpan, context_of
 
 if TYPE_CHECKING:
     from opentracing.tracer import _References
@@ -41,7 +41,6 @@ _logger = logging.getLogger(__name__)
 _MAX_REFERENCES = 10_000  # that are taken from an iterator, which may have no end
 
 _NO_BAGGAGE = SpanContext.EMPTY_BAGGAGE
-_new_span = BasicSpan.__new__
 
 
 class BasicTracer(Tracer):
@@ -179,7 +178,7 @@ class BasicTracer(Tracer):
                 parent = scope.span
 
         # Not by `isinstance`, for which a lazy object would have to say what its class is.
-        if type(parent) is BasicSpan and parent._own_context is None:
+        if type(parent) is StartedSpan and parent._own_context is None:
             # Still without a context object: the span itself holds all there is.
             trace_id = parent._trace_id
             parent_id = parent._span_id
@@ -217,7 +216,7 @@ class BasicTracer(Tracer):
 
         # The constructor unrolled: no second frame, and no context object that few spans need.
         # `active span` in the benchmarks pays for it.
-        span = _new_span(BasicSpan)
+        span = StartedSpan()
         span._tracer = self
         span._own_context = None
         span._trace_id = trace_id
