@@ -32,11 +32,14 @@ _FIELDS = frozenset(_UNIQUE + _LISTS)
 _REPLACED = frozenset((_TRACEPARENT, _TRACESTATE))
 
 _NOT_RANDOM: Mapping[str, str] = {"random": "0"}
-# What the flags say, by the lowest two of them: `sampled`, and `extra`.
-_BY_FLAGS = ((False, _NOT_RANDOM), (True, _NOT_RANDOM), (False, NO_EXTRA), (True, NO_EXTRA))
+# What each byte of flags says: `sampled`, and `extra`. Its lowest bit is for the first of them, and
+# the next one says that the trace id is random.
+_BY_FLAGS = tuple((flags & 1 == 1, NO_EXTRA if flags & 2 else _NOT_RANDOM) for flags in range(256))
 
 _LENGTH = 55  # of a `traceparent`, in this version
 _unpack = struct.Struct(">BQQQB").unpack  # version, trace id, span id, flags
+
+_NO_UPPER_CASE = bytes.maketrans(b"ABCDEF", b"......")  # which are no digits
 
 _MAX_TRACESTATE_MEMBERS = 32
 _MAX_TRACESTATE_LENGTH = 8192  # at least 512 must be carried on
@@ -106,17 +109,15 @@ class TraceContextPropagator(Propagator):
                         and value[2] == "-"
                         and value[35] == "-"
                         and value[52] == "-"
-                        and value == value.lower()
                     ):
-                        version, high, low, span_id, flags = _unpack(
-                            unhexlify(value.replace("-", ""))
-                        )
+                        digits = value.encode().translate(_NO_UPPER_CASE, b"-")
+                        version, high, low, span_id, flags = _unpack(unhexlify(digits))
                         trace_id = high << 64 | low if high else low
                         if trace_id and span_id and not version:
                             context: RemoteSpanContext = ExtractedSpanContext()
                             context.trace_id = trace_id
                             context.span_id = span_id
-                            context.sampled, context.extra = _BY_FLAGS[flags & 3]
+                            context.sampled, context.extra = _BY_FLAGS[flags]
                             context._baggage = NO_EXTRA
                             context.parent_id = None
                             return context
@@ -162,7 +163,7 @@ def _parse_traceparent(value: str) -> RemoteSpanContext:
         and text[2] == text[35] == text[52] == "-"
         and text == text.lower()
     ):
-        sampled, extra = _BY_FLAGS[flags & 3]
+        sampled, extra = _BY_FLAGS[flags]
         return RemoteSpanContext(trace_id, span_id, None, sampled, None, extra)
     raise _invalid_traceparent(value)
 
