@@ -190,7 +190,7 @@ def test_a_pool_terminated_in_the_midst(tmp_path: Path, method: str) -> None:
     program = """
         pool = start.Pool(3)
         pool.map_async(task_that_flushes, range(100_000), chunksize=1)
-        while not os.path.exists(PLACE):
+        while not os.path.exists(PLACE) or not os.path.getsize(PLACE):
             time.sleep(0.01)
         pool.terminate()
         pool.join()

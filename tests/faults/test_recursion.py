@@ -104,6 +104,7 @@ def test_a_recorder_that_traces_each_call_comes_to_an_end(
     assert tracer.close()
 
 
+@pytest.mark.needs_os
 @pytest.mark.threads
 def test_each_thread_has_an_end_of_its_own(caplog: pytest.LogCaptureFixture) -> None:
     """A span that finishes on another thread is recorded, while one is recorded on this."""
