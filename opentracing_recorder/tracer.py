@@ -390,12 +390,17 @@ def _usable(references: Any) -> tuple[Reference, ...]:
             given = list(islice(references, _MAX_REFERENCES))
         except Exception:  # no iterable, or one that fails
             return ()
-    return tuple(
-        Reference(each.type if type(each.type) is str else text_of(each.type), context)
-        for each in given
-        if issubclass(type(each), Reference)
-        and (context := context_of(each.referenced_context)) is not None
-    )
+    usable = []
+    for each in given:
+        if issubclass(type(each), Reference):
+            try:
+                relation, context = each.type, context_of(each.referenced_context)
+            except Exception:  # a subclass may make of these what it likes
+                continue
+            if context is not None:
+                relation = relation if type(relation) is str else text_of(relation)
+                usable.append(Reference(relation, context))
+    return tuple(usable)
 
 
 def _parent_among(links: tuple[Reference, ...]) -> Any:

@@ -13,6 +13,8 @@ from collections import UserDict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
+from opentracing import Reference
+
 HUGE = 1 << 18
 """How many characters or bytes a huge value has."""
 
@@ -195,6 +197,10 @@ class FailingInt(int):
 class FailingFloat(float):
     __str__ = __repr__ = __bool__ = __add__ = __sub__ = __float__ = fail  # type: ignore[assignment]
     __lt__ = __gt__ = __le__ = __ge__ = __neg__ = __hash__ = __eq__ = fail  # type: ignore[assignment]
+
+
+class FailingReference(Reference):
+    type = referenced_context = property(fail)  # type: ignore[assignment]
 
 
 class Pair(NamedTuple):
