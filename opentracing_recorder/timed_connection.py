@@ -89,9 +89,7 @@ class TimedConnection:
         connection.deadline = time.monotonic() + time_limit
         try:
             try:
-                connection.request(
-                    "POST", self._target, body, headers, preload_content=False, decode_content=False
-                )
+                connection.request("POST", self._target, body, headers)
             except (BrokenPipeError, ConnectionResetError):
                 pass  # a server that refuses a long body may answer before it has read it
             # Without urllib3's response around that of `http.client`: it has nothing that is needed
