@@ -107,7 +107,7 @@ def is_small(container: Any) -> bool:
 
 
 def dict_of(given: Any) -> dict[Any, Any]:
-    """`dict(given)`, but of what has no end the first items alone."""
+    """`dict(given)`, with what that raises, but of what has no end the first items alone."""
     if hasattr(given, "keys"):
         keys = given.keys()
         pairs = ((key, given[key]) for key in keys)
