@@ -126,5 +126,5 @@ def test_megabytes_of_text_are_drawn_in_no_time(text: str) -> None:
     drawn = render_text(traces, width=80)
     spent = time.process_time() - started
     assert len(drawn) < 9 * 4 * 81
-    assert spent < 1.0
+    assert spent < 5.0  # seconds; to look at all of it takes five times as long
     assert render_html(traces[:1])
