@@ -27,7 +27,7 @@ from .ids import random_bits
 from .json_safe import text_of
 from .propagator import Propagator
 from .recorder import FailureLog, NoopRecorder, Recorder, check_instance, check_recorder
-from .recursion import inner_of, is_ended
+from .recursion import inner_of, is_ended, watched
 from .sampler import ConstSampler, Sampler, check_sampler
 from .span import BasicSpan, StartedSpan, context_of
 
@@ -114,9 +114,10 @@ class BasicTracer(Tracer):
 
     @recorder.setter
     def recorder(self, recorder: Recorder) -> None:
-        self._recorder = check_recorder(recorder)
+        self._recorder = watched("_recorder", check_recorder(recorder))
         self._recorder_failures = FailureLog(recorder)
-        self._span_started = getattr(recorder, "span_started", None)
+        started = getattr(recorder, "span_started", None)
+        self._span_started = None if started is None else watched("_span_started", started)
 
     @property
     def sampler(self) -> Sampler:
@@ -126,7 +127,7 @@ class BasicTracer(Tracer):
     @sampler.setter
     def sampler(self, sampler: Sampler) -> None:
         check_sampler("sampler", sampler)
-        self._sampler = sampler
+        self._sampler = watched("_sampler", sampler)
         self._sampler_failures = FailureLog(sampler)
         # The default needs no question.
         self._keeps_all = type(sampler) is ConstSampler and sampler.decision

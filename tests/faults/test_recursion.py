@@ -8,7 +8,8 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from itertools import product
 
 import pytest
 
@@ -74,18 +75,47 @@ def one_in_another(span: BasicSpan) -> None:
         pass
 
 
-@pytest.mark.parametrize("trace", [one, one_after_another, one_in_another])
+def whatever_happens(span: BasicSpan) -> None:
+    for _ in range(2):
+        with suppress(Exception):
+            one(span)
+
+
+def unless_quiet(trace: Callable[[BasicSpan], None]) -> Callable[[BasicSpan], None]:
+    def trace_or_not(span: BasicSpan) -> None:
+        if span.operation_name != "quiet":
+            trace(span)
+
+    return trace_or_not
+
+
+every_circle = pytest.mark.parametrize(
+    ("trace", "late"),
+    [
+        *product([one, one_after_another, one_in_another], [False, True]),
+        (whatever_happens, False),  # begun late, it has no end: no error gets out
+    ],
+)
+
+
+@every_circle
 @pytest.mark.parametrize("composite", [False, True], ids=["alone", "composite"])
 def test_a_recorder_that_traces_each_call_comes_to_an_end(
-    trace: Callable[[BasicSpan], None], composite: bool, caplog: pytest.LogCaptureFixture
+    trace: Callable[[BasicSpan], None],
+    late: bool,
+    composite: bool,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """At Python's limit, once; from then on, it gets the application's spans alone, each once.
+    """Soon at its first span, or once at Python's limit; from then on, it gets the application's
+    spans alone, each once.
 
     One line says so. Were the limit met in each call, two spans a call would take for ever.
     """
-    tracing, other = Calling(trace), InMemoryRecorder()
+    tracing, other = Calling(unless_quiet(trace)), InMemoryRecorder()
     recorder = CompositeRecorder([tracing, other]) if composite else tracing
     tracer = BasicTracer(recorder)
+    if late:
+        tracer.start_span("quiet").finish()
     with in_time():
         tracer.start_span("first").finish()
     if not composite:
@@ -130,13 +160,15 @@ def test_each_thread_has_an_end_of_its_own(caplog: pytest.LogCaptureFixture) -> 
     assert recorder.names() == ["quick", "slow"]
 
 
-@pytest.mark.parametrize("trace", [one, one_after_another, one_in_another])
+@every_circle
 def test_a_hook_that_traces_each_call_comes_to_an_end(
-    trace: Callable[[BasicSpan], None], caplog: pytest.LogCaptureFixture
+    trace: Callable[[BasicSpan], None], late: bool, caplog: pytest.LogCaptureFixture
 ) -> None:
     """`span_started` too; its recorder gets every span of the application's."""
-    recorder = Hooked(trace)
+    recorder = Hooked(unless_quiet(trace))
     tracer = BasicTracer(recorder)
+    if late:
+        tracer.start_span("quiet").finish()
     with in_time():
         tracer.start_span("first").finish()
     recorder.clear()
@@ -147,17 +179,25 @@ def test_a_hook_that_traces_each_call_comes_to_an_end(
     assert ".span_started makes spans" in message
 
 
-def test_a_sampler_that_traces_each_call_comes_to_an_end(caplog: pytest.LogCaptureFixture) -> None:
+@pytest.mark.parametrize("late", [False, True])
+def test_a_sampler_that_traces_each_call_comes_to_an_end(
+    late: bool, caplog: pytest.LogCaptureFixture
+) -> None:
     """It decides about the application's traces as before, and what it makes itself is kept."""
 
     class Tracing(Sampler):
+        begun = not late
+
         def sampled(self, trace_id: int, operation_name: str) -> bool:
-            for _ in range(2):
+            for _ in range(2 if self.begun else 0):
                 tracer.start_span("asked").finish()
             return operation_name != "quiet"
 
     sampler, recorder = Tracing(), InMemoryRecorder()
     tracer = BasicTracer(recorder, sampler)
+    if late:
+        tracer.start_span("quiet").finish()
+        sampler.begun = True
     with in_time():
         tracer.start_span("first").finish()
     recorder.clear()
