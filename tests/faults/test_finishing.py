@@ -71,6 +71,7 @@ def at_once(number: int, act: Callable[[], object]) -> None:
     assert errors == []
 
 
+# Not by the marker `threads`: where the GIL is off, what the sinks import cannot be had.
 @pytest.fixture
 def _tiny_switch_interval() -> Iterator[None]:
     interval = sys.getswitchinterval()

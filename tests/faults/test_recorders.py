@@ -27,28 +27,9 @@ from opentracing_recorder import (
     Stats,
 )
 
+from .calling import Calling, messages
+
 LONG = 10.0  # seconds that a test waits for what must happen; it fails then
-
-
-class Calling(InMemoryRecorder):
-    """Does what a test says with each span, and keeps it."""
-
-    def __init__(self, action: Callable[[BasicSpan], object]) -> None:
-        super().__init__()
-        self.action = action
-
-    def record_span(self, span: BasicSpan) -> None:
-        try:
-            self.action(span)
-        finally:
-            super().record_span(span)
-
-    def names(self) -> list[str]:
-        return [span.operation_name for span in self.spans]
-
-
-def messages(caplog: pytest.LogCaptureFixture) -> list[str]:
-    return [record.getMessage() for record in caplog.records]
 
 
 @pytest.mark.parametrize("scope_manager", [ContextVarsScopeManager, ThreadLocalScopeManager])

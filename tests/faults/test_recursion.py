@@ -22,6 +22,8 @@ from opentracing_recorder import (
     Sampler,
 )
 
+from .calling import Calling, messages
+
 LONG = 10.0  # seconds that a test waits for what must happen; it fails then
 
 
@@ -33,31 +35,10 @@ def in_time(seconds: float = LONG) -> Iterator[None]:
     assert time.process_time() - start < seconds
 
 
-class Calling(InMemoryRecorder):
-    """Does what a test says with each span, and keeps it."""
-
-    def __init__(self, action: Callable[[BasicSpan], object]) -> None:
-        super().__init__()
-        self.action = action
-
-    def record_span(self, span: BasicSpan) -> None:
-        try:
-            self.action(span)
-        finally:
-            super().record_span(span)
-
-    def names(self) -> list[str]:
-        return [span.operation_name for span in self.spans]
-
-
 class Hooked(InMemoryRecorder):
     def __init__(self, action: Callable[[BasicSpan], object]) -> None:
         super().__init__()
         self.span_started = action
-
-
-def messages(caplog: pytest.LogCaptureFixture) -> list[str]:
-    return [record.getMessage() for record in caplog.records]
 
 
 def one(span: BasicSpan) -> None:
