@@ -28,13 +28,15 @@ def cover_child() -> None:
     Called when there is something to lose: at its start, such a child forgets what was registered.
     """
     global _covered_child
-    multiprocessing = sys.modules.get("multiprocessing")
-    if multiprocessing is None or multiprocessing.parent_process() is None:
+    # Not by `get`: without the GIL that locks the dict, and a lock that threads wait for while their
+    # process forks can be held for ever in the child.
+    if "multiprocessing" not in sys.modules or "multiprocessing.util" not in sys.modules:
         return
-    util = sys.modules.get("multiprocessing.util")
-    if util is not None and _covered_child != os.getpid():
+    if sys.modules["multiprocessing"].parent_process() is None:
+        return
+    if _covered_child != os.getpid():
         _covered_child = os.getpid()
-        util.Finalize(None, _run_when_alone, exitpriority=0)
+        sys.modules["multiprocessing.util"].Finalize(None, _run_when_alone, exitpriority=0)
 
 
 def _run_when_alone() -> None:

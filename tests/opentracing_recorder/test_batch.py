@@ -1062,7 +1062,6 @@ assert recorder.stats == Stats(2, 2, 0, 0, 0)
     assert run(script) == ["forked", "child", "parent1", "parent2"]
 
 
-@pytest.mark.threads
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
 def test_forks_under_load_lose_and_double_nothing() -> None:
     """While threads record and the worker sends, children come and go."""
