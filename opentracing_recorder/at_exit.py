@@ -28,15 +28,16 @@ def cover_child() -> None:
     Called when there is something to lose: at its start, such a child forgets what was registered.
     """
     global _covered_child
-    # Not by `get`: without the GIL that locks the dict, and a lock that threads wait for while their
-    # process forks can be held for ever in the child.
-    if "multiprocessing" not in sys.modules or "multiprocessing.util" not in sys.modules:
+    # Not by `get`: without the GIL that locks the dict, and a lock that threads wait for while a
+    # process forks can be held in the child for ever.
+    if "multiprocessing.util" not in sys.modules:
         return
-    if sys.modules["multiprocessing"].parent_process() is None:
+    util = sys.modules["multiprocessing.util"]
+    if util is None or sys.modules["multiprocessing"].parent_process() is None:
         return
     if _covered_child != os.getpid():
         _covered_child = os.getpid()
-        sys.modules["multiprocessing.util"].Finalize(None, _run_when_alone, exitpriority=0)
+        util.Finalize(None, _run_when_alone, exitpriority=0)
 
 
 def _run_when_alone() -> None:
