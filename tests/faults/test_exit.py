@@ -28,6 +28,9 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 PRELUDE = """
 import atexit, contextvars, gc, os, signal, sys, threading, time
 
+# As in the foreground: what a shell starts in the background ignores it.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+
 from opentracing_recorder import BasicTracer, JSONLinesRecorder
 from opentracing_recorder.zipkin import ZipkinRecorder
 
