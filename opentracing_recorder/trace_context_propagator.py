@@ -152,17 +152,12 @@ def _parse_traceparent(value: str) -> RemoteSpanContext:
     try:
         # All at once, for half of what `int` and a look at each digit cost. There are 52 digits
         # then, and with three hyphens in their places no other character.
-        version, high, low, span_id, flags = _unpack(unhexlify(text.replace("-", "")))
+        digits = text.encode().translate(_NO_UPPER_CASE, b"-")
+        version, high, low, span_id, flags = _unpack(unhexlify(digits))
     except (ValueError, struct.error):
         raise _invalid_traceparent(value) from None
     trace_id = high << 64 | low
-    if (
-        trace_id
-        and span_id
-        and version != 255
-        and text[2] == text[35] == text[52] == "-"
-        and text == text.lower()
-    ):
+    if trace_id and span_id and version != 255 and text[2] == text[35] == text[52] == "-":
         sampled, extra = _BY_FLAGS[flags]
         return RemoteSpanContext(trace_id, span_id, None, sampled, None, extra)
     raise _invalid_traceparent(value)

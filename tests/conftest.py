@@ -34,19 +34,22 @@ def _no_global_tracer() -> Iterator[None]:
     opentracing._reset_global_tracer()
 
 
-@pytest.fixture(autouse=True)
-def _threads_interrupt_each_other(request: pytest.FixtureRequest) -> Iterator[None]:
-    """Where a test is about threads, they take turns as often as the interpreter lets them.
+@pytest.fixture
+def threads_interrupt_each_other() -> Iterator[None]:
+    """Threads take turns as often as the interpreter lets them.
 
     Without a GIL they need no turns, and this changes nothing.
     """
-    if request.node.get_closest_marker("threads") is None:
-        yield
-        return
     interval = sys.getswitchinterval()
     sys.setswitchinterval(1e-6)  # seconds; it knows no less
     yield
     sys.setswitchinterval(interval)
+
+
+@pytest.fixture(autouse=True)
+def _where_a_test_is_about_threads(request: pytest.FixtureRequest) -> None:
+    if request.node.get_closest_marker("threads") is not None:
+        request.getfixturevalue("threads_interrupt_each_other")
 
 
 @pytest.fixture(scope="session")

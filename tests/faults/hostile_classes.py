@@ -47,30 +47,27 @@ def that_fails(base: type, *names: str, fail: Callable[..., Any] = fail) -> type
     return type(f"Failing{base.__name__.capitalize()}", (base,), dict.fromkeys(names, fail))
 
 
-def of_class_that_raises() -> Any:
-    class Classless:
-        @property
-        def __class__(self) -> Any:
-            raise HostileError
+def of_class(answer: Callable[[], Any]) -> Any:
+    """An object that says what `answer` says where it is asked for its class."""
 
-        @__class__.setter
-        def __class__(self, value: Any) -> None:
-            raise HostileError
-
-    return Classless()
-
-
-def pretender(of: type) -> Any:
     class Pretender:
         @property
         def __class__(self) -> Any:
-            return of
+            return answer()
 
         @__class__.setter
         def __class__(self, value: Any) -> None:
             raise HostileError
 
     return Pretender()
+
+
+def of_class_that_raises() -> Any:
+    return of_class(fail)
+
+
+def pretender(of: type) -> Any:
+    return of_class(lambda: of)
 
 
 def returning(result: Any, *names: str) -> Any:

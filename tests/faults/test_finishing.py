@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import sys
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -72,15 +71,7 @@ def at_once(number: int, act: Callable[[], object]) -> None:
 
 
 # Not by the marker `threads`: where the GIL is off, what the sinks import cannot be had.
-@pytest.fixture
-def _tiny_switch_interval() -> Iterator[None]:
-    interval = sys.getswitchinterval()
-    sys.setswitchinterval(1e-6)
-    yield
-    sys.setswitchinterval(interval)
-
-
-@pytest.mark.usefixtures("_tiny_switch_interval")
+@pytest.mark.usefixtures("threads_interrupt_each_other")
 @pytest.mark.parametrize("number", [2, 8])
 def test_a_span_that_threads_finish_at_once_is_recorded_once(
     number: int, sinks: dict[str, Sink]
