@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 import unittest
 from collections.abc import Callable
 from functools import partial
@@ -22,8 +23,9 @@ class RecorderCheckMixin(RecorderTrial):
             def delivered(self, recorder):
                 return [span["name"] for span in self.server.spans]
 
-    With unittest, derive from `unittest.TestCase` as well. No check waits without end, even for a
-    recorder that does.
+    If the backend can fail, override `backend_address`, or `break_backend`, `hang_backend` and
+    `mend_backend`. With unittest, derive from `unittest.TestCase` as well. No check waits without
+    end, even for a recorder that does.
     """
 
     def test_every_span_is_delivered_once(self) -> None:
@@ -144,17 +146,20 @@ class RecorderCheckMixin(RecorderTrial):
     def test_outage_of_the_backend(self) -> None:
         """After it spans are delivered again; those recorded meanwhile too, once each."""
         with self._recorder() as recorder:
-            self.break_backend()
-            meanwhile = self._record(recorder, new_spans(20), "while the backend fails")
-            self._call("flush(0.3) while the backend fails", lambda: recorder.flush(0.3), 0.3)
-            self.mend_backend()
-            after = self._record(recorder, new_spans(20), "after an outage")
+            self._assert_outage_is_bridged(recorder, self.break_backend)
+
+    def test_connections_that_are_reset(self) -> None:
+        """Open ones and new ones, for a while: it is an outage as any other."""
+        if self.backend_address() is None:
+            raise unittest.SkipTest(
+                "backend_address() is not overridden; left out: what happens when connections are"
+                " reset"
+            )
+        with self._recorder() as recorder:
+            before = self._record(recorder, new_spans(5))
             self._flush(recorder)
-            self._assert_once(recorder, after, "after an outage")
-            if self.check_outage():
-                self._assert_once(recorder, meanwhile, "during an outage")
-            else:
-                self._assert_no_more_than_once(recorder, meanwhile, "during an outage")
+            self._assert_outage_is_bridged(recorder, lambda: setattr(self.proxy, "mode", "reset"))
+            self._assert_once(recorder, before, "before an outage")
 
     def test_backend_that_does_not_answer(self) -> None:
         """No span waits for it; `flush` and `close` return in time, and claim no delivery."""
@@ -167,6 +172,33 @@ class RecorderCheckMixin(RecorderTrial):
             )
             self._assert_undelivered(recorder, "flush", where)
             self._assert_undelivered(recorder, "close", where)
+
+    def test_backend_that_answers_again(self) -> None:
+        """After longer than `send_timeout` spans are delivered again, those from before it too.
+
+        What the backend took without an answer may come twice.
+        """
+        with self._recorder() as recorder:
+            before = self._record(recorder, new_spans(5))
+            self._flush(recorder)  # a connection is open
+            self.hang_backend()
+            hung, where = self._send_timeout(recorder) + 0.5, "while the backend does not answer"
+            meanwhile = self._record(recorder, new_spans(20), where)
+            mend_at = time.monotonic() + hung
+            answer = self._call(f"flush({hung:g}) {where}", lambda: recorder.flush(hung), hung)
+            assert not answer, f"flush({hung:g}) returned {answer!r} {where}; expected False"
+            time.sleep(max(0.0, mend_at - time.monotonic()))
+            self.mend_backend()
+            where, limit = "after the backend answers again", hung + self.patience
+            after = self._record(recorder, new_spans(20), where)
+            answer = self._call(f"flush({limit:g}) {where}", lambda: recorder.flush(limit), limit)
+            if self.check_outage():
+                assert answer, (
+                    f"flush({limit:g}) returned {answer!r} {where}; expected True: what waits for"
+                    " an answer has to give up in time"
+                )
+                self._assert_not_lost(recorder, meanwhile, "while the backend did not answer")
+            self._assert_once(recorder, [*before, *after], where)
 
     @unittest.skipUnless(hasattr(os, "fork"), "there is no fork here")
     def test_fork(self) -> None:

@@ -10,9 +10,10 @@ import unittest
 import warnings
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any, TypeVar
 
+from ._harness_proxy import FaultyProxy, Mode
 from .check_spans import new_spans
 from .json_safe import json_safe, text_of
 from .recorder import Recorder
@@ -33,6 +34,16 @@ class RecorderHooks:
     slack = 2.0
     """Seconds by which a call may be late, after the timeout it was given."""
 
+    send_timeout: float | None = None
+    """Seconds that the recorder waits for an answer at most.
+
+    None: its own `send_timeout`, which every `BatchRecorder` has, or else 1. A check lets the
+    backend hang for longer: give the recorder a short one in `recorder()`.
+    """
+
+    proxy: FaultyProxy
+    """If `backend_address` is overridden, the recorder connects to its `host` and `port`."""
+
     def recorder(self) -> Recorder:
         """A new recorder, whose backend works."""
         raise NotImplementedError(f"{type(self).__name__} must override recorder()")
@@ -45,16 +56,33 @@ class RecorderHooks:
         """
         raise NotImplementedError(f"{type(self).__name__} must override delivered()")
 
+    def backend_address(self) -> tuple[str, int] | None:
+        """Host and port of a backend that listens on TCP; None if there is no such backend.
+
+        Each check puts a `proxy` before it, which `recorder()` connects to, and with which the
+        three methods below need not be overridden.
+        """
+        return None
+
     def break_backend(self) -> None:
         """From now on the backend takes nothing: it refuses, or answers with errors."""
-        _leave_out("break_backend", "what happens while the backend fails, and after")
+        what = "what happens while the backend fails, and after"
+        self._set_proxy("refuse", "break_backend", what)
 
     def hang_backend(self) -> None:
         """From now on the backend takes what it is sent, and does not answer."""
-        _leave_out("hang_backend", "what happens while the backend does not answer")
+        what = "what happens while the backend does not answer, and after"
+        self._set_proxy("swallow", "hang_backend", what)
 
     def mend_backend(self) -> None:
-        """The backend works again."""
+        """The backend works again. Override it with the two above; with a proxy, call this too."""
+        if self.backend_address() is not None:
+            self.proxy.mode = "pass"
+
+    def _set_proxy(self, mode: Mode, hook: str, what: str) -> None:
+        if self.backend_address() is None:
+            _leave_out(f"{hook}() and backend_address() are", what)
+        self.proxy.mode = mode
 
     def check_outage(self) -> bool:
         """Whether spans recorded while the backend failed for a moment are delivered afterwards.
@@ -76,15 +104,19 @@ class RecorderTrial(RecorderHooks):
 
     @contextmanager
     def _recorder(self) -> Iterator[Recorder]:
-        recorder = self.recorder()
-        try:
-            yield recorder
-        finally:
-            self.mend_backend()
-            # Whatever became of it: threads and files are let go of, and a check never hangs.
-            closing = threading.Thread(target=_quietly, args=(recorder.close,), daemon=True)
-            closing.start()
-            closing.join(1.0 + self.slack)
+        with ExitStack() as stack:
+            address = self.backend_address()
+            if address is not None:
+                self.proxy = stack.enter_context(FaultyProxy(*address[:2]))
+            recorder = self.recorder()
+            try:
+                yield recorder
+            finally:
+                self.mend_backend()
+                # Whatever became of it: threads and files are let go of, and a check never hangs.
+                closing = threading.Thread(target=_quietly, args=(recorder.close,), daemon=True)
+                closing.start()
+                closing.join(1.0 + self.slack)
 
     def _record(self, recorder: Recorder, spans: list[BasicSpan], where: str = "") -> list[str]:
         what = f"record_span {where}".strip()
@@ -140,6 +172,24 @@ class RecorderTrial(RecorderHooks):
         answer = self._call(f"{method}(0.3) {where}", lambda: getattr(recorder, method)(0.3), 0.3)
         assert not answer, f"{method}(0.3) returned {answer!r} {where}; expected False"
 
+    def _send_timeout(self, recorder: Recorder) -> float:
+        if self.send_timeout is not None:
+            return self.send_timeout
+        return float(getattr(recorder, "send_timeout", 1.0))
+
+    def _assert_outage_is_bridged(self, recorder: Recorder, fail: Callable[[], None]) -> None:
+        fail()
+        meanwhile = self._record(recorder, new_spans(20), "while the backend fails")
+        self._call("flush(0.3) while the backend fails", lambda: recorder.flush(0.3), 0.3)
+        self.mend_backend()
+        after = self._record(recorder, new_spans(20), "after an outage")
+        self._flush(recorder)
+        self._assert_once(recorder, after, "after an outage")
+        if self.check_outage():
+            self._assert_once(recorder, meanwhile, "during an outage")
+        else:
+            self._assert_no_more_than_once(recorder, meanwhile, "during an outage")
+
     def _on_threads(self, calls: list[Callable[[], object]]) -> None:
         barrier = threading.Barrier(len(calls))
         failures: list[BaseException] = []
@@ -169,10 +219,13 @@ class RecorderTrial(RecorderHooks):
             raise unittest.SkipTest("delivered() is None: what the backend has is left out")
         return Counter(names)
 
-    def _assert_once(self, recorder: Recorder, names: list[str], where: str) -> None:
+    def _assert_not_lost(self, recorder: Recorder, names: list[str], where: str) -> None:
         delivered = self._delivered(recorder)
         lost = [name for name in names if not delivered[name]]
         assert not lost, f"lost {len(lost)} of {len(names)} spans {where}: {_first(lost)}"
+
+    def _assert_once(self, recorder: Recorder, names: list[str], where: str) -> None:
+        self._assert_not_lost(recorder, names, where)
         self._assert_no_more_than_once(recorder, names, where)
 
     def _assert_no_more_than_once(self, recorder: Recorder, names: list[str], where: str) -> None:
@@ -243,8 +296,8 @@ class RecorderTrial(RecorderHooks):
         assert message == "ok", message or "a forked child died"
 
 
-def _leave_out(hook: str, what: str) -> None:
-    raise unittest.SkipTest(f"{hook}() is not overridden; left out: {what}")
+def _leave_out(hooks: str, what: str) -> None:
+    raise unittest.SkipTest(f"{hooks} not overridden; left out: {what}")
 
 
 def _quietly(close: Callable[[float], object]) -> None:

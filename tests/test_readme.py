@@ -163,7 +163,7 @@ def test_the_recorder_on_the_page_passes_the_harness(
     for block in sections()["Writing a Recorder"]:
         run(block, names)
     assert sum("RecorderCheckMixin" in block.code for block in sections()["Writing a Recorder"])
-    (shown,) = re.findall(r"^```console\n(break_backend.*?)^```$", README, re.M | re.S)
+    (shown,) = re.findall(r"^```console\n(backend_address.*?)^```$", README, re.M | re.S)
     assert sorted(set(left_out)) == shown.splitlines()
 
 

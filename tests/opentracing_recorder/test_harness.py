@@ -6,6 +6,7 @@ import json
 import logging
 import os
 import socket
+import socketserver
 import struct
 import subprocess
 import sys
@@ -13,6 +14,7 @@ import threading
 import time
 import unittest
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import Any
@@ -50,7 +52,7 @@ from opentracing_recorder.harness import (
     SamplerCheckMixin,
 )
 
-from ..http_server import ACCEPTED, ScriptedServer, answer, hang_up
+from ..http_server import ACCEPTED, ScriptedServer, answer
 
 # Threads, and a fork.
 pytestmark = pytest.mark.needs_os
@@ -63,7 +65,9 @@ class InMemory(RecorderCheckMixin):
 
     test_failure_of_the_backend = None  # type: ignore[assignment]
     test_outage_of_the_backend = None  # type: ignore[assignment]
+    test_connections_that_are_reset = None  # type: ignore[assignment]
     test_backend_that_does_not_answer = None  # type: ignore[assignment]
+    test_backend_that_answers_again = None  # type: ignore[assignment]
 
     def check_fork(self) -> bool:
         return False
@@ -175,7 +179,7 @@ class Least(BatchRecorder):
     """As little as a backend has to write."""
 
     def __init__(self, peer: Peer) -> None:
-        super().__init__(interval=0.05)
+        super().__init__(interval=0.05, send_timeout=0.5)
         self.peer = peer
 
     def send(self, spans: Sequence[BasicSpan]) -> None:
@@ -201,7 +205,7 @@ class TestOpenTelemetryRecorder(WithPeer):
                 peer.take([span.name for span in spans])
                 return super().export(spans)
 
-        return OpenTelemetryRecorder(Exporter, "shop", interval=0.05)
+        return OpenTelemetryRecorder(Exporter, "shop", interval=0.05, send_timeout=0.5)
 
 
 class TestZipkinRecorder(RecorderCheckMixin):
@@ -209,33 +213,32 @@ class TestZipkinRecorder(RecorderCheckMixin):
 
     @pytest.fixture(autouse=True)
     def _server(self) -> Iterator[None]:
-        self.mended = threading.Event()
         with ScriptedServer() as self.server:
             yield
-            self.mended.set()
+
+    def backend_address(self) -> tuple[str, int]:
+        return "127.0.0.1", self.server.port
 
     def recorder(self) -> Recorder:
         from opentracing_recorder.zipkin import ZipkinRecorder
 
-        return ZipkinRecorder("shop", self.server.url, interval=0.05)
+        url = f"http://{self.proxy.host}:{self.proxy.port}/api/v2/spans"
+        return ZipkinRecorder("shop", url, interval=0.05, send_timeout=0.5)
 
     def delivered(self, recorder: Any) -> Iterable[str]:
         taken = [each for each in self.server.requests if each.accepted]
         return [span.get("name", "") for each in taken for span in json.loads(each.body)]
 
+
+class TestZipkinRecorderWhileItsServerIsBusy(TestZipkinRecorder):
+    """The server answers with errors, where the proxy would refuse."""
+
     def break_backend(self) -> None:
         self.server.otherwise = answer("503 Service Unavailable")
 
-    def hang_backend(self) -> None:
-        def hang(connection: socket.socket) -> None:
-            self.mended.wait()
-            hang_up(connection)
-
-        self.server.otherwise = hang
-
     def mend_backend(self) -> None:
         self.server.otherwise = ACCEPTED
-        self.mended.set()
+        super().mend_backend()
 
 
 class TestTextPropagator(PropagatorCheckMixin):
@@ -639,6 +642,149 @@ def test_a_broken_recorder_is_found(
         getattr(checks, check)()
 
 
+# The same over TCP, through the proxy.
+
+
+class LineServer(socketserver.ThreadingTCPServer):
+    """Takes operation names, one on each line, and answers each group with the line "ok"."""
+
+    daemon_threads = True
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), self.serve)  # type: ignore[arg-type]
+        self.names: list[str] = []
+
+    def serve(self, connection: socket.socket, *args: object) -> None:
+        with connection.makefile("rb") as stream:
+            for line in stream:
+                self.names += json.loads(line)
+                connection.sendall(b"ok\n")
+
+    def handle_error(self, *args: object) -> None:
+        """The client went away."""
+
+
+class Lines(BatchRecorder):
+    """Keeps one connection; right as it is."""
+
+    limited = True
+
+    def __init__(self, port: int) -> None:
+        super().__init__(interval=0.05, send_timeout=0.5)
+        self.port = port
+        self.connection: socket.socket | None = None
+
+    def send(self, spans: Sequence[BasicSpan]) -> None:
+        limit = self.send_timeout if self.limited else None
+        try:
+            if self.connection is None:
+                self.connection = socket.create_connection(("127.0.0.1", self.port), limit)
+            self.connection.settimeout(limit)
+            names = [span.operation_name for span in spans]
+            self.connection.sendall(json.dumps(names).encode() + b"\n")
+            if self.connection.recv(3) != b"ok\n":
+                raise ConnectionError("no answer")
+        except OSError:
+            self.failed()
+            raise
+
+    def failed(self) -> None:
+        self.release()
+
+    def release(self) -> None:
+        connection, self.connection = self.connection, None
+        if connection is not None:
+            connection.close()
+
+    forked = release
+
+
+class OverTCP(RecorderCheckMixin):
+    """A vendor's checks, where the backend's address is enough."""
+
+    made: Callable[[int], Recorder] = Lines
+    slack = 1.0
+    patience = 3.0
+
+    @pytest.fixture(autouse=True)
+    def _server(self) -> Iterator[None]:
+        with serving_lines() as self.server:
+            yield
+
+    def backend_address(self) -> tuple[str, int]:
+        return self.server.server_address  # type: ignore[return-value]
+
+    def recorder(self) -> Recorder:
+        return type(self).made(self.proxy.port)
+
+    def delivered(self, recorder: Recorder) -> Iterable[str]:
+        return self.server.names
+
+
+@contextmanager
+def serving_lines() -> Iterator[LineServer]:
+    with LineServer() as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
+        thread.start()
+        yield server
+        server.shutdown()
+        thread.join()
+
+
+class TestLines(OverTCP):
+    """It passes every check; so whatever a check finds below, it does not find here."""
+
+
+class NeverReturns(Lines):
+    limited = False
+
+
+class NeverReturnsToFlush(NeverReturns):
+    def flush(self, timeout: float | None = None) -> bool:
+        return super().flush()
+
+
+class KeepsADeadConnection(Lines):
+    def failed(self) -> None:
+        pass
+
+
+@pytest.mark.parametrize(
+    ("broken", "check", "message"),
+    [
+        (
+            NeverReturns,
+            "test_backend_that_answers_again",
+            r"^flush\(4\) returned False after the backend answers again; expected True: what w",
+        ),
+        (
+            NeverReturnsToFlush,
+            "test_backend_that_answers_again",
+            r"^flush\(1\) while the backend does not answer still blocks after 2",
+        ),
+        (
+            KeepsADeadConnection,
+            "test_backend_that_answers_again",
+            r"^flush\(4\) returned False after the backend answers again",
+        ),
+        (
+            KeepsADeadConnection,
+            "test_connections_that_are_reset",
+            r"^flush\(3\) returned False",
+        ),
+    ],
+)
+def test_a_recorder_that_its_network_ends_is_found(
+    broken: type[Lines], check: str, message: str
+) -> None:
+    """The check fails, in bounded time, also where a call of the recorder's never returns."""
+    checks = type("Checks", (OverTCP,), {"made": broken})()
+    start = time.monotonic()
+    with serving_lines() as checks.server, pytest.raises(AssertionError, match=message):
+        getattr(checks, check)()
+    assert time.monotonic() - start < 15
+
+
 def test_what_is_not_overridden_is_left_out_by_name() -> None:
     """The skip names the hook, and what is not checked without it."""
     checks = TestInMemoryRecorder()
@@ -646,6 +792,10 @@ def test_what_is_not_overridden_is_left_out_by_name() -> None:
         RecorderCheckMixin.test_failure_of_the_backend(checks)
     with pytest.raises(unittest.SkipTest, match=r"^hang_backend\(\) .*; left out: what happens"):
         RecorderCheckMixin.test_backend_that_does_not_answer(checks)
+    with pytest.raises(unittest.SkipTest, match=r"^hang_backend\(\) .* not answer, and after$"):
+        RecorderCheckMixin.test_backend_that_answers_again(checks)
+    with pytest.raises(unittest.SkipTest, match=r"^backend_address\(\) .*; left out: what happens"):
+        RecorderCheckMixin.test_connections_that_are_reset(checks)
     with pytest.raises(unittest.SkipTest, match=r"^delivered\(\) is None"):
         TestNoopRecorder().test_every_span_is_delivered_once()
 
@@ -678,7 +828,7 @@ def test_unittest_runs_every_check() -> None:
     suite = unittest.defaultTestLoader.loadTestsFromTestCase(UnderUnittest)
     result = suite.run(unittest.TestResult())
     assert (result.failures, result.errors, result.skipped) == ([], [], [])
-    assert result.testsRun == len(checks_of(RecorderCheckMixin)) - 3
+    assert result.testsRun == len(checks_of(RecorderCheckMixin)) - 5
 
 
 def checks_of(mixin: type) -> list[str]:
