@@ -6,7 +6,10 @@ from typing import NamedTuple
 
 
 class Stats(NamedTuple):
-    """What became of the spans of this process; ``recorded`` is the sum of the others."""
+    """What became of the spans of this process.
+
+    ``recorded`` is the sum of ``sent``, ``dropped``, ``failed`` and ``queued``.
+    """
 
     recorded: int
     """Spans given to `record_span`."""
@@ -22,6 +25,12 @@ class Stats(NamedTuple):
 
     queued: int
     """Spans that wait, or are being sent."""
+
+    slow: int = 0
+    """Calls of `send` that have lasted longer than `send_timeout`, the one under way included.
+
+    A tenth of it is tolerated: what gives up in time does so a little late.
+    """
 
 
 class Rejected(Exception):

@@ -28,6 +28,8 @@ _logger = logging.getLogger(__name__)
 _LONGEST_BACK_OFF = 5.0  # a backend that is back is used again before a bounded queue is full
 _LONGEST_RETRY_AFTER = 120.0
 _LONGEST_IDLE = 60.0
+_LOOK_AFTER = 512  # spans that are recorded while one call of `send` lasts
+_LATE = 1.1  # of `send_timeout`: what gives up in time does so a little late
 
 _jitter = Random()  # of our own: the application's random numbers stay as it seeded them
 at_fork(_jitter.seed)  # else all children would come back to a busy backend at the same moments
@@ -40,6 +42,7 @@ class Sender(Protocol):
     batch_size: int
     interval: float
     attempts: int
+    _send_timeout: float
 
     def send(self, spans: Sequence[BasicSpan]) -> int | None:
         """Deliver a batch."""
@@ -66,8 +69,12 @@ class Worker:
         self.queue_size = recorder.queue_size
         self.batch_size = recorder.batch_size
         self.interval = recorder.interval
+        self.longest_send = recorder._send_timeout * _LATE
         self.drops = count()
         self.drop_news, self.rejected_news, self.error_news = RareNews(), RareNews(), RareNews()
+        self.slow_news = RareNews()
+        self.slow = 0  # calls of `send` that lasted too long, and are over
+        self.send_start: float | None = None  # of the one under way
         self.sent = self.failed = self.removed = self.abandoned = 0
         self.told = 0  # losses that a flush has returned False for
         # Both raw: nothing that `record_span` calls may wait.
@@ -99,14 +106,39 @@ class Worker:
                     times,
                     self.queue_size,
                 )
+                self.look_at_send(recorder)
             if not self.role.locked():  # no thread could be started, and perhaps one can now
                 self.wake(recorder)
 
     def wake_for_span(self, recorder: Sender) -> None:
         full = len(self.queue) >= self.batch_size
-        self.set_limit(self.queue_size if full else self.batch_size - 1)
+        if full:
+            self.look_at_send(recorder)
+        self.set_limit(self.next_look() if full else self.batch_size - 1)
         if not self.wake(recorder):
             self.set_limit(0)  # the next span tries again
+
+    def next_look(self) -> int:
+        """The limit while a batch is sent: a call of `send` that never returns is noticed then."""
+        return min(self.queue_size, len(self.queue) + _LOOK_AFTER)
+
+    def look_at_send(self, recorder: Sender) -> None:
+        """Log that the call of `send` under way lasts too long; called where something is rare."""
+        lasted = self.lasted_too_long()
+        if lasted and self.slow_news.count():
+            _logger.warning(
+                "%s: send has lasted %.1f s, and goes on; send_timeout allows %g s. Spans wait, and"
+                " are dropped when the queue is full: check the backend, and its client's timeout",
+                type(recorder).__name__,
+                lasted,
+                recorder._send_timeout,
+            )
+
+    def lasted_too_long(self) -> float:
+        """For how many seconds `send` has lasted if that is too long; otherwise 0."""
+        start = self.send_start
+        lasted = 0.0 if start is None else monotonic() - start
+        return lasted if lasted > self.longest_send else 0.0
 
     def set_limit(self, limit: int) -> None:
         self.limit = limit
@@ -158,7 +190,8 @@ class Worker:
             if self.over:  # what slipped in while the recorder closed
                 dropped, queued = dropped + queued, 0
             recorded = self.sent + dropped + self.failed + queued
-            return Stats(recorded, self.sent, dropped, self.failed, queued)
+            slow = self.slow + (self.lasted_too_long() > 0)
+            return Stats(recorded, self.sent, dropped, self.failed, queued, slow)
 
     def drop_count(self) -> int:
         return int(repr(self.drops)[6:-1])  # "count(5)": all else that tells the number changes it
@@ -183,6 +216,8 @@ class Worker:
                 self.waiters.remove(waiter)
             lost += self.failed if waiter.failed is None else waiter.failed
             self.told = max(self.told, lost)
+        if not waiter.settled:
+            self.look_at_send(recorder)
         return waiter.settled and lost <= told
 
     def close(self, recorder: Sender, timeout: float) -> bool:
@@ -209,6 +244,7 @@ class Worker:
                 left = stats.queued + self.abandoned
             outcome = self.outcome
         if left:
+            self.look_at_send(recorder)
             name = type(recorder).__name__
             _logger.warning("%s was closed before %d spans were sent", name, left)
         return outcome
@@ -271,7 +307,7 @@ class Worker:
         while self.queue and not self.time_is_up(until):
             if until is None:
                 self.collect()
-            self.set_limit(self.queue_size)
+            self.set_limit(self.next_look())
             self.deliver(recorder, until)
         if self.deadline is not None and not self.over:
             self.finish(recorder)
@@ -302,9 +338,10 @@ class Worker:
             size = min(size, left)
             batch = self.first(size)
             self.hurry = False
+            failure = None
             try:
                 attempt += 1
-                left_out = send_untraced(recorder.send, batch)
+                left_out = self.send(recorder, batch)
             except Rejected as error:
                 self.report(recorder, self.rejected_news, "rejected", error)
                 self.settle(size, failed=size)
@@ -322,13 +359,37 @@ class Worker:
                     raise
                 self.report(recorder, self.error_news, "failed", error)
                 if attempt < recorder.attempts:
-                    self.back_off(attempt, error, until)
-                    continue
-                self.settle(size, failed=size)
+                    # Without the error itself: its frames would keep the body during the pause.
+                    asked = error.retry_after if isinstance(error, Unavailable) else None
+                    failure = Unavailable(retry_after=asked)
+                else:
+                    self.settle(size, failed=size)
             else:
                 self.settle(size, failed=min(max(0, left_out), size) if left_out else 0)
+            if failure is not None:
+                self.back_off(attempt, failure, until)
+                continue
             left -= size
             attempt = 0
+
+    def send(self, recorder: Sender, batch: list[BasicSpan]) -> int | None:
+        """Call `send`, so that others see how long it lasts; log it if that was too long."""
+        self.send_start = monotonic()
+        try:
+            return send_untraced(recorder.send, batch)
+        finally:
+            with self.lock:  # `stats` counts it as under way, or as over
+                lasted = self.lasted_too_long()
+                self.slow += lasted > 0
+                self.send_start = None
+            if lasted and self.slow_news.count():
+                _logger.warning(
+                    "%s: send lasted %.1f s; send_timeout allows %g s. Spans wait meanwhile: check"
+                    " the backend, and its client's timeout",
+                    type(recorder).__name__,
+                    lasted,
+                    recorder._send_timeout,
+                )
 
     def first(self, number: int) -> list[BasicSpan]:
         """As many spans from the queue, which keeps them."""
@@ -382,14 +443,15 @@ class Worker:
             self.waiters.clear()
 
     def report(self, recorder: Sender, news: RareNews, what: str, error: BaseException) -> None:
+        name = type(recorder).__name__
+        _logger.debug("%s: sending spans %s", name, what, exc_info=error)
         times = news.count()
         if times:
             _logger.error(
-                "%s: sending spans %s (%d times since the last such message): %s: %s",
-                type(recorder).__name__,
+                "%s: sending spans %s (%d times since the last such message): %s",
+                name,
                 what,
                 times,
-                type(error).__name__,
                 text_of(error)[:500],
             )
 

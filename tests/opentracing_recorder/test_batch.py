@@ -382,7 +382,7 @@ def test_a_batch_is_given_up_after_its_attempts(
     assert recorder.accepted == spans[2:]
     assert recorder.stats == Stats(3, 1, 0, 2, 0)
     assert [record.levelname for record in caplog.records] == ["ERROR"]
-    assert "OSError: no route" in caplog.text
+    assert texts(caplog)[0].endswith("(1 times since the last such message): OSError: no route")
 
 
 def test_a_rejected_batch_is_not_sent_again(
@@ -544,6 +544,207 @@ def test_each_part_of_a_batch_has_all_attempts(backend: Backend) -> None:
     recorder.record(2)
     assert recorder.flush(_LONG)
     assert recorder.stats == Stats(2, 2, 0, 0, 0)
+
+
+# A call of `send` that lasts too long.
+
+
+class Clock:
+    """The worker's, which a test advances."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def advance(self, seconds: float) -> None:
+        self.now += seconds
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    clock = Clock()
+    monkeypatch.setattr("opentracing_recorder.batch_worker.monotonic", lambda: clock.now)
+    return clock
+
+
+def texts(caplog: pytest.LogCaptureFixture) -> list[str]:
+    return [record.getMessage() for record in caplog.records]
+
+
+def test_a_send_that_lasts_too_long_is_counted_and_logged(
+    backend: Backend, clock: Clock, caplog: pytest.LogCaptureFixture
+) -> None:
+    """When it is over: how long it took, how long it may take, and what to do."""
+    recorder = backend(lambda spans: clock.advance(12.34))
+    recorder.record()
+    assert recorder.flush(_LONG)
+    assert recorder.stats == Stats(1, 1, 0, 0, 0, slow=1)
+    assert texts(caplog) == [
+        "Scripted: send lasted 12.3 s; send_timeout allows 10 s. Spans wait meanwhile: check the"
+        " backend, and its client's timeout"
+    ]
+    assert caplog.records[0].levelno == logging.WARNING
+
+
+def test_a_send_that_fails_too_late_is_counted_and_logged(
+    backend: Backend, clock: Clock, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Beside why it failed."""
+
+    def fail(spans: Sequence[BasicSpan]) -> None:
+        clock.advance(60)
+        raise OSError("no answer")
+
+    recorder = backend(fail, attempts=1)
+    recorder.record()
+    assert not recorder.flush(_LONG)
+    assert recorder.stats == Stats(1, 0, 0, 1, 0, slow=1)
+    slow, failed = texts(caplog)
+    assert "send lasted 60.0 s" in slow
+    assert "OSError: no answer" in failed
+
+
+def test_a_send_that_keeps_to_its_time_is_not_slow(
+    backend: Backend, clock: Clock, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A client that gives up when its time is over does so a little later."""
+    recorder = backend(lambda spans: clock.advance(10.5))
+    recorder.record()
+    assert recorder.flush(_LONG)
+    assert recorder.stats == Stats(1, 1, 0, 0, 0, slow=0)
+    assert texts(caplog) == []
+
+
+def test_slow_sends_are_all_counted_and_logged_once_a_minute(
+    backend: Backend, clock: Clock, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The log holds one line for three of them."""
+    recorder = backend(*[lambda spans: clock.advance(60)] * 3, batch_size=1)
+    recorder.record(3)
+    assert recorder.flush(_LONG)
+    assert recorder.stats == Stats(3, 3, 0, 0, 0, slow=3)
+    assert len(texts(caplog)) == 1
+
+
+def send_for(recorder: Scripted, clock: Clock, seconds: float) -> list[BasicSpan]:
+    """Have a batch that is under way for so long."""
+    recorder.gate.clear()
+    spans = recorder.record(recorder.batch_size)
+    recorder.wait_for_send()
+    clock.advance(seconds)
+    return spans
+
+
+def test_a_send_under_way_is_in_stats(backend: Backend, clock: Clock) -> None:
+    """As soon as it lasts too long, and not twice when it is over."""
+    recorder = backend(batch_size=1)
+    send_for(recorder, clock, 10)
+    assert recorder.stats == Stats(1, 0, 0, 0, 1, slow=0)
+    clock.advance(2)
+    assert recorder.stats == Stats(1, 0, 0, 0, 1, slow=1)
+    recorder.gate.set()
+    assert recorder.flush(_LONG)
+    assert recorder.stats == Stats(1, 1, 0, 0, 0, slow=1)
+
+
+@pytest.mark.parametrize("method", ["flush", "close"])
+def test_flush_and_close_log_a_send_that_does_not_return(
+    backend: Backend, clock: Clock, caplog: pytest.LogCaptureFixture, method: str
+) -> None:
+    """The operator sees why they returned False."""
+    recorder = backend(batch_size=1)
+    send_for(recorder, clock, 60)
+    assert not getattr(recorder, method)(0.1)
+    assert texts(caplog)[0] == (
+        "Scripted: send has lasted 60.0 s, and goes on; send_timeout allows 10 s. Spans wait, and"
+        " are dropped when the queue is full: check the backend, and its client's timeout"
+    )
+
+
+def test_a_full_queue_logs_a_send_that_does_not_return(
+    backend: Backend, clock: Clock, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Along with the number of spans that were dropped."""
+    recorder = backend(queue_size=3, batch_size=1)
+    send_for(recorder, clock, 5)
+    recorder.record(2)
+    clock.advance(60)
+    recorder.record()
+    assert [text[:20] for text in texts(caplog)] == ["Scripted dropped 1 s", "Scripted: send has l"]
+
+
+def test_a_send_that_does_not_return_is_logged_before_the_queue_is_full(
+    backend: Backend, clock: Clock, caplog: pytest.LogCaptureFixture
+) -> None:
+    """An application that does no more than finish spans sees it after some hundreds of them."""
+    recorder = backend(batch_size=10)
+    spans = send_for(recorder, clock, 60)
+    spans += recorder.record(1000)
+    assert ["and goes on" in text for text in texts(caplog)] == [True]
+    recorder.gate.set()
+    assert recorder.flush(_LONG)
+    assert recorder.accepted == spans
+
+
+# Why sending failed.
+
+
+@pytest.mark.parametrize("error", [OSError("no route"), Unavailable("503"), Rejected("400")])
+def test_the_traceback_of_each_failure_is_logged_at_debug_level(
+    backend: Backend, caplog: pytest.LogCaptureFixture, error: Exception
+) -> None:
+    """Of each attempt, where the summary is logged once a minute."""
+    caplog.set_level(logging.DEBUG, "opentracing_recorder")
+    recorder = backend(error, error, attempts=2, batch_size=1)
+    recorder.record(2)
+    recorder.flush(_LONG)
+    details = [each for each in caplog.records if each.levelno == logging.DEBUG]
+    assert len(details) == 2
+    for each in details:
+        shown = logging.Formatter().format(each)
+        assert shown.startswith("Scripted: sending spans")
+        assert "Traceback" in shown
+        assert "in send\n    raise answer" in shown
+    assert sum(each.levelno == logging.ERROR for each in caplog.records) == 1
+
+
+def test_no_traceback_is_logged_above_debug_level(
+    backend: Backend, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A line says what went wrong."""
+    caplog.set_level(logging.INFO, "opentracing_recorder")
+    recorder = backend(OSError("no route"))
+    recorder.record()
+    assert recorder.flush(_LONG)
+    assert [each.exc_info for each in caplog.records] == [None]
+
+
+@pytest.mark.parametrize("level", [logging.DEBUG, logging.WARNING])
+def test_a_failure_is_not_kept_while_the_worker_waits(backend: Backend, level: int) -> None:
+    """Its frames hold the body that could not be sent: a pause does not keep them."""
+
+    class Body:
+        pass
+
+    bodies: list[weakref.ref[Body]] = []
+
+    def fail(spans: Sequence[BasicSpan]) -> None:
+        body = Body()
+        bodies.append(weakref.ref(body))
+        raise OSError("no route")
+
+    logger = logging.getLogger("opentracing_recorder")
+    before = logger.level
+    logger.setLevel(level)
+    logger.propagate = False  # pytest keeps what it captures
+    try:
+        recorder = backend(fail, interval=60, batch_size=1)
+        recorder.record()
+        recorder.wait_for_send()
+        wait_until(lambda: bool(bodies) and bodies[0]() is None)
+        assert recorder.stats == Stats(1, 0, 0, 0, 1)
+    finally:
+        logger.propagate = True
+        logger.setLevel(before)
 
 
 # Flush.
