@@ -1,6 +1,7 @@
 """What has to be done before a process ends; for recorders, which hold spans until they are sent.
 
-The interpreter's exit tells, but not in a child of multiprocessing: that ends without it.
+The interpreter's exit tells, but not in a child of multiprocessing, or of billiard, which is
+Celery's: those end without it.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import os
 import sys
 import threading
 from collections.abc import Callable
+from typing import Any
 
 _last_acts: list[Callable[[], object]] = []
 _covered_child: int | None = None
@@ -23,21 +25,48 @@ def at_exit(act: Callable[[], object]) -> None:
 
 
 def cover_child() -> None:
-    """Have the same done at the end of this process if it is a child of multiprocessing.
+    """Have the same done at the end of this process if it is a child of multiprocessing or billiard.
 
     Called when there is something to lose: at its start, such a child forgets what was registered.
     """
     global _covered_child
+    if _covered_child == os.getpid():
+        return
     # Not by `get`: without the GIL that locks the dict, and a lock that threads wait for while a
     # process forks can be held in the child for ever.
-    if "multiprocessing.util" not in sys.modules:
+    for name in ("multiprocessing", "multiprocess"):  # the latter is pathos's copy
+        if name in sys.modules and f"{name}.util" in sys.modules:
+            util = sys.modules[f"{name}.util"]
+            if util is not None and sys.modules[name].parent_process() is not None:
+                _covered_child = os.getpid()
+                util.Finalize(None, _run_when_alone, exitpriority=0)
+                return
+    if "billiard.process" in sys.modules and sys.modules["billiard.process"] is not None:
+        child = sys.modules["billiard.process"].current_process()
+        if child._parent_pid is not None:
+            _covered_child = os.getpid()
+            _cover_child_of_billiard(child)
+
+
+def _cover_child_of_billiard(child: Any) -> None:
+    """Have the same done where a child of billiard ends: it waits for no thread.
+
+    A worker of a pool, such as Celery's, leaves without its finalizers, but calls `on_exit` before.
+    """
+    worker = getattr(child, "_target", None)
+    if not hasattr(worker, "on_exit"):
+        sys.modules["billiard.util"].Finalize(None, _run, exitpriority=0)
         return
-    util = sys.modules["multiprocessing.util"]
-    if util is None or sys.modules["multiprocessing"].parent_process() is None:
-        return
-    if _covered_child != os.getpid():
-        _covered_child = os.getpid()
-        util.Finalize(None, _run_when_alone, exitpriority=0)
+    former = worker.on_exit
+
+    def on_exit(*args: object) -> None:
+        try:
+            if former is not None:
+                former(*args)  # what Celery's `worker_process_shutdown` calls may still record
+        finally:
+            _run()
+
+    worker.on_exit = on_exit
 
 
 def _run_when_alone() -> None:

@@ -1,0 +1,219 @@
+"""Children of billiard, which is Celery's multiprocessing, and of pathos's: every span arrives.
+
+They leave by `os._exit`, without the interpreter's exit.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from ..http_server import ScriptedServer
+
+pytestmark = pytest.mark.needs_os
+
+FOLDER = Path(__file__).resolve().parent
+ROOT = FOLDER.parent.parent
+PATIENCE = 60.0
+TASKS = [f"task {number}" for number in range(6)]
+
+
+class Worker:
+    """A Celery worker with two children, and what it was asked to do."""
+
+    def __init__(self, folder: Path, trace_url: str, *options: str, **environ: str) -> None:
+        self._folder = folder
+        self._environ = {
+            **os.environ,
+            **environ,
+            "PYTHONPATH": str(ROOT),
+            "TRACE_URL": trace_url,
+            "QUEUE": str(folder / "queue"),
+        }
+        self._run("celery_app.py", "6")
+        with (folder / "log").open("wb") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "celery", "--app=celery_app", "worker", *options],
+                cwd=FOLDER,
+                env=self._environ,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+
+    def ask(self, *arguments: str) -> None:
+        """Control it from Celery's command line."""
+        self._run("-m", "celery", "--app=celery_app", *arguments)
+
+    def wait_for_tasks(self, count: int = 6) -> set[str]:
+        """Return, when so many tasks are done, which processes did them."""
+        notes = self._folder / "notes"
+        wait_until(lambda: notes.exists() and len(notes.read_text().splitlines()) >= count)
+        return {line.split()[0] for line in notes.read_text().splitlines()}
+
+    def stop(self) -> None:
+        """Shut it down as Celery calls warm: once the tasks that run have ended."""
+        self.process.terminate()
+        self.process.wait(PATIENCE)
+
+    def kill(self) -> None:
+        try:
+            os.killpg(self.process.pid, signal.SIGKILL)
+        except ProcessLookupError:
+            pass
+        self.process.wait()
+
+    def log(self) -> str:
+        return (self._folder / "log").read_text(errors="replace")
+
+    def _run(self, *command: str) -> None:
+        subprocess.run(
+            [sys.executable, *command],
+            cwd=FOLDER,
+            env=self._environ,
+            check=True,
+            timeout=PATIENCE,
+            stdout=subprocess.DEVNULL,
+        )
+
+
+def wait_until(condition: Callable[[], bool]) -> None:
+    end = time.monotonic() + PATIENCE
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.02)
+
+
+@pytest.fixture
+def backend() -> Iterator[ScriptedServer]:
+    with ScriptedServer() as backend:
+        yield backend
+
+
+@pytest.fixture
+def start(tmp_path: Path, backend: ScriptedServer) -> Iterator[Callable[..., Worker]]:
+    workers = []
+
+    def start(*options: str, **environ: str) -> Worker:
+        workers.append(Worker(tmp_path, backend.url, *options, **environ))
+        return workers[-1]
+
+    yield start
+    for worker in workers:
+        worker.kill()
+
+
+def delivered(backend: ScriptedServer, *left_out: str) -> list[str]:
+    names = [span["name"] for each in backend.requests for span in json.loads(each.body)]
+    return sorted(name for name in names if name not in left_out)
+
+
+def test_children_that_end_after_two_tasks(
+    start: Callable[..., Worker], backend: ScriptedServer
+) -> None:
+    """Each of six tasks' spans arrives, with the default options, and what the shutdown records."""
+    worker = start("--concurrency=2", INTERVAL="1", MAX_TASKS="2")
+    assert len(worker.wait_for_tasks()) >= 3
+    worker.stop()
+    assert delivered(backend, "leave") == TASKS
+    assert delivered(backend, *TASKS).count("leave") >= 3
+    assert "Traceback" not in worker.log()
+
+
+def test_idle_children_when_the_worker_is_shut_down(
+    start: Callable[..., Worker], backend: ScriptedServer
+) -> None:
+    """Nothing but their end sends what they recorded."""
+    worker = start("--concurrency=2", INTERVAL="60")
+    worker.wait_for_tasks()
+    assert delivered(backend) == []
+    worker.stop()
+    assert delivered(backend, "leave") == TASKS
+    assert "Traceback" not in worker.log()
+
+
+def test_a_pool_that_is_restarted(start: Callable[..., Worker], backend: ScriptedServer) -> None:
+    """The children that are replaced send what they recorded, while the worker goes on."""
+    worker = start("--concurrency=2", INTERVAL="60")
+    worker.wait_for_tasks()
+    worker.ask("call", "work", "--args=[6]")
+    worker.wait_for_tasks(7)
+    worker.ask("control", "pool_restart")
+    wait_until(lambda: len(delivered(backend, "leave")) == 7)
+    worker.stop()
+    assert delivered(backend, "leave") == [*TASKS, "task 6"]
+
+
+@pytest.mark.parametrize("pool", ["solo", "threads"])
+def test_pools_without_children(
+    pool: str, start: Callable[..., Worker], backend: ScriptedServer
+) -> None:
+    """There the worker's own exit sends what was recorded."""
+    worker = start(f"--pool={pool}", INTERVAL="60")
+    worker.wait_for_tasks()
+    worker.stop()
+    assert delivered(backend, "leave") == TASKS
+
+
+PROGRAM = """
+import os, sys, threading, time
+from opentracing_recorder.zipkin import ZipkinTracer
+
+tracer = ZipkinTracer("app", sys.argv[1], interval=60)
+
+def record(name):
+    tracer.start_span(str(name)).finish()
+
+def leave_a_thread():
+    record("beside a thread")
+    threading.Thread(target=time.sleep, args=(30,)).start()
+
+def leave():
+    with tracer.start_active_span("leave"):
+        sys.exit(3)
+
+if __name__ == "__main__":
+    import {package} as package
+
+    children = [package.Process(target=each) for each in ({endings})]
+    for child in children:
+        child.start()
+    for child in children:
+        child.join()
+    pool = package.Pool(2)
+    pool.map(record, range(4), 1)
+    pool.close()
+    pool.join()
+    record("main")
+"""
+
+
+@pytest.mark.parametrize(
+    ("package", "endings"),
+    [("billiard", "leave, leave_a_thread"), ("multiprocess", "leave, leave")],
+)
+def test_children_of_copies_of_multiprocessing(
+    package: str, endings: str, tmp_path: Path, backend: ScriptedServer
+) -> None:
+    """Processes and the workers of a pool, however they end; those of billiard wait for no thread."""
+    program = tmp_path / "program.py"
+    program.write_text(textwrap.dedent(PROGRAM).format(package=package, endings=endings))
+    ended = subprocess.run(
+        [sys.executable, program, backend.url],
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        timeout=PATIENCE,
+        check=False,
+    )
+    assert ended.returncode == 0
+    of_children = ["beside a thread", "leave"] if package == "billiard" else ["leave", "leave"]
+    assert delivered(backend) == sorted([*"0123", *of_children, "main"])
