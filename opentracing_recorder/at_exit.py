@@ -25,7 +25,7 @@ def at_exit(act: Callable[[], object]) -> None:
 
 
 def cover_child() -> None:
-    """Have the same done at the end of this process if it is a child of multiprocessing or billiard.
+    """Have the same done at the end of a child of multiprocessing, or of a package made after it.
 
     Called when there is something to lose: at its start, such a child forgets what was registered.
     """
@@ -53,7 +53,7 @@ def _cover_child_of_billiard(child: Any) -> None:
 
     A worker of a pool, such as Celery's, leaves without its finalizers, but calls `on_exit` before.
     """
-    worker = getattr(child, "_target", None)
+    worker: Any = getattr(child, "_target", None)
     if not hasattr(worker, "on_exit"):
         sys.modules["billiard.util"].Finalize(None, _run, exitpriority=0)
         return

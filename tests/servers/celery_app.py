@@ -1,8 +1,8 @@
 """A traced Celery application, and its producer: `python celery_app.py COUNT` queues tasks.
 
 TRACE_URL in the environment says where spans are sent, INTERVAL after how many seconds at most,
-MAX_TASKS after how many tasks a child ends, and QUEUE in which folder the tasks wait: Celery's broker
-of files needs no server.
+MAX_TASKS after how many tasks a child ends, and QUEUE in which folder the tasks wait: Celery's
+broker of files needs no server.
 """
 
 from __future__ import annotations

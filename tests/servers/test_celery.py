@@ -205,7 +205,7 @@ if __name__ == "__main__":
 def test_children_of_copies_of_multiprocessing(
     package: str, endings: str, tmp_path: Path, backend: ScriptedServer
 ) -> None:
-    """Processes and the workers of a pool, however they end; those of billiard wait for no thread."""
+    """Processes, and the workers of a pool, however they end; billiard waits for no thread."""
     program = tmp_path / "program.py"
     program.write_text(textwrap.dedent(PROGRAM).format(package=package, endings=endings))
     ended = subprocess.run(
