@@ -20,7 +20,7 @@ _covered_child: int | None = None
 def at_exit(act: Callable[[], object]) -> None:
     """Have `act` called when the interpreter exits."""
     if not _last_acts:
-        atexit.register(_run)
+        atexit.register(run)
     _last_acts.append(act)
 
 
@@ -55,7 +55,7 @@ def _cover_child_of_billiard(child: Any) -> None:
     """
     worker: Any = getattr(child, "_target", None)
     if not hasattr(worker, "on_exit"):
-        sys.modules["billiard.util"].Finalize(None, _run, exitpriority=0)
+        sys.modules["billiard.util"].Finalize(None, run, exitpriority=0)
         return
     former = worker.on_exit
 
@@ -64,7 +64,7 @@ def _cover_child_of_billiard(child: Any) -> None:
             if former is not None:
                 former(*args)  # what Celery's `worker_process_shutdown` calls may still record
         finally:
-            _run()
+            run()
 
     worker.on_exit = on_exit
 
@@ -81,13 +81,13 @@ def _run_when_alone() -> None:
             return
         except RuntimeError:  # the system has no thread to give
             pass
-    _run()
+    run()
 
 
 def _wait_and_run() -> None:
     while others := _others():
         others[0].join()
-    _run()
+    run()
 
 
 def _others() -> list[threading.Thread]:
@@ -95,6 +95,7 @@ def _others() -> list[threading.Thread]:
     return [each for each in threading.enumerate() if not each.daemon and each not in this]
 
 
-def _run() -> None:
+def run() -> None:
+    """Do it now: what `at_exit` was given."""
     for act in _last_acts:
         act()

@@ -193,6 +193,42 @@ def _close_all() -> None:
         recorder.close()
 
 
+def flush_all() -> None:
+    """Flush every recorder of this process at once, each within its `exit_timeout`."""
+    threads = []
+    for recorder in list(_open):
+        thread = threading.Thread(target=_flush, args=(recorder,), daemon=True)
+        try:
+            thread.start()
+            threads.append(thread)
+        except RuntimeError:  # the system has no thread to give
+            _flush(recorder)
+    for thread in threads:
+        thread.join()
+
+
+def _flush(recorder: BatchRecorder) -> None:
+    try:
+        sent = recorder.flush(recorder.exit_timeout)
+        queued = recorder.stats.queued
+    except Exception:
+        _logger.exception("%s.flush raised", type(recorder).__name__)
+        return
+    if not sent and queued:
+        _logger.warning(
+            "%s: %d spans were not sent within %s seconds of the shutdown; they are lost if the "
+            "process ends now",
+            type(recorder).__name__,
+            queued,
+            recorder.exit_timeout,
+        )
+
+
+def longest_exit() -> float:
+    """Seconds that closing every recorder of this process may take."""
+    return max((each.exit_timeout for each in list(_open)), default=0.0)
+
+
 def _renew_all() -> None:
     for recorder in list(_open):
         recorder._renew()

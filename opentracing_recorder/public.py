@@ -23,6 +23,7 @@ from .sampler import (
     RateLimitingSampler,
     Sampler,
 )
+from .shutdown import FlushAtShutdown, close_at_signals
 from .span import BasicSpan, LogData
 from .text_propagator import TextPropagator
 from .trace import Trace
@@ -40,6 +41,7 @@ __all__ = [
     "CompositePropagator",
     "CompositeRecorder",
     "ConstSampler",
+    "FlushAtShutdown",
     "InMemoryRecorder",
     "JSONLinesRecorder",
     "JaegerPropagator",
@@ -60,6 +62,7 @@ __all__ = [
     "Trace",
     "TraceContextPropagator",
     "Unavailable",
+    "close_at_signals",
 ]
 
 default_propagators: dict[Any, Propagator] = {

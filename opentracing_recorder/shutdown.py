@@ -1,0 +1,191 @@
+"""For processes that end without the interpreter's exit: deliver what is queued before they do.
+
+The interpreter's exit closes every `BatchRecorder`. It does not happen where a signal ends the
+process by its default action, as SIGTERM does, and so not under uvicorn, which raises the signal
+again once it has shut down. One line each mends that, whichever tracers and recorders there are:
+
+    from opentracing_recorder.shutdown import FlushAtShutdown, close_at_signals
+
+    app = FlushAtShutdown(app)                # an ASGI application, for any server
+    fastapi_app.add_middleware(FlushAtShutdown)   # the same, for Starlette and FastAPI
+
+    close_at_signals()                        # a script or a daemon, on its main thread
+
+Each takes the `exit_timeout` of the recorders at most, 5 seconds by default. What could not be sent
+by then is logged. Neither raises anything into the application.
+
+Limits: nothing helps against SIGKILL and `os._exit`; before the latter, call `tracer.flush()`.
+`FlushAtShutdown` needs a server that speaks ASGI's lifespan protocol, as all do unless told
+otherwise, such as by `uvicorn --lifespan off`.
+"""
+
+from __future__ import annotations
+
+import _thread
+import logging
+import os
+import signal
+import sys
+import threading
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from .at_exit import run as run_last_acts
+from .batch import flush_all, longest_exit
+
+__all__ = ["FlushAtShutdown", "close_at_signals"]
+
+_logger = logging.getLogger(__name__)
+
+_STARTED = "lifespan.startup.complete"
+_SHUTDOWN = "lifespan.shutdown"
+_ENDED = "lifespan.shutdown.complete"
+
+
+class FlushAtShutdown:
+    """An ASGI application that is `app`, and flushes every `BatchRecorder` when it is shut down.
+
+    All that the server and `app` send to each other passes through. At the shutdown, `app` finishes
+    first; then what was recorded is sent, on a thread, within `exit_timeout`; then the server is
+    answered. The recorders stay open: what is recorded later is sent as usual.
+
+    An `app` without the lifespan protocol serves as well: the protocol is then answered here.
+    """
+
+    def __init__(self, app: Callable[[Any, Any, Any], Awaitable[Any]]) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] == "lifespan":
+            await self._live(scope, receive, send)
+        else:
+            await self.app(scope, receive, send)
+
+    async def _live(self, scope: Any, receive: Any, send: Any) -> None:
+        heard: list[str] = []
+        said: list[str] = []
+
+        async def receive_and_note() -> Any:
+            message = await receive()
+            heard.append(message["type"])
+            return message
+
+        async def send_after_flush(message: Any) -> None:
+            if message["type"].startswith("lifespan.shutdown."):
+                await _flush_on_a_thread()
+            said.append(message["type"])
+            await send(message)
+
+        try:
+            await self.app(scope, receive_and_note, send_after_flush)
+        except Exception:
+            # Without the protocol, it refuses the scope, or answers as if it were a request.
+            if said[0].startswith("lifespan.") if said else heard:
+                if said[-1:] == [_STARTED]:
+                    await _flush_on_a_thread()
+                raise
+            said.clear()
+        if said and said[-1] != _STARTED:
+            return
+        if not said:
+            if not heard:
+                await receive_and_note()
+            await send({"type": _STARTED})
+        while _SHUTDOWN not in heard:
+            await receive_and_note()
+        await _flush_on_a_thread()
+        await send({"type": _ENDED})
+
+
+async def _flush_on_a_thread() -> None:
+    import asyncio  # here: it takes longer to import than all of this package
+
+    try:
+        loop = asyncio.get_running_loop()
+    except RuntimeError:  # another library's, such as trio's, which has no request left to serve
+        flush_all()
+        return
+    flushed = loop.create_future()
+
+    def work() -> None:
+        try:
+            flush_all()
+        finally:
+            try:
+                loop.call_soon_threadsafe(tell)
+            except RuntimeError:  # it was closed meanwhile
+                pass
+
+    def tell() -> None:
+        if not flushed.done():  # cancelled
+            flushed.set_result(None)
+
+    try:
+        # Not the loop's executor: all of its threads may be busy.
+        threading.Thread(target=work, name="opentracing-shutdown", daemon=True).start()
+    except RuntimeError:  # the system has no thread to give
+        flush_all()
+    else:
+        await flushed
+
+
+def close_at_signals(*signals: int) -> None:
+    """Close every `BatchRecorder` when a signal ends this process, which then ends by that signal.
+
+    - `signals`: SIGTERM, SIGINT and SIGHUP if none is given.
+
+    A signal that is ignored, or that has a handler, stays as it is: with a handler, the application
+    decides whether and how the process ends. Python's own, of SIGINT, raises KeyboardInterrupt;
+    the interpreter then exits as usual. Forked children inherit this.
+
+    Call it on the main thread, where Python allows it alone; elsewhere it logs a warning and does
+    nothing. A second call does nothing either.
+    """
+    names = ("SIGTERM", "SIGINT", "SIGHUP", "SIGBREAK")  # Windows has no SIGHUP, others no SIGBREAK
+    for each in signals or [getattr(signal, name) for name in names if hasattr(signal, name)]:
+        try:
+            if signal.getsignal(each) == signal.SIG_DFL:
+                signal.signal(each, _close_and_end)
+        except (OSError, ValueError) as error:
+            _logger.warning("close_at_signals does nothing at signal %s: %s", each, error)
+
+
+_ending: int | None = None
+
+
+def _close_and_end(signum: int, frame: object) -> None:
+    global _ending
+    if _ending == os.getpid():  # process managers send one to a process, and one to its group
+        return
+    _ending = os.getpid()
+    gevent = sys.modules.get("gevent")
+    if gevent is not None and isinstance(gevent.getcurrent(), gevent.hub.Hub):
+        gevent.spawn(_end, signum)  # what was interrupted is the loop, which cannot wait
+    else:
+        _end(signum)
+
+
+def _end(signum: int) -> None:
+    try:
+        # The interrupted code may hold any lock. So a thread closes, and is not waited for without
+        # end; it is no threading.Thread, whose start takes a lock itself.
+        closed = _thread.allocate_lock()
+        closed.acquire()
+        try:
+            _thread.start_new_thread(_close_and_release, (closed,))
+        except RuntimeError:  # the interpreter is exiting, or the system has no thread to give
+            run_last_acts()
+        else:
+            closed.acquire(True, min(longest_exit() + 1.0, threading.TIMEOUT_MAX))
+    finally:
+        signal.signal(signum, signal.SIG_DFL)
+        signal.raise_signal(signum)
+        # Still here: the first process of a container has no default actions.
+        os._exit(128 + signum)
+
+
+def _close_and_release(closed: Any) -> None:
+    try:
+        run_last_acts()
+    finally:
+        closed.release()

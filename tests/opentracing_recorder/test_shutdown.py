@@ -1,0 +1,578 @@
+"""What is queued is delivered at the end of an ASGI lifespan, and where a signal ends the process.
+
+Servers that speak ASGI are tried in tests/servers; here is what they can hardly show.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import threading
+import time
+import weakref
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from opentracing_recorder import (
+    BasicSpan,
+    BasicTracer,
+    BatchRecorder,
+    FlushAtShutdown,
+    batch,
+    close_at_signals,
+)
+
+pytestmark = pytest.mark.needs_os
+
+ROOT = Path(__file__).resolve().parents[2]
+PATIENCE = 60.0
+
+STARTUP = {"type": "lifespan.startup"}
+STARTED = {"type": "lifespan.startup.complete"}
+SHUTDOWN = {"type": "lifespan.shutdown"}
+ENDED = {"type": "lifespan.shutdown.complete"}
+
+
+class Noting(BatchRecorder):
+    """Notes the name of each span that it sends; nothing but a flush or the exit makes it send."""
+
+    def __init__(self, notes: list[str], exit_timeout: float = 30.0) -> None:
+        super().__init__(interval=60, exit_timeout=exit_timeout)
+        self.notes = notes
+        self.before_send: Callable[[], object] = lambda: None
+
+    def send(self, spans: Sequence[BasicSpan]) -> None:
+        self.before_send()
+        self.notes += [span.operation_name for span in spans]
+
+
+@pytest.fixture(autouse=True)
+def alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leave out the recorders that other tests have made."""
+    monkeypatch.setattr(batch, "_open", weakref.WeakSet())
+
+
+@pytest.fixture
+def events() -> list[str]:
+    """What is sent to the backend and to the server, in order."""
+    return []
+
+
+@pytest.fixture
+def tracer(events: list[str]) -> Iterator[BasicTracer]:
+    with BasicTracer(Noting(events)) as tracer:
+        yield tracer
+
+
+def live(app: Callable[[Any, Any, Any], Awaitable[Any]], events: list[str]) -> None:
+    """Have a server start and shut down the application, which is added to `events`."""
+
+    async def serve() -> None:
+        messages = [SHUTDOWN, STARTUP]
+
+        async def receive() -> Any:
+            return messages.pop()
+
+        async def send(message: Any) -> None:
+            events.append(message["type"])
+
+        await FlushAtShutdown(app)({"type": "lifespan"}, receive, send)
+
+    asyncio.run(serve())
+
+
+def test_an_application_finishes_before_the_flush(tracer: BasicTracer, events: list[str]) -> None:
+    """What it records while it shuts down is sent, and only then the server hears of the end."""
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        assert await receive() == STARTUP
+        tracer.start_span("startup").finish()
+        await send(STARTED)
+        assert await receive() == SHUTDOWN
+        tracer.start_span("shutdown").finish()
+        await send(ENDED)
+
+    live(app, events)
+    assert events == [STARTED["type"], "startup", "shutdown", ENDED["type"]]
+
+
+async def refuse(scope: Any, receive: Any, send: Any) -> None:
+    raise ValueError(f"can only handle HTTP, not {scope['type']}")
+
+
+async def return_at_once(scope: Any, receive: Any, send: Any) -> None:
+    pass
+
+
+async def answer_a_request(scope: Any, receive: Any, send: Any) -> None:
+    await receive()
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+
+
+async def start_and_return(scope: Any, receive: Any, send: Any) -> None:
+    await receive()
+    await send(STARTED)
+
+
+async def start_unasked(scope: Any, receive: Any, send: Any) -> None:
+    await send(STARTED)
+
+
+async def return_at_shutdown(scope: Any, receive: Any, send: Any) -> None:
+    await start_and_return(scope, receive, send)
+    await receive()
+
+
+@pytest.mark.parametrize(
+    "app",
+    [refuse, return_at_once, answer_a_request, start_and_return, start_unasked, return_at_shutdown],
+)
+def test_an_application_that_does_not_speak_the_protocol(
+    app: Callable[..., Any], tracer: BasicTracer
+) -> None:
+    """What it leaves out of the protocol is added, and at the end what was recorded is sent."""
+    told: list[str] = []
+    tracer.start_span("request").finish()
+
+    async def serve() -> None:
+        messages = [SHUTDOWN, STARTUP]
+
+        async def receive() -> Any:
+            return messages.pop()
+
+        async def send(message: Any) -> None:
+            if not message["type"].startswith("lifespan."):
+                raise AssertionError("as uvicorn has it")
+            told.append(message["type"])
+
+        await FlushAtShutdown(app)({"type": "lifespan"}, receive, send)
+        assert messages == []
+
+    asyncio.run(serve())
+    assert told == [STARTED["type"], ENDED["type"]]
+    assert tracer.recorder.notes == ["request"]
+
+
+def test_an_application_that_fails_to_start(tracer: BasicTracer, events: list[str]) -> None:
+    """The server gets its exception, and decides."""
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await receive()
+        raise LookupError("no database")
+
+    with pytest.raises(LookupError, match="no database"):
+        live(app, events)
+    assert events == []
+
+
+def test_an_application_that_says_that_it_failed(tracer: BasicTracer, events: list[str]) -> None:
+    """The server hears just that, with its exception; of a failed shutdown, after the flush."""
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await receive()
+        tracer.start_span("startup").finish()
+        await send({"type": f"lifespan.{failing}.failed", "message": "no database"})
+        raise LookupError("no database")
+
+    failing = "startup"
+    with pytest.raises(LookupError, match="no database"):
+        live(app, events)
+    failing = "shutdown"
+    with pytest.raises(LookupError, match="no database"):
+        live(app, events)
+    assert events == [
+        "lifespan.startup.failed",
+        "startup",
+        "startup",
+        "lifespan.shutdown.failed",
+    ]
+
+
+def test_an_application_that_raises_when_it_is_shut_down(
+    tracer: BasicTracer, events: list[str]
+) -> None:
+    """What was recorded is sent before the server gets the exception."""
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await receive()
+        await send(STARTED)
+        tracer.start_span("request").finish()
+        await receive()
+        raise LookupError("no database")
+
+    with pytest.raises(LookupError, match="no database"):
+        live(app, events)
+    assert events == [STARTED["type"], "request"]
+
+
+def test_requests_pass_through() -> None:
+    """The application gets the very scope and callables that the server gave."""
+    got: list[object] = []
+
+    async def app(*arguments: object) -> None:
+        got.extend(arguments)
+
+    given = [{"type": "http"}, object(), object()]
+    asyncio.run(FlushAtShutdown(app)(*given))
+    assert all(a is b for a, b in zip(got, given))
+    assert len(got) == 3
+
+
+def test_the_loop_goes_on_meanwhile(tracer: BasicTracer, events: list[str]) -> None:
+    """The backend answers here only once the loop has run something else."""
+    ran = threading.Event()
+    tracer.recorder.before_send = lambda: ran.wait(PATIENCE)
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await start_and_return(scope, receive, send)
+        await receive()
+        tracer.start_span("request").finish()
+        asyncio.get_running_loop().call_later(0.01, ran.set)
+        await send(ENDED)
+
+    live(app, events)
+    assert events == [STARTED["type"], "request", ENDED["type"]]
+
+
+def test_a_backend_that_hangs_at_the_shutdown(
+    events: list[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    """The server waits for `exit_timeout`, of several recorders the longest; the log says it."""
+    answer = threading.Event()
+    recorders = [Noting(events, exit_timeout=0.2 + number / 10) for number in range(3)]
+    for recorder in recorders:
+        recorder.before_send = lambda: answer.wait(PATIENCE)
+        BasicTracer(recorder).start_span("request").finish()
+    start = time.monotonic()
+    live(return_at_once, events)
+    assert 0.4 <= time.monotonic() - start < 10
+    answer.set()
+    assert [each.close(PATIENCE) for each in recorders] == [True] * 3
+    lost = [record.getMessage() for record in caplog.records]
+    assert len(lost) == 3
+    assert "Noting: 1 spans were not sent within 0.2 seconds of the shutdown" in lost[0]
+
+
+def test_spans_after_a_shutdown(tracer: BasicTracer, events: list[str]) -> None:
+    """They are not lost: the next shutdown of the same process sends them, or its exit."""
+    for name in ("first", "second"):
+        tracer.start_span(name).finish()
+        live(return_at_once, events)
+    tracer.start_span("third").finish()
+    tracer.close()
+    told = [STARTED["type"], ENDED["type"]]
+    assert [each for each in events if each not in told] == ["first", "second", "third"]
+
+
+def test_other_loops_than_those_of_asyncio(tracer: BasicTracer, events: list[str]) -> None:
+    """Under trio, say, the flush is made in place."""
+
+    async def end(scope: Any, receive: Any, send: Any) -> None:
+        await send(ENDED)
+
+    async def send(message: Any) -> None:
+        events.append(message["type"])
+
+    tracer.start_span("request").finish()
+    lifespan = FlushAtShutdown(end)({"type": "lifespan"}, None, send)
+    with pytest.raises(StopIteration):
+        lifespan.send(None)
+    assert events == ["request", ENDED["type"]]
+
+
+# Signals. Each program runs in a process of its own.
+
+PRELUDE = """
+import logging, multiprocessing, os, signal, sys, threading, time
+
+# As in the foreground: what a shell starts in the background ignores it.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+
+from opentracing_recorder import BasicTracer, BatchRecorder, close_at_signals
+
+PLACE = sys.argv[1]
+
+class Appending(BatchRecorder):
+    def send(self, spans):
+        file = os.open(PLACE, os.O_CREAT | os.O_APPEND | os.O_WRONLY)
+        os.write(file, "".join(span.operation_name + "\\n" for span in spans).encode())
+        os.close(file)
+
+# Nothing but the end of the process sends these.
+tracer = BasicTracer(Appending(interval=60, queue_size=1_000_000))
+
+def span(name):
+    tracer.start_span(str(name)).finish()
+
+def wait():
+    print("ready", flush=True)
+    time.sleep(60)
+"""
+
+
+class Ended:
+    """How a program ended, what it delivered and printed, and how long after its signal."""
+
+    def __init__(self, code: int, output: str, error: str, seconds: float, place: Path) -> None:
+        self.code, self.output, self.error, self.seconds = code, output, error, seconds
+        self.delivered = place.read_text().splitlines() if place.exists() else []
+
+
+def run(
+    tmp_path: Path, program: str, kill: signal.Signals | None = None, prelude: str = ""
+) -> Ended:
+    """Run a program to its end; with `kill`, it gets that signal once it has printed a line."""
+    script, place = tmp_path / "program.py", tmp_path / "spans"
+    script.write_text(prelude + PRELUDE + textwrap.dedent(program))
+    process = subprocess.Popen(
+        [sys.executable, "-W", "ignore:This process:DeprecationWarning", script, place],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )
+    start = time.monotonic()
+    try:
+        if kill is not None:
+            assert process.stdout is not None
+            process.stdout.readline()
+            start = time.monotonic()
+            process.send_signal(kill)
+        output, error = process.communicate(timeout=PATIENCE)
+    finally:
+        process.kill()
+        process.communicate()
+    return Ended(process.returncode, output, error, time.monotonic() - start, place)
+
+
+@pytest.mark.parametrize("kill", [signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_ends_the_process(tmp_path: Path, kill: signal.Signals) -> None:
+    """It ends by that signal, quietly, after what every tracer recorded is delivered."""
+    program = """
+        close_at_signals()
+        other = BasicTracer(Appending(interval=60))
+        other.start_span("other").finish()
+        span("main")
+        wait()
+    """
+    ended = run(tmp_path, program, kill)
+    assert (ended.code, ended.error) == (-kill, "")
+    assert sorted(ended.delivered) == ["main", "other"]
+
+
+def test_an_interrupt(tmp_path: Path) -> None:
+    """SIGINT still raises KeyboardInterrupt; with the default action it ends as SIGTERM does."""
+    program = """
+        close_at_signals()
+        with tracer.start_active_span("main"):
+            wait()
+    """
+    ended = run(tmp_path, program, signal.SIGINT)
+    assert ended.code == -signal.SIGINT
+    assert ended.error.endswith("\nKeyboardInterrupt\n")
+    assert ended.delivered == ["main"]
+    program = """
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+        close_at_signals()
+        span("main")
+        wait()
+    """
+    ended = run(tmp_path, program, signal.SIGINT)
+    assert (ended.code, ended.error) == (-signal.SIGINT, "")
+    assert ended.delivered == ["main", "main"]
+
+
+def test_other_signals_are_named(tmp_path: Path) -> None:
+    """Those that are given are watched, and no others."""
+    program = """
+        close_at_signals(signal.SIGUSR1)
+        assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
+        span("main")
+        wait()
+    """
+    ended = run(tmp_path, program, signal.SIGUSR1)
+    assert (ended.code, ended.error) == (-signal.SIGUSR1, "")
+    assert ended.delivered == ["main"]
+
+
+def test_a_signal_that_cannot_be_caught(caplog: pytest.LogCaptureFixture) -> None:
+    """The log says so; nothing is raised."""
+    close_at_signals(signal.SIGKILL)
+    assert len(caplog.records) == 1
+    assert "does nothing at signal" in caplog.text
+
+
+def test_what_the_application_has_decided_stays(tmp_path: Path) -> None:
+    """A signal that is ignored stays so, and one that has a handler keeps it."""
+    program = """
+        seen = []
+        def handle(signum, frame):
+            seen.append(signum)
+        signal.signal(signal.SIGTERM, handle)
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
+        close_at_signals()
+        assert signal.getsignal(signal.SIGTERM) is handle
+        span("before")
+        signal.raise_signal(signal.SIGTERM)
+        signal.raise_signal(signal.SIGHUP)
+        assert seen == [signal.SIGTERM]
+        span("after")
+    """
+    ended = run(tmp_path, program)
+    assert (ended.code, ended.error) == (0, "")
+    assert ended.delivered == ["before", "after"]
+
+
+def test_a_handler_that_puts_back_what_was_there(tmp_path: Path) -> None:
+    """As uvicorn's does when a program runs it: it then raises the signal again."""
+    program = """
+        close_at_signals()
+        close_at_signals()
+        before = signal.signal(signal.SIGTERM, lambda *_: None)
+        signal.raise_signal(signal.SIGTERM)
+        signal.signal(signal.SIGTERM, before)
+        close_at_signals()
+        span("main")
+        signal.raise_signal(signal.SIGTERM)
+        print("still here")
+    """
+    ended = run(tmp_path, program)
+    assert (ended.code, ended.output, ended.error) == (-signal.SIGTERM, "", "")
+    assert ended.delivered == ["main"]
+
+
+def test_another_thread_than_the_main_one(caplog: pytest.LogCaptureFixture) -> None:
+    """Python lets none but the main thread handle signals; the log says so."""
+    thread = threading.Thread(target=close_at_signals, args=(signal.SIGUSR1,))
+    thread.start()
+    thread.join()
+    assert signal.getsignal(signal.SIGUSR1) == signal.SIG_DFL
+    (record,) = caplog.records
+    assert record.levelno == logging.WARNING
+    assert "main thread" in record.getMessage()
+
+
+def test_children(tmp_path: Path) -> None:
+    """A forked child ends in the same way, and sends its own spans; so does a pool's worker."""
+    program = """
+        close_at_signals()
+        span("parent")
+        read, write = os.pipe()
+        child = os.fork()
+        if not child:
+            span("child")
+            os.write(write, b"x")
+            time.sleep(60)
+        os.read(read, 1)
+        os.kill(child, signal.SIGTERM)
+        assert os.waitpid(child, 0)[1] == signal.SIGTERM
+        with multiprocessing.get_context("fork").Pool(1) as pool:
+            pool.map(span, ["a", "b"])
+        print("ready", flush=True)
+        time.sleep(60)
+    """
+    ended = run(tmp_path, program, signal.SIGTERM)
+    assert (ended.code, ended.error) == (-signal.SIGTERM, "")
+    assert ended.delivered == ["child", "a", "b", "parent"]
+
+
+def test_a_signal_at_any_moment(tmp_path: Path) -> None:
+    """Also in the midst of recording: what had finished is delivered, and nothing twice.
+
+    The one span that was just finishing may be lost, or not.
+    """
+    program = """
+        close_at_signals()
+        done = os.open(PLACE + "-done", os.O_CREAT | os.O_TRUNC | os.O_WRONLY)
+        for number in range(1_000_000):
+            with tracer.start_active_span(str(number)):
+                pass
+            os.pwrite(done, b"%d" % (number + 1), 0)
+            if number == 500:
+                print("ready", flush=True)
+    """
+    for _ in range(5):
+        (tmp_path / "spans").unlink(missing_ok=True)
+        ended = run(tmp_path, program, signal.SIGTERM)
+        assert (ended.code, ended.error) == (-signal.SIGTERM, "")
+        done = int((tmp_path / "spans-done").read_text())
+        assert len(ended.delivered) == len(set(ended.delivered))
+        assert set(map(str, range(done))) <= set(ended.delivered) <= set(map(str, range(done + 1)))
+
+
+def test_a_lock_that_the_interrupted_thread_holds(tmp_path: Path) -> None:
+    """The end waits for what the backend needs no longer than it may take to close."""
+    program = """
+        lock = threading.Lock()
+        class Locking(Appending):
+            def send(self, spans):
+                with lock:
+                    super().send(spans)
+        tracer = BasicTracer(Locking(interval=60, exit_timeout=0.3))
+        close_at_signals()
+        span("lost")
+        with lock:
+            wait()
+    """
+    ended = run(tmp_path, program, signal.SIGTERM)
+    assert ended.code == -signal.SIGTERM
+    assert ended.delivered == []
+    assert ended.seconds < 20
+    assert ended.error == "Locking was closed before 1 spans were sent\n"
+
+
+def test_signals_that_come_twice(tmp_path: Path) -> None:
+    """Process managers send one to the process and one to its group: the second is ignored."""
+    program = """
+        class Slow(Appending):
+            def send(self, spans):
+                os.kill(os.getpid(), signal.SIGTERM)
+                os.kill(os.getpid(), signal.SIGHUP)
+                time.sleep(0.1)
+                super().send(spans)
+        tracer = BasicTracer(Slow(interval=60))
+        close_at_signals()
+        span("main")
+        wait()
+    """
+    ended = run(tmp_path, program, signal.SIGTERM)
+    assert (ended.code, ended.error) == (-signal.SIGTERM, "")
+    assert ended.delivered == ["main"]
+
+
+def test_the_first_process_of_a_container(tmp_path: Path) -> None:
+    """The kernel has no default action there: the process ends with the status of a shell."""
+    program = """
+        signal.raise_signal = lambda signum: None
+        close_at_signals()
+        span("main")
+        wait()
+    """
+    ended = run(tmp_path, program, signal.SIGTERM)
+    assert (ended.code, ended.error) == (128 + signal.SIGTERM, "")
+    assert ended.delivered == ["main"]
+
+
+@pytest.mark.parametrize("waiting", ["gevent.sleep(60)", "while True: pass"])
+def test_a_signal_under_gevent(tmp_path: Path, waiting: str) -> None:
+    """Whether it interrupts a greenlet or gevent's loop."""
+    pytest.importorskip("gevent")
+    program = f"""
+        import gevent
+        close_at_signals()
+        span("main")
+        print("ready", flush=True)
+        {waiting}
+    """
+    patch = "from gevent import monkey\nmonkey.patch_all()\n"
+    ended = run(tmp_path, program, signal.SIGTERM, patch)
+    assert (ended.code, ended.error) == (-signal.SIGTERM, "")
+    assert ended.delivered == ["main"]
