@@ -1,7 +1,8 @@
-"""A traced ASGI application: each request is a span, which ends a while after its answer began.
+"""A traced ASGI application: each request is a span.
 
 TRACE_URL in the environment says where spans are sent. `plain` knows nothing of lifespans, as
-Django's does; `app` does, and records a span of its own when it is shut down.
+Django's does; `app` does, and records a span of its own when it is shut down. Run as a program, it
+is served by uvicorn without the lifespan: then the signal alone closes the recorder.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 
-from opentracing_recorder.shutdown import FlushAtShutdown
+from opentracing_recorder.shutdown import FlushAtShutdown, close_at_signals
 from opentracing_recorder.zipkin import ZipkinTracer
 
 # Nothing but the end of the process sends these.
@@ -26,7 +27,7 @@ tracer = ZipkinTracer("app", os.environ["TRACE_URL"], interval=60)
 
 async def answer(request: Request) -> PlainTextResponse:
     with tracer.start_active_span(request.url.path):
-        print("begun", flush=True)
+        print("begun", request.url.path)
         await asyncio.sleep(float(request.query_params.get("seconds", 0)))
     return PlainTextResponse(str(os.getpid()))
 
@@ -48,9 +49,16 @@ async def serve(scope: Any, receive: Any, send: Any) -> None:
     if scope["type"] != "http":
         raise ValueError("Django can only handle ASGI/HTTP connections")
     with tracer.start_active_span(scope["path"]):
-        pass
+        print("begun", scope["path"])
     await send({"type": "http.response.start", "status": 200, "headers": []})
     await send({"type": "http.response.body", "body": str(os.getpid()).encode()})
 
 
 plain = FlushAtShutdown(serve)
+
+
+if __name__ == "__main__":
+    import uvicorn
+
+    close_at_signals()
+    uvicorn.run(serve, port=0, lifespan="off")

@@ -1,0 +1,148 @@
+"""Servers for ASGI, ended by SIGTERM: what requests recorded arrives, that under way too."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from ..http_server import ScriptedServer
+
+pytestmark = pytest.mark.needs_os
+
+FOLDER = Path(__file__).resolve().parent
+ROOT = FOLDER.parent.parent
+PATIENCE = 60.0
+PATHS = [f"/{number}" for number in range(6)]
+
+UVICORN = ["uvicorn", "--port=0"]
+HYPERCORN = ["hypercorn", "--bind=127.0.0.1:0"]
+GUNICORN = ["gunicorn", "--bind=127.0.0.1:0"]
+
+# Each with the status that it ends with.
+SERVERS = {
+    "uvicorn": ([*UVICORN, "asgi_app:app"], -signal.SIGTERM),
+    "uvicorn, no lifespan": ([*UVICORN, "asgi_app:plain"], -signal.SIGTERM),
+    "uvicorn, workers": ([*UVICORN, "--workers=2", "asgi_app:app"], 0),
+    "uvicorn, reload": ([*UVICORN, "--reload", "asgi_app:app"], 0),
+    "uvicorn, no lifespan, run by a program": (["asgi_app"], -signal.SIGTERM),
+    "hypercorn": ([*HYPERCORN, "asgi_app:app"], 0),
+    "hypercorn, no lifespan, trio": ([*HYPERCORN, "--worker-class=trio", "asgi_app:plain"], 0),
+    "gunicorn": ([*GUNICORN, "--worker-class=uvicorn_worker.UvicornWorker", "asgi_app:app"], 0),
+}
+
+
+class Server:
+    """One of the servers, at the port that it says it has."""
+
+    def __init__(self, command: list[str], folder: Path, trace_url: str) -> None:
+        self._log = folder / "log"
+        with self._log.open("wb") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", *command],
+                cwd=FOLDER,
+                env={
+                    **os.environ,
+                    "PYTHONPATH": str(ROOT),
+                    "PYTHONUNBUFFERED": "1",
+                    "TRACE_URL": trace_url,
+                },
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        self.wait_for_log(r"http://127\.0\.0\.1:\d+")
+        (port,) = set(re.findall(r"http://127\.0\.0\.1:(\d+)", self.log()))
+        self._address = ("127.0.0.1", int(port))
+        # uvicorn says its address before it listens there.
+        wait_until(self._listens, self.log)
+
+    def get(self, path: str) -> str:
+        """The process that answered."""
+        connection = http.client.HTTPConnection(*self._address, timeout=PATIENCE)
+        connection.request("GET", path, headers={"Connection": "close"})
+        answer = connection.getresponse().read().decode()
+        connection.close()
+        return answer
+
+    def wait_for_log(self, pattern: str) -> None:
+        wait_until(lambda: bool(re.search(pattern, self.log())), self.log)
+
+    def log(self) -> str:
+        return self._log.read_text(errors="replace")
+
+    def kill(self) -> None:
+        try:
+            os.killpg(self.process.pid, signal.SIGKILL)
+        except ProcessLookupError:
+            pass
+        self.process.wait()
+
+    def _listens(self) -> bool:
+        try:
+            socket.create_connection(self._address, PATIENCE).close()
+        except ConnectionRefusedError:
+            return False
+        return True
+
+
+def wait_until(holds: Callable[[], bool], log: Callable[[], str]) -> None:
+    end = time.monotonic() + PATIENCE
+    while not holds():
+        assert time.monotonic() < end, log()
+        time.sleep(0.02)
+
+
+@pytest.fixture
+def backend() -> Iterator[ScriptedServer]:
+    with ScriptedServer() as backend:
+        yield backend
+
+
+@pytest.fixture
+def start(tmp_path: Path, backend: ScriptedServer) -> Iterator[Callable[[list[str]], Server]]:
+    servers = []
+
+    def start(command: list[str]) -> Server:
+        servers.append(Server(command, tmp_path, backend.url))
+        return servers[-1]
+
+    yield start
+    for server in servers:
+        server.kill()
+
+
+@pytest.mark.parametrize("name", SERVERS)
+def test_a_server_ended_by_sigterm(
+    name: str, start: Callable[[list[str]], Server], backend: ScriptedServer
+) -> None:
+    """Six of six spans arrive, that of a request under way, and what the shutdown records, once."""
+    command, status = SERVERS[name]
+    server = start(command)
+    if "workers" in name:
+        server.wait_for_log("(?s)(startup complete.*){2}")
+    processes = {server.get(path) for path in PATHS}
+    under_way = threading.Thread(target=server.get, args=("/under-way?seconds=0.5",))
+    under_way.start()
+    server.wait_for_log("begun /under-way")
+    server.process.terminate()
+    under_way.join()
+    assert server.process.wait(PATIENCE) == status
+    names = [span["name"] for each in backend.requests for span in json.loads(each.body)]
+    of_the_server = [each for each in names if each not in ("startup", "shutdown")]
+    assert sorted(of_the_server) == [*PATHS, "/under-way"]
+    if "no lifespan" not in name:
+        assert names.count("startup") == names.count("shutdown") >= len(processes)
+    assert "Traceback" not in server.log()
