@@ -24,7 +24,6 @@ from __future__ import annotations
 import _thread
 import logging
 import os
-import signal
 import sys
 import threading
 from collections.abc import Awaitable, Callable
@@ -141,6 +140,8 @@ def close_at_signals(*signals: int) -> None:
     Call it on the main thread, where Python allows it alone; elsewhere it logs a warning and does
     nothing. A second call does nothing either.
     """
+    import signal  # here: few programs that import the package's names need it
+
     names = ("SIGTERM", "SIGINT", "SIGHUP", "SIGBREAK")  # Windows has no SIGHUP, others no SIGBREAK
     for each in signals or [getattr(signal, name) for name in names if hasattr(signal, name)]:
         try:
@@ -166,6 +167,8 @@ def _close_and_end(signum: int, frame: object) -> None:
 
 
 def _end(signum: int) -> None:
+    import signal
+
     try:
         # The interrupted code may hold any lock. So a thread closes, and is not waited for without
         # end; it is no threading.Thread, whose start takes a lock itself.
