@@ -135,7 +135,7 @@ $(SERVERS)/.installed: setup.py pyproject.toml tests/servers/requirements.txt
 	UWSGI_PROFILE=pyonly CFLAGS=-O0 $(SERVERS)/$(PIP_INSTALL) --editable '.[zipkin]' -r tests/servers/requirements.txt
 	@touch $@
 
-test-servers: $(SERVERS)/.installed  ## trace gunicorn and uWSGI, reloaded under load; needs a C compiler
+test-servers: $(SERVERS)/.installed  ## trace gunicorn, uWSGI, Celery and uvicorn, reloaded and ended; needs a C compiler
 	$(SERVERS)/bin/python -m pytest -q -s tests/servers
 
 SECONDS := 600

@@ -4,17 +4,16 @@ The interpreter's exit closes every `BatchRecorder`. It does not happen where a 
 process by its default action, as SIGTERM does, and so not under uvicorn, which raises the signal
 again once it has shut down. One line each mends that, whichever tracers and recorders there are:
 
-    from opentracing_recorder.shutdown import FlushAtShutdown, close_at_signals
+    from opentracing_recorder import FlushAtShutdown, close_at_signals
 
-    app = FlushAtShutdown(app)                # an ASGI application, for any server
-    fastapi_app.add_middleware(FlushAtShutdown)   # the same, for Starlette and FastAPI
-
-    close_at_signals()                        # a script or a daemon, on its main thread
+    app = FlushAtShutdown(app)            # an ASGI application
+    app.add_middleware(FlushAtShutdown)   # the same for one of Starlette's or FastAPI's
+    close_at_signals()                    # a script or a daemon, on its main thread
 
 Each takes the `exit_timeout` of the recorders at most, 5 seconds by default. What could not be sent
 by then is logged. Neither raises anything into the application.
 
-Limits: nothing helps against SIGKILL and `os._exit`; before the latter, call `tracer.flush()`.
+Limits: SIGKILL and `os._exit` leave no time; before the latter, call `tracer.flush()`.
 `FlushAtShutdown` needs a server that speaks ASGI's lifespan protocol, as all do unless told
 otherwise, such as by `uvicorn --lifespan off`.
 """

@@ -23,7 +23,7 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 PRELUDE = """
 import multiprocessing, os, sys, threading, time
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
-from opentracing_recorder import BasicTracer, BatchRecorder
+from opentracing_recorder import BasicTracer, BatchRecorder, close_at_signals
 
 PLACE, METHOD = sys.argv[1:]
 start = multiprocessing.get_context(METHOD)
@@ -160,6 +160,10 @@ POOLS = {
         with start.Pool(3) as pool:
             pool.map(task_that_flushes, range(30), chunksize=1)
     """,
+    "pool, terminated, whose workers close at signals": """
+        with start.Pool(3, initializer=close_at_signals) as pool:
+            pool.map(task, range(30), chunksize=1)
+    """,
     "executor": """
         with ProcessPoolExecutor(3, mp_context=start) as pool:
             list(pool.map(task, range(30)))
@@ -176,7 +180,8 @@ POOLS = {
 def test_pools(tmp_path: Path, method: str, kind: str) -> None:
     """What tasks record, however many of them a worker has, and however it ends.
 
-    A pool that is terminated, as `with` does, kills its workers: what they did not flush is lost.
+    A pool that is terminated, as `with` does, kills its workers by a signal: what they did not
+    flush is lost, unless they close at signals.
     """
     delivered = run(tmp_path, method, POOLS[kind])
     tasks = [f"{what} {number}" for what in ("task", "in") for number in range(30)]
