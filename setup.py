@@ -25,6 +25,7 @@ TESTS = [
     "gevent; platform_python_implementation == 'CPython' and sys_platform != 'emscripten'",
     "tornado>=6; sys_platform != 'emscripten'",
     "opentelemetry-sdk>=1.20; sys_platform != 'emscripten'",
+    "opentelemetry-exporter-otlp-proto-http>=1.20; sys_platform != 'emscripten'",
 ]
 # ruff's rules and layout change between minor versions.
 DEV = [

@@ -5,12 +5,14 @@ Needs ``opentracing[opentelemetry]``, which is OpenTelemetry's SDK, and an expor
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from opentelemetry import context as current_context
-from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk import resources
+from opentelemetry.sdk.resources import OTELResourceDetector, Resource
 from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 
 from .batch import BatchRecorder, Rejected, Unavailable
@@ -18,8 +20,13 @@ from .json_safe import text_of
 from .opentelemetry_span import VERSION, to_attributes, to_readable_span
 from .span import BasicSpan
 
+_logger = logging.getLogger(__name__)
+
 # OpenTelemetry's instrumentation looks for this key; its API has no public name for it.
 _SUPPRESSED = getattr(current_context, "_SUPPRESS_INSTRUMENTATION_KEY", "suppress_instrumentation")
+
+# Those of the SDK's detectors whose answer differs in a forked child. Older SDKs lack the second.
+_OF_THE_PROCESS = ("ProcessResourceDetector", "ServiceInstanceIdResourceDetector")
 
 
 class OpenTelemetryRecorder(BatchRecorder):
@@ -35,7 +42,8 @@ class OpenTelemetryRecorder(BatchRecorder):
       connections do not outlive a fork. A ready exporter serves as well where nothing forks: a
       child sends nothing through one that its parent has used.
     - `service_name` and `resource_attributes` describe the process. ``OTEL_RESOURCE_ATTRIBUTES``
-      adds what they leave open.
+      and the detectors named in ``OTEL_EXPERIMENTAL_RESOURCE_DETECTORS`` add what they leave open:
+      they are asked here, and again in a child that sends spans.
     - `semantic_names` puts the standard tags under the names of OpenTelemetry's semantic
       conventions; `semantic_conventions.py` lists them.
     - The other options are `BatchRecorder`'s. `send_timeout` does not reach the exporter, which has
@@ -67,26 +75,34 @@ class OpenTelemetryRecorder(BatchRecorder):
             raise TypeError(
                 f"resource_attributes must be a Mapping, not {type(resource_attributes).__name__}"
             )
-        super().__init__(**batch_options)
         self._make_exporter: Any = None if is_ready else exporter
         self._exporter: Any = exporter if is_ready else None
         self._exporter_is_used = False
         self._inherited: Any = None
         self._semantic_names = semantic_names
         self._resource_attributes = {
+            "telemetry.sdk.language": "python",
             # "opentelemetry" is reserved for its own SDKs.
             "telemetry.sdk.name": "opentracing_recorder",
             "telemetry.sdk.version": VERSION,
             **to_attributes(resource_attributes or {}),
             "service.name": text_of(service_name),
         }
+        # Here, as the SDK asks in threads, and the first spans may be sent while the interpreter
+        # exits, which starts none. A detector that fails is asked again then.
         self._resource: Resource | None = None
+        self._inherited_resource = Resource({})
+        try:
+            self._resource = Resource.create(self._resource_attributes)
+        except Exception:
+            _logger.debug("The resource cannot be described yet", exc_info=True)
+        super().__init__(**batch_options)  # last: from here on a fork calls `forked`
 
     # What BatchRecorder calls.
 
     def send(self, spans: Sequence[BasicSpan]) -> int:
         if self._resource is None:
-            self._resource = Resource.create(self._resource_attributes)
+            self._resource = self._describe_process()
         readable, span_errors = [], self._span_errors
         for span in spans:
             try:
@@ -129,7 +145,22 @@ class OpenTelemetryRecorder(BatchRecorder):
         if self._exporter_is_used or self._make_exporter is not None:
             self._exporter = None
         self._exporter_is_used = False
-        self._resource = None  # it may identify the process
+        if self._resource is not None:  # it may identify the process
+            self._inherited_resource, self._resource = self._resource, None
+
+    def _describe_process(self) -> Resource:
+        try:
+            return Resource.create(self._resource_attributes)
+        except RuntimeError:  # the interpreter is exiting, or the system has no thread to give
+            known = self._inherited_resource
+        detected: dict[str, Any] = {}
+        for name in _OF_THE_PROCESS:
+            detector = getattr(resources, name, None)
+            if detector is not None:
+                detected.update(detector().detect().attributes)
+        own = Resource({key: detected[key] for key in detected if key in known.attributes})
+        given = OTELResourceDetector().detect().merge(Resource(self._resource_attributes))
+        return known.merge(own).merge(given)
 
     def _ready_exporter(self) -> Any:
         if self._exporter is None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
@@ -587,6 +588,52 @@ def test_a_child_makes_its_own_exporter() -> None:
     assert lines["child delivered"] == ["True", "0"]
     instances = (lines["in the child"][1], lines["in the parent"][1])
     assert instances[0] != instances[1] or instances == ("None", "None")
+
+
+def test_a_child_that_sends_first_at_its_exit_has_its_own_identity() -> None:
+    """The SDK's detectors need threads, which an exit has not; the rest is as the parent has it."""
+    program = """
+import os
+from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
+from opentracing_recorder import BasicTracer
+from opentracing_recorder.opentelemetry import OpenTelemetryRecorder
+
+class Printing(SpanExporter):
+    def export(self, spans):
+        found = dict(spans[0].resource.attributes)
+        own = found.pop("process.pid") == os.getpid()
+        line = f"{own} {found.pop('service.instance.id', os.getpid())} {sorted(found.items())}\\n"
+        os.write(1, line.replace(str(found["process.parent_pid"]), "PARENT").encode())
+        return SpanExportResult.SUCCESS
+    def shutdown(self):
+        pass
+
+recorder = OpenTelemetryRecorder(Printing, "shop", {"service.version": "3"}, interval=60)
+child = os.fork()
+BasicTracer(recorder).start_span("last").finish()
+if child:
+    assert os.waitpid(child, 0)[1] == 0
+"""
+    ended = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", program],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        env={
+            **os.environ,
+            "OTEL_EXPERIMENTAL_RESOURCE_DETECTORS": "process",
+            "OTEL_RESOURCE_ATTRIBUTES": "process.owner=me,service.version=2,host.name=h1",
+        },
+        timeout=60,
+        check=True,
+    )
+    assert ended.stderr == ""
+    lines = [line.split(" ", 2) for line in ended.stdout.splitlines()]
+    assert [own for own, _, _ in lines] == ["True", "True"]
+    assert lines[0][1] != lines[1][1]
+    assert lines[0][2] == lines[1][2]
+    for each in ("('process.owner', 'me')", "('service.version', '3')", "('host.name', 'h1')"):
+        assert each in lines[0][2]
 
 
 def test_a_child_uses_no_exporter_that_its_parent_has_used() -> None:
