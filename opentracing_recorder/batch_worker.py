@@ -79,8 +79,7 @@ class Worker:
         self.told = 0  # losses that a flush has returned False for
         # Both raw: nothing that `record_span` calls may wait.
         self.role = _thread.allocate_lock()
-        self.bell = _thread.allocate_lock()
-        self.bell.acquire()
+        self.bell = _thread.allocate_lock()  # another one for each thread at work: see `take_role`
         # Re-entrant: a finalizer or a signal handler may run meanwhile. Held for counting only.
         self.lock = threading.RLock()
         self.waiters: list[_Waiter] = []
@@ -149,7 +148,7 @@ class Worker:
         """Ring the bell, and see that somebody hears it; False if no thread can be started."""
         self.recorder = recorder
         self.ring()
-        if not self.role.acquire(False):
+        if not self.take_role():
             return True
         self.held_back = has_yet_to_fork()
         if self.held_back:
@@ -162,6 +161,16 @@ class Worker:
         except RuntimeError:  # the interpreter is exiting, or the system has no thread to give
             self.role.release()
             return False
+        return True
+
+    def take_role(self) -> bool:
+        """Whether this thread may send, or start the one that will; the bell rings then."""
+        if not self.role.acquire(False):
+            return False
+        # Made now, by what makes threads now: gevent may have patched both since the recorder was
+        # made, and a greenlet that waits for a lock of the system's holds up all others. What rang
+        # the earlier one has queued its span before.
+        self.bell = _thread.allocate_lock()
         return True
 
     def ring(self) -> None:
@@ -187,7 +196,9 @@ class Worker:
         with self.lock:
             queued = len(self.queue)
             dropped = self.drop_count() + self.abandoned
-            if self.over:  # what slipped in while the recorder closed
+            # What slipped in while the recorder closed, or was left when its time was over. If a
+            # `send` that hangs returns after that, its spans count as sent.
+            if self.over or (self.outcome is not None and self.time_is_up(None)):
                 dropped, queued = dropped + queued, 0
             recorded = self.sent + dropped + self.failed + queued
             slow = self.slow + (self.lasted_too_long() > 0)
@@ -231,7 +242,12 @@ class Worker:
                     self.waiters.append(waiter)
             if not waiter.settled:
                 # Without a span to send, no thread is started only to end.
-                if not self.queue or not self.wake(recorder):
+                if not self.queue:
+                    self.run_here(recorder, deadline)
+                elif not self.wake(recorder):
+                    # At the exit, the recorders before this one may have used up its time.
+                    now = monotonic()
+                    self.deadline, deadline = now + timeout * 0.9, now + timeout
                     self.run_here(recorder, deadline)
                 if not self.over:
                     self.wake(recorder)
@@ -250,7 +266,7 @@ class Worker:
         return outcome
 
     def start_closing(self, recorder: Sender, timeout: float) -> float:
-        """Refuse spans from now on; returns when `timeout` ends."""
+        """Refuse spans from now on; returns when to wait no longer."""
         now = monotonic()
         if self.deadline is None:
             # The last tenth is for `release`.
@@ -259,11 +275,12 @@ class Worker:
             self.hurry = True
             if self.queue:
                 self.wake(recorder)
-        return now + timeout
+        # Where closing began before, as it does for all recorders at the exit, so did its time.
+        return min(now + timeout, self.deadline + timeout * 0.1)
 
     def run_here(self, recorder: Sender, deadline: float | None) -> None:
         """Send on this thread, where none can be started."""
-        if self.role.acquire(False):
+        if self.take_role():
             try:
                 self.ident = _thread.get_ident()
                 self.borrowed = True

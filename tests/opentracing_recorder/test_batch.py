@@ -862,6 +862,39 @@ def test_close_ends_in_time_when_the_backend_hangs(backend: Backend) -> None:
     assert not recorder.close()
 
 
+def test_what_is_left_when_close_returns_counts_as_dropped(backend: Backend) -> None:
+    """Nothing is queued any more; what the backend still acknowledges counts as sent after all."""
+    recorder = backend(batch_size=2)
+    recorder.gate.clear()
+    recorder.record(5)
+    recorder.wait_for_send()
+    assert not recorder.close(0.1)
+    assert recorder.stats == Stats(5, 0, 5, 0, 0)
+    recorder.record()
+    assert recorder.stats == Stats(6, 0, 6, 0, 0)
+    recorder.gate.set()
+    wait_until(lambda: recorder.released == 1)
+    assert recorder.stats == Stats(6, 2, 4, 0, 0)
+
+
+def test_what_a_close_has_no_time_for_counts_as_dropped(backend: Backend) -> None:
+    """Also where nothing was sent yet, and no thread works."""
+    recorder = backend(interval=60)
+    recorder.record(3)
+    assert not recorder.close(0)
+    assert recorder.stats == Stats(3, 0, 3, 0, 0)
+
+
+def test_while_it_closes_what_is_left_is_queued(backend: Backend) -> None:
+    """It may yet be sent in time."""
+    seen: list[Stats] = []
+    recorder = backend(lambda spans: seen.append(recorder.stats), batch_size=2, interval=60)
+    recorder.record(3)
+    assert recorder.close(_LONG)
+    assert seen == [Stats(3, 0, 0, 0, 3)]
+    assert recorder.stats == Stats(3, 3, 0, 0, 0)
+
+
 def test_close_says_how_many_spans_were_left(
     backend: Backend, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -1136,6 +1169,55 @@ def run(script: str, prelude: str = _PRELUDE, split: str | None = None) -> list[
     return done.stdout.split(split)
 
 
+HANGING = """
+import atexit, logging
+logging.disable()  # of what hangs
+
+class Hanging(BatchRecorder):
+    def send(self, spans):
+        time.sleep(HOW_LONG)
+        raise OSError("it hangs")
+
+def make(kind):
+    return kind(interval=60, exit_timeout=3)
+
+def last():
+    print("late" if time.monotonic() - start > LIMIT else "in-time")
+
+atexit.register(last)
+# Closed in any order: there are several that hang, and several that do not.
+recorders = [make(kind) for kind in (Hanging, Printing) * 3]
+
+def use():
+    for recorder in recorders:
+        BasicTracer(recorder).start_span("sent").finish()
+"""
+
+
+def test_at_exit_backends_that_hang_take_the_time_of_one() -> None:
+    """What the others have queued is sent meanwhile."""
+    script = HANGING.replace("LIMIT", "6").replace("HOW_LONG", "60")
+    assert run(script + "use()\nstart = time.monotonic()\n") == ["sent", "sent", "sent", "in-time"]
+
+
+def test_at_exit_a_backend_that_hangs_leaves_the_others_their_time() -> None:
+    """Also where no thread can be started, as in exit handlers of Python 3.12."""
+    script = """
+import _thread
+
+def use_without_threads():
+    def start_new_thread(*_):
+        raise RuntimeError("can't create new thread at interpreter shutdown")
+    _thread.start_new_thread = start_new_thread
+    use()
+
+atexit.register(use_without_threads)
+start = time.monotonic()
+"""
+    hanging = HANGING.replace("LIMIT", "15").replace("HOW_LONG", "self.send_timeout")
+    assert run(hanging + script) == ["sent", "sent", "sent", "in-time"]
+
+
 def test_exit_sends_what_is_queued() -> None:
     """Also what non-daemon threads and later exit handlers record."""
     script = """
@@ -1356,6 +1438,50 @@ child.start()
 child.join()
 """
     assert run(script) == ["child", "parent"]
+
+
+@pytest.mark.parametrize("used_before", [True, False])
+def test_under_gevent_that_patches_late(used_before: bool) -> None:
+    """A recorder that was made before, and perhaps used, holds up no greenlet.
+
+    So it is in the workers of ``gunicorn --preload -k gevent``.
+    """
+    pytest.importorskip("gevent")
+    used = "record('before')\nassert recorder.flush(10)\n" if used_before else ""
+    script = f"""
+recorder = Printing(interval=0.02)
+tracer = BasicTracer(recorder)
+{used}
+from gevent import monkey
+monkey.patch_all()
+import gevent
+ticks = []
+def tick():
+    while True:
+        ticks.append(time.monotonic())
+        gevent.sleep(0.001)
+ticking = gevent.spawn(tick)
+record("first")
+gevent.sleep(0.01)
+assert recorder.flush(10)
+record("second")
+while recorder.stats.queued:
+    gevent.sleep(0.001)
+time.sleep(0.1)
+pid = os.fork()
+if pid == 0:
+    record("child")
+    os._exit(0 if recorder.flush(10) else 1)
+assert os.waitpid(pid, 0)[1] == 0
+gevent.joinall([gevent.spawn(record, "greenlet") for _ in range(3)])
+assert recorder.flush(10)
+assert len(ticks) > 10
+ticking.kill()
+record("last")
+assert recorder.close(10)
+"""
+    expected = ["child", "first", *["greenlet"] * 3, "last", "second"]
+    assert sorted(run(script)) == (["before"] if used_before else []) + expected
 
 
 @pytest.mark.parametrize("patched_first", [True, False])

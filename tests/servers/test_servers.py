@@ -44,6 +44,9 @@ SERVERS = {
     "gunicorn": [*GUNICORN, "app"],
     "gunicorn, app loaded first": [*GUNICORN, "--preload", "app"],
     "gunicorn, threads": [*GUNICORN, "--worker-class=gthread", "--threads=4", "app"],
+    "gunicorn, gevent": [*GUNICORN, "--worker-class=gevent", "app"],
+    # The tracer is made before gevent patches, and used after it.
+    "gunicorn, gevent, app loaded first": [*GUNICORN, "--worker-class=gevent", "--preload", "app"],
     "uWSGI": UWSGI,
     "uWSGI, telling Python after forks": [*UWSGI, "--py-call-osafterfork"],
     "uWSGI, telling Python of forks": [*UWSGI, "--py-call-uwsgi-fork-hooks"],
