@@ -7,6 +7,7 @@ import os
 import threading
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -24,6 +25,7 @@ from opentracing import child_of, follows_from
 from opentracing_recorder import BasicSpanContext, BasicTracer, RemoteSpanContext
 from opentracing_recorder.opentelemetry import OpenTelemetryRecorder
 
+from ...endings import ENDINGS, run
 from .conftest import Collector, Sink
 
 pytestmark = pytest.mark.needs_os
@@ -273,3 +275,19 @@ def test_a_child_process_sends_to_the_collector_too(
         tracer.start_span("in the parent").finish()
         assert tracer.flush(30)
     assert sorted(span.name for span in sink.spans) == ["before", "in the child", "in the parent"]
+
+
+@pytest.mark.parametrize("ending", ENDINGS)
+def test_the_last_spans_arrive_over_grpc(
+    tmp_path: Path, collector: Collector, sink: Sink, ending: str
+) -> None:
+    """The channel is made while the process ends; over HTTP the plain suite has the same."""
+    recorder = """
+        from functools import partial
+        from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter
+        from opentracing_recorder.opentelemetry import OpenTelemetryRecorder
+        exporter = partial(OTLPSpanExporter, endpoint=PLACE, insecure=True)
+        return OpenTelemetryRecorder(exporter, "shop", **NEVER)
+    """
+    run(tmp_path, recorder, ENDINGS[ending], f"127.0.0.1:{collector.grpc_port}")
+    assert sorted(span.name for span in sink.spans) == ENDINGS[ending].names
