@@ -77,7 +77,11 @@ class SpanContextFilter(logging.Filter):
         handler.addFilter(SpanContextFilter())
         handler.setFormatter(logging.Formatter("%(trace_id)s %(span_id)s %(message)s"))
 
-    Both are ``""`` where no span is active. Reads the global tracer, or the `tracer` given.
+    Both are ``""`` if no span is active. A record that has one of them already keeps it, and gets
+    ``""`` for the other, so the first filter decides: add it to the handler that runs where the
+    line is logged, such as a `QueueHandler`, not to the one behind the queue.
+
+    Reads the global tracer, or the `tracer` given.
     """
 
     def __init__(self, tracer: opentracing.Tracer | None = None) -> None:
@@ -88,13 +92,17 @@ class SpanContextFilter(logging.Filter):
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Always true: no record is left out."""
-        record.trace_id = record.span_id = ""
-        try:
-            tracer = opentracing.global_tracer() if self._tracer is None else self._tracer
-            span = tracer.active_span
-            if span is not None:
-                record.trace_id = span.context.to_trace_id()
-                record.span_id = span.context.to_span_id()
-        except Exception:  # a tracer of another make; a log line must not fail for it
-            pass
+        trace_id: str | None = getattr(record, "trace_id", None)
+        span_id: str | None = getattr(record, "span_id", None)
+        if trace_id is None and span_id is None:
+            try:
+                tracer = opentracing.global_tracer() if self._tracer is None else self._tracer
+                span = tracer.active_span
+                if span is not None:
+                    trace_id = span.context.to_trace_id()
+                    span_id = span.context.to_span_id()
+            except Exception:  # a tracer of another make; a log line must not fail for it
+                pass
+        record.trace_id = "" if trace_id is None else trace_id
+        record.span_id = "" if span_id is None else span_id
         return True

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import logging
+import pickle
+import queue
+from collections.abc import Iterator
+from logging.handlers import MemoryHandler, QueueHandler, QueueListener, SocketHandler
 from typing import Any
 
 import pytest
@@ -81,3 +85,147 @@ def test_filter_wants_a_tracer() -> None:
     """The constructor says so, and does not leave every line without ids."""
     with pytest.raises(TypeError, match="tracer must be a Tracer, not str"):
         SpanContextFilter("shop")  # type: ignore[arg-type]
+
+
+class Behind(logging.Handler):
+    """A handler with a filter of its own, which runs while another request's span is active."""
+
+    def __init__(self, tracer: BasicTracer) -> None:
+        super().__init__()
+        self.tracer = tracer
+        self.lines: list[str] = []
+        self.addFilter(SpanContextFilter(tracer))
+        self.setFormatter(logging.Formatter("%(trace_id)s %(span_id)s %(message)s"))
+
+    def handle(self, record: logging.LogRecord) -> Any:
+        with self.tracer.start_active_span("another request", ignore_active_span=True):
+            return super().handle(record)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.lines.append(self.format(record))
+
+
+@pytest.fixture
+def logger() -> Iterator[logging.Logger]:
+    """A logger whose lines go to the handlers of one test alone."""
+    logger = logging.getLogger("test_logging")
+    logger.setLevel(logging.INFO)
+    logger.propagate = False
+    yield logger
+    logger.handlers.clear()
+    logger.filters.clear()
+
+
+def log_in_and_out_of_a_request(tracer: BasicTracer, logger: logging.Logger) -> list[str]:
+    """Log one line in a span and one outside; as `Behind` should write them."""
+    with tracer.start_active_span("request") as scope:
+        logger.info("in the request")
+    logger.info("after it")
+    context = scope.span.context
+    return [f"{context.to_trace_id()} {context.to_span_id()} in the request", "  after it"]
+
+
+@pytest.mark.needs_os
+def test_ids_pass_a_queue(logger: logging.Logger) -> None:
+    """A filter before a queue decides for a line, whatever is active in the listener's thread."""
+    tracer = BasicTracer()
+    records: queue.SimpleQueue[Any] = queue.SimpleQueue()
+    handler = QueueHandler(records)
+    handler.addFilter(SpanContextFilter(tracer))
+    logger.addHandler(handler)
+    behind = Behind(tracer)
+    listener = QueueListener(records, behind)
+    listener.start()
+    expected = log_in_and_out_of_a_request(tracer, logger)
+    listener.stop()
+    assert behind.lines == expected
+
+
+def test_ids_wait_in_memory(logger: logging.Logger) -> None:
+    """A filter on a `MemoryHandler` decides for a line, whoever is active when it is flushed."""
+    tracer = BasicTracer()
+    behind = Behind(tracer)
+    handler = MemoryHandler(10, target=behind)
+    handler.addFilter(SpanContextFilter(tracer))
+    logger.addHandler(handler)
+    expected = log_in_and_out_of_a_request(tracer, logger)
+    assert behind.lines == []
+    handler.close()
+    assert behind.lines == expected
+
+
+def test_ids_travel_to_another_process(logger: logging.Logger) -> None:
+    """A `SocketHandler` sends the ids with the record; who receives it leaves them as they are."""
+    tracer = BasicTracer()
+    behind = Behind(tracer)
+
+    class Sending(SocketHandler):
+        def send(self, s: bytes) -> None:
+            received = logging.makeLogRecord(pickle.loads(s[4:]))  # after the length
+            behind.handle(received)
+
+    handler = Sending("localhost", None)
+    handler.addFilter(SpanContextFilter(tracer))
+    logger.addHandler(handler)
+    assert log_in_and_out_of_a_request(tracer, logger) == behind.lines
+
+
+def test_the_first_filter_decides(logger: logging.Logger) -> None:
+    """A record that passes two filters, of two tracers, has ids that belong together."""
+    tracer = BasicTracer()
+    behind = Behind(BasicTracer())
+    logger.addFilter(SpanContextFilter(tracer))
+    logger.addHandler(behind)
+    assert log_in_and_out_of_a_request(tracer, logger) == behind.lines
+
+
+def test_a_filter_on_a_handler_sees_the_lines_of_child_loggers(logger: logging.Logger) -> None:
+    """One on a logger does not: logging asks it only about what is logged there itself."""
+    tracer = BasicTracer()
+    on_logger = SpanContextFilter(tracer)
+    handler = MemoryHandler(10)
+    logger.addHandler(handler)
+    logger.addFilter(on_logger)
+    with tracer.start_active_span("request") as scope:
+        logger.getChild("child").info("passed by")
+        handler.addFilter(SpanContextFilter(tracer))
+        logger.getChild("child").info("seen")
+    passed_by, seen = handler.buffer
+    assert not hasattr(passed_by, "trace_id")
+    assert vars(seen)["trace_id"] == scope.span.context.to_trace_id()
+
+
+@pytest.mark.parametrize(
+    ("given", "kept"),
+    [
+        ({"trace_id": "a", "span_id": "b"}, ("a", "b")),
+        ({"trace_id": "a"}, ("a", "")),
+        ({"span_id": "b"}, ("", "b")),
+        ({"trace_id": "", "span_id": ""}, ("", "")),
+        ({"trace_id": "a", "span_id": None}, ("a", "")),
+    ],
+)
+def test_ids_of_the_application_s_own_are_kept(
+    given: dict[str, Any], kept: tuple[str, str], logger: logging.Logger
+) -> None:
+    """Ids given in `extra` stay, and are never completed with those of another span."""
+    tracer = BasicTracer()
+    handler = MemoryHandler(10)
+    handler.addFilter(SpanContextFilter(tracer))
+    logger.addHandler(handler)
+    with tracer.start_active_span("another"):
+        logger.info("message", extra=given)
+    (record,) = handler.buffer
+    assert (vars(record)["trace_id"], vars(record)["span_id"]) == kept
+
+
+def test_none_is_no_id(logger: logging.Logger) -> None:
+    """A record whose ids are None gets those of the active span."""
+    tracer = BasicTracer()
+    handler = MemoryHandler(10)
+    handler.addFilter(SpanContextFilter(tracer))
+    logger.addHandler(handler)
+    with tracer.start_active_span("request") as scope:
+        logger.info("message", extra={"trace_id": None, "span_id": None})
+    (record,) = handler.buffer
+    assert vars(record)["span_id"] == scope.span.context.to_span_id()
