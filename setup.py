@@ -11,8 +11,10 @@ PACKAGES = [
     "opentracing_recorder",
 ]
 
-# orjson has wheels for CPython alone; without it, the standard library's json does the same.
-ZIPKIN = ["urllib3>=2", "orjson>=3.9; platform_python_implementation == 'CPython'"]
+ZIPKIN = ["urllib3>=2"]
+# Not in the one above: there are no wheels for builds without the GIL, nor for some platforms, and
+# no marker can name these builds. Without orjson, the standard library's json does the same.
+ORJSON = ["orjson>=3.9; platform_python_implementation == 'CPython'"]
 
 TESTS = [
     "pytest>=8.4",  # earlier ones may not find the modules that tests share
@@ -21,6 +23,7 @@ TESTS = [
     "anyio>=4",
     "hypothesis>=6",
     *ZIPKIN,
+    *ORJSON,
     "jsonschema>=4.18; sys_platform != 'emscripten'",
     "gevent; platform_python_implementation == 'CPython' and sys_platform != 'emscripten'",
     "tornado>=6; sys_platform != 'emscripten'",
@@ -82,6 +85,7 @@ setup(
         "gevent": ["gevent>=22.10"],
         "tornado": ["tornado>=6"],
         "zipkin": ZIPKIN,
+        "orjson": ORJSON,
         "opentelemetry": ["opentelemetry-sdk>=1.20"],
         "tests": TESTS,
         "dev": DEV,

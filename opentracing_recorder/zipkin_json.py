@@ -40,7 +40,7 @@ def dumps_without_orjson(value: Any) -> bytes:
 
 try:
     import orjson
-except ImportError:  # there are no wheels for PyPy
+except ImportError:  # there are no wheels for PyPy, nor for builds without the GIL
     dumps = dumps_without_orjson
 else:
     dumps = orjson.dumps

@@ -91,6 +91,32 @@ def test_pytest_finds_the_plugin_under_its_own_name() -> None:
     assert literals()["entry_points"] == {"pytest11": [f"{name} = {name}"]}
 
 
+def test_nothing_compiled_is_needed_for_zipkin() -> None:
+    """orjson has no wheels for builds without the GIL, which no marker names: it is its own extra,
+    and the tests install both.
+    """
+    names = {
+        extra: [re.split(r"[<>=;~! ]", each)[0] for each in literals()[extra]]
+        for extra in ("ZIPKIN", "ORJSON")
+    }
+    assert names == {"ZIPKIN": ["urllib3"], "ORJSON": ["orjson"]}
+
+
+@pytest.mark.needs_os
+def test_zipkin_without_orjson() -> None:
+    """The recorder encodes with the standard library where orjson is not installed."""
+    script = """
+import sys
+sys.modules["orjson"] = None
+from opentracing_recorder import zipkin, zipkin_json
+assert zipkin_json.dumps is zipkin_json.dumps_without_orjson
+print(zipkin.ZipkinTracer.__name__)
+"""
+    command = [sys.executable, "-c", f"import sys; sys.path.insert(0, {str(ROOT)!r})\n{script}"]
+    printed = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    assert printed == "ZipkinTracer\n"
+
+
 @pytest.mark.parametrize("package", ["opentracing", "opentracing_recorder"])
 def test_packages_are_typed(package: str) -> None:
     """The marker that type checkers look for is there, and is shipped."""
