@@ -1,7 +1,8 @@
 """The pytest plugin: the fixture `captrace`, and what it adds to the report of a failing test.
 
 pytest imports every plugin that is installed, at every start. This one costs next to nothing: the
-tracer is imported when a test asks for the fixture. Works with pytest 7.0 and later.
+tracer is imported when a test asks for the fixture. Works with pytest 7.0 and later; an earlier one
+finds nothing here, and runs as if the plugin were not installed.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ class _State:
         self.drawn = ""
 
 
-_STATE = pytest.StashKey[_State]()
+_STATE: pytest.StashKey[_State]
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -114,3 +115,10 @@ def _timeline(captrace: CapTrace) -> str:
     # pytest's own width; and the terminal's characters, not those of what captures the output.
     width = shutil.get_terminal_size((80, 24)).columns or 80  # 0 where the terminal knows none
     return captrace.timeline(width, stream=sys.__stdout__)
+
+
+if hasattr(pytest, "StashKey"):
+    _STATE = pytest.StashKey[_State]()
+else:  # before 7.0
+    del captrace, pytest_addoption, pytest_configure
+    del pytest_runtest_setup, pytest_runtest_call, pytest_runtest_makereport

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import subprocess
 import sys
@@ -432,3 +433,17 @@ def test_it_can_be_turned_off(pytester: pytest.Pytester) -> None:
 def test_the_project_was_not_traced_meanwhile() -> None:
     """pytest inside pytest shares the process: the global tracer here is none."""
     assert not opentracing.is_global_tracer_registered()
+
+
+def test_a_pytest_that_is_too_old_finds_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Before 7.0, which brought `StashKey`, the plugin has no hook, no option and no fixture."""
+    spec = importlib.util.find_spec("opentracing_recorder.pytest_plugin")
+    assert spec is not None
+    assert spec.loader is not None
+    monkeypatch.delattr(pytest, "StashKey")
+    plugin = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(plugin)
+    manager = pytest.PytestPluginManager()
+    manager.register(plugin)
+    assert manager.get_hookcallers(plugin) == []
+    assert not hasattr(plugin, "captrace")
