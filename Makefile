@@ -21,7 +21,7 @@ TYPED := opentracing opentracing_recorder $(wildcard tests/typing/*.py)
 
 .DEFAULT_GOAL := help
 .PHONY: help bootstrap demo demo-zipkin installed installed-threads test test-all test-collector test-downstream \
-  test-pyodide test-servers test-threads test-zipkin soak fuzz lint types bench bench-check dist clean
+  test-installs test-pyodide test-servers test-threads test-zipkin soak fuzz lint types bench bench-check dist clean
 
 help:  ## show this list (the default)
 	@sed -n 's/^\([a-z-]*\):.*##/\1:/p' Makefile | awk -F': +' '{ printf "  make %-16s %s\n", $$1, $$2 }'
@@ -89,6 +89,10 @@ $(DOWNSTREAM)/.installed: setup.py pyproject.toml $(wildcard tests/downstream/*.
 
 test-downstream: $(DOWNSTREAM)/.installed  ## run libraries written for opentracing 2.4 on this
 	$(DOWNSTREAM)/bin/python -m pytest -q tests/downstream
+
+# Each test says what it needs; the environments are made in env/installs, with Python 3.9.
+test-installs: $(INSTALLED)-tests  ## run beside old pytests and Tornados, and look for wheels
+	$(RUN) -m pytest -q tests/installs/test_*.py
 
 $(COLLECTOR)/.installed: setup.py pyproject.toml tests/backends/collector/requirements.txt
 	$(PYTHON) -m venv $(COLLECTOR)
