@@ -83,7 +83,7 @@ setup(
     install_requires=["six>=1.16,<2"],
     extras_require={
         "gevent": ["gevent>=22.10"],
-        "tornado": ["tornado>=6"],
+        "tornado": ["tornado>=4.5"],
         "zipkin": ZIPKIN,
         "orjson": ORJSON,
         "opentelemetry": ["opentelemetry-sdk>=1.20"],

@@ -1,6 +1,8 @@
 """TornadoScopeManager and tracer_stack_context: for programs that were written for Tornado.
 
 Tornado 6 and later runs on contextvars; new programs need no more than `ContextVarsScopeManager`.
+Tornado 4.5 and 5 carry the active span in their stack contexts, and only from a
+`tracer_stack_context` on, as with opentracing 2.4.
 """
 
 from __future__ import annotations
@@ -16,12 +18,6 @@ except ImportError as _error:
         f"TornadoScopeManager needs Tornado ({_error}); install opentracing[tornado]",
         name="tornado",
     ) from _error
-if tornado.version_info < (6,):
-    raise ImportError(
-        f"TornadoScopeManager needs Tornado 6 or later, not {tornado.version};"
-        " install opentracing[tornado]",
-        name="tornado",
-    )
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -91,3 +87,9 @@ def tracer_stack_context() -> ThreadSafeStackContext:
     a native coroutine starts when it is awaited or made a task, so do that inside.
     """
     return ThreadSafeStackContext(no_parent_scope)
+
+
+if not TYPE_CHECKING and tornado.version_info < (6,):
+    from ._tornado_stack_contexts import ThreadSafeStackContext as ThreadSafeStackContext
+    from ._tornado_stack_contexts import TornadoScopeManager as TornadoScopeManager
+    from ._tornado_stack_contexts import tracer_stack_context as tracer_stack_context

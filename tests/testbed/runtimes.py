@@ -21,7 +21,14 @@ from opentracing.scope_managers import ThreadLocalScopeManager
 from opentracing.scope_managers.asyncio import AsyncioScopeManager
 from opentracing.scope_managers.contextvars import ContextVarsScopeManager
 
-from ..runtimes import gevent_manager, needs_gevent, needs_tornado, tornado_manager
+from ..runtimes import (
+    HAS_STACK_CONTEXTS,
+    gevent_manager,
+    needs_gevent,
+    needs_tornado,
+    on_new_loop,
+    tornado_manager,
+)
 
 Unit = Callable[..., Coroutine[Any, Any, Any]]
 
@@ -201,6 +208,53 @@ class Tornado(Asyncio):
         return Queue()
 
 
+class StackContexts(Runtime):
+    """Units are coroutines and callbacks of Tornado 4.5 or 5, each in its own stack context."""
+
+    def run(self, main: Unit) -> None:
+        on_new_loop(lambda: self.spawn(main), TIMEOUT)
+
+    def spawn(self, unit: Unit, *args: Any) -> Awaitable[Any]:
+        from tornado import gen
+
+        from opentracing.scope_managers.tornado import tracer_stack_context
+
+        @gen.coroutine
+        def coroutine() -> Any:
+            # Not by yielding it: Tornado 5 would make it a task, which has no stack contexts.
+            return (yield from unit(*args).__await__())
+
+        with tracer_stack_context():
+            return coroutine()
+
+    def call(self, function: Callable[..., Any], *args: Any) -> Awaitable[Any]:
+        from tornado.concurrent import Future
+        from tornado.ioloop import IOLoop
+
+        from opentracing.scope_managers.tornado import tracer_stack_context
+
+        done = Future()
+        with tracer_stack_context():
+            IOLoop.current().add_callback(_settle, done, function, *args)
+        return done
+
+    def event(self) -> Any:
+        from tornado.locks import Event
+
+        return Event()
+
+    def queue(self) -> Any:
+        from tornado.queues import Queue
+
+        return Queue()
+
+
+def tornado_runtime() -> Runtime:
+    if HAS_STACK_CONTEXTS:
+        return StackContexts(tornado_manager, False)
+    return Tornado(tornado_manager, True)
+
+
 RUNTIMES = [
     pytest.param(Threads(ThreadLocalScopeManager, False), id="threads", marks=pytest.mark.needs_os),
     pytest.param(
@@ -214,7 +268,7 @@ RUNTIMES = [
     pytest.param(
         Gevent(ContextVarsScopeManager, False), id="gevent with contextvars", marks=needs_gevent
     ),
-    pytest.param(Tornado(tornado_manager, True), id="tornado", marks=needs_tornado),
+    pytest.param(tornado_runtime(), id="tornado", marks=needs_tornado),
 ]
 
 

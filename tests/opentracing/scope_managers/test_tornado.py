@@ -9,11 +9,13 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib import import_module
+from types import ModuleType
 from typing import Any
 
 import pytest
 
-from opentracing import Scope, Span
+from opentracing import Scope, Span, scope_managers
+from opentracing.scope_managers import ThreadLocalScopeManager
 from opentracing_recorder import BasicTracer, InMemoryRecorder
 
 from ...runtimes import HAS_TORNADO, WHY_NOT_TORNADO
@@ -309,10 +311,17 @@ def test_a_stack_context_of_any_factory() -> None:
     assert log == ["inner swallows", "inner left", "first left", "other left"]
 
 
-def test_a_tornado_that_is_too_old_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Before 6, Tornado does not run on contextvars; the message says what to install."""
-    module = "opentracing.scope_managers.tornado"
+def test_a_tornado_before_6_is_used_by_its_stack_contexts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """There the names are those of the other implementation, which `make test-installs` tries."""
+    stack_context = ModuleType("tornado.stack_context")
+    stack_context.StackContext = type("StackContext", (), {})  # type: ignore[attr-defined]
     monkeypatch.setattr(tornado, "version_info", (5, 1, 1, 0))
-    monkeypatch.delitem(sys.modules, module)
-    with pytest.raises(ImportError, match=r"Tornado 6 or later.*opentracing\[tornado\]"):
-        import_module(module)
+    monkeypatch.setitem(sys.modules, "tornado.stack_context", stack_context)
+    for name in ("tornado", "_tornado_stack_contexts"):  # imported anew, and put back
+        monkeypatch.setattr(scope_managers, name, None, raising=False)
+        monkeypatch.setitem(sys.modules, f"opentracing.scope_managers.{name}", stack_context)
+        del sys.modules[f"opentracing.scope_managers.{name}"]
+    module = import_module("opentracing.scope_managers.tornado")
+    assert issubclass(module.TornadoScopeManager, ThreadLocalScopeManager)
+    assert isinstance(module.tracer_stack_context(), module.ThreadSafeStackContext)
+    assert issubclass(module.ThreadSafeStackContext, stack_context.StackContext)
