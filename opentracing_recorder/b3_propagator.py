@@ -73,8 +73,10 @@ class B3Propagator(Propagator):
             # No parent without a decision: many readers take what is third for one.
             entries[_SINGLE] = f"{ids[0]}-{ids[1]}"
         if entries is not carrier:
-            # All of B3 is replaced: a `b3` left behind would be read in place of the new headers.
-            self._format.write(carrier, entries, _FIELDS)
+            self._format.write(carrier, entries)
+
+    def remove_from(self, carrier: Any) -> None:
+        self._format.remove_from(carrier)
 
     def extract(self, carrier: Any) -> BasicSpanContext | None:
         if type(carrier) is dict:

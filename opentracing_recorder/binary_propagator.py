@@ -90,6 +90,8 @@ class BinaryPropagator(Propagator):
                 and span_id
             ):
                 return RemoteSpanContext(trace_id, span_id)
+        if carrier is None:
+            return None
         if not isinstance(carrier, (bytes, bytearray, memoryview)):
             raise InvalidCarrierException(
                 f"the carrier is a {type(carrier).__name__};"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Container, Iterable, Mapping
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from typing import Any
 
 import six
@@ -48,7 +48,9 @@ class CarrierFormat:
         """
 
     def read(self, carrier: Any) -> list[tuple[str, Any]]:
-        """The format's fields in a mapping or an iterable of pairs, each with its raw value."""
+        """The format's fields in a mapping or an iterable of pairs, each with its raw value, for
+        `first_text`.
+        """
         if type(carrier) is dict:
             known = self._known
             try:
@@ -63,7 +65,7 @@ class CarrierFormat:
         """The format's fields, each with the first of its values; without those that are no text.
 
         Fields that are `lists` have all of their values, joined by commas. Raises
-        `SpanContextCorruptedException` if one of the `unique` fields has two values.
+        `SpanContextCorruptedException` if one of the `unique` fields is there with two values.
         """
         if type(carrier) is dict:
             try:
@@ -80,7 +82,7 @@ class CarrierFormat:
                 self._learn(carrier)
         fields = {}
         for field, value in self.read(carrier):
-            text = text_or_none(value)
+            text = _joined_text(value) if field in lists else first_text(value)
             if text is None:
                 continue
             if field in lists and field in fields:
@@ -115,63 +117,65 @@ class CarrierFormat:
                 plan = tuple(fields[field] for field in usual)
         self.plans[names] = plan
 
-    def write(
-        self,
-        carrier: Any,
-        entries: Mapping[str, str],
-        replaced: Collection[str] | None = None,
-    ) -> None:
+    def write(self, carrier: Any, entries: Mapping[str, str]) -> None:
         """Put `entries`, by field, into a mutable mapping or a list of pairs.
 
-        They take the place of all entries of the `replaced` fields (default: of the same fields),
-        however these are spelled: nothing stale stays beside the new. In a list whose names or
-        values are bytes, those of the new pairs are too.
+        They take the place of all of the format's entries, of other fields and however spelled:
+        headers that were copied from a stranger's request would count as ours downstream. In a list
+        whose names or values are bytes, those of the new pairs are too.
         """
-        if replaced is None:
-            replaced = entries
         try:
             if type(carrier) is dict:
                 stale = self._known_sets[tuple(carrier)] if carrier else None
                 if stale:
-                    for field, name in stale.items():
-                        if field in replaced:
-                            del carrier[name]
+                    for name in stale.values():
+                        del carrier[name]
                 carrier.update(entries)
                 return
         except Exception:  # names that are not known yet
             self._learn(carrier)
         try:
             if isinstance(carrier, list):
-                self._write_pairs(carrier, entries, replaced)
+                self._write_pairs(carrier, entries)
                 return
-            for name in self._names_of(replaced, carrier):
-                del carrier[name]
+            for name in self._names_in(carrier):
+                try:
+                    del carrier[name]
+                except KeyError:  # it went with another that is spelled alike
+                    pass
             for field, value in entries.items():
                 carrier[field] = value
         except Exception as error:
             raise _invalid_carrier(carrier, "to write to, a mutable mapping or a list") from error
 
-    def _write_pairs(
-        self, carrier: list[Any], entries: Mapping[str, str], replaced: Collection[str]
-    ) -> None:
+    def remove_from(self, carrier: Any) -> None:
+        """Remove all of the format's entries from a mutable mapping or a list of pairs."""
+        self.write(carrier, {})
+
+    def _write_pairs(self, carrier: list[Any], entries: Mapping[str, str]) -> None:
         pairs = pairs_of(carrier)
         make_name = six.ensure_binary if _in_bytes(name for name, _ in pairs) else six.ensure_str
         make_value = six.ensure_binary if _in_bytes(value for _, value in pairs) else six.ensure_str
-        kept = [pair for pair in carrier if self._field(_name_of(pair)) not in replaced]
+        kept = [pair for pair in carrier if self._field(_name_of(pair)) is None]
         written = [(make_name(field), make_value(value)) for field, value in entries.items()]
         carrier[:] = kept + written
 
-    def _names_of(self, fields: Collection[str], carrier: Any) -> list[Any]:
-        """The names in the carrier that stand for `fields`."""
+    def _names_in(self, carrier: Any) -> list[Any]:
+        """The names of the format's entries in a carrier, each as often as it is there: to delete
+        one of grpc.aio.Metadata deletes its first value alone.
+        """
         known = self._known
         try:
-            return [name for name in carrier if (field := known[name]) and field in fields]
-        except Exception:  # a name that is not known yet
+            # Usually none is there. Only `keys` is as safe to iterate over as a dict: a response,
+            # for instance, may give away its body.
+            names = carrier.keys()
+            if not [name for name in names if known[name]]:
+                return []
+        except Exception:  # a name that is not known yet, or no `keys`
             pass
         try:
-            names = carrier.keys()
-            return [name for name in names if self._field(name) in fields]
-        except Exception:  # it does not tell its names, but may take new ones
+            return [name for name, _ in pairs_of(carrier) if self._field(name) is not None]
+        except InvalidCarrierException:  # it does not tell its names, but may take new ones
             return []
 
     def _field(self, name: Any) -> str | None:
@@ -211,6 +215,29 @@ def text_or_none(value: Any) -> str | None:
     return None
 
 
+def first_text(value: Any) -> str | None:
+    """The same, of a list or tuple of values: the first that is text.
+
+    Mappings to lists, such as API Gateway's ``multiValueHeaders``, have one for each name.
+    """
+    found = text_or_none(value)
+    if found is None and issubclass(type(value), (list, tuple)):
+        return next(_texts_in(value), None)
+    return found
+
+
+def _joined_text(value: Any) -> str | None:
+    """The same, with all that are text, joined by commas."""
+    found = text_or_none(value)
+    if found is None and issubclass(type(value), (list, tuple)):
+        return ",".join(_texts_in(value)) or None
+    return found
+
+
+def _texts_in(values: Any) -> Iterator[str]:
+    return (text for value in values if (text := text_or_none(value)) is not None)
+
+
 def shown(value: object) -> str:
     """A value for an error message: its repr, shortened."""
     text = repr(value[: _SHOWN + 1] if isinstance(value, (str, bytes)) else value)
@@ -218,18 +245,73 @@ def shown(value: object) -> str:
 
 
 def pairs_of(carrier: Any) -> list[tuple[Any, Any]]:
-    """The entries of a mapping or an iterable of pairs; what is no pair is passed over."""
-    if issubclass(type(carrier), (str, bytes, bytearray, memoryview)):
+    """The entries of a mapping or an iterable of pairs; what is no pair is passed over.
+
+    None, which is how many libraries say "no headers", has none.
+    """
+    if carrier is None:
+        return []
+    kind = type(carrier)
+    if issubclass(kind, (str, bytes, bytearray, memoryview)):
         raise _invalid_carrier(carrier)
-    pairs = []
+    pairs: list[tuple[Any, Any]] = []
     try:
-        items: Any = carrier.items() if hasattr(carrier, "items") else carrier
+        has_items = hasattr(carrier, "items")
+        # What is no mapping may repeat a name: grpc.aio.Metadata has a list of values for each.
+        repeats = has_items and not issubclass(kind, Mapping)
+        items: Any = carrier.items() if has_items else carrier
         for pair in items:
             if isinstance(pair, (tuple, list)) and len(pair) == 2:
-                pairs.append((pair[0], pair[1]))
+                name, value = pair
+                if repeats and isinstance(value, list):
+                    pairs += [(name, each) for each in value]
+                else:
+                    pairs.append((name, value))
     except Exception as error:
         raise _invalid_carrier(carrier) from error
     return pairs
+
+
+class KafkaHeaders:
+    """The list of a Kafka message's headers, as a carrier whose values are written in bytes::
+
+        headers = []
+        tracer.inject(span, Format.TEXT_MAP, KafkaHeaders(headers))
+        producer.send("orders", b"...", headers=headers)
+
+    confluent-kafka, aiokafka and kafka-python take names as str and values as bytes, which an empty
+    list does not show. To extract, pass the list itself.
+    """
+
+    # No subclass of list, which aiokafka refuses.
+
+    def __init__(self, headers: list[Any]) -> None:
+        if not isinstance(headers, list):
+            raise TypeError(f"headers must be a list, not {type(headers).__name__}")
+        self.headers = headers
+
+    def keys(self) -> list[Any]:
+        """The names, each as often as it is there."""
+        return [name for name, _ in pairs_of(self.headers)]
+
+    def items(self) -> list[tuple[Any, Any]]:
+        """The headers, in their order."""
+        return pairs_of(self.headers)
+
+    def __setitem__(self, name: str, value: Any) -> None:
+        """Add a header, in place of all of this name."""
+        header = six.ensure_str(name), six.ensure_binary(value)
+        del self[name]
+        self.headers.append(header)
+
+    def __delitem__(self, name: Any) -> None:
+        """Remove all headers of this name, if there are any."""
+        kind = type(name)  # no name is compared with one of the other type
+        self.headers[:] = [
+            pair
+            for pair in self.headers
+            if type(found := _name_of(pair)) is not kind or found != name
+        ]
 
 
 def _in_bytes(parts: Iterable[Any]) -> bool:

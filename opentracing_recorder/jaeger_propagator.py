@@ -78,8 +78,10 @@ class JaegerPropagator(Propagator):
         if span_context._baggage:
             entries.update(self._baggage.entries(span_context._baggage))
         if entries is not carrier:
-            replaced = _FIELDS if len(entries) == 1 else _FIELDS.union(entries)
-            self._format.write(carrier, entries, replaced)
+            self._format.write(carrier, entries)
+
+    def remove_from(self, carrier: Any) -> None:
+        self._format.remove_from(carrier)
 
     def extract(self, carrier: Any) -> BasicSpanContext | None:
         if type(carrier) is dict:

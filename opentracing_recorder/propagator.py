@@ -22,16 +22,26 @@ class Propagator(ABC):
     def inject(self, span_context: SpanContext, carrier: Any) -> None:
         """Write `span_context` into `carrier`; a context without a trace writes nothing.
 
-        Raises `InvalidCarrierException` for a carrier it cannot write to.
+        What is written takes the place of all that the carrier holds of this format: of headers
+        that were copied from a stranger's request, none is left.
+
+        Raises `InvalidCarrierException` for a carrier it cannot write to, such as None.
         """
 
     @abstractmethod
     def extract(self, carrier: Any) -> BasicSpanContext | None:
-        """Read a context out of `carrier`; None where it holds no trace of this format.
+        """Read a context out of `carrier`; None where it holds no trace of this format, or is None.
 
         Raises `InvalidCarrierException` for a carrier it cannot read, and
         `SpanContextCorruptedException`, with the field and its value, for a broken trace. Nothing
         else, whatever the carrier holds.
+        """
+
+    def remove_from(self, carrier: Any) -> None:  # noqa: B027 (what needs no more is complete)
+        """Remove all that `carrier` holds of this format; by default nothing.
+
+        A `CompositePropagator` asks for that where it reads a format and does not write it. Raises
+        `InvalidCarrierException` for a carrier it cannot write to.
         """
 
 
@@ -47,7 +57,9 @@ class CompositePropagator(Propagator):
     it is raised only where there is nothing else. A decision without a trace counts only where no
     format has a trace; baggage without a trace, of a format before it, goes with the trace.
 
-    `written` are the propagators that write (default: all of `propagators`, in their order).
+    `written` are the propagators that write (default: all of `propagators`, in their order). Where
+    they do, what the carrier holds of the other formats is removed: this service's neighbours read
+    them too, and would take what a stranger sent for ours.
     """
 
     def __init__(
@@ -55,12 +67,29 @@ class CompositePropagator(Propagator):
     ) -> None:
         self.propagators = _checked("propagators", propagators)
         self.written = self.propagators if written is None else _checked("written", written)
+        self._only_read = tuple(
+            each for each in self.propagators if self.written and each not in self.written
+        )
 
     def inject(self, span_context: SpanContext, carrier: Any) -> None:
+        # Of an empty dict, nothing is to be removed.
+        if self._only_read and not (type(carrier) is dict and not carrier):
+            self._remove_only_read(span_context, carrier)
         for propagator in self.written:
             propagator.inject(span_context, carrier)
 
+    def _remove_only_read(self, span_context: SpanContext, carrier: Any) -> None:
+        if isinstance(span_context, BasicSpanContext) and span_context.has_trace:
+            for propagator in self._only_read:
+                propagator.remove_from(carrier)
+
+    def remove_from(self, carrier: Any) -> None:
+        for propagator in dict.fromkeys((*self.propagators, *self.written)):
+            propagator.remove_from(carrier)
+
     def extract(self, carrier: Any) -> BasicSpanContext | None:
+        if carrier is None:
+            return None
         if not hasattr(type(carrier), "__len__"):  # an iterator, which can be read only once
             carrier = pairs_of(carrier)
         without_trace: BasicSpanContext | None = None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import unittest
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from random import Random
 from typing import Any
@@ -120,20 +120,23 @@ class PropagatorCheckMixin(PropagatorHooks):
             assert carrier == self.carrier(), f"{context!r} wrote {carrier!r:.200}"
 
     def test_nothing_to_extract(self) -> None:
-        """A carrier without a trace gives None."""
-        carriers = [self.carrier()] + ([] if self._is_binary() else [dict(_UNRELATED)])
+        """A carrier without a trace gives None, and so does None, which means "no headers"."""
+        carriers = [None, self.carrier()] + ([] if self._is_binary() else [dict(_UNRELATED)])
         for carrier in carriers:
             found = self._extracted(carrier)
             assert found is None, f"found {found!r} in {carrier!r}"
 
     def test_wrong_carriers(self) -> None:
-        """What cannot be a carrier raises `InvalidCarrierException`, in both directions."""
+        """What cannot be a carrier raises `InvalidCarrierException`, in both directions; None does
+        for writing.
+        """
         propagator = self.propagator()
+        calls: list[tuple[str, Callable[[Any], Any]]] = [
+            ("inject", partial(propagator.inject, _CONTEXTS[0])),
+            ("extract", propagator.extract),
+        ]
         for wrong in (None, 5, object(), {} if self._is_binary() else b"ab"):
-            for name, call in (
-                ("inject", partial(propagator.inject, _CONTEXTS[0])),
-                ("extract", propagator.extract),
-            ):
+            for name, call in calls[: 1 if wrong is None else 2]:
                 try:
                     call(wrong)
                 except InvalidCarrierException:
@@ -209,11 +212,44 @@ class PropagatorCheckMixin(PropagatorHooks):
     def test_text_replaces_what_is_stale(self) -> None:
         """Of two injections into one carrier the later holds, in a mapping or a list of pairs."""
         self._only_if_text()
-        carriers: tuple[Any, ...] = ({}, [])
+        carriers: tuple[Any, ...] = ({}, [], _Repeating())
         for carrier in carriers:
             for context in self._contexts():
                 self.propagator().inject(context, carrier)
                 self._assert_same(context, self._extracted(carrier), f"after {carrier!r:.200}")
+
+    def test_text_leaves_nothing_of_a_stranger(self) -> None:
+        """What a service has copied from a request does not stay beside what it writes: headers
+        that are there twice, in whatever case, and baggage that its own context has not.
+        """
+        self._only_if_text()
+        wanted = self._injected(BasicSpanContext(3, 4))
+        stale = list(self._injected(BasicSpanContext(1, 2, _BAGGAGE)).items())
+        changes: list[Callable[[str], Any]] = [str, str.encode]
+        changes += [str.title] if self.check_headers() else []
+        for change in changes:
+            pairs = [(change(name), value) for name, value in stale]
+            carriers: list[Any] = [dict(pairs), [*pairs, *pairs], _Repeating([*pairs, *pairs])]
+            for carrier in carriers:
+                before = f"{carrier!r:.200}"
+                self.propagator().inject(BasicSpanContext(3, 4), carrier)
+                entries = list(carrier.items() if isinstance(carrier, dict) else carrier)
+                as_text = [tuple(map(_text, pair)) for pair in entries]
+                assert sorted(as_text) == sorted(wanted.items()), (
+                    f"{before} became {carrier!r:.200}"
+                )
+
+    def test_entries_are_removed(self) -> None:
+        """`remove_from`, where it is overridden, leaves nothing of the format, and all else."""
+        self._only_if_text()
+        own = getattr(type(self.propagator()), "remove_from", Propagator.remove_from)
+        if own is Propagator.remove_from:
+            raise unittest.SkipTest("remove_from() is not overridden")
+        stale = self._injected(BasicSpanContext(1, 2, _BAGGAGE))
+        carriers: list[Any] = [{**_UNRELATED, **stale}, [*_UNRELATED.items(), *stale.items()]]
+        for carrier in carriers:
+            self.propagator().remove_from(carrier)
+            assert dict(carrier) == _UNRELATED, f"left {carrier!r:.200}"
 
     # What the checks share.
 
@@ -288,12 +324,50 @@ class PropagatorCheckMixin(PropagatorHooks):
         yield {None: 1, 5: "a", b"\xff": b"\xff", **whole}
 
 
+class _Repeating:
+    """The shape of grpc.aio.Metadata: several values for a name, in a list in `items`."""
+
+    def __init__(self, pairs: Iterable[tuple[Any, Any]] = ()) -> None:
+        self._lists: dict[Any, list[Any]] = {}
+        for name, value in pairs:
+            self._lists.setdefault(name, []).append(value)
+
+    def __iter__(self) -> Iterator[tuple[Any, Any]]:
+        return ((name, value) for name, values in self._lists.items() for value in values)
+
+    def __len__(self) -> int:
+        return sum(map(len, self._lists.values()))
+
+    def __repr__(self) -> str:
+        return repr(list(self))
+
+    def keys(self) -> Any:
+        return self._lists.keys()
+
+    def items(self) -> Any:
+        return self._lists.items()
+
+    def __setitem__(self, name: Any, value: Any) -> None:
+        self._lists.setdefault(name, [None])[0] = value
+
+    def __delitem__(self, name: Any) -> None:
+        del self._lists[name][0]
+        if not self._lists[name]:
+            del self._lists[name]
+
+
+def _text(value: Any) -> Any:
+    return value.decode() if isinstance(value, bytes) else value
+
+
 def _forms(pairs: list[tuple[str, str]], headers: bool) -> dict[str, Any]:
     forms: dict[str, Any] = {
         "pairs": pairs,
         "an iterator": iter(pairs),
         "bytes": [(name.encode(), value.encode()) for name, value in pairs],
         "a mapping of bytes": {name.encode(): value.encode() for name, value in pairs},
+        "a mapping to lists": {name: [value] for name, value in pairs},
+        "headers that may repeat a name": _Repeating(pairs),
         "unrelated entries around": {**_UNRELATED, **dict(pairs), "": None, 5: "x"},
     }
     if headers:

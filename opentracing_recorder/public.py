@@ -9,6 +9,7 @@ from opentracing import Format
 from .b3_propagator import B3Propagator
 from .batch import BatchRecorder, BatchTooLarge, Rejected, Stats, Unavailable
 from .binary_propagator import BinaryPropagator
+from .carrier import KafkaHeaders
 from .context import BasicSpanContext, RemoteSpanContext
 from .in_memory import InMemoryRecorder
 from .jaeger_propagator import JaegerPropagator
@@ -45,6 +46,7 @@ __all__ = [
     "InMemoryRecorder",
     "JSONLinesRecorder",
     "JaegerPropagator",
+    "KafkaHeaders",
     "LogData",
     "LoggingRecorder",
     "NoopRecorder",

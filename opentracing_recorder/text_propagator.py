@@ -55,6 +55,9 @@ class TextPropagator(Propagator):
         if entries is not carrier:
             self._format.write(carrier, entries)
 
+    def remove_from(self, carrier: Any) -> None:
+        self._format.remove_from(carrier)
+
     def extract(self, carrier: Any) -> BasicSpanContext | None:
         if type(carrier) is dict:
             try:

@@ -28,9 +28,6 @@ _UNIQUE = (_TRACEPARENT,)
 _LISTS = (_TRACESTATE, _BAGGAGE)
 _FIELDS = frozenset(_UNIQUE + _LISTS)
 
-# Nothing stale may stay of these; without baggage of ours, a `baggage` that is there is another's.
-_REPLACED = frozenset((_TRACEPARENT, _TRACESTATE))
-
 _NOT_RANDOM: Mapping[str, str] = {"random": "0"}
 # What each byte of flags says: `sampled`, and `extra`. Its lowest bit is for the first of them, and
 # the next one says that the trace id is random.
@@ -86,14 +83,15 @@ class TraceContextPropagator(Propagator):
             # An application can make contexts too; no line break of its own reaches the wire.
             if tracestate and tracestate.isascii() and tracestate.isprintable():
                 entries[_TRACESTATE] = tracestate
-        replaced = _REPLACED
         if span_context._baggage:
             baggage = format_baggage(span_context._baggage)
             if baggage:
                 entries[_BAGGAGE] = baggage
-                replaced = _FIELDS
         if entries is not carrier:
-            self._format.write(carrier, entries, replaced)
+            self._format.write(carrier, entries)
+
+    def remove_from(self, carrier: Any) -> None:
+        self._format.remove_from(carrier)
 
     def extract(self, carrier: Any) -> BasicSpanContext | None:
         if type(carrier) is dict:

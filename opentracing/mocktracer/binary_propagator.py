@@ -5,7 +5,7 @@ What 2.4 had here was a pickle, which runs whatever its sender wishes.
 
 from __future__ import annotations
 
-from opentracing import SpanContext, SpanContextCorruptedException
+from opentracing import InvalidCarrierException, SpanContext, SpanContextCorruptedException
 from opentracing_recorder import BinaryPropagator as BasicBinaryPropagator
 
 from .context import SpanContext as MockSpanContext
@@ -25,6 +25,8 @@ class BinaryPropagator(Propagator):
         _format.inject(span_context, carrier)
 
     def extract(self, carrier: Any) -> MockSpanContext:
+        if carrier is None:  # as in 2.4; to the reference tracer it means "no headers"
+            raise InvalidCarrierException("the carrier is a NoneType; wanted: a bytearray")
         context = _format.extract(carrier)
         if context is None:
             raise SpanContextCorruptedException("the carrier is empty")

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from opentracing import SpanContext, SpanContextCorruptedException
 from opentracing_recorder import BasicSpanContext
-from opentracing_recorder.carrier import CarrierFormat, text_or_none
+from opentracing_recorder.carrier import CarrierFormat, first_text
 from opentracing_recorder.fields import bounded_baggage, parse_hex_id
 
 from .context import SpanContext as MockSpanContext
@@ -45,7 +45,7 @@ class TextPropagator(Propagator):
     def extract(self, carrier: Any) -> MockSpanContext:
         fields: dict[str, str] = {}
         for field, value in _format.read(carrier):
-            text = text_or_none(value)
+            text = first_text(value)
             if text is not None:
                 fields[field] = text
         try:

@@ -21,6 +21,7 @@ from typing import Any
 
 import pytest
 
+from opentracing import InvalidCarrierException
 from opentracing.mocktracer import binary_propagator as mock_binary
 from opentracing.mocktracer import text_propagator as mock_text
 from opentracing_recorder import (
@@ -879,9 +880,42 @@ class TakesHalfATrace(Headers):
         return BasicSpanContext(context.trace_id, 2**70) if context else context
 
 
+class RefusesNone(Headers):
+    def extract(self, carrier: Any) -> Any:
+        if carrier is None:
+            raise InvalidCarrierException("None")
+        return super().extract(carrier)
+
+
+class KeepsBaggage(Headers):
+    def inject(self, span_context: Any, carrier: Any) -> None:
+        entries: dict[str, str] = {}
+        super().inject(span_context, entries)
+        if isinstance(carrier, list):
+            carrier += entries.items()
+        else:
+            carrier.update(entries)
+
+
+class RemovesTooMuch(Headers):
+    def remove_from(self, carrier: Any) -> None:
+        carrier.clear()
+
+
+class WantsText(Headers):
+    def extract(self, carrier: Any) -> Any:
+        if isinstance(carrier, dict) and any(type(each) is list for each in carrier.values()):
+            return None
+        return super().extract(carrier)
+
+
 @pytest.mark.parametrize(
     ("broken", "check", "message"),
     [
+        (RefusesNone, "test_nothing_to_extract", "^extract raised InvalidCarrierException"),
+        (KeepsBaggage, "test_text_leaves_nothing_of_a_stranger", "ot-baggage-guest.* became"),
+        (RemovesTooMuch, "test_entries_are_removed", "^left {}"),
+        (WantsText, "test_text_is_read_in_every_form", "^found no trace from a mapping to lists"),
         (LeaksErrors, "test_damaged_carriers", "^extract raised KeyError"),
         (ForgetsTheDecision, "test_round_trip", "^sampled: sent False, found True after"),
         (RaisesForForeignContexts, "test_nothing_to_inject", "^inject raised AttributeError"),

@@ -248,7 +248,7 @@ def test_binary_baggage_that_is_no_text_is_dropped_and_counted() -> None:
     assert context.dropped_baggage == 1
 
 
-@pytest.mark.parametrize("carrier", ["text", {}, None, []])
+@pytest.mark.parametrize("carrier", ["text", {}, 5, []])
 def test_binary_wants_bytes(carrier: Any) -> None:
     """Another type of carrier is refused, with what is wanted."""
     with pytest.raises(InvalidCarrierException, match="bytes"):
@@ -324,7 +324,7 @@ def test_text_is_read_from_every_kind_of_carrier(carrier: Any, composite: bool) 
     assert fields(propagator.extract(carrier)) == (0x1C3B00DA, 0xDEADBEEF, True, {})
 
 
-@pytest.mark.parametrize("carrier", ["text", b"bytes", bytearray(), None, 5, object()])
+@pytest.mark.parametrize("carrier", ["text", b"bytes", bytearray(), 5, object()])
 def test_text_wants_a_mapping_or_pairs(carrier: Any) -> None:
     """Another type of carrier is refused, by its type's name."""
     with pytest.raises(

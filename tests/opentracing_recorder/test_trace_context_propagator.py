@@ -360,11 +360,11 @@ def test_the_undecided_is_kept() -> None:
     assert injected(BasicSpanContext(1, 2, None, None))["traceparent"].endswith("-03")
 
 
-def test_a_stale_tracestate_does_not_stay() -> None:
-    """It belongs to the trace that was there before; baggage of others stays."""
+def test_what_is_stale_does_not_stay() -> None:
+    """It belongs to the trace that was there before; baggage would count as ours downstream."""
     carrier = {"TraceParent": "old", "Tracestate": "old=1", "Baggage": "theirs=1"}
     W3C.inject(BasicSpanContext(1, 2), carrier)
-    assert carrier == {"traceparent": f"00-{1:032x}-{2:016x}-03", "Baggage": "theirs=1"}
+    assert carrier == {"traceparent": f"00-{1:032x}-{2:016x}-03"}
     W3C.inject(BasicSpanContext(1, 2, {"a": "b"}), carrier)
     assert carrier == {"traceparent": f"00-{1:032x}-{2:016x}-03", "baggage": "a=b"}
 
@@ -398,7 +398,7 @@ def test_baggage_from_outside_is_bounded() -> None:
     assert len(context.baggage["a"]) == 8190
 
 
-@pytest.mark.parametrize("carrier", ["text", None, 5, ()])
+@pytest.mark.parametrize("carrier", ["text", b"bytes", 5, ()])
 def test_a_carrier_of_the_wrong_type_is_refused(carrier: Any) -> None:
     """For writing; for reading an empty tuple is a carrier without entries."""
     with pytest.raises(InvalidCarrierException, match="mutable mapping"):
