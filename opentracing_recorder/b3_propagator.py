@@ -38,7 +38,7 @@ class B3Propagator(Propagator):
     Reads the single header, and without a good one the several. Writes the several, or with
     `single_header` the single one; both in lower case, and with the span's parent.
 
-    A decision may come without ids: then the context has none either, and its `sampled` holds for
+    A decision may come without a trace id: then the context has no ids, and its `sampled` holds for
     the trace that starts. No decision is a `sampled` of None. The debug flag is ``"debug": "1"``
     in `extra`. B3 has no baggage: none is read or written.
     """
@@ -154,7 +154,9 @@ def _from_several(fields: Mapping[str, str]) -> BasicSpanContext | None:
             extra,
         )
     except KeyError as missing:
-        if not fields.keys().isdisjoint(_IDS):
+        # As in Brave: a decision without a trace id is one, whatever other ids are there.
+        is_decision = sampled is not None and _TRACE_ID not in fields
+        if not is_decision and not fields.keys().isdisjoint(_IDS):
             found = ", ".join(field for field in _IDS if field in fields)
             raise SpanContextCorruptedException(
                 f"found {found} without {missing.args[0]}"

@@ -150,6 +150,11 @@ class CarrierFormat:
 
     def remove_from(self, carrier: Any) -> None:
         """Remove all of the format's entries from a mutable mapping or a list of pairs."""
+        try:
+            if type(carrier) is dict and not self._known_sets[(*carrier,)]:
+                return
+        except Exception:  # names that are not known yet
+            pass
         self.write(carrier, {})
 
     def _write_pairs(self, carrier: list[Any], entries: Mapping[str, str]) -> None:

@@ -143,16 +143,21 @@ def form_decoded(text: str) -> str:
     return percent_decoded(text.replace("+", " "))
 
 
-def bounded_baggage(items: Iterable[tuple[str, str]]) -> tuple[dict[str, str], int]:
-    """What of these baggage items is within the limits, and how many are not; the first one wins
-    where a key is repeated.
+def bounded_baggage(
+    items: Iterable[tuple[str, str]], last_wins: bool = False
+) -> tuple[dict[str, str], int]:
+    """What of these baggage items is within the limits, and how many are not.
+
+    Where a key is repeated, the first item counts, or with `last_wins` the last.
     """
     baggage: dict[str, str] = {}
     dropped = 0
     room = MAX_BAGGAGE_BYTES
     for key, value in items:
         if key in baggage:
-            continue
+            if not last_wins:
+                continue
+            room += _utf8_size(key) + _utf8_size(baggage.pop(key))
         size = _utf8_size(key) + _utf8_size(value)
         if size > room or len(baggage) >= MAX_BAGGAGE_ITEMS:
             dropped += 1

@@ -28,10 +28,8 @@ _UNIQUE = (_TRACEPARENT,)
 _LISTS = (_TRACESTATE, _BAGGAGE)
 _FIELDS = frozenset(_UNIQUE + _LISTS)
 
+_RANDOM: Mapping[str, str] = {"random": "1"}
 _NOT_RANDOM: Mapping[str, str] = {"random": "0"}
-# What each byte of flags says: `sampled`, and `extra`. Its lowest bit is for the first of them, and
-# the next one says that the trace id is random.
-_BY_FLAGS = tuple((flags & 1 == 1, NO_EXTRA if flags & 2 else _NOT_RANDOM) for flags in range(256))
 
 _LENGTH = 55  # of a `traceparent`, in this version
 _unpack = struct.Struct(">BQQQB").unpack  # version, trace id, span id, flags
@@ -50,16 +48,25 @@ class TraceContextPropagator(Propagator):
     """W3C Trace Context and Baggage, for any format with text carriers: TEXT_MAP and HTTP_HEADERS.
 
     - ``tracestate`` is kept under that key in `extra`, and so goes to every descendant and out
-      again as it came. A malformed one is dropped; the trace goes on.
+      again as it came; of members with one key the first is kept. A malformed one is dropped; the
+      trace goes on.
     - Trace ids of 64 bits are padded with zeros on the wire.
-    - The flag that says that the trace id is random is written as it was received, and set for
-      traces that came in no ``traceparent``: all tracers here, and those of the other formats, draw
-      their ids at random. ``"random": "0"`` in `extra` says that it was not set.
+    - The random-trace-id flag is written as it was received. For traces that came in no
+      ``traceparent`` it is set with `random_trace_id`, by default not: OpenTelemetry for Go before
+      1.42, among others, takes a ``traceparent`` with this flag for none. Tracers here draw all 64
+      or 128 bits of a trace id at random, which is what the flag says of at least 56; turn it on
+      where those who send traces in other formats do so too. In `extra`, ``"random"`` is ``"1"`` or
+      ``"0"`` where a flag came in that is not the default.
     - Baggage without a ``traceparent`` makes a context without ids, for a new trace that has it.
       Properties of baggage items are dropped.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, random_trace_id: bool = False) -> None:
+        self.random_trace_id = random_trace_id
+        # What each byte of flags says: `sampled`, and `extra`. Its lowest bit is for the first of
+        # them, and the next one says that the trace id is random. The default needs no `extra`.
+        extras = (_NOT_RANDOM, NO_EXTRA) if random_trace_id else (NO_EXTRA, _RANDOM)
+        self._by_flags = tuple((flags & 1 == 1, extras[flags >> 1 & 1]) for flags in range(256))
         self._format = CarrierFormat(_field_of, [_UNIQUE])
         self._plans = self._format.plans
 
@@ -69,10 +76,11 @@ class TraceContextPropagator(Propagator):
         extra = span_context.extra
         # There is no word for "undecided"; it is kept, as in the text format.
         sampled = span_context.sampled in (True, None)
-        if extra and extra.get("random") == "0":
-            flags = "01" if sampled else "00"
-        else:
+        random = extra.get("random") if extra else None
+        if random == "1" or (self.random_trace_id and random != "0"):
             flags = "03" if sampled else "02"
+        else:
+            flags = "01" if sampled else "00"
         trace_id, span_id = ids
         start = "00-0000000000000000" if len(trace_id) == 16 else "00-"
         # An empty dict takes the entries as they are, without a call.
@@ -115,7 +123,7 @@ class TraceContextPropagator(Propagator):
                             context: RemoteSpanContext = ExtractedSpanContext()
                             context.trace_id = trace_id
                             context.span_id = span_id
-                            context.sampled, context.extra = _BY_FLAGS[flags]
+                            context.sampled, context.extra = self._by_flags[flags]
                             context._baggage = NO_EXTRA
                             context.parent_id = None
                             return context
@@ -127,7 +135,9 @@ class TraceContextPropagator(Propagator):
         if not fields:
             return None
         if _TRACEPARENT in fields:
-            context = _parse_traceparent(fields[_TRACEPARENT])
+            trace_id, span_id, flags = _parse_traceparent(fields[_TRACEPARENT])
+            sampled, extra = self._by_flags[flags]
+            context = RemoteSpanContext(trace_id, span_id, None, sampled, None, extra)
             if len(fields) == 1:
                 return context
             if _TRACESTATE in fields:
@@ -144,8 +154,8 @@ class TraceContextPropagator(Propagator):
         return context if context.trace_id or context._baggage else None
 
 
-def _parse_traceparent(value: str) -> RemoteSpanContext:
-    """From ``version-traceid-spanid-flags``; later versions may go on after that."""
+def _parse_traceparent(value: str) -> tuple[int, int, int]:
+    """The ids and the flags of ``version-traceid-spanid-flags``; later versions may go on after."""
     text = value if len(value) == _LENGTH else _known_part(value)
     try:
         # All at once, for half of what `int` and a look at each digit cost. There are 52 digits
@@ -156,8 +166,7 @@ def _parse_traceparent(value: str) -> RemoteSpanContext:
         raise _invalid_traceparent(value) from None
     trace_id = high << 64 | low
     if trace_id and span_id and version != 255 and text[2] == text[35] == text[52] == "-":
-        sampled, extra = _BY_FLAGS[flags]
-        return RemoteSpanContext(trace_id, span_id, None, sampled, None, extra)
+        return trace_id, span_id, flags
     raise _invalid_traceparent(value)
 
 
@@ -170,15 +179,20 @@ def _known_part(value: str) -> str:
 
 
 def _parse_tracestate(value: str) -> str | None:
-    """The header without blanks around its members; None for one that is empty or malformed."""
+    """The header without blanks around its members; None for one that is empty or malformed.
+
+    Of members with one key the first, which is the newest, is kept: the W3C's validation suite
+    wants the list to be carried on, and other readers drop one with both.
+    """
     if len(value) > _MAX_TRACESTATE_LENGTH:
         return None
     members = [stripped for member in value.split(",") if (stripped := member.strip(" \t"))]
-    if len(members) > _MAX_TRACESTATE_MEMBERS or not all(map(_is_tracestate_member, members)):
+    if not all(map(_is_tracestate_member, members)):
         return None
-    if len({member.partition("=")[0] for member in members}) < len(members):
-        return None
-    return ",".join(members)
+    by_key: dict[str, str] = {}
+    for member in members:
+        by_key.setdefault(member.partition("=")[0], member)
+    return ",".join(by_key.values()) if len(by_key) <= _MAX_TRACESTATE_MEMBERS else None
 
 
 def _invalid_traceparent(value: str) -> SpanContextCorruptedException:

@@ -7,19 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from .fields import (
-    MAX_BAGGAGE_BYTES,
-    UNRESERVED,
-    bounded_baggage,
-    percent_decoded,
-    percent_encoded,
-)
+from .fields import MAX_BAGGAGE_BYTES, bounded_baggage, percent_decoded, percent_encoded
 from .json_safe import text_of
 
 # What else a token may hold (RFC 9110, section 5.6.2), but for those that a reader may decode.
 _KEPT_IN_KEYS = "!#$&'*^`|"
-
-_FORM_ENCODED = UNRESERVED + "%+"
 
 
 def format_baggage(baggage: Mapping[str, str]) -> str:
@@ -43,22 +35,16 @@ def parse_baggage(header: str) -> tuple[dict[str, str], int]:
     """The items of the header's value, within the limits, and how many were over them.
 
     What is no ``KEY=VALUE`` is passed over, and so are properties, which baggage in OpenTracing has
-    no place for. Of a key that is repeated the first value counts.
+    no place for. Of a key that is repeated the last value counts, as in OpenTelemetry for Go and
+    JavaScript. ``+`` is itself, as in the specification; OpenTelemetry for Python and .NET write it
+    for a space.
     """
-    return bounded_baggage(_items(header))
+    return bounded_baggage(_items(header), last_wins=True)
 
 
 def _items(header: str) -> Iterable[tuple[str, str]]:
     for member in header.split(","):
         key, equals, value = member.partition(";")[0].partition("=")
-        key = _decoded(key.strip(" \t"))
+        key = percent_decoded(key.strip(" \t"))
         if key and equals:
-            yield key, _decoded(value.strip(" \t"))
-
-
-def _decoded(text: str) -> str:
-    # In the specification "+" is itself. OpenTelemetry for Python and .NET, though, encode as forms
-    # are, and mean a space. Text that they cannot have written is read by the specification.
-    if "+" in text and "%20" not in text and not text.strip(_FORM_ENCODED):
-        text = text.replace("+", " ")
-    return percent_decoded(text)
+            yield key, percent_decoded(value.strip(" \t"))

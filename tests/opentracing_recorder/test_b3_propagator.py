@@ -126,6 +126,13 @@ def test_each_state_is_read_and_written(carrier: Any, expected: Any) -> None:
         ({"X-B3-Sampled": "1"}, (True, {})),
         ({"X-B3-Flags": "1"}, (True, DEBUG)),
         ({"X-B3-Flags": "1", "X-B3-Sampled": "0"}, (True, DEBUG)),
+        # As Brave reads it, ids without a trace's are nothing.
+        ({"X-B3-SpanId": "1", "X-B3-Sampled": "1"}, (True, {})),
+        ({"X-B3-SpanId": "1", "X-B3-Sampled": "0"}, (False, {})),
+        ({"X-B3-SpanId": "broken", "X-B3-Flags": "1"}, (True, DEBUG)),
+        ({"X-B3-TraceId": "", "X-B3-SpanId": "1", "X-B3-Sampled": "1"}, (True, {})),
+        ({"X-B3-ParentSpanId": "1", "X-B3-Sampled": "0"}, (False, {})),
+        ({"b3": "broken", "X-B3-SpanId": "1", "X-B3-Sampled": "0"}, (False, {})),
     ],
 )
 def test_a_decision_may_come_without_ids(carrier: Any, expected: Any) -> None:
@@ -308,6 +315,10 @@ def test_a_context_without_a_trace_writes_nothing(propagator: Any, context: Any)
         ),
         ({**IDS, "X-B3-Sampled": "maybe"}, "x-b3-sampled got an invalid value 'maybe', should be"),
         ({"X-B3-TraceId": "1"}, "found x-b3-traceid without x-b3-spanid"),
+        (
+            {"X-B3-TraceId": "1", "X-B3-Sampled": "1"},
+            "found x-b3-traceid without x-b3-spanid",
+        ),
         ({"X-B3-SpanId": "1"}, "found x-b3-spanid without x-b3-traceid"),
         ({"X-B3-ParentSpanId": "1"}, "found x-b3-parentspanid without x-b3-traceid"),
     ],

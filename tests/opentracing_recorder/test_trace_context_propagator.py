@@ -38,7 +38,7 @@ contexts = st.builds(
     extra=st.builds(
         lambda members, random: {
             **({"tracestate": ",".join(members)} if members else {}),
-            **({} if random else {"random": "0"}),
+            **({"random": "1"} if random else {}),
         },
         tracestates,
         st.booleans(),
@@ -58,9 +58,9 @@ def injected(context: BasicSpanContext) -> dict[str, str]:
     return carrier
 
 
-def child_headers(carrier: Any) -> dict[str, str]:
+def child_headers(carrier: Any, w3c: TraceContextPropagator = W3C) -> dict[str, str]:
     """What a service sends on that was called with these headers."""
-    tracer = BasicTracer(propagators={Format.HTTP_HEADERS: W3C})
+    tracer = BasicTracer(propagators={Format.HTTP_HEADERS: w3c})
     headers: dict[str, str] = {}
     parent = tracer.extract(Format.HTTP_HEADERS, carrier)
     with tracer.start_active_span("server", child_of=parent):
@@ -146,7 +146,10 @@ def test_examples_of_the_specification(
     assert (context.trace_id or 0) >> 96 == trace_id >> 96
     assert context.to_span_id() == traceparent[36:52]
     assert context.sampled is sampled
-    assert ("random" not in context.extra) is random
+    assert (context.extra.get("random") == "1") is random
+    marked = TraceContextPropagator(random_trace_id=True).extract({"traceparent": traceparent})
+    assert marked is not None
+    assert (marked.extra.get("random") != "0") is random
 
 
 @pytest.mark.parametrize(
@@ -283,13 +286,29 @@ def test_a_tracestate_is_kept_as_it_is(headers: list[str], expected: str) -> Non
 
 
 @pytest.mark.parametrize(
+    ("headers", "expected"),
+    [
+        (["foo=1,foo=1"], "foo=1"),
+        (["foo=1,foo=2"], "foo=1"),
+        (["foo=1", "bar=1", "foo=2"], "foo=1,bar=1"),
+        (["foo=1,bar=1", "bar=2", "foo=2,baz=3"], "foo=1,bar=1,baz=3"),
+    ],
+)
+def test_of_repeated_keys_of_a_tracestate_the_first_is_kept(
+    headers: list[str], expected: str
+) -> None:
+    """The newest is on the left; other readers drop a list that repeats a key."""
+    assert tracestate_of(*headers) == expected
+    sent = child_headers([("traceparent", TRACEPARENT), *(("tracestate", one) for one in headers)])
+    assert sent["tracestate"] == expected
+
+
+@pytest.mark.parametrize(
     "headers",
     [
         [""],
         [" \t,"],
         ["foo"],
-        ["foo=1,foo=1"],
-        ["foo=1", "bar=1", "foo=2"],
         ["foo =1"],
         ["FOO=1"],
         ["foo.bar=1"],
@@ -324,15 +343,16 @@ def test_a_tracestate_alone_is_nothing() -> None:
     assert W3C.extract({"tracestate": "foo=1"}) is None
 
 
+@pytest.mark.parametrize("random_trace_id", [False, True])
 @pytest.mark.parametrize("flags", ["00", "01", "02", "03"])
-def test_a_service_passes_on_what_it_received(flags: str) -> None:
+def test_a_service_passes_on_what_it_received(flags: str, random_trace_id: bool) -> None:
     """The trace, both flags, the tracestate and the baggage reach the children's children."""
     headers = {
         "traceparent": f"00-{IDS}-{flags}",
         "tracestate": "foo=1,bar= 2",
         "baggage": "k=v",
     }
-    sent = child_headers(headers)
+    sent = child_headers(headers, TraceContextPropagator(random_trace_id))
     version, trace_id, span_id, sent_flags = sent.pop("traceparent").split("-")
     assert (version, trace_id, sent_flags) == ("00", f"{TRACE_ID:032x}", flags)
     assert span_id != f"{SPAN_ID:016x}"
@@ -345,28 +365,40 @@ def test_unknown_flags_are_not_passed_on() -> None:
 
 
 @pytest.mark.parametrize("bits", [64, 128])
-@pytest.mark.parametrize(("sampled", "flags"), [(True, "03"), (False, "02")])
-def test_a_trace_that_starts_here_is_random(bits: int, sampled: bool, flags: str) -> None:
-    """The flag is set, and holds: at least 56 bits on the right are."""
-    tracer = BasicTracer(sampler=ConstSampler(sampled), trace_id_bits=bits)
+@pytest.mark.parametrize(
+    ("random_trace_id", "sampled", "flags"),
+    [(False, True, "01"), (False, False, "00"), (True, True, "03"), (True, False, "02")],
+)
+def test_the_random_flag_is_set_on_request_where_a_trace_starts_here(
+    bits: int, random_trace_id: bool, sampled: bool, flags: str
+) -> None:
+    """Then it holds: at least 56 bits on the right are random. Some readers refuse all but 00 and
+    01, OpenTelemetry's for Go before 1.42 among them.
+    """
+    w3c = TraceContextPropagator(random_trace_id=random_trace_id)
+    tracer = BasicTracer(
+        sampler=ConstSampler(sampled), trace_id_bits=bits, propagators={Format.HTTP_HEADERS: w3c}
+    )
     span = tracer.start_span("x")
-    assert injected(span.context) == {
-        "traceparent": f"00-{span.context.trace_id:032x}-{span.context.span_id:016x}-{flags}"
-    }
+    for each in (span, tracer.start_span("child", child_of=span)):
+        carrier: dict[str, str] = {}
+        tracer.inject(each, Format.HTTP_HEADERS, carrier)
+        ids = f"{span.context.trace_id:032x}-{each.context.span_id:016x}"
+        assert carrier == {"traceparent": f"00-{ids}-{flags}"}
 
 
 def test_the_undecided_is_kept() -> None:
     """The format has no word for it."""
-    assert injected(BasicSpanContext(1, 2, None, None))["traceparent"].endswith("-03")
+    assert injected(BasicSpanContext(1, 2, None, None))["traceparent"].endswith("-01")
 
 
 def test_what_is_stale_does_not_stay() -> None:
     """It belongs to the trace that was there before; baggage would count as ours downstream."""
     carrier = {"TraceParent": "old", "Tracestate": "old=1", "Baggage": "theirs=1"}
     W3C.inject(BasicSpanContext(1, 2), carrier)
-    assert carrier == {"traceparent": f"00-{1:032x}-{2:016x}-03"}
+    assert carrier == {"traceparent": f"00-{1:032x}-{2:016x}-01"}
     W3C.inject(BasicSpanContext(1, 2, {"a": "b"}), carrier)
-    assert carrier == {"traceparent": f"00-{1:032x}-{2:016x}-03", "baggage": "a=b"}
+    assert carrier == {"traceparent": f"00-{1:032x}-{2:016x}-01", "baggage": "a=b"}
 
 
 @pytest.mark.parametrize("tracestate", ["a=1\r\nEvil: 1", "a=\u00e9", "a=\x00", ""])
@@ -383,7 +415,7 @@ def test_baggage_flows_without_a_trace() -> None:
     assert context.sampled is None
     sent = child_headers({"baggage": "userId=alice"})
     assert sent["baggage"] == "userId=alice"
-    assert sent["traceparent"].endswith("-03")
+    assert sent["traceparent"].endswith("-01")
     assert W3C.extract({"baggage": ",;,=1"}) is None
 
 
