@@ -76,11 +76,10 @@ class TraceContextPropagator(Propagator):
         extra = span_context.extra
         # There is no word for "undecided"; it is kept, as in the text format.
         sampled = span_context.sampled in (True, None)
-        random = extra.get("random") if extra else None
-        if random == "1" or (self.random_trace_id and random != "0"):
-            flags = "03" if sampled else "02"
-        else:
-            flags = "01" if sampled else "00"
+        is_random = self.random_trace_id
+        if extra and "random" in extra:
+            is_random = extra["random"] == "1"
+        flags = ("03" if sampled else "02") if is_random else "01" if sampled else "00"
         trace_id, span_id = ids
         start = "00-0000000000000000" if len(trace_id) == 16 else "00-"
         # An empty dict takes the entries as they are, without a call.

@@ -18,6 +18,8 @@ from opentracing_recorder import BasicTracer, InMemoryRecorder
 def pytest_configure(config: pytest.Config) -> None:
     # Flask-OpenTracing says so of itself when it is imported.
     config.addinivalue_line("filterwarnings", "ignore:This package is no longer supported")
+    # So does importlib.resources, of how kafka-python reads its own files.
+    config.addinivalue_line("filterwarnings", "ignore:(read|open)_text is deprecated")
 
 
 Spans = Callable[[], list[Any]]

@@ -139,7 +139,13 @@ def test_what_a_peer_injects_is_extracted(name: str, told: Told) -> None:
         told = told._replace(baggage={})
     if name == "jaeger-client, B3":
         assume(told.sampled)  # it does not write that a trace is not sampled
-    assert fields(peer.ours.extract(peer.inject(told))) == told
+    found = fields(peer.ours.extract(peer.inject(told)))
+    if (
+        name == "OpenTelemetry, W3C"
+    ):  # it writes a space as "+", which in the specification is itself
+        spaced = {key: value.replace(" ", "+") for key, value in told.baggage.items()}
+        told = told._replace(baggage=spaced)
+    assert found == told
 
 
 @pytest.mark.parametrize("name", PEERS)
