@@ -52,8 +52,8 @@ class TraceContextPropagator(Propagator):
       trace goes on.
     - Trace ids of 64 bits are padded with zeros on the wire.
     - The random-trace-id flag is written as it was received. For traces that came in no
-      ``traceparent`` it is set with `random_trace_id`, by default not: OpenTelemetry for Go before
-      1.42, among others, takes a ``traceparent`` with this flag for none. Tracers here draw all 64
+      ``traceparent`` it is set with `random_trace_id`, by default not: OpenTelemetry for Go up to
+      1.41, among others, takes a ``traceparent`` with this flag for none. Tracers here draw all 64
       or 128 bits of a trace id at random, which is what the flag says of at least 56; turn it on
       where those who send traces in other formats do so too. In `extra`, ``"random"`` is ``"1"`` or
       ``"0"`` where a flag came in that is not the default.

@@ -373,7 +373,7 @@ def test_the_random_flag_is_set_on_request_where_a_trace_starts_here(
     bits: int, random_trace_id: bool, sampled: bool, flags: str
 ) -> None:
     """Then it holds: at least 56 bits on the right are random. Some readers refuse all but 00 and
-    01, OpenTelemetry's for Go before 1.42 among them.
+    01, OpenTelemetry's for Go up to 1.41 among them.
     """
     w3c = TraceContextPropagator(random_trace_id=random_trace_id)
     tracer = BasicTracer(
