@@ -13,6 +13,9 @@ _SPAN_IDS = 1 << 64
 
 ContextT = TypeVar("ContextT", bound="BasicSpanContext")
 
+RANDOM_BITS = 56
+"""How many bits W3C Trace Context's random flag vouches for: the lowest ones of the trace id."""
+
 NO_EXTRA = SpanContext.EMPTY_BAGGAGE  # any empty mapping that nobody can change
 
 
@@ -66,6 +69,18 @@ class BasicSpanContext(SpanContext):
             and 0 < trace_id < _TRACE_IDS
             and 0 < span_id < _SPAN_IDS
         )
+
+    @property
+    def randomness(self) -> int | None:
+        """The 56 random bits that every sampler in the trace may decide by; None if the format that
+        it came in vouches for none.
+        """
+        extra = self.extra
+        if "randomness" in extra:
+            return int(extra["randomness"], 16)
+        if extra.get("random") == "1" and isinstance(self.trace_id, int):
+            return self.trace_id % (1 << RANDOM_BITS)
+        return None
 
     @property
     def baggage(self) -> Mapping[str, str]:

@@ -105,7 +105,8 @@ class InMemoryRecorder(Recorder):
                 found = self.find(operation_name, tags, error)
                 if len(found) >= count:
                     return found
-                news.get(timeout=max(0.0, deadline - time.monotonic()))
+                # No more than that, if the clock goes back.
+                news.get(timeout=min(timeout, max(0.0, deadline - time.monotonic())))
         except Empty:
             asked = _asked(operation_name, tags, error)
             raise AssertionError(

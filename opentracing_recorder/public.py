@@ -11,6 +11,7 @@ from .batch import BatchRecorder, BatchTooLarge, Rejected, Stats, Unavailable
 from .binary_propagator import BinaryPropagator
 from .carrier import KafkaHeaders
 from .context import BasicSpanContext, RemoteSpanContext
+from .edge_propagator import EdgePropagator
 from .in_memory import InMemoryRecorder
 from .jaeger_propagator import JaegerPropagator
 from .json_lines import JSONLinesRecorder
@@ -42,6 +43,7 @@ __all__ = [
     "CompositePropagator",
     "CompositeRecorder",
     "ConstSampler",
+    "EdgePropagator",
     "FlushAtShutdown",
     "InMemoryRecorder",
     "JSONLinesRecorder",

@@ -96,7 +96,9 @@ class CompositeRecorder(Recorder):
         deadline = None if timeout is None else time.monotonic() + timeout
         delivered = True
         for recorder, failures in self._recorders:
-            left = None if deadline is None else max(0.0, deadline - time.monotonic())
+            left = None
+            if timeout is not None and deadline is not None:  # no more, if the clock goes back
+                left = min(timeout, max(0.0, deadline - time.monotonic()))
             call = getattr(recorder, method, None)
             if call is None:  # one written for basictracer
                 continue
@@ -117,21 +119,28 @@ class RareNews:
     def __init__(self) -> None:
         self._numbers = count(1)
         self._told = 0
-        self._next_turn = float("-inf")
-        self._turns: dict[float, int] = {}
+        self._turn = 0
+        self._next_time = float("-inf")
+        self._turns: dict[int, int] = {}
 
     def count(self) -> int:
         """Count one more; how many there were since the last news, or 0 if it is too early."""
         number = next(self._numbers)  # one atomic step: nothing goes uncounted
-        now, turn = time.monotonic(), self._next_turn
+        # In this order: of a turn that has just been taken, the next time is known.
+        turn, next_time = self._turn, self._next_time
+        now = time.monotonic()
+        # A time that is much further away than the interval: the clock has gone back since.
+        if next_time - 2 * self.interval <= now < next_time:
+            return 0
         # setdefault is atomic too: one of those who see that it is time takes the turn. No lock: a
         # child forked while it is held would never have a turn again.
-        if now < turn or self._turns.setdefault(turn, number) != number:
+        if self._turns.setdefault(turn, number) != number:
             return 0
         if len(self._turns) > 1000:
             self._turns = {turn: number}
         times, self._told = number - self._told, number
-        self._next_turn = now + self.interval
+        self._next_time = now + self.interval
+        self._turn = turn + 1
         return times
 
 

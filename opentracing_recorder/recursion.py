@@ -127,6 +127,20 @@ class Outermost:
         self._returned(frame)
         return decision
 
+    def sampled_remote(self, context: Any, operation_name: str) -> bool:
+        """As `sampled`; of a sampler that does not derive from `Sampler`, that is what is asked."""
+        frame = sys._getframe(1)
+        if not self._goes_on(frame, "sampled"):
+            return True
+        ask = getattr(self.inner, "sampled_remote", None)
+        decision = bool(
+            self.inner.sampled(context.trace_id, operation_name)
+            if ask is None
+            else ask(context, operation_name)
+        )
+        self._returned(frame)
+        return decision
+
     def _goes_on(self, frame: FrameType, method: str) -> bool:
         if times_under_way(frame) <= self._most:
             return True

@@ -10,10 +10,12 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 
+from .context import RANDOM_BITS, BasicSpanContext
 from .fork import at_fork
 from .recorder import check_instance
 
-_ID_RANGE = 1 << 64
+_RANDOM_RANGE = 1 << RANDOM_BITS
+_64_BITS = (1 << 64) - 1
 
 # Guards the tokens of all rate limiters, for few instructions at a time. Re-entrant: a finalizer or
 # a signal handler that runs meanwhile may start a trace of its own.
@@ -34,6 +36,14 @@ class Sampler(ABC):
     @abstractmethod
     def sampled(self, trace_id: int, operation_name: str) -> bool:
         """Whether to keep the trace that starts with this operation."""
+
+    def sampled_remote(self, context: BasicSpanContext, operation_name: str) -> bool:
+        """Whether to keep this process's part of a trace that another process has started.
+
+        Asked in place of `sampled` if the trace came without a decision, or from outside (see
+        `EdgePropagator`). By default, `sampled` decides by the trace id.
+        """
+        return self.sampled(context.trace_id or 0, operation_name)
 
 
 def check_sampler(name: str, value: object) -> None:
@@ -56,22 +66,51 @@ class ConstSampler(Sampler):
 
 
 class ProbabilisticSampler(Sampler):
-    """Keeps a share of the traces, from 0.0 (none) to 1.0 (all).
+    """Keeps a share of the traces, from 0.0 (none) to 1.0 (all), whatever ids they have.
 
-    The decision follows from the low 64 bits of the trace id alone, so every service with the same
-    rate decides alike.
+    The decision follows from the trace alone, so every service with the same rate decides alike:
+
+    - A trace that came in W3C headers, with the random flag or with an explicit randomness (``rv``
+      of the vendor ``ot`` in ``tracestate``), is kept as OpenTelemetry's consistent probability
+      sampling keeps it: if its 56 random bits are at least (1 - rate) * 2**56.
+    - For every other trace, the low 64 bits of the trace id are mixed first. Ids that others made
+      may be consecutive, short, or begin with the time.
+
+    Set `random_ids` if this service's own W3C headers carry the random flag: then it decides about
+    the traces that it starts as the services after it do.
+
+    Sources: OpenTelemetry, "TraceState: Probability Sampling"; the mixing is the finalizer of
+    SplitMix64 (Steele, Lea and Flood, 2014).
     """
 
-    def __init__(self, rate: float) -> None:
+    def __init__(self, rate: float, *, random_ids: bool = False) -> None:
         if isinstance(rate, bool) or not isinstance(rate, (int, float)):
             raise TypeError(f"rate must be a number, not {type(rate).__name__}")
         if not 0 <= rate <= 1:
             raise ValueError(f"rate must be between 0 and 1, not {rate}")
+        if not isinstance(random_ids, bool):
+            raise TypeError(f"random_ids must be a bool, not {type(random_ids).__name__}")
         self.rate = rate
-        self._limit = round(rate * _ID_RANGE)
+        self.random_ids = random_ids
+        self._threshold = round((1 - rate) * _RANDOM_RANGE)
 
     def sampled(self, trace_id: int, operation_name: str) -> bool:
-        return trace_id % _ID_RANGE < self._limit
+        bits = trace_id % _RANDOM_RANGE if self.random_ids else _mixed(trace_id)
+        return bits >= self._threshold
+
+    def sampled_remote(self, context: BasicSpanContext, operation_name: str) -> bool:
+        bits = context.randomness
+        if bits is None:
+            bits = _mixed(context.trace_id or 0)
+        return bits >= self._threshold
+
+
+def _mixed(trace_id: int) -> int:
+    """As many bits as a randomness has, each of which depends on all of the low 64 of an id."""
+    bits = trace_id & _64_BITS
+    bits = ((bits ^ bits >> 30) * 0xBF58476D1CE4E5B9) & _64_BITS
+    bits = ((bits ^ bits >> 27) * 0x94D049BB133111EB) & _64_BITS
+    return (bits ^ bits >> 31) >> (64 - RANDOM_BITS)
 
 
 class RateLimitingSampler(Sampler):
@@ -91,7 +130,8 @@ class RateLimitingSampler(Sampler):
     def sampled(self, trace_id: int, operation_name: str) -> bool:
         with _lock:
             now = time.monotonic()
-            gained = (now - self._refilled) * self.per_second
+            # A clock that went back has measured nothing; from there it goes on.
+            gained = max(0.0, now - self._refilled) * self.per_second
             self._tokens = min(self._capacity, self._tokens + gained)
             self._refilled = now
             if self._tokens < 1:
@@ -114,3 +154,10 @@ class PerOperationSampler(Sampler):
 
     def sampled(self, trace_id: int, operation_name: str) -> bool:
         return self.samplers.get(operation_name, self.default).sampled(trace_id, operation_name)
+
+    def sampled_remote(self, context: BasicSpanContext, operation_name: str) -> bool:
+        sampler = self.samplers.get(operation_name, self.default)
+        ask = getattr(sampler, "sampled_remote", None)
+        if ask is None:  # it does not derive from Sampler
+            return sampler.sampled(context.trace_id or 0, operation_name)
+        return ask(context, operation_name)  # type: ignore[no-any-return]

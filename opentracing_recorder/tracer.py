@@ -213,7 +213,7 @@ class BasicTracer(Tracer):
         if type(operation_name) is not str:
             operation_name = "" if operation_name is None else text_of(operation_name)
         if sampled is None:
-            sampled = True if self._keeps_all else self._sample(trace_id, operation_name)
+            sampled = True if self._keeps_all else self._sample(trace_id, operation_name, parent)
 
         # The constructor unrolled: no second frame, and no context object that few spans need.
         # `active span` in the benchmarks pays for it.
@@ -253,8 +253,13 @@ class BasicTracer(Tracer):
                     self._recorder_failures.report("span_started")
         return span
 
-    def _sample(self, trace_id: int, operation_name: str) -> bool:
+    def _sample(self, trace_id: int, operation_name: str, parent: Any) -> bool:
         try:
+            context = context_of(parent)
+            if isinstance(context, BasicSpanContext) and context.trace_id == trace_id:
+                ask = getattr(self._sampler, "sampled_remote", None)
+                if ask is not None:  # else it does not derive from Sampler
+                    return bool(ask(context, operation_name))
             return bool(self._sampler.sampled(trace_id, operation_name))
         except Exception:
             if not is_ended(self, "_sampler", "sampled"):

@@ -147,6 +147,42 @@ def test_noop_recorder_keeps_nothing() -> None:
     assert watched() is None
 
 
+def test_a_clock_that_goes_back_silences_no_report(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Failures are reported once a minute of the clock as it goes on from there, each jump being
+    one more occasion.
+    """
+    now = [100_000.0]
+    monkeypatch.setattr("opentracing_recorder.recorder.time.monotonic", lambda: now[0])
+    tracer = BasicTracer(Broken())
+    reports = []
+    for jump in (0.0, -86_400.0, 30.0, 31.0, 86_400.0, -86_400.0, -3600.0, 59.0, 2.0):
+        now[0] += jump
+        caplog.clear()
+        for _ in range(3):
+            tracer.start_span("x").finish()
+        reports.append(len(caplog.records))
+    assert reports == [1, 1, 0, 1, 1, 1, 1, 0, 1]
+
+
+def test_no_part_of_a_composite_gets_more_time_when_the_clock_goes_back(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Each is given at most what the caller has given."""
+    now, given = [100_000.0], []
+    monkeypatch.setattr("opentracing_recorder.recorder.time.monotonic", lambda: now[0])
+
+    class Jumping(NoopRecorder):
+        def flush(self, timeout: float | None = None) -> bool:
+            given.append(timeout)
+            now[0] -= 86_400.0
+            return True
+
+    assert CompositeRecorder([Jumping(), Jumping()]).flush(2.0)
+    assert given == [2.0, 2.0]
+
+
 def test_each_recorder_has_a_minute_of_its_own(caplog: pytest.LogCaptureFixture) -> None:
     """That one was reported does not keep another's failure out of the log."""
     tracers = [BasicTracer(CompositeRecorder([Broken(), Broken()])), BasicTracer(Broken())]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from random import Random
 from typing import Any
 from unittest import mock
 
@@ -19,17 +20,68 @@ from opentracing_recorder import (
     Sampler,
 )
 
+_random = Random(16)
+
+# What tracers out there have for ids: each of these made the share wrong while it was taken from
+# the id as it is.
+IDS_OF_OTHERS = {
+    "64 bits": [_random.getrandbits(64) for _ in range(20_000)],
+    "63 bits": [_random.getrandbits(63) for _ in range(20_000)],
+    "53 bits": [_random.getrandbits(53) for _ in range(20_000)],
+    "32 bits": [_random.getrandbits(32) for _ in range(20_000)],
+    "consecutive": list(range(1, 20_001)),
+    "steps of 2**40": [number << 40 for number in range(1, 20_001)],
+    "the time first": [1796000000 << 32 | _random.getrandbits(32) for _ in range(20_000)],
+    "the time in ns": [1796000000 * 10**9 + number * 1_000_003 for number in range(20_000)],
+    "128 bits": [_random.getrandbits(128) for _ in range(20_000)],
+    "random in the low half": [0xFFFF << 112 | _random.getrandbits(64) for _ in range(20_000)],
+}
+
+
+@pytest.mark.parametrize("rate", [0.001, 0.1, 0.5, 0.9])
+@pytest.mark.parametrize("ids", IDS_OF_OTHERS.values(), ids=IDS_OF_OTHERS.keys())
+def test_a_probabilistic_sampler_keeps_the_share_asked_for(ids: list[int], rate: float) -> None:
+    """The share is right within five standard deviations, whatever kind of ids the traces have."""
+    sampler = ProbabilisticSampler(rate)
+    kept = sum(sampler.sampled(each, "x") for each in ids) / len(ids)
+    assert kept == pytest.approx(rate, abs=5 * (rate * (1 - rate) / len(ids)) ** 0.5)
+
+
+def test_services_with_one_rate_decide_alike() -> None:
+    """The decision about a trace is one, whoever asks, and a higher rate keeps all of a lower's."""
+    ids = IDS_OF_OTHERS["consecutive"] + IDS_OF_OTHERS["128 bits"]
+    some = [each for each in ids if ProbabilisticSampler(0.1).sampled(each, "a")]
+    assert some == [each for each in ids if ProbabilisticSampler(0.1).sampled(each, "b")]
+    remote = [BasicSpanContext(each, 1, sampled=None) for each in ids]
+    kept = [each for each in remote if ProbabilisticSampler(0.1).sampled_remote(each, "c")]
+    assert [each.trace_id for each in kept] == some
+    assert all(ProbabilisticSampler(0.2).sampled(each, "a") for each in some)
+    # A service that knows no more than the low half of an id decides as the others do.
+    assert all(ProbabilisticSampler(0.1).sampled(each % 2**64, "a") for each in some)
+
+
+def test_traces_that_vouch_for_random_bits_are_kept_as_by_opentelemetry() -> None:
+    """The 56 random bits are compared with (1 - rate) * 2**56, as consistent sampling has it."""
+    tenth = ProbabilisticSampler(0.1)
+    threshold = round(0.9 * 2**56)
+    high = 0xABC << 56
+    for bits, kept in ((threshold - 1, False), (threshold, True), (2**56 - 1, True), (0, False)):
+        flagged = BasicSpanContext(high | bits, 1, sampled=None, extra={"random": "1"})
+        assert flagged.randomness == bits
+        assert tenth.sampled_remote(flagged, "x") is kept
+        assert ProbabilisticSampler(0.1, random_ids=True).sampled(high | bits, "x") is kept
+        explicit = BasicSpanContext(7, 1, sampled=None, extra={"randomness": f"{bits:014x}"})
+        assert tenth.sampled_remote(explicit, "x") is kept
+    assert BasicSpanContext(7, 1, extra={"random": "0"}).randomness is None
+    assert BasicSpanContext(7, 1).randomness is None
+
 
 def test_samplers_decide() -> None:
     """Constant, by rate of ids, by rate of time, by operation."""
     assert ConstSampler(True).sampled(1, "x")
     assert not ConstSampler(False).sampled(1, "x")
-    half = ProbabilisticSampler(0.5)
-    assert half.sampled(2**63 - 1, "x")
-    assert not half.sampled(2**63, "x")
-    assert half.sampled(1 << 100, "x")
-    assert not ProbabilisticSampler(0).sampled(0, "x")
-    assert ProbabilisticSampler(1).sampled(2**64 - 1, "x")
+    assert not any(ProbabilisticSampler(0).sampled(each, "x") for each in IDS_OF_OTHERS["64 bits"])
+    assert all(ProbabilisticSampler(1).sampled(each, "x") for each in IDS_OF_OTHERS["64 bits"])
     chosen = PerOperationSampler(ConstSampler(False), {"pay": ConstSampler(True)})
     assert chosen.sampled(1, "pay")
     assert not chosen.sampled(1, "other")
@@ -48,12 +100,30 @@ def test_rate_limiting_sampler_refills(monkeypatch: pytest.MonkeyPatch) -> None:
     assert [slow.sampled(1, "x") for _ in range(2)] == [True, False]
 
 
+def test_a_clock_that_goes_back_does_not_stop_a_rate_limit(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """After a jump of the clock, by a day in either direction, the rate holds from there."""
+    now = [100_000.0]
+    monkeypatch.setattr("opentracing_recorder.sampler.time.monotonic", lambda: now[0])
+    sampler = RateLimitingSampler(2)
+    for _ in range(2):
+        sampler.sampled(1, "x")
+    for jump in (-86_400.0, 86_400.0, -86_400.0):
+        now[0] += jump
+        while sampler.sampled(1, "x"):
+            pass
+        now[0] += 0.5
+        assert [sampler.sampled(1, "x") for _ in range(2)] == [True, False]
+
+
 @pytest.mark.parametrize(
     ("make", "name"),
     [
         (lambda: ConstSampler(1), "decision"),  # type: ignore[arg-type]
         (lambda: ProbabilisticSampler(1.1), "rate"),
         (lambda: ProbabilisticSampler("1"), "rate"),  # type: ignore[arg-type]
+        (lambda: ProbabilisticSampler(0.1, random_ids=1), "random_ids"),  # type: ignore[arg-type]
         (lambda: RateLimitingSampler(-1), "per_second"),
         (lambda: PerOperationSampler(ConstSampler(True), {"x": 1}), "'x'"),  # type: ignore[dict-item]
     ],
@@ -83,6 +153,40 @@ def test_sampler_is_asked_once_per_local_root() -> None:
     decided = tracer.start_span("x", child_of=BasicSpanContext(None, None, sampled=True))
     assert decided.context.sampled
     assert decided.parent_id is None
+
+
+def test_a_sampler_may_ask_about_the_remote_context() -> None:
+    """A trace that came without a decision is shown as it came, also by way of an operation's
+    sampler; a sampler that does not derive from `Sampler` is asked by the id.
+    """
+    asked: list[object] = []
+
+    class Asking(Sampler):
+        def sampled(self, trace_id: int, operation_name: str) -> bool:
+            asked.append(trace_id)
+            return True
+
+        def sampled_remote(self, context: BasicSpanContext, operation_name: str) -> bool:
+            asked.append(context)
+            return True
+
+    class Duck:
+        def sampled(self, trace_id: int, operation_name: str) -> bool:
+            asked.append(trace_id)
+            return True
+
+    context = BasicSpanContext(7, 1, sampled=None)
+    duck: Any = Duck()
+    for sampler in (
+        Asking(),
+        PerOperationSampler(Asking(), {}),
+        duck,
+        PerOperationSampler(duck, {}),
+    ):
+        tracer = BasicTracer(sampler=sampler)
+        for _ in range(2):  # the first call of a sampler takes another way
+            tracer.start_span("x", child_of=context)
+    assert asked == [context] * 4 + [7] * 4
 
 
 def test_broken_sampler_keeps_the_trace(caplog: pytest.LogCaptureFixture) -> None:
