@@ -334,7 +334,8 @@ class Worker:
         self.set_limit(self.batch_size - 1)
         end = monotonic() + self.interval
         while len(self.queue) < self.batch_size and not self.waiters and self.deadline is None:
-            left = end - monotonic()
+            # No longer than asked for, if the clock goes back.
+            left = min(end - monotonic(), self.interval)
             if left <= 0 or not self.bell.acquire(True, left):
                 break
 
@@ -425,10 +426,10 @@ class Worker:
         end = monotonic() + pause
         while not self.hurry and not self.time_is_up(until):
             stops = [each for each in (end, until, self.deadline) if each is not None]
-            left = min(stops) - monotonic()
-            if left <= 0:
+            # No longer than asked for, if the clock goes back.
+            left = min(min(stops) - monotonic(), pause)
+            if left <= 0 or not self.bell.acquire(True, left):
                 break
-            self.bell.acquire(True, left)
 
     def settle(self, number: int, failed: int) -> None:
         """Take `number` spans out of the queue, of which `failed` were not sent."""

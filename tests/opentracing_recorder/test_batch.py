@@ -15,6 +15,7 @@ import time
 import weakref
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
+from itertools import count
 from typing import Any
 from unittest import mock
 
@@ -355,6 +356,20 @@ def test_a_full_queue_drops_the_newest_and_says_so_once(
     assert not recorder.flush(_LONG)
     assert recorder.accepted == spans[:5]
     assert recorder.stats == Stats(9, 5, 4, 0, 0)
+
+
+def test_a_clock_that_goes_back_delays_no_batch(
+    backend: Backend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A batch is sent after `interval`, and again after the pause, however the clock jumps."""
+    clock = count(1e6, -1000.0)
+    monkeypatch.setattr("opentracing_recorder.batch_worker.monotonic", lambda: next(clock))
+    recorder = backend(OSError("no route"), interval=0.05)
+    spans = recorder.record(1)
+    for _ in range(2):
+        assert recorder.entered.acquire(timeout=_LONG)
+    assert recorder.flush(_LONG)
+    assert recorder.accepted == spans
 
 
 # What goes wrong.
