@@ -40,6 +40,9 @@ class EdgePropagator(Propagator):
     def inject(self, span_context: SpanContext, carrier: Any) -> None:
         self.propagator.inject(span_context, carrier)
 
+    def remove_from(self, carrier: Any) -> None:
+        self.propagator.remove_from(carrier)
+
     def extract(self, carrier: Any) -> BasicSpanContext | None:
         caller = self.propagator.extract(carrier)
         if caller is None:

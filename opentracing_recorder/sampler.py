@@ -76,33 +76,33 @@ class ProbabilisticSampler(Sampler):
     - For every other trace, the low 64 bits of the trace id are mixed first. Ids that others made
       may be consecutive, short, or begin with the time.
 
-    Set `random_ids` if this service's own W3C headers carry the random flag: then it decides about
-    the traces that it starts as the services after it do.
+    Set `random_trace_id` if this service's `TraceContextPropagator` has it set: then the random
+    flag counts as set for the traces that start here, too.
 
     Sources: OpenTelemetry, "TraceState: Probability Sampling"; the mixing is the finalizer of
     SplitMix64 (Steele, Lea and Flood, 2014).
     """
 
-    def __init__(self, rate: float, *, random_ids: bool = False) -> None:
+    def __init__(self, rate: float, *, random_trace_id: bool = False) -> None:
         if isinstance(rate, bool) or not isinstance(rate, (int, float)):
             raise TypeError(f"rate must be a number, not {type(rate).__name__}")
         if not 0 <= rate <= 1:
             raise ValueError(f"rate must be between 0 and 1, not {rate}")
-        if not isinstance(random_ids, bool):
-            raise TypeError(f"random_ids must be a bool, not {type(random_ids).__name__}")
+        if not isinstance(random_trace_id, bool):
+            raise TypeError(f"random_trace_id must be a bool, not {type(random_trace_id).__name__}")
         self.rate = rate
-        self.random_ids = random_ids
+        self.random_trace_id = random_trace_id
         self._threshold = round((1 - rate) * _RANDOM_RANGE)
 
     def sampled(self, trace_id: int, operation_name: str) -> bool:
-        bits = trace_id % _RANDOM_RANGE if self.random_ids else _mixed(trace_id)
+        bits = trace_id % _RANDOM_RANGE if self.random_trace_id else _mixed(trace_id)
         return bits >= self._threshold
 
     def sampled_remote(self, context: BasicSpanContext, operation_name: str) -> bool:
         bits = context.randomness
-        if bits is None:
-            bits = _mixed(context.trace_id or 0)
-        return bits >= self._threshold
+        if bits is None and context.extra.get("random") != "0":
+            return self.sampled(context.trace_id or 0, operation_name)
+        return (_mixed(context.trace_id or 0) if bits is None else bits) >= self._threshold
 
 
 def _mixed(trace_id: int) -> int:

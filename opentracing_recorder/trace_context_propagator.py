@@ -44,6 +44,10 @@ _is_tracestate_member = re.compile(
 ).fullmatch
 
 
+# OpenTelemetry, "TraceState: Probability Sampling": 56 bits that stand for those of the trace id.
+_find_randomness = re.compile(r"(?:^|,)ot=(?:[^,]*;)?rv:([0-9a-f]{14})(?![^;,])").search
+
+
 class TraceContextPropagator(Propagator):
     """W3C Trace Context and Baggage, for any format with text carriers: TEXT_MAP and HTTP_HEADERS.
 
@@ -143,6 +147,9 @@ class TraceContextPropagator(Propagator):
                 tracestate = _parse_tracestate(fields[_TRACESTATE])
                 if tracestate:
                     context.extra = {**context.extra, _TRACESTATE: tracestate}
+                    randomness = _find_randomness(tracestate)
+                    if randomness:
+                        context.extra["randomness"] = randomness[1]
         else:
             context = RemoteSpanContext(sampled=None)
         if _BAGGAGE in fields:

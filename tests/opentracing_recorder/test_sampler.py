@@ -69,9 +69,15 @@ def test_traces_that_vouch_for_random_bits_are_kept_as_by_opentelemetry() -> Non
         flagged = BasicSpanContext(high | bits, 1, sampled=None, extra={"random": "1"})
         assert flagged.randomness == bits
         assert tenth.sampled_remote(flagged, "x") is kept
-        assert ProbabilisticSampler(0.1, random_ids=True).sampled(high | bits, "x") is kept
+        assert ProbabilisticSampler(0.1, random_trace_id=True).sampled(high | bits, "x") is kept
         explicit = BasicSpanContext(7, 1, sampled=None, extra={"randomness": f"{bits:014x}"})
         assert tenth.sampled_remote(explicit, "x") is kept
+        # With the option, a trace that came with the flag has no `extra`; one without it has.
+        by_default = ProbabilisticSampler(0.1, random_trace_id=True)
+        plain = BasicSpanContext(high | bits, 1, sampled=None)
+        assert by_default.sampled_remote(plain, "x") is kept
+        unflagged = BasicSpanContext(high | bits, 1, sampled=None, extra={"random": "0"})
+        assert by_default.sampled_remote(unflagged, "x") is tenth.sampled(high | bits, "x")
     assert BasicSpanContext(7, 1, extra={"random": "0"}).randomness is None
     assert BasicSpanContext(7, 1).randomness is None
 
@@ -123,7 +129,7 @@ def test_a_clock_that_goes_back_does_not_stop_a_rate_limit(
         (lambda: ConstSampler(1), "decision"),  # type: ignore[arg-type]
         (lambda: ProbabilisticSampler(1.1), "rate"),
         (lambda: ProbabilisticSampler("1"), "rate"),  # type: ignore[arg-type]
-        (lambda: ProbabilisticSampler(0.1, random_ids=1), "random_ids"),  # type: ignore[arg-type]
+        (lambda: ProbabilisticSampler(0.1, random_trace_id=1), "random_trace_id"),  # type: ignore[arg-type]
         (lambda: RateLimitingSampler(-1), "per_second"),
         (lambda: PerOperationSampler(ConstSampler(True), {"x": 1}), "'x'"),  # type: ignore[dict-item]
     ],

@@ -438,3 +438,27 @@ def test_a_carrier_of_the_wrong_type_is_refused(carrier: Any) -> None:
     if carrier != ():
         with pytest.raises(InvalidCarrierException, match="iterable of pairs"):
             W3C.extract(carrier)
+
+
+@pytest.mark.parametrize(
+    ("flags", "tracestate", "randomness"),
+    [
+        ("01", "", None),
+        ("03", "", 0x48EB211C80319C),
+        ("01", "ot=th:8;rv:00112233445566", 0x112233445566),
+        ("03", "a=1,ot=rv:00112233445566;th:8,b=2", 0x112233445566),
+        ("01", "ot=rv:0011223344556,b=rv:00112233445566", None),
+        ("01", "bot=rv:00112233445566", None),
+        ("01", "ot=rv:001122334455667", None),
+        ("01", "ot=rv:0011223344556G", None),
+    ],
+)
+def test_the_random_bits_that_samplers_may_decide_by(
+    flags: str, tracestate: str, randomness: int | None
+) -> None:
+    """The random flag vouches for the trace id's low 56 bits; OpenTelemetry's ``rv`` for others."""
+    carrier = {"traceparent": f"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-{flags}"}
+    carrier.update({"tracestate": tracestate} if tracestate else {})
+    context = TraceContextPropagator().extract(carrier)
+    assert context is not None
+    assert context.randomness == randomness
