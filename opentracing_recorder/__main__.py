@@ -9,8 +9,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from .json_lines import NotASpan, read_spans
+from .json_lines import NotASpan, bounded_lines, read_spans
 from .timeline import render_html, render_text
+from .timeline_axis import visible
 from .trace import Trace
 
 _MOST_COMPLAINTS = 5  # for each file; the others are counted
@@ -88,7 +89,7 @@ def _read(name: str) -> Iterator[dict[str, Any]]:
     """The spans of a file; what is none is told on standard error, and left out."""
     broken = 0
     with open(0 if name == "-" else name, "rb", closefd=name != "-") as lines:
-        for span in read_spans(lines):
+        for span in read_spans(bounded_lines(lines)):
             if not isinstance(span, NotASpan):
                 yield span
                 continue
@@ -122,7 +123,8 @@ def _write_page(traces: list[Trace], options: argparse.Namespace) -> None:
 
 
 def _complain(message: str) -> None:
-    print(message.encode("ascii", "backslashreplace").decode("ascii"), file=sys.stderr)
+    # The names of files are untrusted, and so is what is said of their lines.
+    print(visible(message, unicode=False), file=sys.stderr)
 
 
 if __name__ == "__main__":

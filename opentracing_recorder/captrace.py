@@ -12,7 +12,7 @@ from typing import IO, Any
 import opentracing
 from opentracing.scope_managers.contextvars import no_parent_scope
 
-from .in_memory import InMemoryRecorder
+from .in_memory import InMemoryRecorder, shortened, shown
 from .snapshot import snapshot
 from .span import BasicSpan
 from .timeline import render_text
@@ -20,7 +20,7 @@ from .trace import Trace
 from .tracer import BasicTracer
 
 _OURS = tuple(f"{name}." for name in ("opentracing", "opentracing_recorder", "contextlib"))
-_MAX_LINES = 200  # of a timeline in a report; what a test recorded may be without bound
+_MAX_UNFINISHED = 50  # spans that a message lists; a test may start any number
 
 
 class CapTrace:
@@ -114,19 +114,18 @@ class CapTrace:
     def timeline(self, width: int | None = None, *, stream: IO[str] | None = None) -> str:
         """The traces as `render_text` draws them, and below them the spans never finished.
 
-        At most 200 lines are drawn.
+        At most 200 lines are drawn, and 50 of the spans below are listed.
         """
         traces = Trace.from_spans([*self.spans, *self.unfinished])
-        lines = render_text(traces, width=width, stream=stream).splitlines()
-        if len(lines) > _MAX_LINES:
-            lines[_MAX_LINES:] = [f"... and {len(lines) - _MAX_LINES} more lines"]
+        lines = shortened(render_text(traces, width=width, stream=stream).splitlines())
         unfinished = self.describe_unfinished()
         return "\n".join([*lines, *(["", "Never finished:", unfinished] if unfinished else [])])
 
     def describe_unfinished(self, since: int = 0) -> str:
         """A line for each span never finished, with the line of code that started it.
 
-        `since` leaves out that many of the spans started first; `started` counts them.
+        `since` leaves out that many of the spans started first; `started` counts them. At most 50
+        spans are listed.
         """
         return self._recorder.describe_unfinished(since)
 
@@ -156,7 +155,13 @@ class _Watching(InMemoryRecorder):
 
     def describe_unfinished(self, since: int = 0) -> str:
         return "\n".join(
-            f"  {span.operation_name!r}, started at {line}" for span, line in self.unfinished(since)
+            shortened(
+                [
+                    f"  {shown(span.operation_name)}, started at {line}"
+                    for span, line in self.unfinished(since)
+                ],
+                _MAX_UNFINISHED,
+            )
         )
 
     def _shown(self, tags: Iterable[str] | None) -> str:

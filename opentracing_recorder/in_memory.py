@@ -10,7 +10,10 @@ from typing import Any
 
 from .recorder import Recorder
 from .span import BasicSpan, is_failed
+from .timeline_axis import visible
 from .trace import Trace
+
+_MAX_SHOWN = 400  # characters of one line of a message
 
 
 class InMemoryRecorder(Recorder):
@@ -125,9 +128,28 @@ class InMemoryRecorder(Recorder):
         return self.spans
 
     def _shown(self, tags: Iterable[str] | None) -> str:
-        """What an error says of all that was recorded."""
+        """What an error says of all that was recorded: no more than a person would read."""
         outline = self.outline(tags or ())
-        return f"Recorded:\n{outline}" if outline else "Recorded: none"
+        if not outline:
+            return "Recorded: none"
+        lines = shortened([visible(_cut(line)) for line in outline.split("\n")])
+        return "\n".join(["Recorded:", *lines])
+
+
+def shortened(lines: list[str], most: int = 200) -> list[str]:
+    """The first lines of a message, and how many more there are."""
+    if len(lines) <= most:
+        return lines
+    return [*lines[:most], f"... and {len(lines) - most} more lines"]
+
+
+def shown(value: Any) -> str:
+    """The repr of a value for a message: cut short, and on one line."""
+    return visible(_cut(repr(value[:_MAX_SHOWN] if type(value) is str else value)))
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= _MAX_SHOWN else f"{text[:_MAX_SHOWN]}..."
 
 
 def _equal(value: Any, wanted: Any) -> bool:
@@ -139,4 +161,4 @@ def _equal(value: Any, wanted: Any) -> bool:
 
 def _asked(operation_name: str | None, tags: Mapping[str, Any] | None, error: bool | None) -> str:
     asked = {"operation_name": operation_name, "tags": tags, "error": error}
-    return "".join(f" {key}={value!r}" for key, value in asked.items() if value is not None)
+    return "".join(f" {key}={shown(value)}" for key, value in asked.items() if value is not None)

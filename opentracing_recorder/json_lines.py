@@ -6,7 +6,7 @@ import os
 import threading
 import weakref
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from .fork import at_fork, renew, unforked
 from .recorder import Recorder
@@ -170,8 +170,22 @@ class JSONLinesRecorder(Recorder):
             return False
 
 
+MAX_LINE = 64 * 1024 * 1024
+"""How many bytes of one line are read; a longer one is no span."""
+
+_SEARCHED = 8  # times its length, of a broken line
+
+
 class NotASpan(ValueError):
     """A line that holds no span, or not the whole of one."""
+
+
+def bounded_lines(file: IO[bytes]) -> Iterator[bytes]:
+    """The lines of a file, for `read_spans`: of each at most `MAX_LINE` bytes, and one too many."""
+    while line := file.readline(MAX_LINE + 1):
+        yield line
+        while len(line) > MAX_LINE and not line.endswith(b"\n"):
+            line = file.readline(MAX_LINE + 1)
 
 
 def read_spans(lines: Iterable[bytes]) -> Iterator[dict[str, Any] | NotASpan]:
@@ -183,22 +197,36 @@ def read_spans(lines: Iterable[bytes]) -> Iterator[dict[str, Any] | NotASpan]:
     for number, line in enumerate(lines, 1):
         if not line.strip():
             continue
+        if len(line) > MAX_LINE:
+            yield NotASpan(f"line {number} is no span: it is longer than {MAX_LINE} bytes")
+            continue
         try:
             yield _span_of(line)
-            continue
         except ValueError as error:
             yield NotASpan(f"line {number} is no span: {error}")
-        # No text in JSON holds this: its quotation marks would have backslashes.
-        start = line.find(_START, 1)
-        while start > 0:
-            try:
-                yield _span_of(line[start:])
-                break
-            except ValueError:
-                start = line.find(_START, start + 1)
+            whole = _whole_span_in(line)
+            if whole is not None:
+                yield whole
 
 
-_START = b'{"trace_id":'
+def _whole_span_in(line: bytes) -> dict[str, Any] | None:
+    """The span at the end of a line that begins with parts of others."""
+    # From the end, as the parts before may hold anything. Each try reads to the end of the line at
+    # most; a line made to be slow is given up before these add up to much.
+    left = _SEARCHED * len(line)
+    start = line.rfind(_START)
+    while start > 0:
+        left -= len(line) - start
+        if left < 0:
+            break
+        try:
+            return _span_of(line[start:])
+        except ValueError:
+            start = line.rfind(_START, 0, start)
+    return None
+
+
+_START = b'{"trace_id":'  # no text in JSON holds this: its quotation marks would have backslashes
 
 
 def _span_of(line: bytes) -> dict[str, Any]:

@@ -7,6 +7,7 @@
   const { traces, services } = JSON.parse(find("traces").textContent);
   const spansInAll = traces.reduce((sum, trace) => sum + trace.spans.length, 0);
   const OVERSCAN = 8; // rows beyond what is in sight
+  const MOST_SHOWN = 500; // tags or logs of one span, in the details
   const DEEPEST = 24; // steps of indentation; deeper spans have their depth as a number
 
   // Each trace and each span is an item; an item's descendants follow it, up to `end`.
@@ -178,9 +179,13 @@
     bar.style.left = `min(${left}%, 100% - 3px)`;
     bar.style.width = `${Math.min(Math.max(last, 0), 100) - left}%`;
     if (last - first < 0.5) return [bar]; // marks would hide it
-    const marks = (span.logs || []).filter(([at]) => at !== null).map(([at]) => {
+    // As many marks as can be told apart: a span may have any number of logs.
+    const places = new Set();
+    for (const [at] of span.logs || [])
+      if (at !== null) places.add(Math.round(4 * Math.min(Math.max(place(at), first), last)) / 4);
+    const marks = [...places].filter((each) => each >= 0 && each <= 100).map((each) => {
       const mark = element("u");
-      mark.style.left = `${Math.min(Math.max(place(at), first), last)}%`;
+      mark.style.left = `${each}%`;
       return mark;
     });
     return [bar, ...marks];
@@ -231,10 +236,18 @@
 
   // Details
 
+  // The elements for the first of many things, and a line with the number of the others.
+  function some(all, make, rest = (text) => element("p", text, { className: "more" })) {
+    const made = all.slice(0, MOST_SHOWN).flatMap(make);
+    const left = all.length - MOST_SHOWN;
+    return left > 0 ? [...made, rest(`and ${left.toLocaleString("en")} more`)] : made;
+  }
+
   function table(title, fields) {
     if (!fields || !fields.length) return [];
-    const made = fields.map(([key, value]) =>
-      element("tr", [element("th", key, { scope: "row" }), element("td", element("div", value))]));
+    const row = (key, value) =>
+      element("tr", [element("th", key, { scope: "row" }), element("td", element("div", value))]);
+    const made = some(fields, ([key, value]) => row(key, value), (text) => row("", text));
     return [title && element("h3", title), element("table", element("tbody", made))];
   }
 
@@ -253,7 +266,7 @@
   function spanDetails(span, trace) {
     const service = services[span.service];
     const time = `${taken(span)}, started at +${duration(span.at)}`;
-    const logs = (span.logs || []).flatMap(([at, fields]) => [
+    const logs = some(span.logs || [], ([at, fields]) => [
       element("p", at === null ? "" : `+${duration(at - span.at)}`), ...table("", fields)]);
     return [
       element("h2", span.name),
@@ -390,7 +403,7 @@
   addEventListener("resize", arrange);
   new ResizeObserver(redraw).observe(list);
 
-  const chips = services.map((service, index) =>
+  const chips = some(services.map((service, index) => [service, index]), ([service, index]) =>
     colored(element("button", [element("span", [], { className: "dot" }), service],
       { className: "chip", onclick: () => searchFor(`"${service}"`) }), index));
   const errors = traces.reduce((sum, trace) => sum + trace.errors, 0);

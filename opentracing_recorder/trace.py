@@ -217,4 +217,4 @@ def _open_cycles(nodes: list[TraceNode], parent_of: dict[int, TraceNode]) -> Non
                 break
             path[id(current)] = None
             current = parent_of.get(id(current))
-        settled |= path.keys()
+        settled.update(path)  # in place: `|=` would copy all there are, for each span

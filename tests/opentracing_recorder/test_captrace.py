@@ -203,3 +203,35 @@ def test_spans_of_one_tick_stand_in_the_order_of_their_start() -> None:
         first.finish()
     assert captrace.outline() == "first\nsecond"
     assert [span["operation_name"] for span in captrace.as_dicts()] == ["first", "second"]
+
+
+def test_messages_are_of_a_length_to_read() -> None:
+    """Of twenty thousand spans a message shows two hundred lines, none of them endless, and says
+    how many more there are.
+    """
+    with CapTrace() as captrace:
+        for number in range(20_000):
+            with captrace.tracer.start_active_span(f"step {number}"):
+                pass
+        for number in range(60):
+            captrace.tracer.start_span(f"open {number}" + "x" * 100_000)
+    with pytest.raises(AssertionError) as raised:
+        captrace.one("x" * 100_000, tags={"key": "y" * 100_000})
+    for text in (str(raised.value), captrace.timeline(width=80)):
+        assert len(text.splitlines()) < 260
+        assert max(map(len, text.splitlines())) < 1500
+    assert "... and 19800 more lines" in str(raised.value)
+    assert "... and 10 more lines" in str(raised.value)
+    assert captrace.outline().count("\n") == 19_999
+
+
+def test_messages_move_no_cursor() -> None:
+    """Names and tags come out escaped, in the trees and in the list of unfinished spans."""
+    captrace = CapTrace()
+    with captrace.tracer.start_active_span("\x1b[2J\r", tags={"key": "\x9b"}):
+        captrace.tracer.start_span("\x1b]0;title\x07")
+    with pytest.raises(AssertionError) as raised:
+        captrace.one("\x1b[31m", tags={"key": "\x1b"})
+    for text in (str(raised.value), captrace.timeline(width=80)):
+        assert text.replace("\n", "").isprintable()
+    assert "\\x1b[2J\\r" in str(raised.value)

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from opentracing_recorder import BasicTracer, JSONLinesRecorder
-from opentracing_recorder.json_lines import NotASpan, read_spans
+from opentracing_recorder.json_lines import NotASpan, bounded_lines, read_spans
 
 
 @pytest.fixture
@@ -368,3 +368,28 @@ def test_a_span_after_a_torn_one_on_its_line_is_found() -> None:
     assert isinstance(error, NotASpan)
     assert not isinstance(span, NotASpan)
     assert (span["trace_id"], span["span_id"]) == ("2", "3")
+
+
+def test_the_last_of_many_torn_spans_on_a_line_is_found() -> None:
+    """However many processes were killed while they wrote to one file."""
+    torn = b'{"trace_id":"1","tags":{"a":"' * 50
+    error, span = read_spans([torn + b'{"trace_id":"2","span_id":"3"}\n'])
+    assert isinstance(error, NotASpan)
+    assert span == {"trace_id": "2", "span_id": "3"}
+
+
+def test_a_line_without_end_is_read_in_bounded_memory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A line above the limit is an error in its place, and the lines after it are read."""
+    monkeypatch.setattr("opentracing_recorder.json_lines.MAX_LINE", 1000)
+    whole = b'{"trace_id":"1","span_id":"2"}'
+    at_limit = whole.ljust(999) + b"\n"
+    path = tmp_path / "spans.jsonl"
+    path.write_bytes(b"x" * 5000 + b"\n" + at_limit + b"x" * 2002 + b"\n" + whole + b" " * 5000)
+    with open(path, "rb") as file:
+        lines = list(bounded_lines(file))
+    assert [len(line) for line in lines] == [1001, 1000, 1001, 1001]
+    found = [str(each) if isinstance(each, NotASpan) else "span" for each in read_spans(lines)]
+    too_long = "line {} is no span: it is longer than 1000 bytes"
+    assert found == [too_long.format(1), "span", too_long.format(3), too_long.format(4)]

@@ -221,3 +221,18 @@ def test_wrong_arguments_are_told(arguments: list[str], capsys: pytest.CaptureFi
         main(arguments)
     assert ended.value.code == 2
     assert "usage: python -m opentracing_recorder" in capsys.readouterr().err
+
+
+def test_what_is_said_of_a_file_moves_no_cursor(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A file's name, and an id asked for, come out escaped and on one line."""
+    name = write(tmp_path / "\x1b[2J\nspans\x9b", CHECKOUT[0])
+    with open(name, "a", encoding="utf-8") as file:
+        file.write("broken\n")
+    assert main(["show", name, str(tmp_path / "\x1b]0;missing\x07")]) == 1
+    assert main(["show", "--trace", "\x1b[31m\nx", name]) == 1
+    complaints = capsys.readouterr().err
+    assert len(complaints.splitlines()) == 4
+    assert complaints.replace("\n", "").isprintable()
+    assert "\\x1b[2J\\nspans\\x9b: line 2 is no span" in complaints

@@ -222,6 +222,31 @@ def test_a_trace_of_ten_thousand_spans_can_be_used_within_two_seconds(
     assert names(page) == ["op 0", "SELECT"]
 
 
+def test_a_span_may_have_any_number_of_logs_and_tags(show: Show) -> None:
+    """The page draws as many marks as can be told apart, lists 500 of each, and says how many more
+    there are; what is not listed is found all the same.
+    """
+    logs = [
+        {"timestamp": 10.0 + number / 125_000, "fields": {"event": f"step {number}"}}
+        for number in range(125_000)
+    ]
+    tags = {f"key {number}": number for number in range(125_000)}
+    services = [
+        span(f"{number}", service=f"service {number}", start_time=10.1) for number in range(1, 700)
+    ]
+    page = show(span("a", start_time=10.0, duration=1.0, logs=logs, tags=tags), *services)
+    marks = page.run("document.querySelectorAll('.row.span u').length")
+    assert 100 < marks <= 401
+    page.click(row("op a"))
+    shown = details(page)
+    assert "step 499" in shown
+    assert "step 500" not in shown
+    assert shown.count("and 124,500 more") == 2
+    assert "and 199 more" in page.run("document.getElementById('legend').innerText")
+    search(page, '"step 124999"')
+    assert page.run("document.getElementById('found').textContent").startswith("1 of")
+
+
 def test_scrolling_reaches_the_last_span(show: Show) -> None:
     """Only the rows in sight are elements, and any of them can be in sight."""
     page = show(span("0"), *queries(2000))

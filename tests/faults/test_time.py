@@ -1,0 +1,99 @@
+"""Time grows with the size of what is read, and not with its square."""
+
+from __future__ import annotations
+
+import io
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from opentracing_recorder import Trace
+from opentracing_recorder.json_lines import bounded_lines, read_spans
+from opentracing_recorder.snapshot import snapshot
+from opentracing_recorder.timeline import render_html, render_text
+
+# Four times as much takes four times as long, and sixteen times by the square.
+_MOST = 8.0
+
+
+def seconds(read: Callable[[Any], object], given: Any) -> float:
+    """What reading costs at the least: other work on the machine, and the collector, only add."""
+    least = float("inf")
+    for _ in range(3):
+        start = time.process_time()
+        read(given)
+        least = min(least, time.process_time() - start)
+    return least
+
+
+def spans(number: int, parent: Callable[[int], int]) -> list[dict[str, Any]]:
+    """So many spans of one trace, the last in front; `parent` gives the number of each one's."""
+    return [
+        {
+            "trace_id": "1",
+            "span_id": f"{each + 1:x}",
+            "parent_id": f"{parent(each) + 1:x}" if each else None,
+            "operation_name": f"step {each % 100}",
+            "start_time": 1000.0 + each,
+            "duration": 1.0,
+            "references": [],
+        }
+        for each in reversed(range(number))
+    ]
+
+
+def a_chain(number: int) -> list[dict[str, Any]]:
+    return spans(number, lambda each: each - 1)
+
+
+def siblings(number: int) -> list[dict[str, Any]]:
+    return spans(number, lambda each: 0)
+
+
+def a_circle(number: int) -> list[dict[str, Any]]:
+    found = a_chain(number)
+    found[-1]["parent_id"] = found[0]["span_id"]
+    return found
+
+
+@pytest.mark.parametrize("make", [a_chain, siblings, a_circle])
+@pytest.mark.parametrize(
+    "read",
+    [
+        Trace.from_spans,
+        snapshot,
+        lambda found: render_text(Trace.from_spans(found), width=100),
+        lambda found: render_html(Trace.from_spans(found)),
+    ],
+    ids=["trees", "snapshot", "text", "page"],
+)
+def test_trees_take_time_by_their_spans(
+    read: Callable[[Any], object], make: Callable[[int], list[dict[str, Any]]]
+) -> None:
+    """Of any shape, be it put together or drawn."""
+    size = 3000
+    assert seconds(read, make(4 * size)) <= _MOST * seconds(read, make(size))
+
+
+LINES: dict[str, Callable[[int], bytes]] = {
+    "torn spans": lambda size: b'{"trace_id":"1","tags":{"a":"' * size,
+    "open objects": lambda size: b'{"trace_id":' * size,
+    "lists of objects": lambda size: b'{"trace_id":[' + b'{"trace_id":1},' * size,
+    "open lists": lambda size: b'{"trace_id":1,"a":[' * size,
+    "torn in the end": lambda size: b'{"trace_id":"' * size + b'{"trace_id":"' + b"x" * 12 * size,
+    "lines": lambda size: b"{}\n" * size,
+}
+
+
+@pytest.mark.parametrize("make", LINES.values(), ids=LINES.keys())
+def test_lines_take_time_by_their_length(make: Callable[[int], bytes]) -> None:
+    """Also those in which every part looks like the start of a span."""
+
+    def read(text: bytes) -> None:
+        for _ in read_spans(bounded_lines(io.BytesIO(text))):
+            pass
+
+    size = 20_000
+    assert seconds(read, make(4 * size)) <= _MOST * seconds(read, make(size))
