@@ -114,7 +114,7 @@ env/pyodide/.installed: $(RUN) Makefile
 	@rm -rf $(@D)
 	npm install --loglevel=error --no-audit --no-fund --prefix $(@D) pyodide@$(PYODIDE)
 	$(PIP) --target $(@D)/python --platform any --python-version $(firstword $(subst ., ,$(PYODIDE))) \
-	  --only-binary :all: pytest hypothesis six
+	  --only-binary :all: pytest hypothesis six freezegun
 	@touch $@
 
 test-pyodide: env/pyodide/.installed  ## run what can run there on Pyodide, in Node

@@ -22,6 +22,7 @@ TESTS = [
     "pytest-xdist>=3; sys_platform != 'emscripten'",
     "anyio>=4",
     "hypothesis>=6",
+    "freezegun>=1.2",
     *ZIPKIN,
     *ORJSON,
     "jsonschema>=4.18; sys_platform != 'emscripten'",

@@ -10,15 +10,16 @@ import builtins
 import logging
 import sys
 import threading
+import time
 from collections.abc import Mapping
 from copy import copy
 from functools import wraps
-from time import perf_counter, time
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from opentracing import Reference, Span, SpanContext, logs, tags
 
+from ._clock import now, number_or_none, system
 from .context import BasicSpanContext, ExtractedSpanContext, format_span_id
 from .fork import at_fork
 from .json_safe import dict_of, is_small, json_safe, text_of
@@ -55,7 +56,7 @@ class LogData:
 
     def __init__(self, key_values: dict[str, Any], timestamp: float | None = None) -> None:
         self.key_values = key_values
-        self.timestamp = time() if timestamp is None else timestamp
+        self.timestamp = now() if timestamp is None else timestamp
 
     def __repr__(self) -> str:
         return f"LogData({self.key_values!r}, {self.timestamp!r})"
@@ -184,7 +185,8 @@ class BasicSpan(Span):
     _sampled: bool | None
     _baggage: Mapping[str, str]
     _logs: list[LogData] | None
-    _started: float | None  # of perf_counter; None with an explicit start; gone once finished
+    _started: float | None
+    """Of `perf_counter`; None where the start is given or a replaced clock's; gone once finished."""
 
     @property
     def tracer(self) -> BasicTracer:
@@ -273,8 +275,11 @@ class BasicSpan(Span):
         log = _Log()
         log.key_values = fields
         if timestamp is not None:
-            timestamp = _number_or_none(timestamp)
-        log.timestamp = time() if timestamp is None else timestamp
+            timestamp = number_or_none(timestamp)
+        if timestamp is None:
+            clock = time.time
+            timestamp = clock() if clock is system.time else now()
+        log.timestamp = timestamp
         own = self._logs
         if own is None:
             own = self._first_logs()
@@ -304,7 +309,8 @@ class BasicSpan(Span):
         """Freeze the span and hand it to the tracer's recorder, if it is sampled.
 
         `finish_time` is in seconds since the epoch, now by default. Without explicit times the
-        duration is measured on a monotonic clock; it is never negative. A second call does nothing.
+        duration is measured on a monotonic clock, or by `time.time` if that was replaced when the
+        span started; it is never negative. A second call does nothing.
         """
         try:
             started = self._started
@@ -314,7 +320,7 @@ class BasicSpan(Span):
         except AttributeError:
             return
         if finish_time is None and started is not None:
-            self.duration = perf_counter() - started
+            self.duration = system.perf_counter() - started
         else:
             self.duration = self._wall_clock_duration(finish_time)
         if self._plain:
@@ -380,18 +386,17 @@ class BasicSpan(Span):
 
     # The rare paths.
 
+    _now = staticmethod(now)
+
     def _set_start_time(self, start_time: float | None) -> None:
-        start_time = _number_or_none(start_time)
-        if start_time is None:
-            self.start_time = time()
-            self._started = perf_counter()
-        else:
-            self.start_time = start_time
-            self._started = None
+        start_time = number_or_none(start_time)
+        is_real = start_time is None and time.time is system.time
+        self._started = system.perf_counter() if is_real else None
+        self.start_time = now() if start_time is None else start_time
 
     def _wall_clock_duration(self, finish_time: float | None) -> float:
-        finish_time = _number_or_none(finish_time)
-        duration = (time() if finish_time is None else finish_time) - self.start_time
+        finish_time = number_or_none(finish_time)
+        duration = (now() if finish_time is None else finish_time) - self.start_time
         return min(max(0.0, duration), sys.float_info.max)
 
     def _set_first_tags(self, given: Mapping[str, Any]) -> None:
@@ -487,17 +492,6 @@ def _finish_without_gil(self: BasicSpan, finish_time: float | None = None) -> No
 
 if not getattr(sys, "_is_gil_enabled", lambda: True)():  # once off, it may come on, but not back
     BasicSpan.finish = _finish_without_gil  # type: ignore[method-assign]
-
-
-def _number_or_none(value: Any) -> float | None:
-    """`value` if it can be a point in time; anything else counts as not given."""
-    if value is None or (type(value) is float and value - value == 0):  # not nan, not inf
-        return value
-    try:
-        number = float(value)
-    except Exception:
-        return None
-    return number if number - number == 0 else None
 
 
 def _release_frames(fields: dict[str, Any]) -> None:

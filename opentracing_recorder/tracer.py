@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable, Mapping
 from itertools import islice
-from time import perf_counter, time
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -21,6 +21,7 @@ from opentracing import (
 )
 from opentracing.scope_managers.contextvars import ContextVarsScopeManager
 
+from ._clock import system
 from .context import NO_EXTRA, BasicSpanContext
 from .fork import renew, unforked
 from .ids import random_bits
@@ -238,9 +239,10 @@ class BasicTracer(Tracer):
             span._own_context = BasicSpanContext(
                 trace_id, span_id, baggage, sampled, parent_id, extra
             )
-        if start_time is None:
-            span.start_time = time()
-            span._started = perf_counter()
+        clock = time.time
+        if start_time is None and clock is system.time:
+            span.start_time = clock()
+            span._started = system.perf_counter()
         else:
             span._set_start_time(start_time)
         if tags is not None:

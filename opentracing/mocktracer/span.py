@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-
 from opentracing_recorder import BasicSpan, LogData
 
 from .context import SpanContext
@@ -92,7 +90,7 @@ class MockSpan(BasicSpan):
 
     def finish(self, finish_time: float | None = None) -> None:
         """Note the time, and add the span to the tracer's finished ones, each time it is called."""
-        self.finish_time = time.time() if finish_time is None else finish_time
+        self.finish_time = self._now() if finish_time is None else finish_time
         self.finished = True  # pyright: ignore[reportIncompatibleMethodOverride]
         self.duration = self._wall_clock_duration(self.finish_time)
         self._tracer.record(self)
