@@ -1,7 +1,7 @@
 """The one clock of spans: `time.time`, looked up at each reading, so that tests can replace it.
 
-A span that starts while ``time.time is system.time`` is measured on the monotonic clock, any other by
-the times that the replacement gives.
+A span that starts while ``time.time is system.time`` is measured on the monotonic clock, and any
+other by the times that the replacement gives.
 """
 
 from __future__ import annotations

@@ -32,6 +32,10 @@ SpanT = TypeVar("SpanT", bound="BasicSpan")
 _logger = logging.getLogger(__name__)
 
 _PRIORITY = tags.SAMPLING_PRIORITY
+# What backends read a span's outcome and its side of a call from: ordinary tags make room for
+# these. Under a limit that has no room for all, the first of them are kept.
+_KEPT = (tags.ERROR, tags.HTTP_STATUS_CODE, tags.SPAN_KIND)
+
 _STACK = logs.STACK
 _ERROR_OBJECT = logs.ERROR_OBJECT
 
@@ -118,7 +122,9 @@ class BasicSpan(Span):
     """The references given at start, each to a context; those to None are left out."""
 
     dropped_tags = 0
-    """How many tags were left out because the span had reached its limit."""
+    """How many tags were left out because the span had reached its limit: the newest, but for
+    ``error``, ``http.status_code`` and ``span.kind``.
+    """
 
     dropped_logs = 0
     """How many logs were left out, from the middle, because the span had reached its limit."""
@@ -186,7 +192,7 @@ class BasicSpan(Span):
     _baggage: Mapping[str, str]
     _logs: list[LogData] | None
     _started: float | None
-    """Of `perf_counter`; None where the start is given or a replaced clock's; gone once finished."""
+    """Of `perf_counter`; None if the start is given or a replaced clock's; gone once finished."""
 
     @property
     def tracer(self) -> BasicTracer:
@@ -430,9 +436,11 @@ class BasicSpan(Span):
     def _drop_tags(self) -> None:
         dropped = []  # freed after the lock: freeing a value may run code of the application
         with _lock:
-            while len(self.tags) > self._tracer.max_tags:
-                dropped.append(self.tags.popitem())
-                self.dropped_tags += 1
+            own = self.tags
+            while (over := len(own) - self._tracer.max_tags) > 0:
+                for key in _least_needed(own, over):
+                    dropped.append(own.pop(key, None))
+                    self.dropped_tags += 1
 
     def _drop_logs(self, own: list[LogData]) -> None:
         """Drop from the middle, so that the oldest half and the newest half stay."""
@@ -461,6 +469,24 @@ class BasicSpan(Span):
                 caller.f_lineno,
             )
         return self
+
+
+def _least_needed(own: dict[str, Any], number: int) -> list[str]:
+    """The newest ordinary keys, `number` or fewer of them; without any, the one to drop first."""
+    if number == 1:
+        try:  # as it is in a loop that sets one after the other
+            newest = next(reversed(own), "")
+            if not _is_kept(newest):
+                return [newest]
+        except RuntimeError:  # another thread is adding one
+            pass
+    keys = list(own)
+    ordinary = [key for key in reversed(keys) if not _is_kept(key)]
+    return ordinary[:number] or [max(keys, key=_KEPT.index)]
+
+
+def _is_kept(key: object) -> bool:
+    return type(key) is str and key in _KEPT
 
 
 class StartedSpan(BasicSpan):

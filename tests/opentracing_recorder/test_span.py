@@ -203,6 +203,104 @@ def test_limits_on_tags_and_logs() -> None:
     assert span.dropped_logs == 6
 
 
+KEPT = {"error": True, "http.status_code": 500, "span.kind": "server"}
+
+
+def fill(span: BasicSpan, number: int = 128) -> None:
+    for index in range(number):
+        span.set_tag(str(index), index)
+
+
+@pytest.mark.parametrize(
+    ("when", "dropped"), [("at start", 3), ("first", 3), ("last", 3), ("each in turn", 8)]
+)
+def test_a_full_span_still_takes_the_tags_that_say_how_it_went(
+    tracer: BasicTracer, when: str, dropped: int
+) -> None:
+    """`error`, `http.status_code` and `span.kind` are kept whenever they are set; the newest of the
+    others makes room, and is counted.
+    """
+    others = {str(index): index for index in range(128)}
+    if when == "at start":
+        span = tracer.start_span("x", tags={**others, **KEPT})
+    else:
+        span = tracer.start_span("x")
+        if when == "last":
+            fill(span)
+        for key, value in KEPT.items():
+            span.set_tag(key, value)
+            if when == "each in turn":
+                fill(span)
+        if when == "first":
+            fill(span)
+    assert {key: span.tags.get(key) for key in KEPT} == KEPT
+    assert len(span.tags) == 128
+    assert [key for key in span.tags if key not in KEPT] == list(map(str, range(125)))
+    assert span.dropped_tags == dropped
+    span.set_tag("error", "timed out").set_tag("one more", 1)
+    assert span.tags["error"] == "timed out"
+    assert "one more" not in span.tags
+
+
+def test_an_exception_that_leaves_a_full_span_shows(
+    tracer: BasicTracer, recorder: InMemoryRecorder
+) -> None:
+    """It is an error to whoever looks at its tags."""
+    span = tracer.start_span("x")
+    fill(span)
+    with pytest.raises(ValueError, match="late"), span:
+        raise ValueError("late")
+    assert recorder.one("x", error=True).tags["error"] is True
+
+
+@pytest.mark.parametrize(
+    ("limit", "kept"),
+    [
+        (1, ["error"]),
+        (2, ["http.status_code", "error"]),
+        (3, ["span.kind", "http.status_code", "error"]),
+        (4, ["a", "span.kind", "http.status_code", "error"]),
+    ],
+)
+@pytest.mark.parametrize("early", [True, False])
+def test_the_limit_on_tags_holds_for_those_that_are_kept(
+    limit: int, kept: list[str], early: bool
+) -> None:
+    """Among these, an error outlasts a status code, and that the kind."""
+    given = {"a": 1, "span.kind": "server", "b": 2, "http.status_code": 500, "error": True, "c": 3}
+    span = BasicTracer(max_tags=limit).start_span("x", tags=given if early else None)
+    if not early:
+        for key, value in given.items():
+            span.set_tag(key, value)
+    assert list(span.tags) == kept
+    assert span.dropped_tags == len(given) - limit
+
+
+def test_a_limit_lowered_meanwhile_holds_from_the_next_tag_on(tracer: BasicTracer) -> None:
+    """What a backend reads the outcome from is kept then as well."""
+    span = tracer.start_span("x", tags={"a": 1, "error": True, "b": 2, "c": 3})
+    tracer.max_tags = 2
+    span.set_tag("d", 4)
+    assert (span.tags, span.dropped_tags) == ({"a": 1, "error": True}, 3)
+    tracer.max_tags = 0
+    span.set_tag("e", 5)
+    assert (span.tags, span.dropped_tags) == ({}, 6)
+
+
+def test_many_tags_are_dropped_in_time(tracer: BasicTracer) -> None:
+    """What is over the limit takes no longer for each tag the more there are."""
+    given = {
+        "error": True,
+        **{str(index): index for index in range(200_000)},
+        "span.kind": "server",
+    }
+    before = time.perf_counter()
+    span = tracer.start_span("x", tags=given)
+    assert time.perf_counter() - before < 5
+    assert (len(span.tags), span.dropped_tags) == (128, len(given) - 128)
+    assert (span.tags["error"], span.tags["span.kind"]) == (True, "server")
+
+
 def test_recorded_error_keeps_no_frame_alive(
     tracer: BasicTracer, recorder: InMemoryRecorder
 ) -> None:
@@ -356,6 +454,27 @@ def test_one_span_on_eight_threads(tracer: BasicTracer, recorder: InMemoryRecord
         assert len({context.span_id for context in contexts}) == 1
         on_eight_threads(lambda _, span=span: span.finish())  # type: ignore[misc]
     assert len(recorder.spans) == 50
+
+
+@pytest.mark.needs_os
+@pytest.mark.threads
+def test_a_full_span_on_eight_threads_keeps_what_each_of_them_may_set(tracer: BasicTracer) -> None:
+    """At no moment is a tag gone that is never dropped, and the others count exactly."""
+    for _ in range(20):
+        span = tracer.start_span("shared", tags={str(index): index for index in range(127)})
+        missing: list[int] = []
+
+        def work(index: int, span: BasicSpan = span, missing: list[int] = missing) -> None:
+            for number in range(16):
+                span.set_tag(f"{index}-{number}", 1)
+                span.set_tag(list(KEPT)[index % 3], number)
+                if list(KEPT)[index % 3] not in span.tags:
+                    missing.append(index)
+
+        on_eight_threads(work)
+        assert missing == []
+        assert KEPT.keys() <= span.tags.keys()
+        assert (len(span.tags), span.dropped_tags) == (128, 127 + 8 * 16 + 3 - 128)
 
 
 @pytest.mark.needs_os
