@@ -27,6 +27,7 @@ TESTS = [
     *ORJSON,
     "jsonschema>=4.18; sys_platform != 'emscripten'",
     "gevent; platform_python_implementation == 'CPython' and sys_platform != 'emscripten'",
+    "numpy; platform_python_implementation == 'CPython' and sys_platform != 'emscripten'",
     "tornado>=6; sys_platform != 'emscripten'",
     "opentelemetry-sdk>=1.20; sys_platform != 'emscripten'",
     "opentelemetry-exporter-otlp-proto-http>=1.20; sys_platform != 'emscripten'",

@@ -11,6 +11,8 @@ import traceback
 from collections import UserDict, UserList, deque
 from collections.abc import Callable, Iterable, Mapping
 from itertools import chain, islice
+from numbers import Integral, Real
+from operator import index
 from types import MappingProxyType, SimpleNamespace, TracebackType
 from typing import Any
 
@@ -141,6 +143,8 @@ def _json_safe(value: Any, depth: int, parts_left: list[int]) -> Any:
     kind = type(value)
     if value is None or kind is bool:
         return value
+    if issubclass(kind, (str, bytes, bytearray)):
+        return text_of(value)
     if issubclass(kind, int):
         number = int.__add__(value, 0)  # plain, whatever its subclass makes of itself
         return number if -_MAX_JSON_INTEGER <= 2 * number < 2 * _MAX_JSON_INTEGER else hex(number)
@@ -162,7 +166,33 @@ def _json_safe(value: Any, depth: int, parts_left: list[int]) -> Any:
             return [_json_safe(item, depth - 1, parts_left) for item in children]
     except Exception:
         return text_of(_shown_by_type(kind))
-    return text_of(value)
+    number = plain_number(value)
+    return text_of(value) if number is value else _json_safe(number, depth, parts_left)
+
+
+def plain_number(value: Any) -> Any:
+    """A number or truth value of another make, such as numpy's, as an int, a float or a bool.
+
+    Anything else, and what fails to answer, as it is; also a Decimal, which only text shows exactly.
+    """
+    kind = type(value)
+    if kind is bool or kind is int or kind is float:
+        return value
+    try:
+        if hasattr(kind, "__bool__") and not issubclass(kind, (str, bytes)):
+            # Much else is true or false, but calls itself neither.
+            text = text_of(value)
+            if text in ("True", "False") and bool(value) is (text == "True"):
+                return bool(value)
+        if hasattr(kind, "__index__"):
+            return int.__add__(index(value), 0)
+        if issubclass(kind, Integral):
+            return int.__add__(int(value), 0)
+        if issubclass(kind, Real):
+            return float.__add__(float(value), 0.0)
+    except Exception:
+        pass
+    return value
 
 
 def _shown_by_type(kind: type) -> str:

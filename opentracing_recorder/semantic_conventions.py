@@ -12,7 +12,7 @@ from typing import Any
 
 from opentracing import tags
 
-from .json_safe import text_of
+from .json_safe import plain_number, text_of
 
 _NAMES = {
     tags.HTTP_METHOD: "http.request.method",
@@ -75,8 +75,10 @@ def _opentelemetry_value(key: str, value: Any) -> Any:
     if key in _NUMBERS:
         is_number = type(value) is str and value.isascii() and value.isdigit() and len(value) < 10
         return int(value) if is_number else value
-    if key == tags.PEER_HOST_IPV4 and type(value) is int and 0 <= value < 1 << 32:
-        return str(ipaddress.IPv4Address(value))
+    if key == tags.PEER_HOST_IPV4:
+        number = plain_number(value)
+        if type(number) is int and 0 <= number < 1 << 32:
+            return str(ipaddress.IPv4Address(number))
     if key == tags.DATABASE_TYPE and type(value) is str and value == "sql":
         return "other_sql"
     return value

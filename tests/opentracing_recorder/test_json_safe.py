@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import datetime
+import decimal
+import enum
+import fractions
+import http
 import json
 from typing import Any
 
@@ -9,6 +14,8 @@ import pytest
 
 from opentracing_recorder import BasicTracer, InMemoryRecorder
 from opentracing_recorder.json_safe import json_safe, text_of
+
+from .numbers_of_others import PLAIN, Index
 
 
 def test_json_safe_forms() -> None:
@@ -82,3 +89,39 @@ def test_tracing_takes_containers_whose_text_never_ends() -> None:
     assert recorded.operation_name == "<dict>"
     assert recorded.get_baggage_item("a") == "<dict>"
     assert json.dumps(recorded.to_dict())
+
+
+class Level(enum.IntEnum):
+    HIGH = 3
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        *PLAIN.values(),
+        (fractions.Fraction(1, 4), 0.25),
+        (http.HTTPStatus.NOT_FOUND, 404),
+        (Level.HIGH, 3),
+        (Index(2**64), hex(2**64)),
+    ],
+    ids=repr,
+)
+def test_a_number_of_another_make_stays_one(value: Any, expected: Any) -> None:
+    """Integral and Real, whatever has an index, and truth values such as numpy's; also inside."""
+    for found in (json_safe(value), json_safe([value])[0], json_safe({"a": (value,)})["a"][0]):
+        assert (type(found), found) == (type(expected), expected)
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (decimal.Decimal("12.50"), "12.50"),
+        (datetime.timedelta(1), "1 day, 0:00:00"),
+        (Index(RuntimeError("no")), "an index"),
+        (Index("3"), "an index"),
+    ],
+    ids=["Decimal", "timedelta", "raises", "no int"],
+)
+def test_what_is_no_such_number_stays_text(value: Any, text: str) -> None:
+    """Whatever else is true or false, what is exact as text alone, and an index that fails."""
+    assert json_safe(value) == text

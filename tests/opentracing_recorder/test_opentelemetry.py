@@ -28,6 +28,8 @@ from opentelemetry.trace import SpanKind, StatusCode
 
 from opentracing_recorder.opentelemetry import OpenTelemetryRecorder
 
+from .numbers_of_others import PLAIN, Bool, Int64
+
 pytestmark = pytest.mark.needs_os
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -284,6 +286,34 @@ def test_what_the_span_left_out_is_counted() -> None:
 def test_a_value_that_exporters_may_not_know_is_text(value: Any, expected: Any) -> None:
     """Texts, numbers, truth values and lists of one kind stay; other structures become JSON."""
     assert converted(finished(tags={"key": value})).attributes == {"key": expected}
+
+
+@pytest.mark.parametrize(("value", "expected"), PLAIN.values(), ids=PLAIN)
+def test_a_number_of_another_make_is_a_number(value: Any, expected: Any) -> None:
+    """As an attribute, in a list, and under the name and in the form that a convention has."""
+    given = {"key": value, "list": [value, value]}
+    attributes = dict(converted(finished(tags=given)).attributes or {})
+    assert attributes == {"key": expected, "list": [expected, expected]}
+    assert type(attributes["key"]) is type(expected)
+
+
+def test_the_numbers_of_conventions_may_be_of_another_make() -> None:
+    """A status code and a port stay numbers, and a number for an address is one."""
+    given = {"http.status_code": Int64(404), "peer.port": Int64(80), "peer.ipv4": Int64(0x7F000001)}
+    assert converted(finished(tags=given)).attributes == {
+        "http.response.status_code": 404,
+        "server.port": 80,
+        "network.peer.address": "127.0.0.1",
+    }
+
+
+@pytest.mark.parametrize(
+    ("value", "status"), [(Bool(True), StatusCode.ERROR), (Bool(False), StatusCode.OK)]
+)
+def test_an_error_of_another_make_is_the_status(value: Any, status: StatusCode) -> None:
+    """Without a message, as True and False are."""
+    exported = converted(finished(tags={"error": value}))
+    assert (exported.status.status_code, exported.status.description) == (status, None)
 
 
 def test_an_attribute_without_a_value_or_a_name_is_left_out() -> None:
