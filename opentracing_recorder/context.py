@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from copy import copy
-from typing import TYPE_CHECKING, TypeVar
+from operator import index
+from typing import TYPE_CHECKING, Any, SupportsIndex, TypeVar
 
 from opentracing import SpanContext
 
@@ -58,6 +59,9 @@ class BasicSpanContext(SpanContext):
         self._baggage = baggage or SpanContext.EMPTY_BAGGAGE
         self.parent_id = parent_id
         self.extra = extra
+
+    def __reduce_ex__(self, protocol: SupportsIndex) -> Any:
+        return super().__reduce_ex__(max(index(protocol), 2))  # earlier ones know no slots
 
     @property
     def has_trace(self) -> bool:

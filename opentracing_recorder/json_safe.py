@@ -173,7 +173,7 @@ def _json_safe(value: Any, depth: int, parts_left: list[int]) -> Any:
 def plain_number(value: Any) -> Any:
     """A number or truth value of another make, such as numpy's, as an int, a float or a bool.
 
-    Anything else, and what fails to answer, as it is; also a Decimal, which only text shows exactly.
+    Anything else, and what fails to answer, as it is; so too a Decimal, which only text holds.
     """
     kind = type(value)
     if kind is bool or kind is int or kind is float:

@@ -15,8 +15,9 @@ from collections.abc import Mapping
 from copy import copy
 from functools import wraps
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, SupportsIndex, TypeVar
 
+import opentracing
 from opentracing import Reference, Span, SpanContext, logs, tags
 
 from ._clock import now, number_or_none, system
@@ -387,10 +388,31 @@ class BasicSpan(Span):
     def __repr__(self) -> str:
         context = self.context
         kind = type(self)
-        name = "BasicSpan" if kind is StartedSpan else kind.__name__
+        name = "BasicSpan" if kind in (StartedSpan, _TravelledSpan) else kind.__name__
         return f"<{name} {self.operation_name!r} {context.to_trace_id()}:{context.to_span_id()}>"
 
+    # Copies. What travels in a pickle is the context: all else belongs to the process that finishes
+    # the span.
+
+    def __reduce_ex__(self, protocol: SupportsIndex) -> Any:
+        return _TravelledSpan, (self.context, self.operation_name, self.start_time)
+
+    def __copy__(self: SpanT) -> SpanT:
+        self._make_context()  # which is one for both
+        kind = type(self)
+        made = kind.__new__(kind)
+        state: Any = object.__reduce_ex__(self, 2)[2]
+        fields, slots = state
+        for name, value in {**(fields or {}), **slots}.items():
+            setattr(made, name, value)
+        return made
+
+    def __deepcopy__(self: SpanT, memo: object) -> SpanT:
+        return self
+
     # The rare paths.
+
+    _why_frozen = "is finished"
 
     _now = staticmethod(now)
 
@@ -461,9 +483,10 @@ class BasicSpan(Span):
             while caller.f_back and caller.f_globals.get("__name__") in (__name__, Span.__module__):
                 caller = caller.f_back
             _logger.warning(
-                "span %r is finished: %s, called at %s:%d, changes nothing"
+                "span %r %s: %s, called at %s:%d, changes nothing"
                 " (further such calls on this span are not reported)",
                 getattr(self, "operation_name", ""),  # a recorder may have done anything to it
+                self._why_frozen,
                 method,
                 caller.f_code.co_filename,
                 caller.f_lineno,
@@ -504,6 +527,33 @@ class StartedSpan(BasicSpan):
 
     else:
         __init__ = object.__init__
+
+
+class _TravelledSpan(BasicSpan):
+    """What a span's pickle becomes: its context, in a span that is finished for this process.
+
+    It serves as a parent, for a scope and to inject.
+    """
+
+    __slots__ = ()
+
+    _why_frozen = "came from another process, which finishes it"
+
+    def __init__(self, context: BasicSpanContext, operation_name: str, start_time: float) -> None:
+        self._context = context
+        self.operation_name = operation_name
+        self.parent_id = context.parent_id
+        self.start_time = start_time
+        self.duration = 0.0
+        self.tags = {}
+        self._logs = None
+
+    @property
+    def tracer(self) -> Any:
+        """The global tracer of this process."""
+        return opentracing.tracer
+
+    _tracer = tracer
 
 
 _finish = BasicSpan.finish

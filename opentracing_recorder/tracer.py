@@ -352,6 +352,23 @@ class BasicTracer(Tracer):
             self._recorder_failures.report(method)
             return False
 
+    # Copies. A copy in another process would give the same ids again, and take spans to a recorder
+    # that nobody reads.
+
+    def __reduce__(self) -> Any:
+        raise TypeError(
+            f"a {type(self).__name__} cannot be pickled: make one in each process, and send it the"
+            " context of the span that is to be its parent"
+        )
+
+    def __copy__(self: TracerT) -> TracerT:
+        made = type(self).__new__(type(self))
+        made.__dict__.update(self.__dict__)
+        return made
+
+    def __deepcopy__(self: TracerT, memo: object) -> TracerT:
+        return self
+
     def __enter__(self: TracerT) -> TracerT:
         return self
 
