@@ -553,7 +553,7 @@ class _TravelledSpan(BasicSpan):
         """The global tracer of this process."""
         return opentracing.tracer
 
-    _tracer = tracer
+    _tracer = tracer  # pyright: ignore[reportAssignmentType]
 
 
 _finish = BasicSpan.finish
