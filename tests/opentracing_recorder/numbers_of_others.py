@@ -67,6 +67,9 @@ class Index:
     def __str__(self) -> str:
         return "an index"
 
+    def __repr__(self) -> str:
+        return f"Index({self.answer})"
+
 
 PLAIN: dict[str, tuple[Any, Any]] = {
     "int64": (Int64(3), 3),
