@@ -542,7 +542,7 @@ class _TravelledSpan(BasicSpan):
     def __init__(self, context: BasicSpanContext, operation_name: str, start_time: float) -> None:
         self._context = context
         self.operation_name = operation_name
-        self.parent_id = context.parent_id
+        self.parent_id = getattr(context, "parent_id", None)  # theirs, if it is of another make
         self.start_time = start_time
         self.duration = 0.0
         self.tags = {}
