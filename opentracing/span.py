@@ -20,7 +20,13 @@ if TYPE_CHECKING:
 
 
 class _EmptyBaggage(dict[str, str]):
-    """A dict that stays empty. A dict, because code for 2.4 serializes and deep-copies baggage."""
+    """A dict that stays empty. A dict, because code for 2.4 serializes and copies baggage.
+
+    Copies of it are plain dicts, which can be written.
+    """
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return dict, ()
 
     def _refuse(self: Any, *args: Any, **kwargs: Any) -> NoReturn:
         raise TypeError("EMPTY_BAGGAGE is shared and cannot be changed; use set_baggage_item")
@@ -143,10 +149,14 @@ class Span:
         if span is None or not isinstance(exc_val, Exception):
             return
         try:
+            set_tag = span.set_tag
+        except Exception:  # no span at all, though somebody activated it
+            return
+        try:
             message = str(exc_val)
         except Exception:
             message = type(exc_val).__name__
-        span.set_tag(tags.ERROR, True)
+        set_tag(tags.ERROR, True)
         span.log_kv(
             {
                 logs.EVENT: tags.ERROR,

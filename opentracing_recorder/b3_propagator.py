@@ -12,7 +12,7 @@ from typing import Any
 from opentracing import SpanContext, SpanContextCorruptedException
 
 from .carrier import CarrierFormat, header_name, shown
-from .context import NO_EXTRA, BasicSpanContext, RemoteSpanContext
+from .context import NO_EXTRA, BasicSpanContext, RemoteSpanContext, basic_context
 from .fields import context_from_hex, format_hex_id, hex_ids, is_debug, is_span_id, parse_hex_id
 from .propagator import Propagator
 
@@ -49,7 +49,9 @@ class B3Propagator(Propagator):
         self._plans = self._format.plans
 
     def inject(self, span_context: SpanContext, carrier: Any) -> None:
-        if not isinstance(span_context, BasicSpanContext) or (ids := hex_ids(span_context)) is None:
+        if type(span_context) is not BasicSpanContext:  # as it nearly always is
+            span_context = basic_context(span_context)
+        if (ids := hex_ids(span_context)) is None:
             return
         # An empty dict takes the entries as they are, without a call.
         entries = carrier if type(carrier) is dict and not carrier else {}

@@ -21,7 +21,13 @@ from typing import Any
 from opentracing import InvalidCarrierException, SpanContext, SpanContextCorruptedException
 
 from .carrier import shown
-from .context import BasicSpanContext, RemoteSpanContext
+from .context import (
+    BasicSpanContext,
+    RemoteSpanContext,
+    basic_context,
+    copied_baggage,
+    has_binary_ids,
+)
 from .fields import bounded_baggage
 from .json_safe import text_of
 from .propagator import Propagator
@@ -55,7 +61,9 @@ class BinaryPropagator(Propagator):
             raise InvalidCarrierException(
                 f"the carrier is a {type(carrier).__name__}; wanted: a bytearray"
             )
-        if not isinstance(span_context, BasicSpanContext) or not span_context.has_trace:
+        if type(span_context) is not BasicSpanContext:  # as it nearly always is
+            span_context = basic_context(span_context)
+        if not has_binary_ids(span_context):
             return
         trace_id = span_context.trace_id or 0
         message = bytearray()
@@ -63,10 +71,11 @@ class BinaryPropagator(Propagator):
         message += struct.pack("<BQ", _SPAN_ID_KEY, span_context.span_id)
         if span_context.sampled in (True, None):  # False is the default, which is never written
             message += bytes((_SAMPLED_KEY, 1))
-        for key, value in span_context.baggage.items():
-            item = _bytes_field(_ITEM_KEY_KEY, text_of(key).encode())
-            item += _bytes_field(_ITEM_VALUE_KEY, text_of(value).encode())
-            message += _bytes_field(_BAGGAGE_KEY, item)
+        if span_context._baggage:
+            for key, value in copied_baggage(span_context._baggage).items():
+                item = _bytes_field(_ITEM_KEY_KEY, text_of(key).encode())
+                item += _bytes_field(_ITEM_VALUE_KEY, text_of(value).encode())
+                message += _bytes_field(_BAGGAGE_KEY, item)
         if trace_id > _MAX_64_BITS:
             message += struct.pack("<BQ", _TRACE_ID_HIGH_KEY, trace_id >> 64)
         try:

@@ -13,7 +13,7 @@ from typing import Any
 from opentracing import SpanContext, SpanContextCorruptedException
 
 from .carrier import CarrierFormat, shown
-from .context import NO_EXTRA, BasicSpanContext, RemoteSpanContext
+from .context import NO_EXTRA, BasicSpanContext, RemoteSpanContext, basic_context
 from .fields import (
     MAX_ENCODED_BAGGAGE,
     bounded_baggage,
@@ -64,7 +64,9 @@ class JaegerPropagator(Propagator):
         self._plans = self._format.plans
 
     def inject(self, span_context: SpanContext, carrier: Any) -> None:
-        if not isinstance(span_context, BasicSpanContext) or (ids := hex_ids(span_context)) is None:
+        if type(span_context) is not BasicSpanContext:  # as it nearly always is
+            span_context = basic_context(span_context)
+        if (ids := hex_ids(span_context)) is None:
             return
         parent_id = span_context.parent_id
         parent = format_hex_id(parent_id) if parent_id and is_span_id(parent_id) else "0"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Mapping
 
 from .carrier import header_name
+from .context import copied_baggage
 from .fields import percent_decoded, percent_encoded
 from .json_safe import text_of
 
@@ -41,7 +42,7 @@ class PrefixedBaggage:
 
     def entries(self, baggage: Mapping[str, str]) -> Iterable[tuple[str, str]]:
         """The entries that hold `baggage`."""
-        for key, value in baggage.items():
+        for key, value in copied_baggage(baggage).items():
             key, value = text_of(key), text_of(value)
             if self._encoded:
                 yield self._prefix + percent_encoded(key).lower(), percent_encoded(value)

@@ -11,7 +11,7 @@ from typing import Any
 from opentracing import SpanContext, SpanContextCorruptedException
 
 from .carrier import pairs_of
-from .context import BasicSpanContext
+from .context import BasicSpanContext, basic_context
 from .fields import bounded_baggage
 
 
@@ -79,7 +79,7 @@ class CompositePropagator(Propagator):
             propagator.inject(span_context, carrier)
 
     def _remove_only_read(self, span_context: SpanContext, carrier: Any) -> None:
-        if isinstance(span_context, BasicSpanContext) and span_context.has_trace:
+        if basic_context(span_context).has_trace:
             for propagator in self._only_read:
                 propagator.remove_from(carrier)
 
@@ -115,11 +115,38 @@ class CompositePropagator(Propagator):
 def _checked(name: str, propagators: Iterable[Propagator]) -> tuple[Propagator, ...]:
     if not isinstance(propagators, Iterable):
         raise TypeError(f"{name} must be Propagators, not {type(propagators).__name__}")
-    checked = tuple(propagators)
-    for each in checked:
-        if not isinstance(each, Propagator):
-            raise TypeError(f"{name} must be Propagators, not {type(each).__name__}")
-    return checked
+    return tuple(
+        as_propagator(each, f"{name} must be Propagators, not {type(each).__name__}")
+        for each in propagators
+    )
+
+
+def as_propagator(value: Any, refusal: str) -> Propagator:
+    """`value`, if it can inject, extract or both; a TypeError that says `refusal` otherwise.
+
+    As 2.4 and basictracer took them, it need not derive from `Propagator`.
+    """
+    if isinstance(value, type):
+        raise TypeError(refusal)
+    halves = [callable(getattr(value, method, None)) for method in ("inject", "extract")]
+    if not any(halves):
+        raise TypeError(refusal)
+    return value if all(halves) else _HalfPropagator(value)
+
+
+class _HalfPropagator(Propagator):
+    """Stands for an object that can only inject, or only extract: the other half does nothing."""
+
+    def __init__(self, given: Any) -> None:
+        self._inject = getattr(given, "inject", None)
+        self._extract = getattr(given, "extract", None)
+
+    def inject(self, span_context: SpanContext, carrier: Any) -> None:
+        if self._inject is not None:
+            self._inject(span_context, carrier)
+
+    def extract(self, carrier: Any) -> BasicSpanContext | None:
+        return None if self._extract is None else self._extract(carrier)
 
 
 def _joined(context: BasicSpanContext, earlier: BasicSpanContext) -> BasicSpanContext:

@@ -21,9 +21,17 @@ import opentracing
 from opentracing import Reference, Span, SpanContext, logs, tags
 
 from ._clock import now, number_or_none, system
-from .context import BasicSpanContext, ExtractedSpanContext, format_span_id
+from .context import (
+    BasicSpanContext,
+    ExtractedSpanContext,
+    basic_context,
+    copied_baggage,
+    format_span_id,
+    has_ids,
+)
 from .fork import at_fork
 from .json_safe import dict_of, is_small, json_safe, text_of
+from .recorder import RareNews
 
 if TYPE_CHECKING:
     from .tracer import BasicTracer
@@ -149,7 +157,7 @@ class BasicSpan(Span):
         self._logs = None
         self.duration = -1.0
         self._set_start_time(start_time)
-        if tags:
+        if tags is not None:
             self._set_first_tags(tags)
 
     # The context, which is made when it is first asked for.
@@ -174,12 +182,13 @@ class BasicSpan(Span):
         return self._own_context or self._make_context()
 
     @_context.setter
-    def _context(self, context: BasicSpanContext) -> None:
+    def _context(self, given: BasicSpanContext) -> None:
+        context = basic_context(given)
         self._plain = False
         self._trace_id = context.trace_id
         self._span_id = context.span_id
         self._sampled = context.sampled
-        self._baggage = context.baggage
+        self._baggage = context._baggage
         self._own_context = context
 
     _own_context: BasicSpanContext | None
@@ -257,7 +266,10 @@ class BasicSpan(Span):
             self._set_sampling_priority(value)
         if self.sampled:
             self.tags[key] = value
-            if len(self.tags) > self._tracer.max_tags:
+            try:
+                if len(self.tags) > self._tracer.max_tags:
+                    self._drop_tags()
+            except Exception:  # the tracer is a stand-in
                 self._drop_tags()
         return self
 
@@ -291,7 +303,10 @@ class BasicSpan(Span):
         if own is None:
             own = self._first_logs()
         own.append(log)
-        if len(own) > self._tracer.max_logs:
+        try:
+            if len(own) > self._tracer.max_logs:
+                self._drop_logs(own)
+        except Exception:  # the tracer is a stand-in
             self._drop_logs(own)
         return self
 
@@ -309,8 +324,9 @@ class BasicSpan(Span):
     def get_baggage_item(self, key: str) -> str | None:
         """The value of a baggage item, or None."""
         context = self._own_context
-        baggage = self._baggage if context is None else context.baggage
-        return baggage.get(text_of(key))
+        # Not `context.baggage`, which would make a dict for who only reads.
+        baggage = self._baggage if context is None else context._baggage
+        return baggage.get(text_of(key)) if baggage else None
 
     def finish(self, finish_time: float | None = None) -> None:
         """Freeze the span and hand it to the tracer's recorder, if it is sampled.
@@ -330,11 +346,16 @@ class BasicSpan(Span):
             self.duration = system.perf_counter() - started
         else:
             self.duration = self._wall_clock_duration(finish_time)
-        if self._plain:
-            self._plain = False
-            self._tracer.record(self)
-        elif self.sampled:
-            self._tracer.record(self)
+        try:
+            if self._plain:
+                self._plain = False
+                self._tracer.record(self)
+            elif self.sampled:
+                self._tracer.record(self)
+        except RecursionError:  # the recorder's, of which the outermost call knows what to do
+            raise
+        except Exception:
+            self._not_recorded()
 
     # What recorders read.
 
@@ -356,7 +377,10 @@ class BasicSpan(Span):
         A value that has no JSON form is shown as text, or by its type.
         """
         context = self.context
-        service = getattr(self._tracer, "service_name", None)
+        try:
+            service = getattr(self._tracer, "service_name", None)
+        except Exception:  # the tracer is a stand-in
+            service = None
         return {
             "trace_id": context.to_trace_id(),
             "span_id": context.to_span_id(),
@@ -380,7 +404,10 @@ class BasicSpan(Span):
                 for kind, referenced in self.references
                 if isinstance(referenced, SpanContext)
             ],
-            "baggage": {text_of(key): text_of(value) for key, value in context.baggage.items()},
+            "baggage": {
+                text_of(key): text_of(value)
+                for key, value in copied_baggage(context._baggage).items()
+            },
             "dropped_tags": self.dropped_tags,
             "dropped_logs": self.dropped_logs,
         }
@@ -422,16 +449,30 @@ class BasicSpan(Span):
         self._started = system.perf_counter() if is_real else None
         self.start_time = now() if start_time is None else start_time
 
+    def _not_recorded(self) -> None:
+        """Report that the tracer raised: a stand-in, or one with a `record` of its own."""
+        times = _unrecorded.count()
+        if times and not sys.is_finalizing():
+            _logger.error(
+                "%s could not record a span (%d times since the last such message);"
+                " the application goes on",
+                type(self._tracer).__name__,
+                times,
+                exc_info=True,
+            )
+
     def _wall_clock_duration(self, finish_time: float | None) -> float:
         finish_time = number_or_none(finish_time)
         duration = (now() if finish_time is None else finish_time) - self.start_time
         return min(max(0.0, duration), sys.float_info.max)
 
-    def _set_first_tags(self, given: Mapping[str, Any]) -> None:
+    def _set_first_tags(self, given: Mapping[str, Any]) -> dict[str, Any]:
+        """Start with a copy of these tags, and return it."""
         try:
             first = given.copy() if type(given) is dict else dict_of(given)
         except Exception:
-            return
+            report_bad_tags(given)
+            return {}
         for key in first:
             if type(key) is not str:
                 first = {text_of(key): value for key, value in first.items()}
@@ -440,8 +481,12 @@ class BasicSpan(Span):
             self._set_sampling_priority(first[tags.SAMPLING_PRIORITY])
         if self.sampled:
             self.tags = first
-            if len(first) > self._tracer.max_tags:
+            try:
+                if len(first) > self._tracer.max_tags:
+                    self._drop_tags()
+            except Exception:  # the tracer is a stand-in
                 self._drop_tags()
+        return first
 
     def _set_sampling_priority(self, value: Any) -> None:
         try:
@@ -456,17 +501,18 @@ class BasicSpan(Span):
                 self._plain = sampled and self.duration < 0
 
     def _drop_tags(self) -> None:
+        limit = _limit(self._tracer, "max_tags")
         dropped = []  # freed after the lock: freeing a value may run code of the application
         with _lock:
             own = self.tags
-            while (over := len(own) - self._tracer.max_tags) > 0:
+            while (over := len(own) - limit) > 0:
                 for key in _least_needed(own, over):
                     dropped.append(own.pop(key, None))
                     self.dropped_tags += 1
 
     def _drop_logs(self, own: list[LogData]) -> None:
         """Drop from the middle, so that the oldest half and the newest half stay."""
-        limit = self._tracer.max_logs
+        limit = _limit(self._tracer, "max_logs")
         dropped = []
         with _lock:
             while len(own) > limit:
@@ -570,6 +616,36 @@ if not getattr(sys, "_is_gil_enabled", lambda: True)():  # once off, it may come
     BasicSpan.finish = _finish_without_gil  # type: ignore[method-assign]
 
 
+_DEFAULT_LIMIT = 128  # BasicTracer's default for both
+
+_unrecorded = RareNews()
+_bad_tags = RareNews()
+
+
+def _limit(tracer: Any, name: str) -> int:
+    """A tracer's limit; that of a stand-in, which need not have one, is the default."""
+    try:
+        limit = getattr(tracer, name)
+    except Exception:
+        return _DEFAULT_LIMIT
+    return limit if type(limit) is int else _DEFAULT_LIMIT
+
+
+def report_bad_tags(given: Any) -> None:
+    """Log that what was given for a span's first tags cannot be read.
+
+    Without the exception, of which a hostile value can make a text that never ends.
+    """
+    times = _bad_tags.count()
+    if times and not sys.is_finalizing():
+        _logger.warning(
+            "tags of a new span must be a mapping; %s could not be read, and the span starts"
+            " without (%d times since the last such message)",
+            text_of(type(given)),
+            times,
+        )
+
+
 def _release_frames(fields: dict[str, Any]) -> None:
     stack = fields.get(logs.STACK)
     if isinstance(stack, tuple) and len(stack) == 3:  # what sys.exc_info() returns
@@ -630,28 +706,22 @@ def _copy_of_group(error: Any, depth: int) -> BaseException:
     return error.derive(members)  # type: ignore[no-any-return]
 
 
-def context_of(value: Any) -> SpanContext | None:
-    """The context of what is given as a parent: of a span, or the context itself."""
+def context_of(value: Any) -> Any:
+    """The context of what is given as a parent or to inject: of a span, or the context itself.
+
+    None if it is neither, and never an exception. One of another make is for `basic_context`.
+    """
     kind = type(value)
     if kind is BasicSpanContext or kind is ExtractedSpanContext:  # as it is nearly always
-        return value  # type: ignore[no-any-return]
+        return value
+    if kind is StartedSpan:
+        return value.context
     try:
-        context = value if isinstance(value, SpanContext) else value.context
-        if not isinstance(context, SpanContext):
-            return None
-        if not issubclass(type(context), SpanContext):
-            _read(context)
-        return context
+        context = value if isinstance(value, SpanContext) else getattr(value, "context", value)
+        # In 2.4 it need not say that it is one.
+        return context if isinstance(context, SpanContext) or has_ids(context) else None
     except Exception:  # whatever a span of another make does, it is no parent then
         return None
-
-
-def _read(context: SpanContext) -> tuple[object, ...]:
-    """What is read of a context; one that only says that it is one, as proxies do, may fail."""
-    read: tuple[object, ...] = (context.to_trace_id(), context.to_span_id(), context.baggage)
-    if isinstance(context, BasicSpanContext):
-        read += (context.has_trace, context.sampled, context._baggage, context.extra)
-    return read
 
 
 def is_failed(tags: Mapping[str, Any]) -> bool:

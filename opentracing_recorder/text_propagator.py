@@ -12,7 +12,7 @@ from typing import Any
 from opentracing import SpanContext, SpanContextCorruptedException
 
 from .carrier import CarrierFormat, shown
-from .context import BasicSpanContext, RemoteSpanContext
+from .context import BasicSpanContext, RemoteSpanContext, basic_context
 from .fields import bounded_baggage, context_from_hex, hex_ids, parse_hex_id
 from .prefixed_baggage import PrefixedBaggage
 from .propagator import Propagator
@@ -41,7 +41,9 @@ class TextPropagator(Propagator):
         self._plans = self._format.plans
 
     def inject(self, span_context: SpanContext, carrier: Any) -> None:
-        if not isinstance(span_context, BasicSpanContext) or (ids := hex_ids(span_context)) is None:
+        if type(span_context) is not BasicSpanContext:  # as it nearly always is
+            span_context = basic_context(span_context)
+        if (ids := hex_ids(span_context)) is None:
             return
         sampled = span_context.sampled
         # An empty dict takes the entries as they are, without a call.

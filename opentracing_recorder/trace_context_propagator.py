@@ -15,7 +15,13 @@ from typing import Any
 from opentracing import SpanContext, SpanContextCorruptedException
 
 from .carrier import CarrierFormat, header_name, shown
-from .context import NO_EXTRA, BasicSpanContext, ExtractedSpanContext, RemoteSpanContext
+from .context import (
+    NO_EXTRA,
+    BasicSpanContext,
+    ExtractedSpanContext,
+    RemoteSpanContext,
+    basic_context,
+)
 from .fields import hex_ids
 from .json_safe import text_of
 from .propagator import Propagator
@@ -75,7 +81,9 @@ class TraceContextPropagator(Propagator):
         self._plans = self._format.plans
 
     def inject(self, span_context: SpanContext, carrier: Any) -> None:
-        if not isinstance(span_context, BasicSpanContext) or (ids := hex_ids(span_context)) is None:
+        if type(span_context) is not BasicSpanContext:  # as it nearly always is
+            span_context = basic_context(span_context)
+        if (ids := hex_ids(span_context)) is None:
             return
         extra = span_context.extra
         # There is no word for "undecided"; it is kept, as in the text format.

@@ -22,11 +22,17 @@ from opentracing import (
 from opentracing.scope_managers.contextvars import ContextVarsScopeManager
 
 from ._clock import system
-from .context import NO_EXTRA, BasicSpanContext
+from .context import (
+    NO_EXTRA,
+    BasicSpanContext,
+    ExtractedSpanContext,
+    basic_context,
+    copied_baggage,
+)
 from .fork import renew, unforked
 from .ids import random_bits
 from .json_safe import text_of
-from .propagator import Propagator
+from .propagator import Propagator, as_propagator
 from .recorder import FailureLog, NoopRecorder, Recorder, check_instance, check_recorder
 from .recursion import inner_of, is_ended, watched
 from .sampler import ConstSampler, Sampler, check_sampler
@@ -171,7 +177,7 @@ class BasicTracer(Tracer):
         parent: Any = child_of
         links = None
         if references is not None:
-            links = _usable(references)
+            links = _usable(references, self._known_context)
             if parent is None and links:
                 parent = _parent_among(links)
         if parent is None and not ignore_active_span:
@@ -186,23 +192,26 @@ class BasicTracer(Tracer):
             parent_id = parent._span_id
             sampled = parent._sampled
             baggage = parent._baggage
-            extra = NO_EXTRA
+            given = None
         else:
             if not unforked[0]:
                 renew()
-            trace_id = parent_id = sampled = None
+            trace_id = parent_id = sampled = given = None
             baggage = _NO_BAGGAGE
-            extra = NO_EXTRA
             if parent is not None:
-                context = context_of(parent)
-                # Else it is another tracer's: a new trace starts.
-                if isinstance(context, BasicSpanContext):
-                    if context.has_trace:
-                        trace_id = context.trace_id
-                        parent_id = context.span_id
-                    sampled = context.sampled
-                    baggage = context._baggage
-                    extra = context.extra
+                given = context_of(parent)
+                if given is not None:
+                    kind = type(given)
+                    if kind is not BasicSpanContext and kind is not ExtractedSpanContext:
+                        given = self._known_context(given)
+                    if given.has_trace:
+                        trace_id = given.trace_id
+                        parent_id = given.span_id
+                    sampled = given.sampled
+                    baggage = given._baggage
+                    if baggage is not _NO_BAGGAGE:
+                        # What is written into the parent's from now on is not the child's.
+                        baggage = copied_baggage(baggage)
 
         # One id in 2**64 is 0, which means "none" on the wire: then the next one is taken. The span
         # comes first for MockTracer's sake, whose ids are consecutive and as 2.4 gave them out.
@@ -214,7 +223,7 @@ class BasicTracer(Tracer):
         if type(operation_name) is not str:
             operation_name = "" if operation_name is None else text_of(operation_name)
         if sampled is None:
-            sampled = True if self._keeps_all else self._sample(trace_id, operation_name, parent)
+            sampled = True if self._keeps_all else self._sample(trace_id, operation_name, given)
 
         # The constructor unrolled: no second frame, and no context object that few spans need.
         # `active span` in the benchmarks pays for it.
@@ -233,12 +242,6 @@ class BasicTracer(Tracer):
         if links:
             span.references = links
             span._baggage = baggage = _joined_baggage(baggage, links)
-        if extra is not NO_EXTRA:
-            # Nowhere but in a context object, which all descendants have then.
-            span._plain = False
-            span._own_context = BasicSpanContext(
-                trace_id, span_id, baggage, sampled, parent_id, extra
-            )
         clock = time.time
         if start_time is None and clock is system.time:
             span.start_time = clock()
@@ -246,7 +249,17 @@ class BasicTracer(Tracer):
         else:
             span._set_start_time(start_time)
         if tags is not None:
-            span._set_first_tags(tags)
+            tags = span._set_first_tags(tags)
+        if given is not None:
+            extra = given.extra
+            if extra is not NO_EXTRA:
+                # Nowhere but in a context object, which all descendants have then.
+                span._plain = False
+                span._own_context = BasicSpanContext(
+                    trace_id, span_id, baggage, span._sampled, parent_id, extra
+                )
+            if self._place is not None:
+                self._place(span, given, tags)
         if self._span_started is not None and span.sampled:
             try:
                 self._span_started(span)
@@ -255,13 +268,21 @@ class BasicTracer(Tracer):
                     self._recorder_failures.report("span_started")
         return span
 
-    def _sample(self, trace_id: int, operation_name: str, parent: Any) -> bool:
+    _known_context = staticmethod(basic_context)
+    """Makes one of ours of a parent's context of another make."""
+
+    _place: Callable[[BasicSpan, BasicSpanContext, Mapping[str, Any] | None], None] | None = None
+    """Called with a new span, its parent's context, if it has one, and a copy of its tags.
+
+    It may give the span other ids, before a recorder's `span_started` sees it.
+    """
+
+    def _sample(self, trace_id: int, operation_name: str, given: BasicSpanContext | None) -> bool:
         try:
-            context = context_of(parent)
-            if isinstance(context, BasicSpanContext) and context.trace_id == trace_id:
+            if given is not None and given.trace_id == trace_id:
                 ask = getattr(self._sampler, "sampled_remote", None)
                 if ask is not None:  # else it does not derive from Sampler
-                    return bool(ask(context, operation_name))
+                    return bool(ask(given, operation_name))
             return bool(self._sampler.sampled(trace_id, operation_name))
         except Exception:
             if not is_ended(self, "_sampler", "sampled"):
@@ -279,18 +300,19 @@ class BasicTracer(Tracer):
     # Propagation.
 
     def register_propagator(self, format: Any, propagator: Propagator) -> None:
-        """Use `propagator` for `format` from now on."""
+        """Use `propagator` for `format` from now on.
+
+        It need not derive from `Propagator`, and may have just one of its two methods: then the
+        other one does nothing.
+        """
         check_instance("propagator", propagator)
-        if not isinstance(propagator, Propagator) and not (
-            callable(getattr(propagator, "inject", None))
-            and callable(getattr(propagator, "extract", None))
-        ):
-            raise TypeError(
-                f"the propagator for {format!r} must be a Propagator,"
-                f" not {type(propagator).__name__}"
-            )
+        usable = as_propagator(
+            propagator,
+            f"the propagator for {text_of(format)!r} must be a Propagator,"
+            f" not {type(propagator).__name__}",
+        )
         try:
-            self._propagators[format] = propagator
+            self._propagators[format] = usable
         except TypeError:
             raise TypeError(f"format must be hashable, not {type(format).__name__}") from None
 
@@ -403,7 +425,7 @@ def _start_active_span(
     return self._scope_manager.activate(span, finish_on_close)
 
 
-def _usable(references: Any) -> tuple[Reference, ...]:
+def _usable(references: Any, known: Callable[[Any], BasicSpanContext]) -> tuple[Reference, ...]:
     """The references that refer to something, each to a context; one alone needs no list."""
     kind = type(references)
     if kind is tuple or kind is list:
@@ -424,7 +446,7 @@ def _usable(references: Any) -> tuple[Reference, ...]:
                 continue
             if context is not None:
                 relation = relation if type(relation) is str else text_of(relation)
-                usable.append(Reference(relation, context))
+                usable.append(Reference(relation, known(context)))
     return tuple(usable)
 
 
@@ -442,7 +464,7 @@ def _joined_baggage(baggage: Mapping[str, str], links: tuple[Reference, ...]) ->
     for link in links:
         context = link.referenced_context
         if isinstance(context, BasicSpanContext):
-            for key, value in context.baggage.items():
+            for key, value in copied_baggage(context._baggage).items():
                 joined.setdefault(key, value)
     return joined or _NO_BAGGAGE
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
+from .context import copied_baggage
 from .fields import MAX_BAGGAGE_BYTES, bounded_baggage, percent_decoded, percent_encoded
 from .json_safe import text_of
 
@@ -23,7 +24,7 @@ def format_baggage(baggage: Mapping[str, str]) -> str:
     """
     members = []
     room = MAX_BAGGAGE_BYTES
-    for key, value in baggage.items():
+    for key, value in copied_baggage(baggage).items():
         member = f"{percent_encoded(text_of(key), _KEPT_IN_KEYS)}={percent_encoded(text_of(value))}"
         if len(member) <= room and member[0] != "=":
             room -= len(member) + 1  # the comma

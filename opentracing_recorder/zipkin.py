@@ -8,13 +8,12 @@ from __future__ import annotations
 import gzip
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from email.utils import parsedate_to_datetime
-from functools import partial
 from ipaddress import IPv4Address, IPv6Address, ip_address
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from opentracing import Format, ScopeManager, Span, SpanContext
+from opentracing import Format, ScopeManager
 from opentracing.tags import SPAN_KIND, SPAN_KIND_RPC_SERVER
 
 from .b3_propagator import B3Propagator
@@ -24,13 +23,10 @@ from .json_safe import text_of
 from .propagator import Propagator
 from .recorder import Recorder
 from .sampler import Sampler
-from .span import BasicSpan, context_of
+from .span import BasicSpan
 from .timed_connection import TimedConnection
 from .tracer import BasicTracer
 from .zipkin_json import SharedSpanContext, encode, endpoint
-
-if TYPE_CHECKING:
-    from opentracing.tracer import _References
 
 DEFAULT_URL = "http://localhost:9411/api/v2/spans"
 
@@ -160,57 +156,31 @@ class ZipkinTracer(BasicTracer):
             self.register_propagator(format, propagator)
         self.one_span_per_rpc = one_span_per_rpc
         if one_span_per_rpc:
-            # Without the option, starting a span costs no more than it does in BasicTracer.
-            self.start_span = partial(_start_or_join, self.start_span)  # type: ignore[method-assign]
+            self._place = _join_caller
 
 
-def _start_or_join(
-    start_span: Callable[..., BasicSpan],
-    operation_name: str | None = None,
-    child_of: Span | SpanContext | None = None,
-    references: _References = None,
-    tags: Mapping[str, Any] | None = None,
-    start_time: float | None = None,
-    ignore_active_span: bool = False,
-) -> BasicSpan:
-    """`BasicTracer.start_span`, and then the span of a caller in another process is joined."""
-    span = start_span(operation_name, child_of, references, tags, start_time, ignore_active_span)
-    if span.parent_id is not None and _is_server(tags):
-        _join_caller(span, child_of)
-    return span
+def _join_caller(span: BasicSpan, caller: BasicSpanContext, tags: Mapping[str, Any] | None) -> None:
+    """Give a server's span the id of its parent, if that is in another process."""
+    if not caller.is_remote or span.parent_id is None or not _is_server(tags):
+        return
+    # A caller that left the decision to this service reports nothing of this span.
+    kind = SharedSpanContext if caller.sampled else BasicSpanContext
+    span.parent_id = caller.parent_id
+    span._context = kind(
+        caller.trace_id,
+        caller.span_id,
+        span._baggage,
+        span.sampled,
+        caller.parent_id,
+        caller.extra,
+    )
 
 
-def _is_server(tags: Any) -> bool:
+def _is_server(tags: Mapping[str, Any] | None) -> bool:
     try:
-        return tags is not None and dict(tags).get(SPAN_KIND) == SPAN_KIND_RPC_SERVER
-    except Exception:
+        return tags is not None and bool(tags.get(SPAN_KIND) == SPAN_KIND_RPC_SERVER)
+    except Exception:  # of a value that cannot be compared
         return False
-
-
-def _join_caller(span: BasicSpan, child_of: Any) -> None:
-    """Give a span that has just been started the id of its parent, if that is another process's."""
-    if child_of is None:
-        candidates = [each.referenced_context for each in span.references]
-    else:
-        candidates = [context_of(child_of)]
-    for caller in candidates:
-        if (
-            isinstance(caller, BasicSpanContext)
-            and caller.is_remote
-            and caller.span_id == span.parent_id
-        ):
-            # A caller that left the decision to this service reports nothing of this span.
-            kind = SharedSpanContext if caller.sampled else BasicSpanContext
-            span._context = kind(
-                caller.trace_id,
-                caller.span_id,
-                span._baggage,
-                span.context.sampled,
-                caller.parent_id,
-                caller.extra,
-            )
-            span.parent_id = caller.parent_id
-            return
 
 
 def _checked_ip(ip: str | None) -> IPv4Address | IPv6Address | None:

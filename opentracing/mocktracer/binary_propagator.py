@@ -30,4 +30,4 @@ class BinaryPropagator(Propagator):
         context = _format.extract(carrier)
         if context is None:
             raise SpanContextCorruptedException("the carrier is empty")
-        return MockSpanContext(context.trace_id, context.span_id, context.baggage)
+        return MockSpanContext(context.trace_id, context.span_id, context._baggage)

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from opentracing_recorder import BasicSpanContext
+from opentracing_recorder.context import basic_context
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from typing import Any
 
 
-class SpanContext(BasicSpanContext):
+class SpanContext(BasicSpanContext, calls_constructor=True):
     """What a mock span's children and carriers get; as a parent, without ids it starts a trace."""
 
     __slots__ = ()
@@ -26,3 +28,16 @@ class SpanContext(BasicSpanContext):
     def has_trace(self) -> bool:
         """Whether there are ids at all; suites make theirs up, of any type."""
         return self.trace_id is not None and self.span_id is not None
+
+
+def known_context(context: Any) -> BasicSpanContext:
+    """`basic_context`, which also takes ids that are text: suites make theirs up."""
+    known = basic_context(context)
+    if known is not context and not known.has_trace:
+        try:
+            trace_id, span_id = context.trace_id, context.span_id
+        except Exception:  # then they are no ids
+            return known
+        if issubclass(type(trace_id), str) and issubclass(type(span_id), str):
+            return SpanContext(trace_id, span_id, known._baggage)
+    return known

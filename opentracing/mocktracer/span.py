@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from opentracing_recorder import BasicSpan, LogData
+from opentracing_recorder.json_safe import dict_of, is_small, text_of
+from opentracing_recorder.span import report_bad_tags
 
 from .context import SpanContext
 
@@ -46,7 +48,7 @@ class MockSpan(BasicSpan):
         context = SpanContext() if context is None else context
         super().__init__(tracer, operation_name, context, parent_id, None, start_time)
         self.operation_name = operation_name
-        self.tags = {} if tags is None else dict(tags)
+        self.tags = {} if tags is None else _tags_of(tags)
 
     @property
     def tracer(self) -> MockTracer:
@@ -69,7 +71,7 @@ class MockSpan(BasicSpan):
 
     def set_tag(self: _MockSpanT, key: str, value: Any) -> _MockSpanT:
         """Attach one fact to the whole span; setting a key again replaces its value."""
-        self.tags[key] = value
+        self.tags[_key(key)] = value
         return self
 
     def log_kv(
@@ -81,16 +83,43 @@ class MockSpan(BasicSpan):
 
     def set_baggage_item(self: _MockSpanT, key: str, value: str) -> _MockSpanT:
         """Attach an item that travels to every later descendant, over the wire as well."""
-        self._context = self.context.with_baggage_item(key, value)
+        self._context = self.context.with_baggage_item(_key(key), value)
         return self
 
     def get_baggage_item(self, key: str) -> str | None:
         """The value of a baggage item, or None."""
-        return self.context.baggage.get(key)
+        return self.context.baggage.get(_key(key))
 
     def finish(self, finish_time: float | None = None) -> None:
         """Note the time, and add the span to the tracer's finished ones, each time it is called."""
         self.finish_time = self._now() if finish_time is None else finish_time
         self.finished = True  # pyright: ignore[reportIncompatibleMethodOverride]
         self.duration = self._wall_clock_duration(self.finish_time)
-        self._tracer.record(self)
+        try:
+            self._tracer.record(self)
+        except RecursionError:  # see BasicSpan.finish
+            raise
+        except Exception:  # the tracer is a stand-in
+            self._not_recorded()
+
+
+def _key(key: Any) -> Any:
+    """The key as it is, or its text where no dict takes it."""
+    if type(key) is str:
+        return key
+    try:
+        if is_small(key):  # otherwise its hash would never be done
+            hash(key)
+            return key
+    except Exception:
+        pass
+    return text_of(key)
+
+
+def _tags_of(given: Any) -> dict[Any, Any]:
+    """A copy of the tags, with their keys and values as they are."""
+    try:
+        return given.copy() if type(given) is dict else dict_of(given)
+    except Exception:
+        report_bad_tags(given)
+        return {}

@@ -10,7 +10,7 @@ from opentracing.scope_managers import ThreadLocalScopeManager
 from opentracing_recorder import BasicSpan, BasicTracer, InMemoryRecorder
 
 from .binary_propagator import BinaryPropagator
-from .context import SpanContext
+from .context import SpanContext, known_context
 from .propagator import Propagator
 from .span import MockSpan
 from .text_propagator import TextPropagator
@@ -62,6 +62,8 @@ class MockTracer(BasicTracer):
             self, format: Any, propagator: Propagator | AbstractPropagator
         ) -> None: ...
 
+    _known_context = staticmethod(known_context)
+
     def finished_spans(self) -> list[MockSpan]:
         """The spans finished since the start or the last `reset`, in that order; a copy."""
         return self._finished.spans  # type: ignore[return-value]
@@ -91,7 +93,7 @@ class MockTracer(BasicTracer):
             operation_name, child_of, references, None, start_time, ignore_active_span
         )
         context = SpanContext(
-            placed.context.trace_id, placed.context.span_id, placed.context.baggage
+            placed.context.trace_id, placed.context.span_id, placed.context._baggage
         )
         # Not read again: 2.4 read the clock once for a start, and suites count the readings.
         start_time = placed.start_time

@@ -7,7 +7,7 @@ import threading
 from ..scope import Scope
 from ..scope_manager import ScopeManager
 from ..span import Span
-from .nesting import CLOSED, NestedScope, nearest_shown
+from .nesting import CLOSED, NestedScope, nearest_shown, raise_if_a_span
 
 __all__ = ["Scope", "ScopeManager", "ThreadLocalScopeManager"]
 
@@ -52,5 +52,7 @@ class _ThreadLocalScope(NestedScope):
         try:
             if finish_on_close:
                 self._span.finish()
+        except Exception:
+            raise_if_a_span(self._span)
         finally:
             super()._end(is_active, state)

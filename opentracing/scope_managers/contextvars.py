@@ -11,7 +11,16 @@ from contextvars import ContextVar
 from ..scope import Scope
 from ..scope_manager import ScopeManager
 from ..span import Span
-from .nesting import CLOSED, ELSEWHERE, OPEN, NestedScope, pruned, scope_of, with_scope
+from .nesting import (
+    CLOSED,
+    ELSEWHERE,
+    OPEN,
+    NestedScope,
+    pruned,
+    raise_if_a_span,
+    scope_of,
+    with_scope,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -105,7 +114,10 @@ class _ContextVarsScope(NestedScope):
                 self._state = CLOSED
                 self._to_restore = self._token = None
             if self._finish_on_close:
-                self._span.finish()
+                try:
+                    self._span.finish()
+                except Exception:
+                    raise_if_a_span(self._span)
         else:
             super().close()
 

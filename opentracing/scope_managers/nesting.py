@@ -18,7 +18,7 @@ from .constants import ACTIVE_ATTR
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
-    from typing import Union
+    from typing import Any, Union
 
     _Held = Union["NestedScope", dict[ScopeManager, "NestedScope"], None]
 
@@ -109,12 +109,27 @@ class NestedScope(Scope):
 
     def _finish(self) -> None:
         if self._finish_on_close:
-            self._span.finish()
+            try:
+                self._span.finish()
+            except Exception:
+                raise_if_a_span(self._span)
 
 
 # Slots read faster than the properties of `Scope`, which they stand for.
 NestedScope.span = NestedScope.__dict__["_span"]  # type: ignore[method-assign]
 NestedScope.manager = NestedScope.__dict__["_manager"]  # type: ignore[method-assign]
+
+
+def raise_if_a_span(span: Any) -> None:
+    """Raise again, in an ``except`` block, what `finish` raised; None or the like cannot finish."""
+    try:
+        is_span = callable(getattr(span, "finish", None))
+    except RecursionError:  # there was no room to ask
+        is_span = True
+    except Exception:
+        is_span = False
+    if is_span:
+        raise
 
 
 def _state_of(scope: Scope | None) -> int:

@@ -136,6 +136,18 @@ def test_empty_baggage_is_an_empty_dict_that_stays_empty() -> None:
             change()
 
 
+def test_copies_of_empty_baggage_can_be_written() -> None:
+    """In whatever way they are made; the original stays as it is."""
+    empty: Any = SpanContext.EMPTY_BAGGAGE
+    for copied in (
+        *(copy.copy(empty), copy.deepcopy(empty), pickle.loads(pickle.dumps(empty))),
+        *(empty.copy(), dict(empty), empty | {}, {} | empty),
+    ):
+        copied["a"] = "b"
+        assert type(copied) is dict
+    assert empty == {}
+
+
 def test_no_op_context_has_empty_ids() -> None:
     """The ids of a context without a trace are empty strings."""
     assert SpanContext().to_trace_id() == SpanContext().to_span_id() == ""

@@ -19,9 +19,16 @@ from typing import Any
 import pytest
 
 import opentracing
-from opentracing import Format, child_of
-from opentracing_recorder import ConstSampler, InMemoryRecorder, RemoteSpanContext, TextPropagator
+from opentracing import Format, child_of, follows_from
+from opentracing_recorder import (
+    BasicSpan,
+    ConstSampler,
+    InMemoryRecorder,
+    RemoteSpanContext,
+    TextPropagator,
+)
 
+from ..faults.hostile_classes import EndlessMapping
 from ..runtimes import HAS_GEVENT, WHY_NOT_GEVENT
 
 if sys.platform == "emscripten":
@@ -605,6 +612,76 @@ def test_a_server_joins_its_callers_span(joining: ZipkinTracer, how: str) -> Non
     assert "tags" not in fields or "references" not in fields["tags"]
     assert child.parent_id == 0xB
     assert child.context.span_id != 0xB
+
+
+class Starting(InMemoryRecorder):
+    """Keeps the ids of each span as its start shows them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.started: list[tuple[Any, ...]] = []
+
+    def span_started(self, span: BasicSpan) -> None:
+        self.started.append(ids_of(span))
+
+
+def ids_of(span: BasicSpan) -> tuple[Any, ...]:
+    fields = span.to_dict()
+    return span, fields["trace_id"], fields["span_id"], fields["parent_id"], fields["tags"]
+
+
+@pytest.mark.parametrize("how", ["child_of", "references", "active", "baggage", "debug"])
+def test_the_ids_that_a_recorder_sees_at_the_start_are_those_that_it_gets(how: str) -> None:
+    """`span_started` sees the span that is joined, not one that is about to be."""
+    recorder = Starting()
+    joining = ZipkinTracer("Shop", recorder=recorder, one_span_per_rpc=True)
+    extra = {"debug": "1"} if how == "debug" else {}
+    caller = RemoteSpanContext(0xA, 0xB, {"k": "v"} if how == "baggage" else None, True, 0xC, extra)
+    given: dict[str, Any] = {"child_of": caller}
+    if how == "references":
+        given = {"references": [follows_from(CALLER), child_of(caller)]}
+    if how == "active":
+        with joining.start_active_span("GET", tags=SERVER, **given):
+            pass
+    else:
+        joining.start_span("GET", tags=SERVER, **given).finish()
+    (span,) = recorder.spans
+    assert recorder.started == [ids_of(span)]
+    assert span.context.span_id == 0xB
+
+
+def test_a_subclass_that_starts_spans_its_own_way_joins_too() -> None:
+    """Its `start_span` is the one that is called, and what it passes on is what is looked at."""
+
+    class Own(ZipkinTracer):
+        def start_span(self, operation_name: Any = None, **arguments: Any) -> BasicSpan:
+            arguments["tags"] = {**(arguments.get("tags") or {}), **SERVER, "own": "1"}
+            return super().start_span(f"own {operation_name}", **arguments)
+
+    tracer = Own("Shop", recorder=InMemoryRecorder(), one_span_per_rpc=True)
+    with tracer.start_active_span("x", child_of=CALLER) as scope:
+        pass
+    span: Any = scope.span
+    assert (span.operation_name, span.context.span_id, span.tags["own"]) == ("own x", 0xB, "1")
+
+
+def test_the_kind_is_found_in_whatever_tags_a_span_takes(joining: ZipkinTracer) -> None:
+    """Pairs that can be read once, and a mapping without end, too."""
+    pairs: Any = iter(SERVER.items())
+    once = joining.start_span("x", child_of=CALLER, tags=pairs)
+    endless = joining.start_span("x", child_of=CALLER, tags=EndlessMapping())
+    assert (once.context.span_id, once.tags) == (0xB, SERVER)
+    assert endless.context.span_id != 0xB
+
+
+def test_a_joined_span_keeps_its_own_decision(joining: ZipkinTracer) -> None:
+    """The tags that it starts with may keep or drop it."""
+    dropped = joining.start_span("x", CALLER, tags={**SERVER, "sampling.priority": 0})
+    caller = RemoteSpanContext(10, 11, None, False)
+    kept = joining.start_span("x", caller, tags={**SERVER, "sampling.priority": 1})
+    assert (dropped.sampled, dropped.context.span_id) == (False, 0xB)
+    assert (kept.sampled, kept.context.span_id) == (True, 11)
+    assert kept.tags["span.kind"] == "server"
 
 
 def test_a_joined_span_without_a_parent_is_a_root(joining: ZipkinTracer) -> None:

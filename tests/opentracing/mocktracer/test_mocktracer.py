@@ -388,3 +388,20 @@ def test_spans_are_as_good_as_basictracers() -> None:
     assert "a" in render_text([trace])
     assert [each.to_dict()["operation_name"] for each in (outer, inner)] == ["a", "b"]
     assert recorder.one("b").duration > 1
+
+
+def test_the_parent_among_references_is_the_first_child_of() -> None:
+    """What 2.4 made of the first, whatever its type, is as in BasicTracer."""
+    tracer = MockTracer()
+    follows, child = follows_from(SpanContext(1, 2)), child_of(SpanContext(3, 4))
+    assert tracer.start_span("x", references=[follows, child]).parent_id == 4
+    assert tracer.start_span("x", references=[follows]).parent_id == 2
+
+
+def test_fields_are_read_by_name_and_vars_shows_what_was_added() -> None:
+    """Slots hold them, as README's guide for migration says."""
+    span = MockTracer().start_span("x")
+    span.own = 1  # type: ignore[attr-defined]
+    assert "operation_name" not in vars(span)
+    assert vars(span)["own"] == 1
+    assert span.operation_name == "x"
