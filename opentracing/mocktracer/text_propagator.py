@@ -33,6 +33,8 @@ class TextPropagator(Propagator):
 
     def inject(self, span_context: SpanContext, carrier: Any) -> None:
         context = basic_context(span_context)
+        if not context.has_trace:
+            return
         # Numbers of any size: suites make theirs up.
         if not isinstance(context.trace_id, int) or not isinstance(context.span_id, int):
             return

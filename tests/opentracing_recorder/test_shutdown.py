@@ -371,6 +371,8 @@ def test_a_signal_ends_the_process(tmp_path: Path, kill: signal.Signals) -> None
 def test_an_interrupt(tmp_path: Path) -> None:
     """SIGINT still raises KeyboardInterrupt; with the default action it ends as SIGTERM does."""
     program = """
+        # As in the foreground: what a shell starts in the background ignores it.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
         close_at_signals()
         try:
             wait()
