@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import socket
 import subprocess
@@ -132,6 +133,14 @@ class Collector:
         """Let it hang: it accepts connections and answers nothing."""
         assert self._process is not None
         self._process.send_signal(signal.SIGSTOP)
+        # The signal is only on its way. The wait ends when the last of the threads has stopped.
+        _, status = os.waitpid(self._process.pid, os.WUNTRACED)
+        assert os.WIFSTOPPED(status), self.log
+
+    def threads(self) -> list[Path]:
+        """The folders of its threads in Linux's /proc."""
+        assert self._process is not None
+        return list(Path(f"/proc/{self._process.pid}/task").iterdir())
 
     def resume(self) -> None:
         """Let it answer what it was sent meanwhile."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import os
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -235,6 +236,16 @@ def test_close_keeps_to_its_time_when_the_collector_hangs(
     # The exporter's call ends, or its thread would go on after the test.
     collector.resume()
     sink.wait_for(lambda: len(sink.spans) == 2)
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="threads are looked at in /proc")
+def test_a_paused_collector_has_stopped(collector: Collector) -> None:
+    """None of its threads answers any more, from the moment that `pause` returns."""
+    for _ in range(20):
+        collector.pause()
+        states = [(each / "stat").read_text() for each in collector.threads()]
+        collector.resume()
+        assert {each.rpartition(")")[2].split()[0] for each in states} == {"T"}
 
 
 def test_an_instrumented_http_client_does_not_trace_the_export(
