@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import math
 import random
 import time
@@ -61,6 +62,7 @@ TEXT = {"ot-tracer-traceid": "1", "ot-tracer-spanid": "2", "ot-tracer-sampled": 
 W3C = {"traceparent": "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"}
 JAEGER = {"uber-trace-id": "1:2:0:1"}
 SIZE = 1 << 16
+MAX_KEPT = 256 * 1024  # bytes
 
 
 def repeated(unit: str) -> str:
@@ -133,10 +135,13 @@ def test_huge_carriers_take_memory_by_their_size(carrier: Any) -> None:
         try:
             read(extract, carrier)
             kept, peak = tracemalloc.get_traced_memory()
+            if kept >= MAX_KEPT:
+                gc.collect()  # until then the interpreter keeps 2000 freed pairs, for later ones
+                kept, _ = tracemalloc.get_traced_memory()
         finally:
             tracemalloc.stop()
         peaks[name] = peak / SIZE
-        assert kept < 256 * 1024
+        assert kept < MAX_KEPT
     print(f"{max(peaks.values()):.1f} times the carrier")
     assert max(peaks.values()) < 40
 
