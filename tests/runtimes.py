@@ -28,6 +28,10 @@ needs_gevent = pytest.mark.skipif(not HAS_GEVENT, reason=WHY_NOT_GEVENT)
 needs_tornado = pytest.mark.skipif(not HAS_TORNADO, reason=WHY_NOT_TORNADO)
 
 
+THREADS_INHERIT = bool(getattr(sys.flags, "thread_inherit_context", False))
+"""Whether a thread starts in a copy of the context that it is started in; from Python 3.14 on."""
+
+
 def gevent_manager() -> ScopeManager:
     from opentracing.scope_managers.gevent import GeventScopeManager
 

@@ -25,7 +25,7 @@ from opentracing.scope_managers.asyncio import AsyncioScopeManager
 from opentracing.scope_managers.contextvars import ContextVarsScopeManager
 from opentracing_recorder import BasicTracer, InMemoryRecorder
 
-from ..runtimes import every_runtime, needs_tornado, tornado_manager
+from ..runtimes import THREADS_INHERIT, every_runtime, needs_tornado, tornado_manager
 
 
 @pytest.fixture(autouse=True)
@@ -607,7 +607,8 @@ every_thread_manager = pytest.mark.parametrize(
 def test_work_in_an_executor(make: Any, inherits: bool, submit: Submit) -> None:
     """It inherits the active span where its context is copied; an error is its own span's."""
     watch = Watch(make())
-    inherits = inherits and submit is not run_in_executor
+    threads_inherit = inherits and THREADS_INHERIT
+    inherits = threads_inherit or (inherits and submit is not run_in_executor)
     meet = threading.Barrier(4)
 
     def work(number: int) -> None:
@@ -625,9 +626,10 @@ def test_work_in_an_executor(make: Any, inherits: bool, submit: Submit) -> None:
             assert [str(each) for each in errors if each is not None] == ["sold out"]
             del errors, jobs
             assert watch.active == "main"
-            # The threads have nothing left: neither active, nor alive.
+            # The threads have nothing of the work left, neither active nor alive: only what they
+            # have been started with.
             leftovers = [asyncio.wrap_future(pool.submit(lambda: watch.active)) for _ in range(8)]
-            assert await asyncio.gather(*leftovers) == [None] * 8
+            assert await asyncio.gather(*leftovers) == ["main" if threads_inherit else None] * 8
 
     run_loop(main)
     parents = {f"work {number}": "main" if inherits else None for number in range(4)}

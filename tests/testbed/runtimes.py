@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import abc
 import asyncio
+import contextvars
 import queue
 import threading
 from collections.abc import Awaitable, Callable, Coroutine
@@ -34,6 +35,8 @@ Unit = Callable[..., Coroutine[Any, Any, Any]]
 
 # Seconds after which what was waited for counts as lost: long, since only a failure waits for it.
 TIMEOUT = 10
+
+THREADS = 32
 
 
 class Runtime(abc.ABC):
@@ -106,7 +109,12 @@ class Threads(Blocking):
     """Units are the tasks of a thread pool, which uses its threads again."""
 
     def run(self, main: Unit) -> None:
-        with ThreadPoolExecutor(32) as self._pool:
+        with ThreadPoolExecutor(THREADS) as self._pool:
+            # All threads start before a span is active. Where threads inherit the context they are
+            # started in, they would keep it.
+            meeting = threading.Barrier(THREADS)
+            for each in [self._pool.submit(meeting.wait, TIMEOUT) for _ in range(THREADS)]:
+                each.result(TIMEOUT)
             super().run(main)
 
     def call(self, function: Callable[..., Any], *args: Any) -> Awaitable[Any]:
@@ -115,6 +123,13 @@ class Threads(Blocking):
 
     _make_event = threading.Event
     _make_queue = queue.Queue
+
+
+class CopyingThreads(Threads):
+    """The same, with a copy of the context for each unit."""
+
+    def call(self, function: Callable[..., Any], *args: Any) -> Awaitable[Any]:
+        return super().call(contextvars.copy_context().run, function, *args)
 
 
 class Gevent(Blocking):
@@ -260,6 +275,11 @@ RUNTIMES = [
     pytest.param(
         Threads(ContextVarsScopeManager, False),
         id="threads with contextvars",
+        marks=pytest.mark.needs_os,
+    ),
+    pytest.param(
+        CopyingThreads(ContextVarsScopeManager, True),
+        id="threads with copied contexts",
         marks=pytest.mark.needs_os,
     ),
     pytest.param(Asyncio(AsyncioScopeManager, False), id="asyncio"),

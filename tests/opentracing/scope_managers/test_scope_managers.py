@@ -195,23 +195,6 @@ def test_closed_scopes_leave_nothing_behind(make: Any, run: Any) -> None:
     run(test)
 
 
-@pytest.mark.needs_os
-@every_runtime
-def test_a_new_thread_starts_with_nothing_active(make: Any, run: Any) -> None:
-    """What is active on one thread is not active on another."""
-
-    def test() -> None:
-        manager = make()
-        seen: list[Any] = []
-        with manager.activate(FakeSpan(), True):
-            thread = threading.Thread(target=lambda: seen.append(manager.active))
-            thread.start()
-            thread.join()
-        assert seen == [None]
-
-    run(test)
-
-
 def test_contextvars_hands_the_scope_to_tasks_and_isolates_them() -> None:
     """A task inherits the active scope, and siblings do not see what the others activate."""
     manager = ContextVarsScopeManager()

@@ -16,6 +16,7 @@ import pytest
 
 from opentracing import Scope, Span, scope_managers
 from opentracing.scope_managers import ThreadLocalScopeManager
+from opentracing.scope_managers.contextvars import no_parent_scope
 from opentracing_recorder import BasicTracer, InMemoryRecorder
 
 from ...runtimes import HAS_TORNADO, WHY_NOT_TORNADO
@@ -214,13 +215,18 @@ def test_a_loop_run_inside_a_stack_context(tracer: BasicTracer, recorder: InMemo
 def test_a_callback_added_by_another_thread_does_not_inherit(tracer: BasicTracer) -> None:
     """It goes on with what was active on that thread, not with what the loop's thread has."""
     seen: list[Span | None] = []
+    of_thread = tracer.start_span("of the thread")
 
     def add(loop: IOLoop, done: Event) -> None:
         def callback() -> None:
             seen.append(tracer.active_span)
-            done.set()
+            if len(seen) == 2:
+                done.set()
 
-        loop.add_callback(callback)
+        with no_parent_scope():  # a thread may have inherited what is active where it was started
+            loop.add_callback(callback)
+            with tracer.scope_manager.activate(of_thread, False):
+                loop.add_callback(callback)
 
     @gen.coroutine
     def main() -> Any:
@@ -232,7 +238,7 @@ def test_a_callback_added_by_another_thread_does_not_inherit(tracer: BasicTracer
             thread.join()
 
     run(main)
-    assert seen == [None]
+    assert seen == [None, of_thread]
 
 
 @pytest.mark.needs_os
