@@ -46,7 +46,10 @@ class ContextVarsScopeManager(ScopeManager):
             with tracer.start_active_span("handle"):
                 await asyncio.gather(fetch(1), fetch(2))  # spans started in fetch are children
 
-    A new thread starts with none; ``contextvars.copy_context().run`` hands it over.
+    A new thread starts with none. Where threads inherit contexts, which Python 3.14 has an option
+    for and does by default without the GIL, it starts with the scope that is active where it is
+    started; a pool's thread keeps that one for all its work. On every Python,
+    ``contextvars.copy_context().run`` hands a piece of work the scope that is active now.
     """
 
     def activate(self, span: Span, finish_on_close: bool) -> Scope:
