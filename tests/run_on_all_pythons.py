@@ -1,10 +1,13 @@
 """Run the tests on every supported Python that this machine has; for ``make test-all``.
 
 The supported versions are those in the classifiers of setup.py. Each is looked for among pyenv's
-versions and on the path, and gets its own environment below ``env/``, by ``make test``. Where there
-is Node, the newest runs as Pyodide too, by ``make test-pyodide``; builds without the GIL run the
-tests that race threads, by ``make test-threads``. Real servers answer every Python alike, and the
-tests of faults take long: both are left to ``make test``.
+versions and on the path, and gets its own environment below ``env/``, by ``make test``. The newest
+is fetched from Maven's repository if it is found nowhere. It runs the tests of contexts twice: also
+with threads that inherit the context they are started in. Where there is Node, it runs as Pyodide
+too, by
+``make test-pyodide``; builds without the GIL run the tests that race threads, by
+``make test-threads``. Real servers answer every Python alike, and the tests of faults take long:
+both are left to ``make test``.
 
 As many run at once as the machine has cores, since much of a run is waiting; each prints its output
 when it is done.
@@ -13,6 +16,7 @@ when it is done.
 from __future__ import annotations
 
 import os
+import platform
 import re
 import shutil
 import subprocess
@@ -32,11 +36,33 @@ print(platform.python_implementation(), "%d.%d" % sys.version_info[:2] + gil)
 
 OLDEST_NODE = 20
 
+NOT_FOUND = "not found, or without its venv package"
+
+# What the Makefile fetches.
+FETCHED = "python3.14"
+INTO = "env/cpython"
+
+# The tests to which it matters what a thread inherits.
+OF_CONTEXTS = [
+    "tests/opentracing",
+    "tests/testbed",
+    "tests/opentracing_recorder/test_batch.py",
+    "tests/opentracing_recorder/test_captrace.py",
+    "tests/opentracing_recorder/test_opentelemetry.py",
+    "tests/opentracing_recorder/test_tracer.py",
+    "tests/test_readme.py",
+]
+
 
 def supported_versions() -> list[str]:
     """The versions that the classifiers name, such as ``3.9``."""
     text = (ROOT / "setup.py").read_text(encoding="utf-8")
     return re.findall(r'"Programming Language :: Python :: (3\.\d+)"', text)
+
+
+def minors() -> list[int]:
+    """The second numbers of the supported versions."""
+    return [int(each.partition(".")[2]) for each in supported_versions()]
 
 
 def wanted() -> dict[str, list[str]]:
@@ -48,8 +74,13 @@ def wanted() -> dict[str, list[str]]:
 
 def wanted_without_gil() -> dict[str, list[str]]:
     """The same for builds that can run without the GIL, from the first version that has them."""
-    versions = [each for each in supported_versions() if int(each.partition(".")[2]) >= 13]
-    return {f"python{version}t": [f"CPython {version}t"] for version in versions}
+    versions = [f"3.{minor}t" for minor in minors() if minor >= 13]
+    return {f"python{version}": [f"CPython {version}"] for version in versions}
+
+
+def wanted_with_inherited_contexts() -> dict[str, str]:
+    """The interpreters whose threads can inherit contexts, each by the name of its second run."""
+    return {f"python3.{minor}": f"python3.{minor}, inheriting" for minor in minors() if minor >= 14}
 
 
 def candidates(name: str) -> Iterator[str]:
@@ -64,14 +95,41 @@ def candidates(name: str) -> Iterator[str]:
 
 def find(name: str, identities: list[str]) -> str | None:
     """The first candidate that runs and is what its name says; a pyenv shim may do neither."""
-    for candidate in candidates(name):
-        try:
-            run = subprocess.run([candidate, "-c", _PROBE], capture_output=True, text=True)
-        except OSError:
-            continue
-        if run.returncode == 0 and run.stdout.strip() in identities:
-            return candidate
-    return None
+    return next((each for each in candidates(name) if identifies(each, identities)), None)
+
+
+def identifies(candidate: str, identities: list[str]) -> bool:
+    """Whether this file runs and says that it is one of these."""
+    try:
+        run = subprocess.run([candidate, "-c", _PROBE], capture_output=True, text=True)
+    except OSError:
+        return False
+    return run.returncode == 0 and run.stdout.strip() in identities
+
+
+class LeftOut(Exception):
+    """An interpreter cannot be had here; the message says why."""
+
+
+def find_or_fetch(name: str, identities: list[str]) -> str:
+    """The interpreter of this name, fetched if it is not found; raises LeftOut."""
+    python = find(name, identities)
+    if python is not None:
+        return python
+    if name != FETCHED:
+        raise LeftOut(NOT_FOUND)
+    if (sys.platform, platform.machine()) != ("linux", "x86_64"):
+        raise LeftOut(f"LEFT OUT: {NOT_FOUND}, and what can be fetched is for Linux on x86-64")
+    if shutil.which("mvn") is None:
+        raise LeftOut(f"LEFT OUT: {NOT_FOUND}, and Maven, which could fetch it, is missing")
+    run = make(f"{INTO}/.installed")
+    if run.returncode != 0:
+        print(f"== {name}\n{run.stdout}", flush=True)
+        raise LeftOut("FAILED: Maven could not fetch it")
+    python = str(ROOT / INTO / "bin" / name)
+    if not identifies(python, identities):
+        raise LeftOut(f"LEFT OUT: {NOT_FOUND}, and the one that was fetched does not run here")
+    return python
 
 
 def find_node() -> str | None:
@@ -111,19 +169,28 @@ def main() -> int:
     """Run everything; 0 when there was an interpreter, and each one found passed."""
     results = {}
     jobs = {}
+    second_runs = wanted_with_inherited_contexts()
     # The slowest first: PyPy, which is the last of them.
     for name, identities in reversed(wanted().items()):
-        python = find(name, identities)
-        if python is None:
-            results[name] = "not found, or without its venv package"
+        inheriting = second_runs.get(name)
+        try:
+            python = find_or_fetch(name, identities)
+        except LeftOut as why:
+            results[name] = str(why)
+            if inheriting is not None:
+                results[inheriting] = str(why)
             continue
         jobs[name] = python, "test", f"PYTHON={python}", f"VENV=env/pythons/{name}"
+        if inheriting is not None:
+            # make gives its variables to what it runs.
+            tests = f"TESTS={' '.join(OF_CONTEXTS)}"
+            jobs[inheriting] = *jobs[name], "PYTHON_THREAD_INHERIT_CONTEXT=1", tests
         # Before any test, and one after the other: each writes the project's metadata here.
         make("installed", *jobs[name][2:])
     for name, identities in wanted_without_gil().items():
         python = find(name, identities)
         if python is None:
-            results[name] = "not found, or without its venv package"
+            results[name] = NOT_FOUND
             continue
         variables = f"PYTHON={python}", f"VENV=env/pythons/{name}", "PYTHON_GIL=0"
         jobs[name] = python, "test-threads", *variables
@@ -136,9 +203,10 @@ def main() -> int:
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         running = {name: pool.submit(run_tests, name, *job) for name, job in jobs.items()}
     results.update({name: run.result() for name, run in running.items()})
-    names = [*wanted(), *wanted_without_gil(), "pyodide"]
-    print("\n".join(f"{name:12} {results[name]}" for name in names))
-    return 0 if "passed" in results.values() and "FAILED" not in results.values() else 1
+    names = [*wanted(), *second_runs.values(), *wanted_without_gil(), "pyodide"]
+    print("\n".join(f"{name:22} {results[name]}" for name in names))
+    failed = any(each.startswith("FAILED") for each in results.values())
+    return 0 if "passed" in results.values() and not failed else 1
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import importlib.util
+import platform
 import re
 import subprocess
 import sys
@@ -176,6 +177,108 @@ def test_an_interpreter_that_does_not_run_is_passed_over(
     found = runner.find("python3.9", runner.wanted()["python3.9"])
     assert found == str(tmp_path / "right" / "python3.9")
     assert runner.find("python3.10", runner.wanted()["python3.10"]) is None
+
+
+def test_the_python_that_is_fetched_is_the_newest(runner: ModuleType) -> None:
+    """Its version in the Makefile is the newest that the classifiers name."""
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    pinned = re.search(r"^CPYTHON := (3\.\d+)\.", makefile, re.MULTILINE)
+    assert pinned is not None
+    assert pinned[1] == runner.supported_versions()[-1]
+    assert f"python{pinned[1]}" == runner.FETCHED
+
+
+class Fetching:
+    """A machine on which no interpreter is found; `made` are the targets that were made."""
+
+    def __init__(self, runner: ModuleType, patch: pytest.MonkeyPatch, folder: Path) -> None:
+        self.made: list[str] = []
+        self.status = 0
+        self.folder = folder
+        for name in ("maven", "into"):
+            (folder / name).mkdir()
+        (folder / "maven" / "mvn").write_text("#!/bin/sh\n", encoding="utf-8")
+        (folder / "maven" / "mvn").chmod(0o755)
+        patch.setenv("PATH", str(folder / "maven"))
+        patch.setenv("PYENV_ROOT", str(folder / "none"))
+        patch.setattr(runner, "INTO", str(folder / "into"))
+        patch.setattr(runner, "make", self.make)
+        patch.setattr(sys, "platform", "linux")
+        patch.setattr(platform, "machine", lambda: "x86_64")
+
+    def make(self, target: str, *_: str) -> Any:
+        self.made.append(target)
+        interpreter = self.folder / "into" / "bin" / "python3.14"
+        interpreter.parent.mkdir()
+        interpreter.write_text("#!/bin/sh\necho CPython 3.14\n", encoding="utf-8")
+        interpreter.chmod(0o755)
+        return subprocess.CompletedProcess([], self.status, "no such artifact")
+
+
+@pytest.fixture
+def fetching(runner: ModuleType, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Fetching:
+    return Fetching(runner, monkeypatch, tmp_path)
+
+
+@pytest.mark.needs_os
+def test_a_python_that_is_not_found_is_fetched(runner: ModuleType, fetching: Fetching) -> None:
+    """The newest one, and no other; what is fetched is run to see that it can."""
+    found = runner.find_or_fetch("python3.14", ["CPython 3.14"])
+    assert found == str(fetching.folder / "into" / "bin" / "python3.14")
+    assert fetching.made == [f"{fetching.folder}/into/.installed"]
+    with pytest.raises(runner.LeftOut, match="not found"):
+        runner.find_or_fetch("python3.13", ["CPython 3.13"])
+    assert len(fetching.made) == 1
+
+
+@pytest.mark.needs_os
+def test_a_python_that_is_found_is_not_fetched(
+    runner: ModuleType, fetching: Fetching, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The machine's own comes first."""
+    own = fetching.folder / "maven" / "python3.14"
+    own.write_text("#!/bin/sh\necho CPython 3.14\n", encoding="utf-8")
+    own.chmod(0o755)
+    assert runner.find_or_fetch("python3.14", ["CPython 3.14"]) == str(own)
+    assert fetching.made == []
+
+
+@pytest.mark.needs_os
+@pytest.mark.parametrize(
+    ("lacking", "why"),
+    [
+        ("linux", "LEFT OUT: .* Linux on x86-64"),
+        ("x86_64", "LEFT OUT: .* Linux on x86-64"),
+        ("maven", "LEFT OUT: .* Maven, .* is missing"),
+        ("libraries", "LEFT OUT: .* does not run here"),
+        ("network", "FAILED: Maven could not fetch it"),
+    ],
+)
+def test_why_a_python_cannot_be_fetched_is_said(
+    lacking: str,
+    why: str,
+    runner: ModuleType,
+    fetching: Fetching,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A machine that cannot have it leaves it out and says so; only a broken fetch is a failure."""
+    if lacking == "linux":
+        monkeypatch.setattr(sys, "platform", "darwin")
+    elif lacking == "x86_64":
+        monkeypatch.setattr(platform, "machine", lambda: "aarch64")
+    elif lacking == "maven":
+        (fetching.folder / "maven" / "mvn").unlink()
+    elif lacking == "network":
+        fetching.status = 2
+    identity = "CPython 3.15" if lacking == "libraries" else "CPython 3.14"
+    with pytest.raises(runner.LeftOut, match=why):
+        runner.find_or_fetch("python3.14", [identity])
+
+
+def test_the_tests_of_contexts_run_with_and_without_inheritance(runner: ModuleType) -> None:
+    """On each version whose threads can inherit contexts; the files that are named exist."""
+    assert list(runner.wanted_with_inherited_contexts()) == ["python3.14"]
+    assert [each for each in runner.OF_CONTEXTS if not (ROOT / each).exists()] == []
 
 
 def test_pyodide_is_of_a_supported_python(runner: ModuleType) -> None:
