@@ -223,7 +223,14 @@ def test_close_keeps_to_its_time_when_the_collector_hangs(
     make_exporter: MakeExporter, collector: Collector, sink: Sink
 ) -> None:
     """It says that not all was delivered, and counts what was not."""
-    recorder = OpenTelemetryRecorder(make_exporter, "shop", interval=0.05)
+    released = threading.Event()
+
+    class Recorder(OpenTelemetryRecorder):
+        def release(self) -> None:
+            super().release()
+            released.set()
+
+    recorder = Recorder(make_exporter, "shop", interval=0.05)
     tracer = BasicTracer(recorder)
     tracer.start_span("before").finish()
     assert tracer.flush(30)
@@ -236,6 +243,7 @@ def test_close_keeps_to_its_time_when_the_collector_hangs(
     # The exporter's call ends, or its thread would go on after the test.
     collector.resume()
     sink.wait_for(lambda: len(sink.spans) == 2)
+    assert released.wait(30)
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="threads are looked at in /proc")
