@@ -2,7 +2,8 @@
 
 For backends that report over HTTP. The time limits of urllib3 are for each operation of a socket: a
 server that sends a byte now and then never exceeds them. Here a deadline holds for the whole
-exchange, and what is read of a reply is bounded.
+exchange, and a bound for the whole reply: announcements of an answer, header lines, chunks and what
+describes them, trailers.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import io
 import os
 import time
 from collections.abc import Mapping
-from contextlib import closing
+from contextlib import closing, suppress
 from ipaddress import ip_address
 from typing import Any, NamedTuple
 
@@ -24,16 +25,23 @@ try:
 except ImportError as error:
     raise ImportError("urllib3 is missing: pip install 'opentracing[zipkin]'") from error
 
-_MAX_REPLY = 64 * 1024  # bytes; a connection whose reply is longer is closed, not read to its end
+# Bytes of a body, and of all that is read for a reply. Where it is longer, it is not read to its
+# end: the connection is closed.
+_MAX_BODY = 64 * 1024
+_MAX_REPLY = 128 * 1024
 
 
 class Reply(NamedTuple):
-    """A server's answer; of its body, the start."""
+    """A server's answer; of its body, the start, or nothing if it comes in many small chunks."""
 
     status: int
     reason: str
     headers: http.client.HTTPMessage  # names in any case
     body: bytes
+
+
+class ReplyTooLong(http.client.HTTPException):
+    """Raised for a reply of which even the head is over the bound."""
 
 
 class TimedConnection:
@@ -52,12 +60,14 @@ class TimedConnection:
     def __init__(self, url: str) -> None:
         if not isinstance(url, str):
             raise TypeError(f"url must be a str, not {type(url).__name__}")
-        try:
+        # It may hold a password or a key: no error shows it, and none has urllib3's as its context.
+        parsed = None
+        with suppress(LocationParseError):
             parsed = parse_url(url)
-        except LocationParseError as error:
-            raise ValueError(f"url cannot be read: {url!r}") from error
+        if parsed is None:
+            raise ValueError("url cannot be read; it must be like http://host:9411/path")
         if parsed.scheme not in ("http", "https") or not parsed.host:
-            raise ValueError(f"url must start with http:// or https:// and a host, not {url!r}")
+            raise ValueError("url must start with http:// or https:// and a host")
         if parsed.auth is not None:
             raise ValueError("url must hold no credentials; put them into headers")
         self._kind = _TimedHTTP if parsed.scheme == "http" else _TimedHTTPS
@@ -95,8 +105,12 @@ class TimedConnection:
             # Without urllib3's response around that of `http.client`: it has nothing that is needed
             # here, and costs 25 µs. `start to acknowledgement` in the benchmarks pays for it.
             with closing(http.client.HTTPConnection.getresponse(connection)) as response:
-                start = response.read(_MAX_REPLY)
-                if response.read(1):
+                try:
+                    start = response.read(_MAX_BODY)
+                    is_whole = not response.read(1)
+                except ReplyTooLong:  # its status counts: what is accepted is not sent again
+                    start, is_whole = b"", False
+                if not is_whole:
                     connection.close()
                 elif response.length:
                     raise http.client.IncompleteRead(start, response.length)
@@ -151,9 +165,9 @@ class _Timed(HTTPConnection):
         self, sock: Any, *args: Any, **options: Any
     ) -> http.client.HTTPResponse:
         """Called by `http.client` in place of its own class."""
-        response = http.client.HTTPResponse(sock, *args, **options)
+        response = _Response(sock, *args, **options)
         unlimited = response.fp.detach()
-        limited = _TimedReader(unlimited, lambda: self._limit_next_operation(sock))
+        limited = _BoundedReader(unlimited, lambda: self._limit_next_operation(sock))
         response.fp = io.BufferedReader(limited)
         return response
 
@@ -166,19 +180,36 @@ class _TimedHTTPS(_Timed, HTTPSConnection):  # pyright: ignore[reportIncompatibl
     pass
 
 
-class _TimedReader(io.RawIOBase):
-    """A socket's raw reader that sets the socket's time limit before each operation."""
+class _Response(http.client.HTTPResponse):
+    """Passes over what only announces an answer, such as ``103 Early Hints``."""
+
+    def begin(self) -> None:
+        super().begin()
+        while 100 <= self.status < 200:  # `http.client` does so for 100 alone
+            self.headers = self.msg = None  # type: ignore[assignment]  # or it would not begin again
+            super().begin()
+
+
+class _BoundedReader(io.RawIOBase):
+    """A socket's raw reader, for one reply: it sets the socket's time limit before each operation,
+    and raises ReplyTooLong at the bound.
+    """
 
     def __init__(self, raw: io.RawIOBase, limit: Any) -> None:
         self._raw = raw
         self._limit = limit
+        self._left = _MAX_REPLY
 
     def readable(self) -> bool:
         return True
 
     def readinto(self, buffer: Any) -> int | None:
+        if self._left <= 0:
+            raise ReplyTooLong(f"the reply is longer than {_MAX_REPLY} bytes")
         self._limit()
-        return self._raw.readinto(buffer)
+        count = self._raw.readinto(memoryview(buffer)[: self._left])
+        self._left -= count or 0
+        return count
 
     def close(self) -> None:
         if not self.closed:

@@ -9,8 +9,9 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
-from http.client import IncompleteRead
+import tracemalloc
+from collections.abc import Callable, Iterator
+from http.client import HTTPException, IncompleteRead
 from pathlib import Path
 
 import pytest
@@ -124,6 +125,131 @@ def test_a_body_that_drips_is_given_up() -> None:
         assert 0.25 < time.monotonic() - start < 5
         assert connection.post(b"", {}, 5).status == 202
         connection.close()
+
+
+_OK = b"HTTP/1.1 200 OK\r\n"
+_CHUNKED = _OK + b"Transfer-Encoding: chunked\r\n\r\n"
+
+
+def endless(start: bytes, piece: bytes) -> Callable[[socket.socket], None]:
+    """An answer that goes on until the client hangs up, or until 64 MiB are sent."""
+    pieces = piece * (65536 // len(piece))
+
+    def send(connection: socket.socket) -> None:
+        connection.sendall(start)
+        for _ in range(1024):
+            connection.sendall(pieces)
+
+    return send
+
+
+@pytest.mark.parametrize(
+    ("start", "piece", "error"),
+    [
+        pytest.param(b"", b"x", HTTPException, id="no status line"),
+        pytest.param(b"HTTP/1.1 200 ", b"x", HTTPException, id="status line"),
+        pytest.param(_OK, b"x", HTTPException, id="header line"),
+        pytest.param(_OK, b"A: b\r\n", HTTPException, id="header lines"),
+        pytest.param(_OK, b"A: " + b"b" * 60_000 + b"\r\n", HTTPException, id="long header lines"),
+        pytest.param(b"", b"HTTP/1.1 100 Continue\r\n\r\n", HTTPException, id="100"),
+        pytest.param(b"", b"HTTP/1.1 103 Early Hints\r\n\r\n", HTTPException, id="103"),
+        pytest.param(b"HTTP/1.1 103 Early Hints\r\n", b"A: b\r\n", HTTPException, id="hints"),
+        pytest.param(_OK + b"\r\n", b"x", None, id="body without a length"),
+        pytest.param(_OK + b"Content-Length: -1\r\n\r\n", b"x", None, id="length below 0"),
+        pytest.param(_OK + b"Content-Length: 1e9\r\n\r\n", b"x", None, id="length that is none"),
+        pytest.param(_OK + b"Content-Length: " + b"9" * 99 + b"\r\n\r\n", b"x", None, id="length"),
+        pytest.param(_CHUNKED, b"1\r\nx\r\n", None, id="small chunks"),
+        pytest.param(_CHUNKED + b"F" * 15 + b"\r\n", b"x", None, id="large chunk"),
+        pytest.param(_CHUNKED + b"-1\r\n", b"x", None, id="chunk below 0"),
+        pytest.param(_CHUNKED, b"0", HTTPException, id="chunk size"),
+        pytest.param(_CHUNKED + b"1;", b"x", HTTPException, id="chunk extension"),
+        pytest.param(_CHUNKED, b"1;" + b"x" * 60_000 + b"\r\nx\r\n", None, id="chunk extensions"),
+        pytest.param(_CHUNKED + b"0\r\n", b"A: b\r\n", None, id="trailers"),
+    ],
+)
+def test_no_more_than_a_bound_is_read_of_a_reply(
+    start: bytes, piece: bytes, error: type[Exception] | None
+) -> None:
+    """Whatever part of a reply has no end: it takes little memory, and the next one is read."""
+    with ScriptedServer(endless(start, piece)) as server:
+        connection = TimedConnection(server.url)
+        tracemalloc.start()
+        try:
+            began = time.monotonic()
+            if error is None:
+                assert connection.post(b"", {}, 20).status == 200
+            else:
+                with pytest.raises(error):
+                    connection.post(b"", {}, 20)
+            assert time.monotonic() - began < 10
+            assert tracemalloc.get_traced_memory()[1] < 4 << 20
+        finally:
+            tracemalloc.stop()
+        assert connection.post(b"", {}, 5).status == 202
+        assert [each.connection for each in server.requests] == [1, 2]
+        connection.close()
+
+
+@pytest.mark.parametrize(
+    "interim",
+    [
+        b"HTTP/1.1 103 Early Hints\r\nLink: </a>; rel=preload\r\n\r\n",
+        b"HTTP/1.1 103 Early Hints\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n",
+        b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 102 Processing\r\n\r\n" * 20,
+        b"HTTP/1.0 199 Made Up\r\nContent-Length: 10\r\n\r\n",
+    ],
+)
+def test_what_comes_before_the_answer_is_passed_over(interim: bytes) -> None:
+    """A status of 1xx announces an answer: that one counts, and the connection is kept."""
+    with ScriptedServer(
+        interim + answer("418 I'm a teapot", b"short"), interim + ACCEPTED
+    ) as server:
+        connection = TimedConnection(server.url)
+        reply = connection.post(b"", {}, 5)
+        assert (reply.status, reply.body, reply.headers["link"]) == (418, b"short", None)
+        assert connection.post(b"", {}, 5).status == 202
+        assert connection.post(b"", {}, 5).status == 202
+        assert [each.connection for each in server.requests] == [1, 1, 1]
+        connection.close()
+
+
+def test_an_answer_that_is_only_announced_is_given_up() -> None:
+    """Announcements that drip do not stretch the time limit."""
+
+    def announce(connection: socket.socket) -> None:
+        while True:
+            connection.sendall(b"HTTP/1.1 103 Early Hints\r\n\r\n")
+            time.sleep(0.02)
+
+    with ScriptedServer(announce) as server:
+        connection = TimedConnection(server.url)
+        start = time.monotonic()
+        with pytest.raises((OSError, HTTPError), match="time"):
+            connection.post(b"", {}, 0.3)
+        assert 0.25 < time.monotonic() - start < 5
+        connection.close()
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://user:sesame@zipkin:port/",
+        "user:sesame@zipkin:9411",
+        "http://user:sesame@",
+        "ftp://user:sesame@zipkin/",
+        "http://user:sesame@zipkin/",
+        "http://zipkin:99999/?key=sesame",
+        "zipkin/spans?key=sesame",
+    ],
+)
+def test_a_url_that_cannot_serve_is_not_shown(url: str) -> None:
+    """It may hold a password or a key: neither the error nor what it came of repeats it."""
+    with pytest.raises(ValueError, match=r"^url ") as caught:
+        TimedConnection(url)
+    error: BaseException | None = caught.value
+    while error is not None:
+        assert "sesame" not in repr(error)
+        error = error.__context__
 
 
 def test_sending_imports_nothing() -> None:
