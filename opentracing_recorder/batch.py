@@ -13,6 +13,7 @@ from time import monotonic
 from .at_exit import at_exit, cover_child
 from .batch_outcome import BatchTooLarge, Rejected, Stats, Unavailable
 from .batch_worker import Worker
+from .error_text import loggable
 from .fork import at_fork
 from .recorder import Recorder
 from .span import BasicSpan
@@ -166,8 +167,9 @@ class BatchRecorder(Recorder):
             old.say_what_stays(self)
             try:
                 self.forked()
-            except Exception:
-                _logger.exception("%s.forked raised", type(self).__name__)
+            except Exception as error:
+                name = type(self).__name__
+                _logger.error("%s.forked raised", name, exc_info=loggable(error))
 
 
 # Recorders to close at exit, and to renew in a forked child; a forgotten one is neither.
@@ -211,8 +213,8 @@ def _flush(recorder: BatchRecorder) -> None:
     try:
         sent = recorder.flush(recorder.exit_timeout)
         queued = recorder.stats.queued
-    except Exception:
-        _logger.exception("%s.flush raised", type(recorder).__name__)
+    except Exception as error:
+        _logger.error("%s.flush raised", type(recorder).__name__, exc_info=loggable(error))
         return
     if not sent and queued:
         _logger.warning(

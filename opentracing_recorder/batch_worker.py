@@ -16,8 +16,8 @@ from time import monotonic
 from typing import Protocol
 
 from .batch_outcome import BatchTooLarge, Rejected, Stats, Unavailable
+from .error_text import error_text, loggable
 from .fork import at_fork
-from .json_safe import text_of
 from .recorder import RareNews
 from .span import BasicSpan
 from .untraced import send_untraced
@@ -449,8 +449,9 @@ class Worker:
     def finish(self, recorder: Sender) -> None:
         try:
             recorder.release()
-        except Exception:
-            _logger.exception("%s.release raised", type(recorder).__name__)
+        except Exception as error:
+            name = type(recorder).__name__
+            _logger.error("%s.release raised", name, exc_info=loggable(error))
         with self.lock:
             abandoned = list(self.queue)
             self.abandoned += len(abandoned)
@@ -462,7 +463,8 @@ class Worker:
 
     def report(self, recorder: Sender, news: RareNews, what: str, error: BaseException) -> None:
         name = type(recorder).__name__
-        _logger.debug("%s: sending spans %s", name, what, exc_info=error)
+        if _logger.isEnabledFor(logging.DEBUG):
+            _logger.debug("%s: sending spans %s", name, what, exc_info=loggable(error))
         times = news.count()
         if times:
             _logger.error(
@@ -470,7 +472,7 @@ class Worker:
                 name,
                 what,
                 times,
-                text_of(error)[:500],
+                error_text(error),
             )
 
 

@@ -16,6 +16,7 @@ from opentelemetry.sdk.resources import OTELResourceDetector, Resource
 from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 
 from .batch import BatchRecorder, Rejected, Unavailable
+from .error_text import loggable
 from .json_safe import text_of
 from .opentelemetry_span import VERSION, to_attributes, to_readable_span
 from .span import BasicSpan
@@ -94,8 +95,8 @@ class OpenTelemetryRecorder(BatchRecorder):
         self._inherited_resource = Resource({})
         try:
             self._resource = Resource.create(self._resource_attributes)
-        except Exception:
-            _logger.debug("The resource cannot be described yet", exc_info=True)
+        except Exception as error:
+            _logger.debug("The resource cannot be described yet", exc_info=loggable(error))
         super().__init__(**batch_options)  # last: from here on a fork calls `forked`
 
     # What BatchRecorder calls.

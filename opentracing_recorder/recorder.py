@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
+from .error_text import loggable
 from .recursion import has_room, times_under_way
 
 if TYPE_CHECKING:
@@ -164,13 +165,14 @@ class FailureLog:
             if not has_room():
                 return
         times = self._news.count()
-        if times and not sys.is_finalizing():
+        error = sys.exc_info()[1]
+        if times and error is not None and not sys.is_finalizing():
             _logger.error(
                 "%s.%s raised (%d times since the last such message); the application goes on",
                 type(self._recorder).__name__,
                 method,
                 times,
-                exc_info=True,
+                exc_info=loggable(error),
             )
 
 

@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 
 from ._harness_proxy import FaultyProxy, Mode
 from .check_spans import new_spans
+from .error_text import one_line
 from .json_safe import json_safe, text_of
 from .recorder import Recorder
 from .span import BasicSpan
@@ -308,7 +309,7 @@ def _quietly(close: Callable[[float], object]) -> None:
 
 
 def _shown(error: BaseException) -> str:
-    return f"{type(error).__name__}: {error}"
+    return one_line(f"{type(error).__name__}: {error}")
 
 
 def _first(items: list[str]) -> str:

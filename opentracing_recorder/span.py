@@ -529,7 +529,7 @@ class BasicSpan(Span):
             while caller.f_back and caller.f_globals.get("__name__") in (__name__, Span.__module__):
                 caller = caller.f_back
             _logger.warning(
-                "span %r %s: %s, called at %s:%d, changes nothing"
+                "span %.200r %s: %s, called at %s:%d, changes nothing"
                 " (further such calls on this span are not reported)",
                 getattr(self, "operation_name", ""),  # a recorder may have done anything to it
                 self._why_frozen,

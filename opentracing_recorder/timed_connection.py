@@ -74,6 +74,7 @@ class TimedConnection:
         self._host = parsed.host.strip("[]")
         self._port = parsed.port
         self._target = parsed.request_uri
+        self.query = parsed.query or ""  # may be a secret
         # Every connection needs it, and its first use imports it: a child that is forked meanwhile
         # would wait for ever for the lock of the import.
         codecs.lookup("idna")

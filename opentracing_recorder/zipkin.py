@@ -6,10 +6,12 @@ Needs urllib3, from ``opentracing[zipkin]``; ``opentracing[zipkin,orjson]`` enco
 from __future__ import annotations
 
 import gzip
+import re
 import sys
 import time
 from collections.abc import Mapping, Sequence
 from email.utils import parsedate_to_datetime
+from http.client import HTTPException
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import Any
 
@@ -19,6 +21,7 @@ from opentracing.tags import SPAN_KIND, SPAN_KIND_RPC_SERVER
 from .b3_propagator import B3Propagator
 from .batch import BatchRecorder, BatchTooLarge, Rejected, Unavailable
 from .context import BasicSpanContext
+from .error_text import one_line
 from .json_safe import text_of
 from .propagator import Propagator
 from .recorder import Recorder
@@ -34,6 +37,7 @@ COMPRESS_FROM = 16 * 1024
 """The size in bytes from which on reports to other machines are compressed."""
 
 _SHOWN = 200  # characters of a refusal in the log
+_SHORTEST_SECRET = 4  # characters; hiding less would spoil too much of what a server answers
 
 
 class ZipkinRecorder(BatchRecorder):
@@ -73,6 +77,9 @@ class ZipkinRecorder(BatchRecorder):
         }
         self._compressed_headers = {**self._headers, "content-encoding": "gzip"}
         self._connection = TimedConnection(url)
+        given = [*(headers or {}).values(), re.sub("[&=]", " ", self._connection.query)]
+        words = {word for each in given for word in each.split() if len(word) >= _SHORTEST_SECRET}
+        self._secrets = sorted(words, key=len, reverse=True)
         if compress_from is None:
             compress_from = sys.maxsize if self._connection.is_local else COMPRESS_FROM
         elif isinstance(compress_from, bool) or not isinstance(compress_from, int):
@@ -87,12 +94,18 @@ class ZipkinRecorder(BatchRecorder):
         headers = self._headers
         if len(body) >= self._compress_from:
             body, headers = gzip.compress(body, 1, mtime=0), self._compressed_headers
-        reply = self._connection.post(body, headers, self.send_timeout)
+        try:
+            reply = self._connection.post(body, headers, self.send_timeout)
+        except HTTPException as error:  # its text may be what the server sent
+            what = one_line(text_of(error), self._secrets, _SHOWN)
+            raise Unavailable(f"Zipkin's answer cannot be read: {what}") from None
         status = reply.status
         if 200 <= status < 300:
             return left_out
-        start = text_of(reply.body[:_SHOWN])
-        answer = f"Zipkin answered {status} {reply.reason[:_SHOWN]}: {start!r}"
+        # A server, or what is before it, may send back what it was sent.
+        texts = (reply.reason, text_of(reply.body))
+        reason, start = (one_line(each, self._secrets, _SHOWN) for each in texts)
+        answer = f"Zipkin answered {status} {reason}: '{start}'"
         if status == 413:
             raise BatchTooLarge(answer)
         if status in (408, 429) or status >= 500:
@@ -205,10 +218,12 @@ def _checked_headers(headers: Mapping[str, str]) -> dict[str, str]:
     checked = {}
     for name, value in headers.items():
         if not isinstance(name, str) or not isinstance(value, str):
-            raise TypeError(f"headers must map str to str; {name!r} does not")
+            found = f"{type(name).__name__} to {type(value).__name__}"
+            raise TypeError(f"headers must map str to str, not {found}")
+        # The value may be a secret: it is not shown, nor is what a name has after a colon.
         if not name or not all(" " < each < "\x7f" and each != ":" for each in name):
-            raise ValueError(f"headers cannot have the name {name!r}")
-        # The value may be a secret: it is not shown.
+            before, colon, _ = name[:_SHOWN].partition(":")
+            raise ValueError(f"headers cannot have the name {before + colon!r}")
         if not all(" " <= each <= "\xff" and each != "\x7f" for each in value):
             raise ValueError(f"the header {name!r} holds a character that no header can have")
         checked[name.lower()] = value

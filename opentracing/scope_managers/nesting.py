@@ -212,4 +212,4 @@ def set_scope_on(place: object, manager: ScopeManager, scope: NestedScope | None
 
 def _name_of(span: Span) -> str:
     name = getattr(span, "operation_name", None)
-    return f"a {type(span).__name__}" if name is None else repr(name)
+    return f"a {type(span).__name__}" if name is None else f"{name!r:.200}"

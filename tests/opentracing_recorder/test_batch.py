@@ -722,6 +722,31 @@ def test_the_traceback_of_each_failure_is_logged_at_debug_level(
     assert sum(each.levelno == logging.ERROR for each in caplog.records) == 1
 
 
+@pytest.mark.parametrize(
+    "error",
+    [
+        OSError("no route\nERROR forged \x1b[2J"),
+        Rejected("POST http://me:sesame@zipkin/?sesame\rERROR forged"),
+        Unavailable("Authorization: sesame\x85ERROR forged"),
+    ],
+)
+def test_an_error_of_a_backend_is_logged_in_one_line(
+    backend: Backend, caplog: pytest.LogCaptureFixture, error: Exception
+) -> None:
+    """Escaped and without secrets, in the summary as in the traceback."""
+    caplog.set_level(logging.DEBUG, "opentracing_recorder")
+    recorder = backend(error, attempts=1)
+    recorder.record()
+    assert not recorder.flush(_LONG)
+    assert {each.levelno for each in caplog.records} == {logging.DEBUG, logging.ERROR}
+    for each in caplog.records:
+        assert each.getMessage().isprintable()
+        shown = logging.Formatter().format(each)
+        assert "sesame" not in shown
+        assert not any(line.startswith("ERROR") for line in shown.splitlines())
+        assert "\x1b" not in shown
+
+
 def test_no_traceback_is_logged_above_debug_level(
     backend: Backend, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import logging
 import os
 import subprocess
 import sys
@@ -487,6 +488,22 @@ def test_what_was_not_delivered_is_handed_over_again(failure: Any) -> None:
         assert tracer.flush(30)
     assert exporter.batches == [["a"]] * 3
     assert recorder.stats.sent == 1
+
+
+def test_an_exporters_error_is_logged_without_secrets(caplog: pytest.LogCaptureFixture) -> None:
+    """Clients write the URL, and a header that they refuse, into their errors."""
+    errors = [
+        OSError("Max retries exceeded with url: /v1/traces?key=sesame (Caused by ...)"),
+        ValueError("header value: 'Bearer sesame\\n'"),
+    ]
+    caplog.set_level(logging.DEBUG)
+    recorder = OpenTelemetryRecorder(ScriptedExporter(*errors), "shop", interval=0.01)
+    with BasicTracer(recorder) as tracer:
+        tracer.start_span("a").finish()
+        assert tracer.flush(30)
+    assert "url: /v1/traces?*** (Caused by" in caplog.text
+    assert "header value ***" in caplog.text
+    assert "sesame" not in caplog.text
 
 
 def test_an_exporter_that_returns_nothing_has_delivered() -> None:

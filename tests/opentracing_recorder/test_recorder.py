@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import logging
 import threading
 import weakref
 from typing import Any
@@ -56,6 +57,23 @@ def test_recorder_that_raises_is_logged_once_a_minute(
     assert not tracer.flush()
     assert not tracer.close()
     assert not tracer.close()
+
+
+def test_an_error_of_a_recorder_is_logged_in_lines_of_our_own(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Its text is escaped in the traceback, and a URL's secrets are not shown; the frames stay."""
+
+    class Hostile(Recorder):
+        def record_span(self, span: BasicSpan) -> None:
+            raise OSError("http://me:sesame@backend/\nERROR forged\x1b[2J")
+
+    BasicTracer(CompositeRecorder([Hostile()])).start_span("x").finish()
+    (record,) = caplog.records
+    shown = logging.Formatter().format(record)
+    assert "OSError: http://***@backend/\\nERROR forged\\x1b[2J" in shown
+    assert "in record_span" in shown
+    assert len(shown.splitlines()[-1]) < 200
 
 
 def test_composite_recorder_keeps_failures_apart(caplog: pytest.LogCaptureFixture) -> None:

@@ -686,6 +686,21 @@ def test_each_late_call_is_reported_where_it_came_from(
     assert f"{__file__}:{late.__code__.co_firstlineno}," in record.getMessage()
 
 
+def test_a_long_name_makes_no_long_warning(
+    tracer: BasicTracer, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A name may be a path that a stranger asked for."""
+    with tracer.start_active_span("/\n" * 100_000) as scope:
+        inner = tracer.start_active_span("inner")
+        scope.close()
+        inner.close()
+    scope.span.set_tag("a", 1)
+    closed, late = (record.getMessage() for record in caplog.records)
+    assert "'/\\n/\\n" in closed
+    assert "'/\\n/\\n" in late
+    assert max(len(closed), len(late)) < 800
+
+
 def can_others_trace() -> bool:
     """Whether another thread gets through everything of a span that takes a lock."""
     done = threading.Event()

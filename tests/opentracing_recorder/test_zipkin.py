@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import socket
 import subprocess
@@ -22,6 +23,7 @@ import opentracing
 from opentracing import Format, child_of, follows_from
 from opentracing_recorder import (
     BasicSpan,
+    BasicTracer,
     ConstSampler,
     InMemoryRecorder,
     RemoteSpanContext,
@@ -317,6 +319,49 @@ def test_a_refusal_is_final(
     assert "\x1b" not in record.getMessage()
 
 
+@pytest.mark.parametrize(
+    "reply",
+    [
+        answer("400 Bad\rERROR forged\x1b[2J\x85"),
+        answer("401 Unauthorized", b"\nERROR forged\r\n\x1b[2J"),
+        answer("413 Too \x1b[2J Large", b"\nERROR forged"),
+        answer("400 Bad", b"POST /spans?key=open%20sesame\nx-key: Bearer s3sam3"),
+        answer("400 Bad s3sam3", b"x" * 190 + b"s3sam3"),
+        b"\rERROR forged\x1b[2J open%20sesame s3sam3\r\n\r\n",
+        b"HTTP/1.1 \x1b[2J\rERROR forged\r\n\r\n",
+        b"HTTP/s3sam3 200 OK\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n\x1b\rERROR forged\r\n",
+    ],
+)
+def test_a_backend_writes_no_line_of_the_log(
+    reply: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Of its answer, and of what it sends back, the log has one line, escaped, with no secret."""
+    caplog.set_level(logging.DEBUG)
+    with ScriptedServer(reply) as server:
+        recorder = ZipkinRecorder(
+            "shop",
+            server.url + "?key=open%20sesame",
+            headers={"X-Key": "Bearer s3sam3"},
+            attempts=1,
+        )
+        tracer = BasicTracer(recorder)
+        tracer.start_span("a").finish()
+        assert not tracer.flush(10)
+        tracer.close()
+    assert {each.levelno for each in caplog.records} == {logging.DEBUG, logging.ERROR}
+    for record in caplog.records:
+        assert record.getMessage().isprintable()
+        shown = logging.Formatter().format(record)
+        lines = shown.splitlines()
+        assert "\x1b" not in shown
+        assert not any(line.startswith("ERROR") for line in lines)
+        assert "sesame" not in shown
+        assert "s3sam3" not in shown
+    for each in (recorder, tracer, recorder.stats):
+        assert "s3sam3" not in repr(each)
+
+
 def test_a_batch_that_is_too_large_is_sent_in_parts(
     make_tracer: Callable[..., ZipkinTracer],
 ) -> None:
@@ -512,6 +557,10 @@ def test_reports_are_not_traced_by_an_instrumented_client(
         ({"headers": {"a": 1}}, TypeError, "headers must map str to str"),
         ({"headers": {"a b": "1"}}, ValueError, "the name 'a b'"),
         ({"headers": {"a": "secret\r\nb: c"}}, ValueError, "the header 'a'"),
+        ({"headers": {"Key: secret": ""}}, ValueError, "the name 'Key:'"),
+        ({"headers": {("key", "secret"): ""}}, TypeError, "not tuple to str"),
+        ({"url": "ftp://user:secret@zipkin/?secret"}, ValueError, "http:// or https://"),
+        ({"url": "http://user:secret@zipkin:x/"}, ValueError, "url cannot be read"),
         ({"compress_from": "1 KB"}, TypeError, "compress_from must be an int"),
         ({"queue_size": 0}, ValueError, "queue_size"),
         ({"no_such_option": 1}, TypeError, "no_such_option"),
