@@ -2,30 +2,58 @@
 
 from __future__ import annotations
 
+import errno
+import logging
 import os
+import stat
 import threading
+import time
 import weakref
+from collections import deque
 from collections.abc import Iterable, Iterator
 from typing import IO, TYPE_CHECKING, Any
 
+from .at_exit import at_exit, cover_child
 from .fork import at_fork, renew, unforked
 from .recorder import Recorder
 
 if TYPE_CHECKING:
     from .span import BasicSpan
 
-# What Windows needs to leave line ends alone, and no other system has.
-_FLAGS = os.O_WRONLY | os.O_CREAT | os.O_APPEND | getattr(os, "O_BINARY", 0)
+_logger = logging.getLogger(__name__)
+
+# O_BINARY is what Windows needs to leave line ends alone, and no other system has. O_NONBLOCK is
+# for pipes and terminals: it holds for our own descriptor, not for those of others.
+_FLAGS = os.O_WRONLY | os.O_CREAT | os.O_APPEND
+_FLAGS |= getattr(os, "O_BINARY", 0) | getattr(os, "O_NONBLOCK", 0)
+
+_MOST_WAITING = 4 * 1024 * 1024  # bytes, for a pipe's reader
+_PATIENCE = 1.0  # seconds, with a pipe's reader, where nobody gave a time
 
 _open: weakref.WeakSet[JSONLinesRecorder] = weakref.WeakSet()
+_with_waiting: set[JSONLinesRecorder] = set()
+_registered: list[bool] = []
 
 
-def _renew_locks() -> None:
+def _renew() -> None:
     for recorder in list(_open):
         recorder._lock = threading.RLock()
+        recorder._forget_waiting()  # the parent writes them
 
 
-at_fork(_renew_locks)
+at_fork(_renew)
+
+
+def _flush_all() -> None:
+    for recorder in list(_with_waiting):
+        recorder.flush()
+        left = len(recorder._waiting)
+        if left:
+            _logger.warning(
+                "JSONLinesRecorder: %d spans are lost, which nobody read from the pipe %s in time",
+                left,
+                recorder.path,
+            )
 
 
 class JSONLinesRecorder(Recorder):
@@ -38,10 +66,17 @@ class JSONLinesRecorder(Recorder):
     A line is with the operating system as soon as its span is finished: a crash of the program
     loses none. What a full disk cuts off is blanked out. A file that was moved or removed, as
     when logs are rotated, is made anew.
+
+    The path may be a pipe, such as ``/dev/stdout``. No span waits there as it finishes: what a slow
+    reader has not taken, up to 4 MiB, is kept for the next span, `flush`, `close` or the exit of
+    the interpreter to write. More is lost, and so is a span where no process reads the pipe.
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
-        """Open the file, or make it; an `OSError` says why that cannot be done."""
+        """Open the file, or make it; an `OSError` says why that cannot be done.
+
+        A pipe needs a process that reads it within a second.
+        """
         import json  # here: few programs that import the package write files
 
         self._path = os.path.abspath(os.fspath(path))
@@ -52,7 +87,11 @@ class JSONLinesRecorder(Recorder):
         self._lost = False  # a span, since the last flush
         self._torn = False  # the last line of the file, by this recorder
         self._file: int | None = None
-        self._take(os.open(self._path, _FLAGS, 0o666))
+        # For a pipe: lines, of which the first may be the rest of one.
+        self._waiting: deque[bytes | memoryview] = deque()
+        self._waiting_bytes = 0
+        self._handing_over = False
+        self._take(self._opened(_PATIENCE))
         _open.add(self)
 
     @property
@@ -74,17 +113,32 @@ class JSONLinesRecorder(Recorder):
             raise
 
     def flush(self, timeout: float | None = None) -> bool:
-        """Whether every span since the last `flush` was written; there is nothing to wait for."""
-        with self._lock:
-            lost, self._lost = self._lost, False
-        return not lost
+        """Whether every span since the last `flush` was written.
+
+        There is nothing to wait for but a pipe's reader, for `timeout` seconds (None: 1 second).
+        """
+        if not unforked[0]:
+            renew()
+        deadline = time.monotonic() + (_PATIENCE if timeout is None else timeout)
+        while True:
+            with self._lock:
+                if self._waiting and self._file is not None and self._is_held(self._file):
+                    try:
+                        self._hand_over(self._file)
+                    except OSError:  # they are lost
+                        pass
+                if not self._waiting or time.monotonic() >= deadline:
+                    lost, self._lost = self._lost, False
+                    return not lost and not self._waiting
+            time.sleep(0.01)  # not `select`: another thread may close the file meanwhile
 
     def close(self, timeout: float | None = None) -> bool:
         """Release the file. A span that finishes later opens it for that span alone."""
+        delivered = self.flush(timeout)
         with self._lock:
             self._closed = True
             self._release()
-            return self.flush()
+        return delivered
 
     def __del__(self) -> None:
         # What was never made has no file.
@@ -95,12 +149,16 @@ class JSONLinesRecorder(Recorder):
         file, self._file = self._file, None
         if file is not None:
             os.close(file)
+        self._lose_waiting()
 
     def _write(self, line: bytes) -> None:
         file = self._current_file()
         try:
-            if self._torn:
+            if self._torn and not self._waiting:
                 line = b"\n" + line
+            if not self._is_regular:
+                self._write_to_pipe(file, line)
+                return
             written = os.write(file, line)
             self._torn = self._torn and not written
             if written < len(line):
@@ -122,7 +180,7 @@ class JSONLinesRecorder(Recorder):
                     pass
                 except OSError:  # it may not even look there any more, and can still write
                     return self._file
-        file = os.open(self._path, _FLAGS, 0o666)
+        file = self._opened()
         self._release()
         self._take(file)
         return file
@@ -136,15 +194,76 @@ class JSONLinesRecorder(Recorder):
 
     def _take(self, file: int) -> None:
         self._file, self._held, self._torn = file, os.fstat(file), False
+        self._is_regular = stat.S_ISREG(self._held.st_mode)
+
+    def _opened(self, patience: float = 0.0) -> int:
+        """Open the path; if it is a pipe, wait up to `patience` seconds for its reader."""
+        deadline = time.monotonic() + patience
+        while True:
+            try:
+                return os.open(self._path, _FLAGS, 0o666)
+            except OSError as error:
+                if error.errno != errno.ENXIO:
+                    raise
+            if time.monotonic() >= deadline:
+                raise OSError(errno.ENXIO, "no process reads this pipe", self._path)
+            time.sleep(0.01)
+
+    def _write_to_pipe(self, file: int, line: bytes) -> None:
+        if self._waiting_bytes >= _MOST_WAITING:
+            self._hand_over(file)
+        if self._waiting_bytes >= _MOST_WAITING:
+            raise BlockingIOError(
+                errno.EAGAIN, "a span is lost: its reader lags too far behind", self._path
+            )
+        self._waiting.append(line)
+        self._waiting_bytes += len(line)
+        self._hand_over(file)
+        if self._waiting:
+            _with_waiting.add(self)
+            cover_child()
+            if not _registered:
+                _registered.append(True)
+                at_exit(_flush_all)
+
+    def _hand_over(self, file: int) -> None:
+        """Write the lines that wait, as far as the pipe takes them now."""
+        if self._handing_over:  # this interrupts it, and it goes on with what was added
+            return
+        self._handing_over = True
+        try:
+            while self._waiting:
+                line = self._waiting[0]
+                try:
+                    # Line by line: the pipe takes a short one whole, or nothing of it.
+                    written = os.write(file, line)
+                except BlockingIOError:
+                    return
+                self._waiting_bytes -= written
+                self._torn = written < len(line)  # if the rest gets lost
+                if self._torn:
+                    self._waiting[0] = memoryview(line)[written:]
+                else:
+                    self._waiting.popleft()
+            self._forget_waiting()
+        except OSError:
+            self._lose_waiting()
+            raise
+        finally:
+            self._handing_over = False
+
+    def _lose_waiting(self) -> None:
+        self._lost = self._lost or bool(self._waiting)
+        self._forget_waiting()
+
+    def _forget_waiting(self) -> None:
+        self._waiting.clear()
+        self._waiting_bytes = 0
+        self._handing_over = False
+        _with_waiting.discard(self)
 
     def _finish(self, file: int, line: bytes, written: int) -> None:
         """Deal with a write that took only the first bytes of a line."""
-        if not os.path.isfile(self._path):  # a pipe: it takes the rest later
-            self._torn = True  # if that fails
-            while written < len(line):
-                written += os.write(file, line[written:])
-            self._torn = False
-            return
         # The disk is full. The rest cannot be appended later: others may append meanwhile, and
         # cutting the file could take away theirs. So what is there of the line becomes blank.
         if not self._blank(file, line[:written]):

@@ -8,6 +8,7 @@ import os
 import subprocess
 import sys
 import threading
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -234,6 +235,162 @@ def test_a_pipe_takes_a_line_in_pieces(tmp_path: Path) -> None:
     recorder.close()
     reader.join()
     assert json.loads(received)["tags"]["text"] == "x" * 300_000
+
+
+def in_time(work: Callable[[], Any], limit: float = 5.0) -> Any:
+    """What `work` returns; on a thread that is given up at the limit."""
+    results: list[Any] = []
+    thread = threading.Thread(target=lambda: results.append(work()), daemon=True)
+    thread.start()
+    thread.join(limit)
+    assert not thread.is_alive(), f"it still blocks after {limit} s"
+    return results[0]
+
+
+@pytest.mark.needs_os
+def test_a_file_that_becomes_a_pipe_blocks_nobody(
+    path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Without a reader its spans are lost, which is logged once; later ones are written again."""
+    recorder = JSONLinesRecorder(path)
+    path.unlink()
+    os.mkfifo(path)
+    in_time(lambda: record(recorder, *"abc"))
+    assert len(caplog.records) == 1
+    assert "no process reads this pipe" in caplog.text
+    assert in_time(recorder.flush) is False
+    assert in_time(recorder.flush) is True
+    path.unlink()
+    record(recorder, "d")
+    assert recorder.close() is True
+    assert names(path) == ["d"]
+
+
+@pytest.mark.needs_os
+def test_a_pipe_that_nobody_reads_is_refused(path: Path) -> None:
+    """At the start, where an error is seen."""
+    os.mkfifo(path)
+
+    def make() -> str:
+        with pytest.raises(OSError, match="no process reads this pipe") as caught:
+            JSONLinesRecorder(path)
+        return str(caught.value.filename)
+
+    assert in_time(make) == str(path)
+
+
+@pytest.fixture
+def pipe(path: Path) -> Iterator[int]:
+    """The reading end of a pipe at the path, which does not wait for what is not there."""
+    os.mkfifo(path)
+    reading = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    yield reading
+    os.close(reading)
+
+
+def read_what_is_there(pipe: int) -> bytes:
+    received = b""
+    while True:
+        try:
+            piece = os.read(pipe, 1 << 20)
+        except BlockingIOError:
+            return received
+        if not piece:
+            return received
+        received += piece
+
+
+@pytest.mark.needs_os
+def test_a_reader_that_stands_still_blocks_nobody(
+    path: Path, pipe: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    """What it does not take waits, up to a bound; what is over is lost, and logged once."""
+    recorder = JSONLinesRecorder(path)
+    long = "x" * 10_000
+    in_time(lambda: record(recorder, *(f"{number}" for number in range(1000)), long=long), 20)
+    assert len(caplog.records) == 1
+    assert "its reader lags too far behind" in caplog.text
+    assert in_time(recorder.flush) is False
+    received = b""
+    while not recorder.flush(0):
+        received += read_what_is_there(pipe)
+    in_time(lambda: record(recorder, "later"))
+    assert in_time(recorder.close) is True
+    received += read_what_is_there(pipe)
+    *waited, last = [json.loads(line)["operation_name"] for line in received.splitlines()]
+    assert waited == [f"{number}" for number in range(len(waited))]
+    assert 400 < len(waited) < 500
+    assert last == "later"
+
+
+@pytest.mark.needs_os
+def test_a_reader_that_goes_away_leaves_no_torn_line_to_the_next(path: Path) -> None:
+    """The pipe holds the first part of a line: the next span has a line of its own."""
+    os.mkfifo(path)
+    gone = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    recorder = JSONLinesRecorder(path)
+    in_time(lambda: record(recorder, "a", "torn", long="x" * 60_000))
+    assert in_time(lambda: recorder.flush(0)) is False
+    os.close(gone)
+    in_time(lambda: record(recorder, "lost"))
+    assert recorder.flush(0) is False
+    with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK), "rb") as reader:
+        received = read_what_is_there(reader.fileno())
+        in_time(lambda: record(recorder, "b"))
+        received += read_what_is_there(reader.fileno())
+        assert recorder.close() is True
+    first, torn, last = received.splitlines()
+    assert json.loads(first)["operation_name"] == "a"
+    assert b"torn" in torn
+    assert json.loads(last)["operation_name"] == "b"
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/stdout"), reason="there is no /dev/stdout")
+@pytest.mark.needs_os
+def test_standard_output_takes_more_than_a_pipe_holds() -> None:
+    """A burst of spans waits for the reader until the program exits; none is lost."""
+    program = """
+import sys
+from opentracing_recorder import BasicTracer, JSONLinesRecorder
+tracer = BasicTracer(JSONLinesRecorder("/dev/stdout"))
+for number in range(3000):
+    tracer.start_span(str(number)).finish()
+print("done", file=sys.stderr, flush=True)
+"""
+    command = [sys.executable, "-c", program]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        try:
+            # Without a byte having been read.
+            assert in_time(process.stderr.readline, 30) == b"done\n"
+            received = process.stdout.read()
+        except BaseException:
+            process.kill()
+            raise
+        assert process.stderr.read() == b""
+    found = [json.loads(line)["operation_name"] for line in received.splitlines()]
+    assert found == [str(number) for number in range(3000)]
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/stdout"), reason="there is no /dev/stdout")
+@pytest.mark.needs_os
+def test_an_exit_does_not_wait_for_a_reader_that_stands_still() -> None:
+    """It says how many spans were lost."""
+    program = """
+from opentracing_recorder import BasicTracer, JSONLinesRecorder
+tracer = BasicTracer(JSONLinesRecorder("/dev/stdout"))
+for number in range(1000):
+    tracer.start_span(str(number)).finish()
+"""
+    reading, writing = os.pipe()
+    command = [sys.executable, "-c", program]
+    done = subprocess.run(
+        command, stdout=writing, stderr=subprocess.PIPE, text=True, check=True, timeout=30
+    )
+    assert "spans are lost, which nobody read from the pipe /dev/stdout in time" in done.stderr
+    os.close(reading)
+    os.close(writing)
 
 
 @pytest.mark.needs_os
