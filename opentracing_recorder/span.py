@@ -29,6 +29,7 @@ from .context import (
     format_span_id,
     has_ids,
 )
+from .error_text import loggable
 from .fork import at_fork
 from .json_safe import dict_of, is_small, json_safe, text_of
 from .recorder import RareNews
@@ -451,14 +452,14 @@ class BasicSpan(Span):
 
     def _not_recorded(self) -> None:
         """Report that the tracer raised: a stand-in, or one with a `record` of its own."""
-        times = _unrecorded.count()
-        if times and not sys.is_finalizing():
+        times, error = _unrecorded.count(), sys.exc_info()[1]
+        if times and error is not None and not sys.is_finalizing():
             _logger.error(
                 "%s could not record a span (%d times since the last such message);"
                 " the application goes on",
                 type(self._tracer).__name__,
                 times,
-                exc_info=True,
+                exc_info=loggable(error),
             )
 
     def _wall_clock_duration(self, finish_time: float | None) -> float:
