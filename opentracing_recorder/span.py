@@ -17,7 +17,6 @@ from functools import wraps
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, SupportsIndex, TypeVar
 
-import opentracing
 from opentracing import Reference, Span, SpanContext, logs, tags
 
 from ._clock import now, number_or_none, system
@@ -598,7 +597,11 @@ class _TravelledSpan(BasicSpan):
     @property
     def tracer(self) -> Any:
         """The global tracer of this process."""
-        return opentracing.tracer
+        # Here: a module that is held by the spans that finalizers finish would be emptied, with all
+        # that it holds, before these run.
+        from opentracing import global_tracer
+
+        return global_tracer()
 
     _tracer = tracer  # pyright: ignore[reportAssignmentType]
 
