@@ -11,7 +11,7 @@ from typing import Any
 
 from opentracing import SpanContext, SpanContextCorruptedException
 
-from .carrier import CarrierFormat, header_name, shown
+from .carrier import CarrierFormat, shown
 from .context import NO_EXTRA, BasicSpanContext, RemoteSpanContext, basic_context
 from .fields import context_from_hex, format_hex_id, hex_ids, is_debug, is_span_id, parse_hex_id
 from .propagator import Propagator
@@ -235,5 +235,5 @@ def _parse_parent_id(field: str, value: str) -> int | None:
 
 
 def _field_of(name: str) -> str | None:
-    field = header_name(name)
+    field = name.lower()
     return field if field in _FIELDS else None

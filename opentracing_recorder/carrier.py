@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping
+from itertools import islice
 from typing import Any
 
 import six
@@ -17,6 +18,13 @@ _MAX_KNOWN_SET_LENGTH = 2000  # characters
 
 _SHOWN = 40  # characters of a broken value in an error message
 
+MAX_ENTRIES = 10_000
+"""How many entries are taken from a carrier that is no dict, list or tuple: it may have no end."""
+
+# Every WSGI environ has it (PEP 3333), and what frameworks make of one, such as Django's `META`
+# under ASGI, and the environment of a CGI script.
+_IN_EVERY_ENVIRON = "REQUEST_METHOD"
+
 
 class CarrierFormat:
     """Finds and replaces the entries of one format in carriers of any form, from any thread.
@@ -24,6 +32,10 @@ class CarrierFormat:
     `field_of` says which field of the format an entry's name, as text, stands for: a text that is
     the same for all spellings of the name, or None for a name that is not the format's. `usual` are
     the sets of fields that most carriers have, for `plans`.
+
+    A mapping with the name REQUEST_METHOD is a WSGI environ: there a header's name is in the form
+    HTTP_X_NAME, and any other name is a variable of the process, which may have TRACEPARENT or
+    BAGGAGE of its parent. Elsewhere that form means nothing.
     """
 
     def __init__(
@@ -38,6 +50,7 @@ class CarrierFormat:
         # name is to be compared with one of the other type.
         self._known: dict[Any, str | None] = {}
         self._known_bytes: dict[Any, str | None] = {}
+        self._known_in_environs: dict[Any, str | None] = {}
         # By all the names of a dict: its fields, each with its name. One look answers for all.
         self._known_sets: dict[Any, dict[str, str]] = {}
         self.plans: dict[Any, tuple[str, ...] | None] = {}
@@ -52,12 +65,15 @@ class CarrierFormat:
         `first_text`.
         """
         if type(carrier) is dict:
-            known = self._known
             try:
+                is_environ = _IN_EVERY_ENVIRON in carrier
+                known = self._known_in_environs if is_environ else self._known
                 return [(field, carrier[name]) for name in carrier if (field := known[name])]
             except Exception:  # a name that is not known yet, or is no text
                 pass
-        return [(field, value) for name, value in pairs_of(carrier) if (field := self._field(name))]
+        pairs = pairs_of(carrier)
+        field_of = self._field_in_environ if _is_environ(carrier, pairs) else self._field
+        return [(field, value) for name, value in pairs if (field := field_of(name))]
 
     def read_text(
         self, carrier: Any, unique: Container[str] = (), lists: Container[str] = ()
@@ -81,18 +97,20 @@ class CarrierFormat:
             except Exception:  # names that are not known yet, or are no text
                 self._learn(carrier)
         fields = {}
+        parts: dict[str, list[str]] = {}  # by field; joined once, whatever their number
         for field, value in self.read(carrier):
-            text = _joined_text(value) if field in lists else first_text(value)
-            if text is None:
+            if field in lists:
+                parts.setdefault(field, []).extend(_texts_in(value))
                 continue
-            if field in lists and field in fields:
-                fields[field] += "," + text
+            text = first_text(value)
+            if text is None:
                 continue
             first = fields.setdefault(field, text)
             if first != text and field in unique:
                 raise SpanContextCorruptedException(
                     f"{field} got two values, {shown(first)} and {shown(text)}"
                 )
+        fields.update((field, ",".join(texts)) for field, texts in parts.items() if texts)
         return fields
 
     def _learn(self, carrier: dict[Any, Any]) -> None:
@@ -102,9 +120,10 @@ class CarrierFormat:
             return
         if sum(map(len, names)) > _MAX_KNOWN_SET_LENGTH:
             return
+        field_of = self._field_in_environ if _IN_EVERY_ENVIRON in names else self._field
         fields: dict[str, str] = {}
         for name in names:
-            field = self._field(name)
+            field = field_of(name)
             if field is not None and fields.setdefault(field, name) != name:
                 return
         if len(self._known_sets) >= _MAX_KNOWN_SETS:
@@ -122,10 +141,11 @@ class CarrierFormat:
 
         They take the place of all of the format's entries, of other fields and however spelled:
         headers that were copied from a stranger's request would count as ours downstream. In a list
-        whose names or values are bytes, those of the new pairs are too.
+        whose names or values are bytes, those of the new pairs are too; in a WSGI environ they have
+        the form that counts there.
         """
         try:
-            if type(carrier) is dict:
+            if type(carrier) is dict and _IN_EVERY_ENVIRON not in carrier:
                 stale = self._known_sets[tuple(carrier)] if carrier else None
                 if stale:
                     for name in stale.values():
@@ -136,52 +156,79 @@ class CarrierFormat:
             self._learn(carrier)
         try:
             if isinstance(carrier, list):
-                self._write_pairs(carrier, entries)
+                pairs = pairs_of(carrier)
+                in_bytes = _in_bytes(name for name, _ in pairs), _in_bytes(v for _, v in pairs)
+                self._write_pairs(carrier, entries, *in_bytes)
                 return
-            for name in self._names_in(carrier):
-                try:
-                    del carrier[name]
-                except KeyError:  # it went with another that is spelled alike
-                    pass
+            if type(carrier) is KafkaHeaders:  # at once: its own methods look at every header
+                self._write_pairs(carrier.headers, entries, False, True)
+                return
+            names, is_environ = self._stale_names(carrier)
+            once = list(dict.fromkeys(names))
+            _delete(carrier, once)
+            if len(once) < len(names):
+                # To delete one of grpc.aio.Metadata deletes its first value alone. Most others
+                # look at all that they have, for each name that is deleted.
+                _delete(carrier, self._stale_names(carrier)[0])
             for field, value in entries.items():
-                carrier[field] = value
+                carrier[_name_in_environ(field) if is_environ else field] = value
         except Exception as error:
             raise _invalid_carrier(carrier, "to write to, a mutable mapping or a list") from error
 
     def remove_from(self, carrier: Any) -> None:
         """Remove all of the format's entries from a mutable mapping or a list of pairs."""
         try:
-            if type(carrier) is dict and not self._known_sets[(*carrier,)]:
+            if (
+                type(carrier) is dict
+                and not self._known_sets[(*carrier,)]
+                and _IN_EVERY_ENVIRON not in carrier
+            ):
                 return
         except Exception:  # names that are not known yet
             pass
         self.write(carrier, {})
 
-    def _write_pairs(self, carrier: list[Any], entries: Mapping[str, str]) -> None:
-        pairs = pairs_of(carrier)
-        make_name = six.ensure_binary if _in_bytes(name for name, _ in pairs) else six.ensure_str
-        make_value = six.ensure_binary if _in_bytes(value for _, value in pairs) else six.ensure_str
-        kept = [pair for pair in carrier if self._field(_name_of(pair)) is None]
+    def _write_pairs(
+        self,
+        pairs: list[Any],
+        entries: Mapping[str, str],
+        names_in_bytes: bool,
+        values_in_bytes: bool,
+    ) -> None:
+        make_name = six.ensure_binary if names_in_bytes else six.ensure_str
+        make_value = six.ensure_binary if values_in_bytes else six.ensure_str
+        kept = [pair for pair in pairs if self._field(_name_of(pair)) is None]
         written = [(make_name(field), make_value(value)) for field, value in entries.items()]
-        carrier[:] = kept + written
+        pairs[:] = kept + written
 
-    def _names_in(self, carrier: Any) -> list[Any]:
-        """The names of the format's entries in a carrier, each as often as it is there: to delete
-        one of grpc.aio.Metadata deletes its first value alone.
+    def _stale_names(self, carrier: Any) -> tuple[list[Any], bool]:
+        """The names of the format's entries in a mapping, each as often as it is there, in a WSGI
+        environ in either form; and whether it is one.
         """
         known = self._known
         try:
             # Usually none is there. Only `keys` is as safe to iterate over as a dict: a response,
             # for instance, may give away its body.
-            names = carrier.keys()
-            if not [name for name in names if known[name]]:
-                return []
+            names = list(islice(carrier.keys(), MAX_ENTRIES))
+            found = [name for name in names if known[name] or name == _IN_EVERY_ENVIRON]
+            if not found and len(names) < MAX_ENTRIES:
+                return [], False
         except Exception:  # a name that is not known yet, or no `keys`
             pass
         try:
-            return [name for name, _ in pairs_of(carrier) if self._field(name) is not None]
+            pairs = pairs_of(carrier)
         except InvalidCarrierException:  # it does not tell its names, but may take new ones
-            return []
+            return [], False
+        if len(pairs) >= MAX_ENTRIES and type(carrier) is not dict:
+            raise ValueError(f"the carrier has {MAX_ENTRIES} entries, or more")
+        is_environ = _is_environ(carrier, pairs)
+        stale = [
+            name
+            for name, _ in pairs
+            if self._field(name) is not None
+            or (is_environ and self._field_in_environ(name) is not None)
+        ]
+        return stale, is_environ
 
     def _field(self, name: Any) -> str | None:
         known = self._known_bytes if type(name) is bytes else self._known
@@ -189,21 +236,44 @@ class CarrierFormat:
             return known[name]
         except Exception:  # not known yet, or no text
             text = text_or_none(name)
-            if text is None:
-                return None
-            field = self._field_of(text)
-            if type(name) in (str, bytes) and len(name) <= _MAX_KNOWN_LENGTH:
-                if len(known) >= _MAX_KNOWN_NAMES:
-                    known.clear()
-                known[name] = field
-            return field
+            return None if text is None else _remember(known, name, self._field_of(text))
+
+    def _field_in_environ(self, name: Any) -> str | None:
+        if type(name) is not str:
+            return None
+        known = self._known_in_environs
+        try:
+            return known[name]
+        except Exception:  # not known yet
+            header = name[5:].replace("_", "-").lower() if name.startswith("HTTP_") else None
+            return _remember(known, name, None if header is None else self._field_of(header))
 
 
-def header_name(key: str) -> str:
-    """A header's name in lower case with hyphens, also from the WSGI form, HTTP_X_NAME."""
-    if key.startswith("HTTP_"):
-        key = key[5:].replace("_", "-")
-    return key.lower()
+def _remember(known: dict[Any, str | None], name: Any, field: str | None) -> str | None:
+    if type(name) in (str, bytes) and len(name) <= _MAX_KNOWN_LENGTH:
+        if len(known) >= _MAX_KNOWN_NAMES:
+            known.clear()
+        known[name] = field
+    return field
+
+
+def _is_environ(carrier: Any, pairs: list[tuple[Any, Any]]) -> bool:
+    """Whether a carrier, whose pairs these are, is a WSGI environ."""
+    return hasattr(carrier, "items") and any(
+        type(name) is str and name == _IN_EVERY_ENVIRON for name, _ in pairs
+    )
+
+
+def _name_in_environ(field: str) -> str:
+    return "HTTP_" + field.upper().replace("-", "_")
+
+
+def _delete(carrier: Any, names: list[Any]) -> None:
+    for name in names:
+        try:
+            del carrier[name]
+        except KeyError:  # it went with another that is spelled alike
+            pass
 
 
 def text_or_none(value: Any) -> str | None:
@@ -226,21 +296,14 @@ def first_text(value: Any) -> str | None:
     Mappings to lists, such as API Gateway's ``multiValueHeaders``, have one for each name.
     """
     found = text_or_none(value)
-    if found is None and issubclass(type(value), (list, tuple)):
-        return next(_texts_in(value), None)
-    return found
+    return next(_texts_in(value), None) if found is None else found
 
 
-def _joined_text(value: Any) -> str | None:
-    """The same, with all that are text, joined by commas."""
-    found = text_or_none(value)
-    if found is None and issubclass(type(value), (list, tuple)):
-        return ",".join(_texts_in(value)) or None
-    return found
-
-
-def _texts_in(values: Any) -> Iterator[str]:
-    return (text for value in values if (text := text_or_none(value)) is not None)
+def _texts_in(value: Any) -> Iterator[str]:
+    """All that are text of a list or tuple of values, or a single one."""
+    kind = type(value)
+    values = islice(value, MAX_ENTRIES) if issubclass(kind, (list, tuple)) else (value,)
+    return (text for each in values if (text := text_or_none(each)) is not None)
 
 
 def shown(value: object) -> str:
@@ -252,7 +315,8 @@ def shown(value: object) -> str:
 def pairs_of(carrier: Any) -> list[tuple[Any, Any]]:
     """The entries of a mapping or an iterable of pairs; what is no pair is passed over.
 
-    None, which is how many libraries say "no headers", has none.
+    None, which is how many libraries say "no headers", has none. What may have no end, as all but
+    a dict, a list or a tuple may, is read as far as `MAX_ENTRIES`.
     """
     if carrier is None:
         return []
@@ -265,11 +329,15 @@ def pairs_of(carrier: Any) -> list[tuple[Any, Any]]:
         # What is no mapping may repeat a name: grpc.aio.Metadata has a list of values for each.
         repeats = has_items and not issubclass(kind, Mapping)
         items: Any = carrier.items() if has_items else carrier
+        if kind is not list and kind is not tuple and kind is not dict:
+            items = islice(items, MAX_ENTRIES)
         for pair in items:
             if isinstance(pair, (tuple, list)) and len(pair) == 2:
                 name, value = pair
                 if repeats and isinstance(value, list):
-                    pairs += [(name, each) for each in value]
+                    pairs += [(name, each) for each in islice(value, MAX_ENTRIES)]
+                    if len(pairs) > MAX_ENTRIES:
+                        break
                 else:
                     pairs.append((name, value))
     except Exception as error:

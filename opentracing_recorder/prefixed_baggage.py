@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping
 
-from .carrier import header_name
 from .context import copied_baggage
 from .fields import percent_decoded, percent_encoded
 from .json_safe import text_of
@@ -31,12 +30,12 @@ class PrefixedBaggage:
 
     def field_of(self, name: str) -> str | None:
         """Which field of the format an entry's name stands for, for `CarrierFormat`."""
-        field = header_name(name)
+        field = name.lower()
         if field in self._fields:
             return field
         if not field.startswith(self._prefix):
             return None
-        if self._encoded or name.startswith("HTTP_"):
+        if self._encoded:
             return field
         return self._prefix + name[len(self._prefix) :]  # the key keeps its case
 

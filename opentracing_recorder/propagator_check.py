@@ -202,7 +202,7 @@ class PropagatorCheckMixin(PropagatorHooks):
             assert unsafe == [], f"{name!r:.80}: {value!r:.80} holds {unsafe!r:.80}"
 
     def test_text_is_read_in_every_form(self) -> None:
-        """Mappings and pairs, text and bytes; headers in any case, and in the WSGI form."""
+        """Mappings and pairs, text and bytes; headers in any case, and of a WSGI environ."""
         self._only_if_text()
         for context in self._contexts():
             pairs = list(self._injected(context).items())
@@ -376,8 +376,10 @@ def _forms(pairs: list[tuple[str, str]], headers: bool) -> dict[str, Any]:
         changes: dict[str, Callable[[str], str]] = {
             "upper case": str.upper,
             "title case": str.title,
-            "the WSGI form": lambda name: "HTTP_" + name.upper().replace("-", "_"),
         }
         for form, change in changes.items():
             forms[form] = {change(name): value for name, value in pairs}
+        forms["a WSGI environ"] = {"REQUEST_METHOD": "GET"}
+        for name, value in pairs:
+            forms["a WSGI environ"]["HTTP_" + name.upper().replace("-", "_")] = value
     return forms

@@ -14,7 +14,7 @@ from typing import Any
 
 from opentracing import SpanContext, SpanContextCorruptedException
 
-from .carrier import CarrierFormat, header_name, shown
+from .carrier import CarrierFormat, shown
 from .context import (
     NO_EXTRA,
     BasicSpanContext,
@@ -217,5 +217,5 @@ def _invalid_traceparent(value: str) -> SpanContextCorruptedException:
 
 
 def _field_of(name: str) -> str | None:
-    field = header_name(name)
+    field = name.lower()
     return field if field in _FIELDS else None

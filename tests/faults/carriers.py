@@ -26,7 +26,7 @@ SECONDS_PER_KIB = 0.001
 
 DOCUMENTED = (InvalidCarrierException, SpanContextCorruptedException)
 
-_LIST, _BYTES, _ITERATOR, _ODD_VALUES = 1, 2, 4, 8
+_LIST, _BYTES, _ITERATOR, _ODD_VALUES, _ENVIRON = 1, 2, 4, 8, 16
 
 
 def text_carrier(data: bytes) -> Any:
@@ -47,7 +47,7 @@ def text_carrier(data: bytes) -> Any:
         pairs.append((None, 1.5))
         pairs.append("ot")
     elif not form & _LIST:
-        return dict(pairs)
+        return {**dict(pairs), "REQUEST_METHOD": "GET"} if form & _ENVIRON else dict(pairs)
     return iter(pairs) if form & _ITERATOR else pairs
 
 
@@ -69,16 +69,19 @@ class WireFormat(NamedTuple):
 
 _TEXT = (
     b"\x00ot-tracer-traceid:1c3b00da\not-tracer-spanid:deadbeef\not-tracer-sampled:true",
-    b"\x01OT-Tracer-TraceId:1c3b00dadeadbeef1c3b00dadeadbeef\nHTTP_OT_TRACER_SPANID:1\n"
+    b"\x01OT-Tracer-TraceId:1c3b00dadeadbeef1c3b00dadeadbeef\nOT-TRACER-SPANID:1\n"
     b"ot-tracer-sampled: 0 \not-baggage-Key%20:va%C3%A9lue+%\not-baggage-key:second",
     b"\x03ot-tracer-traceid:1\not-tracer-spanid:2\not-tracer-sampled:1\not-baggage-\xff:\xe9",
+    b"\x10HTTP_OT_TRACER_TRACEID:1\nHTTP_OT_TRACER_SPANID:2\nHTTP_OT_TRACER_SAMPLED:1\n"
+    b"HTTP_OT_BAGGAGE_A:b\not-tracer-traceid:3",
 )
 _B3 = (
     b"\x00x-b3-traceid:463ac35c9f6413ad48485a3953bb6124\nx-b3-spanid:a2fb4a1d1a96d312\n"
     b"x-b3-parentspanid:0020000000000001\nx-b3-sampled:1\nx-b3-flags:0",
     b"\x00b3:80f198ee56343ba864fe8b2a57d3eff7-e457b5a2e4d86bd1-1-05e3ac9a4f6e3b90",
-    b"\x01b3:d\nHTTP_X_B3_TRACEID:1,2\nX-B3-SpanId:3,4\nx-b3-flags:1",
+    b"\x01b3:d\nX-B3-TRACEID:1,2\nX-B3-SpanId:3,4\nx-b3-flags:1",
     b"\x02b3:0",
+    b"\x10HTTP_X_B3_TRACEID:1\nHTTP_X_B3_SPANID:2\nB3:0",
 )
 _TRACE_CONTEXT = (
     b"\x00traceparent:00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01\n"
@@ -86,12 +89,15 @@ _TRACE_CONTEXT = (
     b"\x01traceparent:cc-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-03-x\n"
     b"tracestate:a=1\nTraceState:b=2\nbaggage:a=1\nbaggage:a=2,%=,=x,\xe9=\xc3\xa9",
     b"\x02baggage:only=baggage",
+    b"\x10HTTP_TRACEPARENT:00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01\n"
+    b"HTTP_BAGGAGE:a=1\nTRACEPARENT:x\nBAGGAGE:b=2",
 )
 _JAEGER = (
     b"\x00uber-trace-id:463ac35c9f6413ad48485a3953bb6124:a2fb4a1d1a96d312:0:1\n"
     b"uberctx-Key:va%20lue\njaeger-baggage:a=1, b = 2",
-    b"\x01uber-trace-id:1%3A2%3A3%3Af\nHTTP_UBERCTX_A_B:+\njaeger-debug-id:why%0D",
+    b"\x01uber-trace-id:1%3A2%3A3%3Af\nUBERCTX-A-B:+\njaeger-debug-id:why%0D",
     b"\x02jaeger-debug-id:\xff",
+    b"\x10HTTP_UBER_TRACE_ID:1:2:0:1\nHTTP_UBERCTX_A:b\nUBERCTX-A:c",
 )
 _BINARY = tuple(
     b"\x00" + bytes.fromhex(message)

@@ -231,7 +231,7 @@ def test_the_first_of_repeated_headers_counts(carrier: Any) -> None:
 )
 def test_nothing_of_an_older_context_stays(propagator: Propagator, form: Any) -> None:
     """Neither header, in any case, is left beside the new."""
-    stale = {"B3": "0", "X-B3-Flags": "1", "x-b3-parentspanid": "5", "HTTP_X_B3_SAMPLED": "0"}
+    stale = {"B3": "0", "X-B3-Flags": "1", "x-b3-parentspanid": "5", "X-B3-SAMPLED": "0"}
     carrier = form({**stale, "Host": "x"})
     propagator.inject(BasicSpanContext(1, 2), carrier)
     assert dict(carrier) == {"Host": "x", **injected(propagator, BasicSpanContext(1, 2))}
@@ -254,18 +254,22 @@ def test_sampled_as_older_senders_write_it(word: Any, sampled: bool) -> None:
     [
         {key.upper(): value.upper() for key, value in IDS.items()},
         {key: f" {value}\t" for key, value in IDS.items()},
-        {"HTTP_X_B3_TRACEID": IDS["X-B3-TraceId"], "HTTP_X_B3_SPANID": IDS["X-B3-SpanId"]},
+        {
+            "REQUEST_METHOD": "GET",
+            "HTTP_X_B3_TRACEID": IDS["X-B3-TraceId"],
+            "HTTP_X_B3_SPANID": IDS["X-B3-SpanId"],
+        },
         {key.lower().encode(): value.encode() for key, value in IDS.items()},
         {**IDS, "X-B3-ParentSpanId": "0000000000000000"},
         {**IDS, "X-B3-ParentSpanId": "", "X-B3-Sampled": "", "b3": ""},
         {**IDS, "X-B3-Flags": "some"},
         {"B3": f" {SINGLE_IDS.upper()} "},
-        {"HTTP_B3": SINGLE_IDS},
+        {"HTTP_B3": SINGLE_IDS, "REQUEST_METHOD": "POST"},
         {"b3": f"{SINGLE_IDS}-0000000000000000"},
     ],
 )
 def test_ids_are_read_in_every_spelling(carrier: Any) -> None:
-    """Upper case, blanks, the WSGI form, bytes, a parent of 0, headers without a value."""
+    """Upper case, blanks, a WSGI environ, bytes, a parent of 0, headers without a value."""
     assert fields(SEVERAL.extract(carrier)) == (TRACE_ID, SPAN_ID, None, None, {})
 
 

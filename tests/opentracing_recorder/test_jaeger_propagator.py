@@ -155,7 +155,11 @@ def test_the_trace_is_read_in_every_spelling(propagator: Any, value: str, expect
     [
         [("Uber-Trace-Id", "100:7f:0:1"), ("uberctx-Kiff", "Amy%20Wang")],
         [(b"uber-trace-id", b"100:7f:0:1"), (b"uberctx-kiff", b"Amy+Wang")],
-        {"HTTP_UBER_TRACE_ID": "100:7f:0:1", "HTTP_UBERCTX_KIFF": "Amy Wang"},
+        {
+            "REQUEST_METHOD": "GET",
+            "HTTP_UBER_TRACE_ID": "100:7f:0:1",
+            "HTTP_UBERCTX_KIFF": "Amy Wang",
+        },
         {"uber-trace-id": "100%3A7f:0:1", "UBERCTX-KIFF": "Amy%20Wang", "_uberctx-x": "y"},
         [*TRACE.items(), *TRACE.items(), ("uberctx-kiff", "Amy Wang"), ("uberctx-kiff", "Fry")],
     ],

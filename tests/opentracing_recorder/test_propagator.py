@@ -23,12 +23,12 @@ from opentracing_recorder import (
     Propagator,
     TextPropagator,
 )
-from opentracing_recorder.carrier import CarrierFormat, header_name
+from opentracing_recorder.carrier import CarrierFormat
 from opentracing_recorder.fields import parse_hex_id
 
 
 def fields_x(name: str) -> str | None:
-    field = header_name(name)
+    field = name.lower()
     return field if field.startswith("x-") else None
 
 
@@ -96,7 +96,7 @@ def test_sets_of_names_from_outside_fill_no_memory(length: int, count: int) -> N
 def test_all_fields_of_a_format_are_replaced() -> None:
     """Entries that the new ones make stale go too; those that are not the format's stay."""
     format = CarrierFormat(fields_x)
-    mapping = {"X-A": "1", "HTTP_X_B": "2", "x-c": "3", "host": "h"}
+    mapping = {"X-A": "1", "X-B": "2", "x-c": "3", "host": "h"}
     pairs = list(mapping.items())
     format.write(mapping, {"x-a": "4"})
     format.write(pairs, {"x-a": "4"})
@@ -152,7 +152,7 @@ def test_a_format_serves_many_threads() -> None:
     assert wrong == []
 
 
-@pytest.mark.parametrize("stale", ["x-a", "X-A", "HTTP_X_A", b"X-a"])
+@pytest.mark.parametrize("stale", ["x-a", "X-A", b"X-a"])
 @pytest.mark.parametrize("times", [1, 2])
 def test_an_old_entry_does_not_stay_beside_the_new(stale: Any, times: int) -> None:
     """Whatever the spelling of its name, and whether or not that was seen before."""

@@ -10,7 +10,7 @@ import email.message
 import os
 import pickle
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -288,13 +288,19 @@ def headers_message() -> email.message.Message:
     return message
 
 
+def environ(entries: Mapping[str, str]) -> dict[str, Any]:
+    """A WSGI environ of a request with these headers."""
+    names = {"HTTP_" + key.upper().replace("-", "_"): value for key, value in entries.items()}
+    return {"REQUEST_METHOD": "GET", **names}
+
+
 @pytest.mark.parametrize(
     "carrier",
     [
         TRACE,
         {key.title(): value for key, value in TRACE.items()},
         {key.encode(): value.encode() for key, value in TRACE.items()},
-        {"HTTP_" + key.upper().replace("-", "_"): value for key, value in TRACE.items()},
+        environ(TRACE),
         {"": "x", None: "y", 5: "z", "other": None, **TRACE},
         list(TRACE.items()),
         [[key.encode(), value.encode()] for key, value in TRACE.items()],
@@ -317,7 +323,7 @@ def headers_message() -> email.message.Message:
 )
 @pytest.mark.parametrize("composite", [False, True])
 def test_text_is_read_from_every_kind_of_carrier(carrier: Any, composite: bool) -> None:
-    """Mappings and pairs, str and bytes, names in any case and in the WSGI form."""
+    """Mappings and pairs, str and bytes, names in any case, and a WSGI environ."""
     if isinstance(carrier, Iterator):
         carrier = iter(TRACE.items())
     propagator: Propagator = CompositePropagator([NoneOfOurs(), TEXT]) if composite else TEXT
@@ -471,9 +477,7 @@ FORMS: dict[str, Any] = {
     "dict": dict,
     "title case": lambda entries: {key.title(): value for key, value in entries.items()},
     "bytes": lambda entries: {k.encode(): v.encode() for k, v in entries.items()},
-    "WSGI": lambda entries: {
-        "HTTP_" + key.upper().replace("-", "_"): value for key, value in entries.items()
-    },
+    "WSGI": environ,
     "pairs": lambda entries: list(entries.items()),
     "pairs of bytes": lambda entries: [(k.encode(), v.encode()) for k, v in entries.items()],
     "lists": lambda entries: [[k.encode(), v.encode()] for k, v in entries.items()],
