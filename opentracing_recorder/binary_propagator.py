@@ -21,15 +21,8 @@ from typing import Any
 from opentracing import InvalidCarrierException, SpanContext, SpanContextCorruptedException
 
 from .carrier import shown
-from .context import (
-    BasicSpanContext,
-    RemoteSpanContext,
-    basic_context,
-    copied_baggage,
-    has_binary_ids,
-)
-from .fields import bounded_baggage
-from .json_safe import text_of
+from .context import BasicSpanContext, RemoteSpanContext, basic_context, has_binary_ids
+from .fields import bounded_baggage, written_baggage
 from .propagator import Propagator
 
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
@@ -72,9 +65,9 @@ class BinaryPropagator(Propagator):
         if span_context.sampled in (True, None):  # False is the default, which is never written
             message += bytes((_SAMPLED_KEY, 1))
         if span_context._baggage:
-            for key, value in copied_baggage(span_context._baggage).items():
-                item = _bytes_field(_ITEM_KEY_KEY, text_of(key).encode())
-                item += _bytes_field(_ITEM_VALUE_KEY, text_of(value).encode())
+            for key, value in written_baggage(span_context, lambda key, value: (key, value)):
+                item = _bytes_field(_ITEM_KEY_KEY, key.encode())
+                item += _bytes_field(_ITEM_VALUE_KEY, value.encode())
                 message += _bytes_field(_BAGGAGE_KEY, item)
         if trace_id > _MAX_64_BITS:
             message += struct.pack("<BQ", _TRACE_ID_HIGH_KEY, trace_id >> 64)

@@ -68,7 +68,9 @@ class BasicSpanContext(SpanContext):
     """Whether the span belongs to another process, and its context came in a carrier."""
 
     dropped_baggage = 0
-    """How many baggage items extraction left out because they were over the limits."""
+    """How many baggage items were left out because they were over the limits: by extraction, or by
+    the last injection that left out any.
+    """
 
     def __init__(
         self,

@@ -1,9 +1,11 @@
-"""What the fields of the wire formats hold: ids, flags, baggage; read within limits."""
+"""What the fields of the wire formats hold: ids, flags, baggage; read and written within limits."""
 
 from __future__ import annotations
 
+import logging
+import sys
 from binascii import unhexlify
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from struct import Struct
 from typing import Any
 from urllib.parse import quote, unquote
@@ -11,13 +13,27 @@ from urllib.parse import quote, unquote
 from opentracing import SpanContextCorruptedException
 
 from .carrier import shown
-from .context import NO_EXTRA, BasicSpanContext, ExtractedSpanContext, RemoteSpanContext
+from .context import (
+    NO_EXTRA,
+    BasicSpanContext,
+    ExtractedSpanContext,
+    RemoteSpanContext,
+    copied_baggage,
+)
+from .json_safe import text_of
+from .recorder import RareNews
+
+_logger = logging.getLogger(__name__)
 
 MAX_BAGGAGE_ITEMS = 64
-"""How many baggage items are taken from a carrier; the rest is dropped and counted."""
+"""How many baggage items are taken from a carrier, or written into one; the rest is dropped and
+counted.
+"""
 
 MAX_BAGGAGE_BYTES = 8192
-"""How many bytes of baggage, keys and values in UTF-8, are taken from a carrier."""
+"""How many bytes of baggage, keys and values in UTF-8, are taken from a carrier, or written into
+one: there in the encoding of the format.
+"""
 
 MAX_ENCODED_BAGGAGE = 3 * MAX_BAGGAGE_BYTES
 """How many characters baggage within that limit may have in percent-encoding."""
@@ -165,6 +181,86 @@ def bounded_baggage(
         room -= size
         baggage[key] = value
     return baggage, dropped
+
+
+class _Room:
+    """What of baggage may still be written into a carrier."""
+
+    __slots__ = ("bytes", "dropped", "items")
+
+    def __init__(self) -> None:
+        self.items = MAX_BAGGAGE_ITEMS
+        self.bytes = MAX_BAGGAGE_BYTES
+        self.dropped = 0
+
+
+class SharedBaggage(dict[str, str]):
+    """The baggage of a context that several formats write into one carrier: they share its room."""
+
+    def __init__(self, baggage: Mapping[str, str]) -> None:
+        super().__init__(baggage)
+        self.room = _Room()
+
+
+def written_baggage(
+    context: BasicSpanContext,
+    encoded: Callable[[str, str], tuple[str, str]],
+    separators: int = 0,  # bytes of each item
+) -> list[tuple[str, str]]:
+    """The baggage of a context as a format writes it, item for item, as far as there is room."""
+    baggage = context._baggage
+    is_shared = type(baggage) is SharedBaggage
+    room = baggage.room if type(baggage) is SharedBaggage else _Room()
+    items_left, bytes_left, dropped = room.items, room.bytes, 0
+    items = []
+    for key, value in (baggage if is_shared else copied_baggage(baggage)).items():
+        if not items_left:
+            dropped += 1
+            continue
+        # Nearly all are ASCII, of which the length is the size, and as they are.
+        if type(key) is not str or not key.isascii():
+            key = text_of(key)
+        if type(value) is not str or not value.isascii():
+            value = text_of(value)
+        if len(key) + len(value) <= bytes_left:  # no encoding makes a text shorter
+            item = encoded(key, value)
+            key, value = item
+            size = len(key) + len(value) + separators
+            if not key.isascii() or not value.isascii():
+                size = _utf8_size(key) + _utf8_size(value) + separators
+            if size <= bytes_left:
+                items_left -= 1
+                bytes_left -= size
+                items.append(item)
+                continue
+        dropped += 1
+    room.items, room.bytes = items_left, bytes_left
+    if dropped:
+        room.dropped += dropped
+        if not is_shared:
+            report_dropped(context, dropped)
+    return items
+
+
+_dropped_news = RareNews()
+
+
+def report_dropped(context: BasicSpanContext, dropped: int) -> None:
+    """Keep and log how many items of a context's baggage a carrier had no room for."""
+    try:
+        context.dropped_baggage = dropped
+    except Exception:  # a class of somebody's own may have no place for it
+        pass
+    times = _dropped_news.count()
+    if times and not sys.is_finalizing():
+        _logger.warning(
+            "baggage was cut to %d items and %d bytes, as encoded, on its way out (%d times since"
+            " the last such message; %d items this time); set less of it, or write fewer formats",
+            MAX_BAGGAGE_ITEMS,
+            MAX_BAGGAGE_BYTES,
+            times,
+            dropped,
+        )
 
 
 def _utf8_size(text: str) -> int:

@@ -78,7 +78,7 @@ class JaegerPropagator(Propagator):
         entries = carrier if type(carrier) is dict and not carrier else {}
         entries[_TRACE] = f"{ids[0]}:{ids[1]}:{parent}:{flags}"
         if span_context._baggage:
-            entries.update(self._baggage.entries(span_context._baggage))
+            entries.update(self._baggage.entries(span_context))
         if entries is not carrier:
             self._format.write(carrier, entries)
 

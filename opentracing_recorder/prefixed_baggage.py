@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping
 
-from .context import copied_baggage
-from .fields import percent_decoded, percent_encoded
-from .json_safe import text_of
+from .context import BasicSpanContext
+from .fields import percent_decoded, percent_encoded, written_baggage
 
 
 class PrefixedBaggage:
@@ -39,14 +38,10 @@ class PrefixedBaggage:
             return field
         return self._prefix + name[len(self._prefix) :]  # the key keeps its case
 
-    def entries(self, baggage: Mapping[str, str]) -> Iterable[tuple[str, str]]:
-        """The entries that hold `baggage`."""
-        for key, value in copied_baggage(baggage).items():
-            key, value = text_of(key), text_of(value)
-            if self._encoded:
-                yield self._prefix + percent_encoded(key).lower(), percent_encoded(value)
-            else:
-                yield self._prefix + key, value
+    def entries(self, context: BasicSpanContext) -> Iterable[tuple[str, str]]:
+        """The entries that hold the baggage of a context, within the limits."""
+        encoded = _encoded if self._encoded else _as_it_is
+        return [(self._prefix + key, value) for key, value in written_baggage(context, encoded)]
 
     def items(self, fields: Mapping[str, str]) -> Iterable[tuple[str, str]]:
         """The items that are in `fields`."""
@@ -56,3 +51,11 @@ class PrefixedBaggage:
                 if self._encoded:
                     key, value = percent_decoded(key), self._decode_value(value)
                 yield key, value
+
+
+def _encoded(key: str, value: str) -> tuple[str, str]:
+    return percent_encoded(key).lower(), percent_encoded(value)
+
+
+def _as_it_is(key: str, value: str) -> tuple[str, str]:
+    return key, value

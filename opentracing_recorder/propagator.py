@@ -11,8 +11,8 @@ from typing import Any
 from opentracing import SpanContext, SpanContextCorruptedException
 
 from .carrier import pairs_of
-from .context import BasicSpanContext, basic_context
-from .fields import bounded_baggage
+from .context import BasicSpanContext, basic_context, copied_baggage
+from .fields import SharedBaggage, bounded_baggage, report_dropped
 
 
 class Propagator(ABC):
@@ -59,7 +59,8 @@ class CompositePropagator(Propagator):
 
     `written` are the propagators that write (default: all of `propagators`, in their order). Where
     they do, what the carrier holds of the other formats is removed: this service's neighbours read
-    them too, and would take what a stranger sent for ours.
+    them too, and would take what a stranger sent for ours. The limits of baggage hold for all that
+    they write together; the first of them has the first turn.
     """
 
     def __init__(
@@ -75,6 +76,18 @@ class CompositePropagator(Propagator):
         # Of an empty dict, nothing is to be removed.
         if self._only_read and not (type(carrier) is dict and not carrier):
             self._remove_only_read(span_context, carrier)
+        if len(self.written) > 1:
+            known = basic_context(span_context)
+            baggage = known._baggage
+            # A composite around this one shares for both.
+            if type(baggage) is not SharedBaggage and (baggage := copied_baggage(baggage)):
+                shared = SharedBaggage(baggage)
+                context = _with_baggage(known, shared)
+                for propagator in self.written:
+                    propagator.inject(context, carrier)
+                if shared.room.dropped:
+                    report_dropped(known, shared.room.dropped)
+                return
         for propagator in self.written:
             propagator.inject(span_context, carrier)
 
@@ -110,6 +123,21 @@ class CompositePropagator(Propagator):
         if broken is not None and without_trace is None:
             raise broken
         return without_trace
+
+
+def _with_baggage(context: BasicSpanContext, baggage: SharedBaggage) -> BasicSpanContext:
+    if type(context) is BasicSpanContext:  # as it is nearly always; `copy` costs five times as much
+        shared = BasicSpanContext(
+            context.trace_id, context.span_id, None, context.sampled, context.parent_id
+        )
+        shared.extra = context.extra
+    else:
+        try:
+            shared = copy(context)
+        except Exception:  # a class of somebody's own
+            return context
+    shared._baggage = baggage
+    return shared
 
 
 def _checked(name: str, propagators: Iterable[Propagator]) -> tuple[Propagator, ...]:

@@ -53,7 +53,7 @@ class TextPropagator(Propagator):
         # The format has no word for "undecided"; basictracer's default is to keep.
         entries[_SAMPLED] = "true" if sampled or sampled is None else "false"
         if span_context._baggage:
-            entries.update(self._baggage.entries(span_context._baggage))
+            entries.update(self._baggage.entries(span_context))
         if entries is not carrier:
             self._format.write(carrier, entries)
 

@@ -98,12 +98,13 @@ class TraceContextPropagator(Propagator):
         entries = carrier if type(carrier) is dict and not carrier else {}
         entries[_TRACEPARENT] = f"{start}{trace_id}-{span_id}-{flags}"
         if extra:
-            tracestate = text_of(extra.get(_TRACESTATE, ""))
-            # An application can make contexts too; no line break of its own reaches the wire.
+            # An application can make contexts too: no line break of its own reaches the wire, and
+            # no blank around, for which clients refuse a header.
+            tracestate = text_of(extra.get(_TRACESTATE, "")).strip(" \t")
             if tracestate and tracestate.isascii() and tracestate.isprintable():
                 entries[_TRACESTATE] = tracestate
         if span_context._baggage:
-            baggage = format_baggage(span_context._baggage)
+            baggage = format_baggage(span_context)
             if baggage:
                 entries[_BAGGAGE] = baggage
         if entries is not carrier:

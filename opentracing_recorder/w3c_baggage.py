@@ -5,31 +5,27 @@ Used by `TraceContextPropagator`. The wire is that of https://www.w3.org/TR/bagg
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 
-from .context import copied_baggage
-from .fields import MAX_BAGGAGE_BYTES, bounded_baggage, percent_decoded, percent_encoded
-from .json_safe import text_of
+from .context import BasicSpanContext
+from .fields import bounded_baggage, percent_decoded, percent_encoded, written_baggage
 
 # What else a token may hold (RFC 9110, section 5.6.2), but for those that a reader may decode.
 _KEPT_IN_KEYS = "!#$&'*^`|"
 
 
-def format_baggage(baggage: Mapping[str, str]) -> str:
+def format_baggage(context: BasicSpanContext) -> str:
     """The header's value: ``KEY=VALUE`` for each item, joined by commas.
 
     Keys and values are percent-encoded. Left out is what the format has no place for, an empty
-    key, and each item that would make the header longer than 8192 bytes: readers discard longer
-    ones as a whole.
+    key, and each item over the limits, which with its commas and equals signs the header keeps.
     """
-    members = []
-    room = MAX_BAGGAGE_BYTES
-    for key, value in copied_baggage(baggage).items():
-        member = f"{percent_encoded(text_of(key), _KEPT_IN_KEYS)}={percent_encoded(text_of(value))}"
-        if len(member) <= room and member[0] != "=":
-            room -= len(member) + 1  # the comma
-            members.append(member)
-    return ",".join(members)
+    items = written_baggage(context, _encoded, separators=len("=,"))
+    return ",".join([f"{key}={value}" for key, value in items if key])
+
+
+def _encoded(key: str, value: str) -> tuple[str, str]:
+    return percent_encoded(key, _KEPT_IN_KEYS), percent_encoded(value)
 
 
 def parse_baggage(header: str) -> tuple[dict[str, str], int]:

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from opentracing import SpanContext, SpanContextCorruptedException
 from opentracing_recorder.carrier import CarrierFormat, first_text
-from opentracing_recorder.context import basic_context, copied_baggage
-from opentracing_recorder.fields import bounded_baggage, parse_hex_id
+from opentracing_recorder.context import basic_context
+from opentracing_recorder.fields import bounded_baggage, parse_hex_id, written_baggage
 
 from .context import SpanContext as MockSpanContext
 from .propagator import Propagator
@@ -42,8 +42,9 @@ class TextPropagator(Propagator):
             field_name_trace_id: f"{context.trace_id:x}",
             field_name_span_id: f"{context.span_id:x}",
         }
-        for key, value in copied_baggage(context._baggage).items():
-            entries[f"{prefix_baggage}{key}"] = value
+        if context._baggage:
+            for key, value in written_baggage(context, lambda key, value: (key, value)):
+                entries[prefix_baggage + key] = value
         _format.write(carrier, entries)
 
     def extract(self, carrier: Any) -> MockSpanContext:

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 
 # Single tokens: atheris finds out by itself how they go together.
 _WORDS = (
-    *("ot-tracer-traceid:", "ot-tracer-spanid:", "ot-tracer-sampled:", "ot-baggage-", "HTTP_"),
+    *("ot-tracer-traceid:", "ot-tracer-spanid:", "ot-tracer-sampled:", "ot-baggage-"),
+    *("HTTP_", "REQUEST_METHOD:"),
     *("b3:", "x-b3-traceid:", "x-b3-spanid:", "x-b3-parentspanid:", "x-b3-sampled:"),
     *("x-b3-flags:", "traceparent:", "tracestate:", "baggage:", "uber-trace-id:", "uberctx-"),
     *("jaeger-debug-id:", "jaeger-baggage:", "true", "0000000000000001", "%41", "00-", "-01"),

@@ -222,3 +222,4 @@ def test_nothing_that_is_written_breaks_a_header(
             if isinstance(text, bytes):
                 text = text.decode("latin-1")
             assert all(" " <= each <= "~" for each in text), carrier
+            assert text == text.strip(), carrier

@@ -560,15 +560,21 @@ def test_a_message_cut_short_is_corrupted(context: BasicSpanContext, data: st.Da
 
 def test_binary_baggage_from_outside_is_bounded() -> None:
     """At most 64 items and 8192 bytes are taken; the rest is counted, and the trace goes on."""
-    carrier = bytearray()
-    BINARY.inject(BasicSpanContext(1, 2, {str(index): "v" for index in range(100)}), carrier)
-    context = BINARY.extract(carrier)
+
+    def carrier_with(*contents: dict[str, str]) -> bytes:
+        """Messages joined, which are one message of protocol buffers: none alone is so large."""
+        joined = b""
+        for baggage in contents:
+            carrier = bytearray()
+            BINARY.inject(BasicSpanContext(1, 2, baggage), carrier)
+            joined += carrier[4:]
+        return len(joined).to_bytes(4, "big") + joined
+
+    halves = [{str(index): "v" for index in range(start, start + 50)} for start in (0, 50)]
+    context = BINARY.extract(carrier_with(*halves))
     assert context is not None
     assert (len(context.baggage), context.dropped_baggage) == (64, 36)
-    del carrier[:]
-    large = {"a": "é" * 4096, "b": "v", "c": "x" * 8189}
-    BINARY.inject(BasicSpanContext(1, 2, large), carrier)
-    context = BINARY.extract(carrier)
+    context = BINARY.extract(carrier_with({"b": "v"}, {"a": "é" * 4095}, {"c": "x" * 8189}))
     assert context is not None
     assert (dict(context.baggage), context.dropped_baggage) == ({"b": "v", "c": "x" * 8189}, 1)
 
