@@ -11,7 +11,7 @@ from typing import Any
 from opentracing import SpanContext, SpanContextCorruptedException
 
 from .carrier import pairs_of
-from .context import BasicSpanContext, basic_context, copied_baggage
+from .context import NO_EXTRA, BasicSpanContext, basic_context, copied_baggage
 from .fields import SharedBaggage, bounded_baggage, report_dropped
 
 
@@ -77,10 +77,15 @@ class CompositePropagator(Propagator):
         if self._only_read and not (type(carrier) is dict and not carrier):
             self._remove_only_read(span_context, carrier)
         if len(self.written) > 1:
-            known = basic_context(span_context)
+            is_ours = type(span_context) is BasicSpanContext  # as it is nearly always: saves a call
+            known: Any = span_context if is_ours else basic_context(span_context)
             baggage = known._baggage
-            # A composite around this one shares for both.
-            if type(baggage) is not SharedBaggage and (baggage := copied_baggage(baggage)):
+            if (
+                baggage is not NO_EXTRA
+                and type(baggage)
+                is not SharedBaggage  # a composite around this one shares for both
+                and (baggage := copied_baggage(baggage))
+            ):
                 shared = SharedBaggage(baggage)
                 context = _with_baggage(known, shared)
                 for propagator in self.written:
