@@ -6,6 +6,7 @@ Both are complete no-ops; tracers subclass them, libraries only call them.
 from __future__ import annotations
 
 from . import logs, tags
+from ._interrupts import reraise_interrupt
 
 # Type checkers know this name; `typing` itself would more than double this package's import time.
 TYPE_CHECKING = False
@@ -155,6 +156,7 @@ class Span:
         try:
             message = str(exc_val)
         except Exception:
+            reraise_interrupt()
             message = type(exc_val).__name__
         set_tag(tags.ERROR, True)
         span.log_kv(

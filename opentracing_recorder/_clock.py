@@ -9,6 +9,8 @@ from __future__ import annotations
 import time
 from typing import Any
 
+from opentracing._interrupts import reraise_interrupt
+
 
 class _System:
     """Holds the system's clocks where freezegun, which replaces what modules have bound, does not
@@ -30,6 +32,7 @@ def now() -> float:
     try:
         number = number_or_none(time.time())
     except Exception:  # a mock that has run out of values, say
+        reraise_interrupt()
         number = None
     return system.time() if number is None else number
 
@@ -41,5 +44,6 @@ def number_or_none(value: Any) -> float | None:
     try:
         number = float(value)
     except Exception:
+        reraise_interrupt()
         return None
     return number if number - number == 0 else None

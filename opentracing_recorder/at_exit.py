@@ -13,6 +13,8 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
+from opentracing._interrupts import reraise_interrupt
+
 _last_acts: list[Callable[[], object]] = []
 _covered_child: int | None = None
 
@@ -80,7 +82,7 @@ def _run_when_alone() -> None:
             threading.Thread(target=_wait_and_run, name="opentracing-at-exit").start()
             return
         except RuntimeError:  # the system has no thread to give
-            pass
+            reraise_interrupt()
     run()
 
 

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from opentracing import SpanContext, SpanContextCorruptedException
+from opentracing._interrupts import reraise_interrupt
 
 from .carrier import CarrierFormat, shown
 from .context import NO_EXTRA, BasicSpanContext, RemoteSpanContext, basic_context
@@ -113,7 +114,7 @@ class B3Propagator(Propagator):
                 if names is not None:
                     return None
             except Exception:  # what is wrong is found, and named, below
-                pass
+                reraise_interrupt()
         fields = self._format.read_text(carrier)
         if not fields:
             return None
@@ -156,6 +157,7 @@ def _from_several(fields: Mapping[str, str]) -> BasicSpanContext | None:
             extra,
         )
     except KeyError as missing:
+        reraise_interrupt()
         # As in Brave: a decision without a trace id is one, whatever other ids are there.
         is_decision = sampled is not None and _TRACE_ID not in fields
         if not is_decision and not fields.keys().isdisjoint(_IDS):

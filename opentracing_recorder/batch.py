@@ -10,6 +10,8 @@ from abc import abstractmethod
 from collections.abc import Sequence
 from time import monotonic
 
+from opentracing._interrupts import reraise_interrupt
+
 from .at_exit import at_exit, cover_child
 from .batch_outcome import BatchTooLarge, Rejected, Stats, Unavailable
 from .batch_worker import Worker
@@ -168,6 +170,7 @@ class BatchRecorder(Recorder):
             try:
                 self.forked()
             except Exception as error:
+                reraise_interrupt()
                 name = type(self).__name__
                 _logger.error("%s.forked raised", name, exc_info=loggable(error))
 
@@ -204,6 +207,7 @@ def flush_all() -> None:
             thread.start()
             threads.append(thread)
         except RuntimeError:  # the system has no thread to give
+            reraise_interrupt()
             _flush(recorder)
     for thread in threads:
         thread.join()
@@ -214,6 +218,7 @@ def _flush(recorder: BatchRecorder) -> None:
         sent = recorder.flush(recorder.exit_timeout)
         queued = recorder.stats.queued
     except Exception as error:
+        reraise_interrupt()
         _logger.error("%s.flush raised", type(recorder).__name__, exc_info=loggable(error))
         return
     if not sent and queued:

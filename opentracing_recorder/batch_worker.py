@@ -15,6 +15,8 @@ from random import Random
 from time import monotonic
 from typing import Protocol
 
+from opentracing._interrupts import reraise_interrupt
+
 from .batch_outcome import BatchTooLarge, Rejected, Stats, Unavailable
 from .error_text import error_text, loggable
 from .fork import at_fork
@@ -159,6 +161,7 @@ class Worker:
             # code that a signal handler or a finalizer has interrupted.
             _thread.start_new_thread(self.run, ())
         except RuntimeError:  # the interpreter is exiting, or the system has no thread to give
+            reraise_interrupt()
             self.role.release()
             return False
         return True
@@ -177,7 +180,7 @@ class Worker:
         try:
             self.bell.release()
         except RuntimeError:  # it rings already
-            pass
+            reraise_interrupt()
 
     def say_what_stays(self, recorder: Sender) -> None:
         """Called in a forked child: uWSGI's master ends without the interpreter's exit."""
@@ -371,6 +374,7 @@ class Worker:
                 self.report(recorder, self.rejected_news, "too large", error)
                 self.settle(1, failed=1)
             except BaseException as error:
+                reraise_interrupt()
                 # Of the worker's own thread nobody else is told, and the next one would meet the
                 # same: a value's CancelledError, say, or a panic of an encoder written in Rust.
                 if not isinstance(error, Exception) and (self.borrowed or _kills_greenlet(error)):
@@ -414,6 +418,7 @@ class Worker:
         try:
             return list(islice(self.queue, number))
         except RuntimeError:  # another thread appended meanwhile, which a global lock would prevent
+            reraise_interrupt()
             return [self.queue[index] for index in range(number)]
 
     def back_off(self, attempt: int, error: BaseException, until: float | None) -> None:
@@ -450,6 +455,7 @@ class Worker:
         try:
             recorder.release()
         except Exception as error:
+            reraise_interrupt()
             name = type(recorder).__name__
             _logger.error("%s.release raised", name, exc_info=loggable(error))
         with self.lock:

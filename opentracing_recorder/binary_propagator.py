@@ -19,6 +19,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from opentracing import InvalidCarrierException, SpanContext, SpanContextCorruptedException
+from opentracing._interrupts import reraise_interrupt
 
 from .carrier import shown
 from .context import BasicSpanContext, RemoteSpanContext, basic_context, has_binary_ids
@@ -102,6 +103,7 @@ class BinaryPropagator(Propagator):
         try:
             data = bytes(carrier)
         except ValueError as error:
+            reraise_interrupt()
             raise InvalidCarrierException("the carrier is a released memoryview") from error
         if not data:
             return None

@@ -10,6 +10,7 @@ from types import FrameType, TracebackType
 from typing import IO, Any
 
 import opentracing
+from opentracing._interrupts import reraise_interrupt
 from opentracing.scope_managers.contextvars import no_parent_scope
 
 from .in_memory import InMemoryRecorder, shortened, shown
@@ -179,5 +180,6 @@ def _line_outside(frame: FrameType) -> str:
     try:
         relative = os.path.relpath(path)
     except (OSError, ValueError):  # no working directory, or another drive
+        reraise_interrupt()
         relative = path
     return f"{path if relative.startswith(os.pardir) else relative}:{frame.f_lineno}"

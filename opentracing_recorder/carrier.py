@@ -9,6 +9,7 @@ from typing import Any
 import six
 
 from opentracing import InvalidCarrierException, SpanContextCorruptedException
+from opentracing._interrupts import reraise_interrupt
 
 # Names come from outside: what is remembered of them is bounded.
 _MAX_KNOWN_NAMES = 1000
@@ -70,7 +71,7 @@ class CarrierFormat:
                 known = self._known_in_environs if is_environ else self._known
                 return [(field, carrier[name]) for name in carrier if (field := known[name])]
             except Exception:  # a name that is not known yet, or is no text
-                pass
+                reraise_interrupt()
         pairs = pairs_of(carrier)
         field_of = self._field_in_environ if _is_environ(carrier, pairs) else self._field
         return [(field, value) for name, value in pairs if (field := field_of(name))]
@@ -95,6 +96,7 @@ class CarrierFormat:
                 else:
                     return fields
             except Exception:  # names that are not known yet, or are no text
+                reraise_interrupt()
                 self._learn(carrier)
         fields = {}
         parts: dict[str, list[str]] = {}  # by field; joined once, whatever their number
@@ -153,6 +155,7 @@ class CarrierFormat:
                 carrier.update(entries)
                 return
         except Exception:  # names that are not known yet
+            reraise_interrupt()
             self._learn(carrier)
         try:
             if isinstance(carrier, list):
@@ -173,6 +176,7 @@ class CarrierFormat:
             for field, value in entries.items():
                 carrier[_name_in_environ(field) if is_environ else field] = value
         except Exception as error:
+            reraise_interrupt()
             raise _invalid_carrier(carrier, "to write to, a mutable mapping or a list") from error
 
     def remove_from(self, carrier: Any) -> None:
@@ -185,7 +189,7 @@ class CarrierFormat:
             ):
                 return
         except Exception:  # names that are not known yet
-            pass
+            reraise_interrupt()
         self.write(carrier, {})
 
     def _write_pairs(
@@ -214,7 +218,7 @@ class CarrierFormat:
             if not found and len(names) < MAX_ENTRIES:
                 return [], False
         except Exception:  # a name that is not known yet, or no `keys`
-            pass
+            reraise_interrupt()
         try:
             pairs = pairs_of(carrier)
         except InvalidCarrierException:  # it does not tell its names, but may take new ones
@@ -235,6 +239,7 @@ class CarrierFormat:
         try:
             return known[name]
         except Exception:  # not known yet, or no text
+            reraise_interrupt()
             text = text_or_none(name)
             return None if text is None else _remember(known, name, self._field_of(text))
 
@@ -341,6 +346,7 @@ def pairs_of(carrier: Any) -> list[tuple[Any, Any]]:
                 else:
                     pairs.append((name, value))
     except Exception as error:
+        reraise_interrupt()
         raise _invalid_carrier(carrier) from error
     return pairs
 

@@ -11,6 +11,7 @@ from typing import Any
 from urllib.parse import quote, unquote
 
 from opentracing import SpanContextCorruptedException
+from opentracing._interrupts import reraise_interrupt
 
 from .carrier import shown
 from .context import (
@@ -54,6 +55,7 @@ def parse_hex_id(field: str, value: str, max_digits: int) -> int:
             # The quickest way to a number; and `int` would take "0x1", "-1" and "1_0".
             number = _int_from_bytes(unhexlify(value), "big")
         except ValueError:
+            reraise_interrupt()
             number = 0
         if number:
             return number
@@ -63,6 +65,7 @@ def parse_hex_id(field: str, value: str, max_digits: int) -> int:
         try:
             number = _int_from_bytes(unhexlify("0" * (len(digits) & 1) + digits), "big")
         except ValueError:
+            reraise_interrupt()
             number = 0
         if number:
             return number

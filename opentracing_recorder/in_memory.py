@@ -8,6 +8,8 @@ from collections.abc import Iterable, Mapping
 from queue import Empty, SimpleQueue
 from typing import Any
 
+from opentracing._interrupts import reraise_interrupt
+
 from .recorder import Recorder
 from .span import BasicSpan, is_failed
 from .timeline_axis import visible
@@ -156,6 +158,7 @@ def _equal(value: Any, wanted: Any) -> bool:
     try:
         return bool(value == wanted)
     except Exception:  # as arrays of several elements do
+        reraise_interrupt()
         return False
 
 

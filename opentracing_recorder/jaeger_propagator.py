@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from opentracing import SpanContext, SpanContextCorruptedException
+from opentracing._interrupts import reraise_interrupt
 
 from .carrier import CarrierFormat, shown
 from .context import NO_EXTRA, BasicSpanContext, RemoteSpanContext, basic_context
@@ -99,7 +100,7 @@ class JaegerPropagator(Propagator):
                 elif names is not None:
                     return None
             except Exception:  # what is wrong is found, and named, below
-                pass
+                reraise_interrupt()
         fields = self._format.read_text(carrier, (_TRACE,))
         if not fields:
             return None
@@ -157,6 +158,7 @@ def _parse_flags(value: str) -> int:
     try:
         octets = bytes.fromhex(value.strip(" \t").zfill(2))
     except ValueError:
+        reraise_interrupt()
         octets = b""
     if len(octets) != 1:
         raise SpanContextCorruptedException(

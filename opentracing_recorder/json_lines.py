@@ -13,6 +13,8 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from typing import IO, TYPE_CHECKING, Any
 
+from opentracing._interrupts import reraise_interrupt
+
 from .at_exit import at_exit, cover_child
 from .fork import at_fork, renew, unforked
 from .recorder import Recorder
@@ -177,8 +179,9 @@ class JSONLinesRecorder(Recorder):
                     if os.path.samestat(os.stat(self._path), self._held):
                         return self._file
                 except FileNotFoundError:
-                    pass
+                    reraise_interrupt()
                 except OSError:  # it may not even look there any more, and can still write
+                    reraise_interrupt()
                     return self._file
         file = self._opened()
         self._release()
@@ -190,6 +193,7 @@ class JSONLinesRecorder(Recorder):
         try:
             return os.path.samestat(os.fstat(file), self._held)
         except OSError:
+            reraise_interrupt()
             return False
 
     def _take(self, file: int) -> None:
@@ -286,6 +290,7 @@ class JSONLinesRecorder(Recorder):
             finally:
                 os.close(other)
         except OSError:
+            reraise_interrupt()
             return False
 
 
@@ -322,6 +327,7 @@ def read_spans(lines: Iterable[bytes]) -> Iterator[dict[str, Any] | NotASpan]:
         try:
             yield _span_of(line)
         except ValueError as error:
+            reraise_interrupt()
             yield NotASpan(f"line {number} is no span: {error}")
             whole = _whole_span_in(line)
             if whole is not None:
@@ -341,6 +347,7 @@ def _whole_span_in(line: bytes) -> dict[str, Any] | None:
         try:
             return _span_of(line[start:])
         except ValueError:
+            reraise_interrupt()
             start = line.rfind(_START, 0, start)
     return None
 

@@ -16,6 +16,8 @@ from operator import index
 from types import MappingProxyType, SimpleNamespace, TracebackType
 from typing import Any
 
+from opentracing._interrupts import reraise_interrupt
+
 # What one value may grow to: these bound both the work and the size of a hostile or cyclic value.
 _MAX_DEPTH = 8
 _MAX_PARTS = 10_000
@@ -32,6 +34,7 @@ def text_of(value: object) -> str:
     try:
         text = _text_of(value)
     except Exception:
+        reraise_interrupt()
         text = _shown_by_type(type(value))
     if text.isascii():
         return text
@@ -165,6 +168,7 @@ def _json_safe(value: Any, depth: int, parts_left: list[int]) -> Any:
                 }
             return [_json_safe(item, depth - 1, parts_left) for item in children]
     except Exception:
+        reraise_interrupt()
         return text_of(_shown_by_type(kind))
     number = plain_number(value)
     return text_of(value) if number is value else _json_safe(number, depth, parts_left)
@@ -191,7 +195,7 @@ def plain_number(value: Any) -> Any:
         if issubclass(kind, Real):
             return float.__add__(float(value), 0.0)
     except Exception:
-        pass
+        reraise_interrupt()
     return value
 
 

@@ -6,6 +6,7 @@ import logging
 from typing import TYPE_CHECKING
 
 import opentracing
+from opentracing._interrupts import reraise_interrupt
 
 from .json_safe import json_safe, text_of
 from .recorder import Recorder
@@ -102,7 +103,7 @@ class SpanContextFilter(logging.Filter):
                     trace_id = span.context.to_trace_id()
                     span_id = span.context.to_span_id()
             except Exception:  # a tracer of another make; a log line must not fail for it
-                pass
+                reraise_interrupt()
         record.trace_id = "" if trace_id is None else trace_id
         record.span_id = "" if span_id is None else span_id
         return True

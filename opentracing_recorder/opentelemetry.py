@@ -15,6 +15,8 @@ from opentelemetry.sdk import resources
 from opentelemetry.sdk.resources import OTELResourceDetector, Resource
 from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 
+from opentracing._interrupts import reraise_interrupt
+
 from .batch import BatchRecorder, Rejected, Unavailable
 from .error_text import loggable
 from .json_safe import text_of
@@ -96,6 +98,7 @@ class OpenTelemetryRecorder(BatchRecorder):
         try:
             self._resource = Resource.create(self._resource_attributes)
         except Exception as error:
+            reraise_interrupt()
             _logger.debug("The resource cannot be described yet", exc_info=loggable(error))
         super().__init__(**batch_options)  # last: from here on a fork calls `forked`
 
@@ -109,6 +112,7 @@ class OpenTelemetryRecorder(BatchRecorder):
             try:
                 readable.append(to_readable_span(span, self._resource, self._semantic_names))
             except span_errors:  # whatever an application has put there, the others go out
+                reraise_interrupt()
                 continue
         if readable:
             # Else an HTTP client that OpenTelemetry instruments would trace each report.
@@ -153,6 +157,7 @@ class OpenTelemetryRecorder(BatchRecorder):
         try:
             return Resource.create(self._resource_attributes)
         except RuntimeError:  # the interpreter is exiting, or the system has no thread to give
+            reraise_interrupt()
             known = self._inherited_resource
         detected: dict[str, Any] = {}
         for name in _OF_THE_PROCESS:

@@ -10,6 +10,8 @@ from collections.abc import Iterable
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
+from opentracing._interrupts import reraise_interrupt
+
 from .error_text import loggable
 from .recursion import has_room, times_under_way
 
@@ -76,6 +78,7 @@ class CompositeRecorder(Recorder):
             try:
                 recorder.record_span(span)
             except Exception:
+                reraise_interrupt()
                 failures.report("record_span")
 
     def _span_started(self, span: BasicSpan) -> None:
@@ -85,6 +88,7 @@ class CompositeRecorder(Recorder):
                 try:
                     hook(span)
                 except Exception:
+                    reraise_interrupt()
                     failures.report("span_started")
 
     def flush(self, timeout: float | None = None) -> bool:
@@ -106,6 +110,7 @@ class CompositeRecorder(Recorder):
             try:
                 delivered = bool(call(left)) and delivered
             except Exception:
+                reraise_interrupt()
                 failures.report(method)
                 delivered = False
         return delivered

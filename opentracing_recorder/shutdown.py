@@ -28,6 +28,8 @@ import threading
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+from opentracing._interrupts import reraise_interrupt
+
 from .at_exit import run as run_last_acts
 from .batch import flush_all, longest_exit
 
@@ -77,6 +79,7 @@ class FlushAtShutdown:
         try:
             await self.app(scope, receive_and_note, send_after_flush)
         except Exception:
+            reraise_interrupt()
             # Without the protocol, it refuses the scope, or answers as if it were a request.
             if said[0].startswith("lifespan.") if said else heard:
                 if said[-1:] == [_STARTED]:
@@ -101,6 +104,7 @@ async def _flush_on_a_thread() -> None:
     try:
         loop = asyncio.get_running_loop()
     except RuntimeError:  # another library's, such as trio's, which has no request left to serve
+        reraise_interrupt()
         flush_all()
         return
     flushed = loop.create_future()
@@ -122,6 +126,7 @@ async def _flush_on_a_thread() -> None:
         # Not the loop's executor: all of its threads may be busy.
         threading.Thread(target=work, name="opentracing-shutdown", daemon=True).start()
     except RuntimeError:  # the system has no thread to give
+        reraise_interrupt()
         flush_all()
     else:
         await flushed
@@ -147,6 +152,7 @@ def close_at_signals(*signals: int) -> None:
             if signal.getsignal(each) == signal.SIG_DFL:
                 signal.signal(each, _close_and_end)
         except (OSError, ValueError) as error:
+            reraise_interrupt()
             _logger.warning("close_at_signals does nothing at signal %s: %s", each, error)
 
 

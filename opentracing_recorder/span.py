@@ -18,6 +18,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, SupportsIndex, TypeVar
 
 from opentracing import Reference, Span, SpanContext, logs, tags
+from opentracing._interrupts import reraise_interrupt
 
 from ._clock import now, number_or_none, system
 from .context import (
@@ -289,6 +290,7 @@ class BasicSpan(Span):
             if _STACK in fields or _ERROR_OBJECT in fields:
                 _release_frames(fields)
         except Exception:
+            reraise_interrupt()
             fields = {logs.EVENT: text_of(key_values)}
         # The constructor unrolled; `request` in the benchmarks pays for it.
         log = _Log()
@@ -341,6 +343,7 @@ class BasicSpan(Span):
             # span at once, the later one gets the AttributeError. A lock would cost something.
             del self._started
         except AttributeError:
+            reraise_interrupt()
             return
         if finish_time is None and started is not None:
             self.duration = system.perf_counter() - started
@@ -471,6 +474,7 @@ class BasicSpan(Span):
         try:
             first = given.copy() if type(given) is dict else dict_of(given)
         except Exception:
+            reraise_interrupt()
             report_bad_tags(given)
             return {}
         for key in first:
@@ -492,6 +496,7 @@ class BasicSpan(Span):
         try:
             sampled = bool((value if isinstance(value, int) else float(value)) > 0)
         except Exception:
+            reraise_interrupt()
             return
         with _lock:  # else a context made meanwhile could have the earlier decision
             self._sampled = sampled
@@ -548,7 +553,7 @@ def _least_needed(own: dict[str, Any], number: int) -> list[str]:
             if not _is_kept(newest):
                 return [newest]
         except RuntimeError:  # another thread is adding one
-            pass
+            reraise_interrupt()
     keys = list(own)
     ordinary = [key for key in reversed(keys) if not _is_kept(key)]
     return ordinary[:number] or [max(keys, key=_KEPT.index)]
@@ -681,7 +686,7 @@ def _without_frames(error: BaseException, depth: int = _MAX_DEPTH) -> BaseExcept
         if made is not error and type(made) is type(error) and str(made) == str(error):
             return made
     except Exception:  # it cannot be made without its constructor, say
-        pass
+        reraise_interrupt()
     return text_of(error)
 
 
@@ -725,6 +730,7 @@ def context_of(value: Any) -> Any:
         # In 2.4 it need not say that it is one.
         return context if isinstance(context, SpanContext) or has_ids(context) else None
     except Exception:  # whatever a span of another make does, it is no parent then
+        reraise_interrupt()
         return None
 
 
@@ -734,4 +740,5 @@ def is_failed(tags: Mapping[str, Any]) -> bool:
     try:
         return bool(value) and text_of(value).lower() != "false"
     except Exception:  # an array, say, is neither true nor false
+        reraise_interrupt()
         return True

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from opentracing import SpanContext, SpanContextCorruptedException
+from opentracing._interrupts import reraise_interrupt
 
 from .carrier import CarrierFormat, shown
 from .context import BasicSpanContext, RemoteSpanContext, basic_context
@@ -79,7 +80,7 @@ class TextPropagator(Propagator):
                 elif names is not None:
                     return None
             except Exception:  # what is wrong is found, and named, below
-                pass
+                reraise_interrupt()
         fields = self._format.read_text(carrier, _FIELDS)
         if not fields:
             return None
@@ -91,6 +92,7 @@ class TextPropagator(Propagator):
                 _parse_decision(fields[_SAMPLED]),
             )
         except KeyError:
+            reraise_interrupt()
             raise _incomplete(fields) from None
         if len(fields) > len(_FIELDS):
             context._baggage, dropped = bounded_baggage(self._baggage.items(fields))

@@ -8,6 +8,8 @@ import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from typing import IO, NamedTuple
 
+from opentracing._interrupts import reraise_interrupt
+
 from .timeline_axis import Axis, format_duration, summary, visible
 from .trace import Trace, TraceNode
 
@@ -81,6 +83,7 @@ def _can_encode(stream: IO[str] | None) -> bool:
     try:
         "✗\U0001f600".encode(getattr(stream, "encoding", None) or "ascii")
     except (LookupError, UnicodeEncodeError):
+        reraise_interrupt()
         return False
     return True
 

@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from opentracing import SpanContext, SpanContextCorruptedException
+from opentracing._interrupts import reraise_interrupt
 
 from .carrier import CarrierFormat, shown
 from .context import (
@@ -142,7 +143,7 @@ class TraceContextPropagator(Propagator):
                 elif names is not None:
                     return None
             except Exception:  # what is wrong is found, and named, below
-                pass
+                reraise_interrupt()
         fields = self._format.read_text(carrier, _UNIQUE, _LISTS)
         if not fields:
             return None
@@ -178,6 +179,7 @@ def _parse_traceparent(value: str) -> tuple[int, int, int]:
         digits = text.encode().translate(_NO_UPPER_CASE, b"-")
         version, high, low, span_id, flags = _unpack(unhexlify(digits))
     except (ValueError, struct.error):
+        reraise_interrupt()
         raise _invalid_traceparent(value) from None
     trace_id = high << 64 | low
     if trace_id and span_id and version != 255 and text[2] == text[35] == text[52] == "-":

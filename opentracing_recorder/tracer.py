@@ -19,6 +19,7 @@ from opentracing import (
     Tracer,
     UnsupportedFormatException,
 )
+from opentracing._interrupts import reraise_interrupt
 from opentracing.scope_managers.contextvars import ContextVarsScopeManager
 
 from ._clock import system
@@ -264,6 +265,7 @@ class BasicTracer(Tracer):
             try:
                 self._span_started(span)
             except Exception:
+                reraise_interrupt()
                 if not is_ended(self, "_span_started", "span_started"):
                     self._recorder_failures.report("span_started")
         return span
@@ -285,6 +287,7 @@ class BasicTracer(Tracer):
                     return bool(ask(given, operation_name))
             return bool(self._sampler.sampled(trace_id, operation_name))
         except Exception:
+            reraise_interrupt()
             if not is_ended(self, "_sampler", "sampled"):
                 self._sampler_failures.report("sampled")
             return True
@@ -294,6 +297,7 @@ class BasicTracer(Tracer):
         try:
             self._recorder.record_span(span)
         except Exception:
+            reraise_interrupt()
             if not is_ended(self, "_recorder", "record_span"):
                 self._recorder_failures.report("record_span")
 
@@ -314,6 +318,7 @@ class BasicTracer(Tracer):
         try:
             self._propagators[format] = usable
         except TypeError:
+            reraise_interrupt()
             raise TypeError(f"format must be hashable, not {type(format).__name__}") from None
 
     def register_required_propagators(self) -> None:
@@ -324,6 +329,7 @@ class BasicTracer(Tracer):
         try:
             propagator = self._propagators[format]
         except (KeyError, TypeError):
+            reraise_interrupt()
             raise self._unsupported(format) from None
         if type(span_context) is BasicSpanContext:  # as it is nearly always: saves the call
             propagator.inject(span_context, carrier)
@@ -336,6 +342,7 @@ class BasicTracer(Tracer):
         try:
             propagator = self._propagators[format]
         except (KeyError, TypeError):
+            reraise_interrupt()
             raise self._unsupported(format) from None
         return propagator.extract(carrier)
 
@@ -371,6 +378,7 @@ class BasicTracer(Tracer):
         try:
             return bool(call(timeout))
         except Exception:
+            reraise_interrupt()
             self._recorder_failures.report(method)
             return False
 
@@ -436,6 +444,7 @@ def _usable(references: Any, known: Callable[[Any], BasicSpanContext]) -> tuple[
         try:
             given = list(islice(references, _MAX_REFERENCES))
         except Exception:  # no iterable, or one that fails
+            reraise_interrupt()
             return ()
     usable = []
     for each in given:
@@ -443,6 +452,7 @@ def _usable(references: Any, known: Callable[[Any], BasicSpanContext]) -> tuple[
             try:
                 relation, context = each.type, context_of(each.referenced_context)
             except Exception:  # a subclass may make of these what it likes
+                reraise_interrupt()
                 continue
             if context is not None:
                 relation = relation if type(relation) is str else text_of(relation)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
+from opentracing._interrupts import reraise_interrupt
+
 from .context import BasicSpanContext
 from .span import BasicSpan
 
@@ -23,16 +25,16 @@ def send_untraced(
     """
     scopes = []
     try:
-        # Past the property, which costs more than all else here.
-        for tracer in {span._tracer for span in spans}:
-            scopes.append(tracer.start_active_span("report", _NOT_SAMPLED))
-    except Exception:  # the scope manager may be the application's; spans are sent all the same
-        pass
-    try:
+        try:
+            # Past the property, which costs more than all else here.
+            for tracer in {span._tracer for span in spans}:
+                scopes.append(tracer.start_active_span("report", _NOT_SAMPLED))
+        except Exception:  # the scope manager may be the application's; spans are sent all the same
+            reraise_interrupt()
         return send(spans)
     finally:
         for scope in reversed(scopes):
             try:
                 scope.close()
             except Exception:  # it would pass for a failure of `send`
-                pass
+                reraise_interrupt()

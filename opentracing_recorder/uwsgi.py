@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import sys
 
+from opentracing._interrupts import reraise_interrupt
+
 
 def has_yet_to_fork() -> bool:
     """Whether this process loads an application from which uWSGI will fork others, or may do so."""
@@ -35,4 +37,5 @@ def _ask(name: str) -> object:
     try:
         return getattr(sys.modules["uwsgi"], name)()
     except Exception:
+        reraise_interrupt()
         return None

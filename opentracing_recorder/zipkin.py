@@ -16,6 +16,7 @@ from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import Any
 
 from opentracing import Format, ScopeManager
+from opentracing._interrupts import reraise_interrupt
 from opentracing.tags import SPAN_KIND, SPAN_KIND_RPC_SERVER
 
 from .b3_propagator import B3Propagator
@@ -200,6 +201,7 @@ def _checked_ip(ip: str | None) -> IPv4Address | IPv6Address | None:
     try:
         return None if ip is None else ip_address(ip)
     except ValueError:
+        reraise_interrupt()
         raise ValueError(f"ip must be an IPv4 or IPv6 address, not {ip!r}") from None
 
 
@@ -240,4 +242,5 @@ def _seconds(retry_after: str | None) -> float | None:
     try:
         return max(0.0, parsedate_to_datetime(text).timestamp() - time.time())
     except Exception:
+        reraise_interrupt()
         return None

@@ -13,6 +13,7 @@ from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import TYPE_CHECKING, Any
 
 from opentracing import SpanContext, logs, tags
+from opentracing._interrupts import reraise_interrupt
 from opentracing.tags import (
     ERROR,
     PEER_HOST_IPV4,
@@ -100,11 +101,13 @@ def encode(
         try:
             fields.append(_fields(span, blank))
         except span_errors:
+            reraise_interrupt()
             continue
     left_out = len(spans) - len(fields)
     try:
         return dumps(fields), left_out
     except Exception:  # text that has no UTF-8, or a tag's key that is no text
+        reraise_interrupt()
         return dumps([json_safe(each) for each in fields]), left_out
 
 
@@ -256,6 +259,7 @@ def _address(text: str, may_be_number: bool) -> IPv4Address | IPv6Address | None
             return IPv4Address(int(text))
         address = ip_address(text.partition("%")[0])  # the zone means nothing elsewhere
     except ValueError:
+        reraise_interrupt()
         return None
     return getattr(address, "ipv4_mapped", None) or address
 
@@ -282,6 +286,7 @@ def _log_text(fields: dict[str, Any]) -> str:
                 break
         text = dumps(fields).decode()
     except Exception:  # keys that are no text, say
+        reraise_interrupt()
         text = dumps(json_safe(fields)).decode()
     return _shortened(text, MAX_ANNOTATION)
 

@@ -6,6 +6,7 @@ The names on the wire are basictracer's, without its sampling decision: a mock t
 from __future__ import annotations
 
 from opentracing import SpanContext, SpanContextCorruptedException
+from opentracing._interrupts import reraise_interrupt
 from opentracing_recorder.carrier import CarrierFormat, first_text
 from opentracing_recorder.context import basic_context
 from opentracing_recorder.fields import bounded_baggage, parse_hex_id, written_baggage
@@ -57,6 +58,7 @@ class TextPropagator(Propagator):
             trace_id = fields.pop(field_name_trace_id)
             span_id = fields.pop(field_name_span_id)
         except KeyError as missing:
+            reraise_interrupt()
             raise SpanContextCorruptedException(f"the carrier has no {missing}") from None
         items = [(field[len(prefix_baggage) :], value) for field, value in fields.items()]
         baggage, dropped = bounded_baggage(items)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 
+from .._interrupts import reraise_interrupt
 from ..scope import Scope
 from ..span import Span
 from . import ThreadLocalScopeManager
@@ -45,6 +46,7 @@ class AsyncioScopeManager(ThreadLocalScopeManager):
         try:
             return asyncio.current_task()
         except RuntimeError:  # no event loop is running in this thread
+            reraise_interrupt()
             return None
 
     def _set_task_scope(

@@ -8,6 +8,7 @@ from __future__ import annotations
 from contextlib import contextmanager
 from contextvars import ContextVar
 
+from .._interrupts import reraise_interrupt
 from ..scope import Scope
 from ..scope_manager import ScopeManager
 from ..span import Span
@@ -111,6 +112,7 @@ class _ContextVarsScope(NestedScope):
             try:
                 _reset(self._token)  # type: ignore[arg-type]
             except ValueError:  # in a copy of the context it was activated in
+                reraise_interrupt()
                 _hold(restored)
                 self._settle(ELSEWHERE)
             else:
@@ -133,6 +135,7 @@ class _ContextVarsScope(NestedScope):
         try:
             _reset(self._token)  # type: ignore[arg-type]
         except ValueError:
+            reraise_interrupt()
             return False
         self._token = _hold(held)
         return True
@@ -166,4 +169,4 @@ def no_parent_scope() -> Iterator[None]:
         try:
             _reset(token)
         except ValueError:  # left in another context, which never saw what was hidden
-            pass
+            reraise_interrupt()

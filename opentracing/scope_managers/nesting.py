@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import sys
 
+from .._interrupts import reraise_interrupt
 from ..scope import Scope
 from ..scope_manager import ScopeManager
 from ..span import Span
@@ -139,13 +140,17 @@ def _state_of(scope: Scope | None) -> int:
 
 
 def _finish_each(scopes: Iterable[NestedScope]) -> None:
-    """Finish them all, also when one raises; the first exception goes on."""
+    """Finish them all, also when one raises; the first exception goes on, or an interrupt."""
     failure: BaseException | None = None
     for scope in scopes:
         try:
             scope._finish()
         except BaseException as error:
             failure = failure or error
+            try:
+                reraise_interrupt()
+            except BaseException as interrupt:
+                failure = interrupt
     if failure is not None:
         try:
             raise failure
