@@ -152,19 +152,26 @@ class Worker:
         self.ring()
         if not self.take_role():
             return True
-        self.held_back = has_yet_to_fork()
-        if self.held_back:
-            self.role.release()
-            return False
+        # Who is the first to put itself there has the role: the thread, unless what a signal's
+        # handler raises here comes before. setdefault is one atomic step.
+        owner: dict[str, str] = {}
         try:
-            # Not threading.Thread: its start waits, and takes a lock that may be held by the very
-            # code that a signal handler or a finalizer has interrupted.
-            _thread.start_new_thread(self.run, ())
-        except RuntimeError:  # the interpreter is exiting, or the system has no thread to give
+            self.held_back = has_yet_to_fork()
+            if not self.held_back:
+                # Not threading.Thread: its start waits, and takes a lock that may be held by the
+                # very code that a signal handler or a finalizer has interrupted.
+                _thread.start_new_thread(self.run, (owner,))
+                return True
+        except BaseException as error:
+            if owner.setdefault("role", "starter") == "starter":
+                self.role.release()
             reraise_interrupt()
-            self.role.release()
+            # The interpreter is exiting, or the system has no thread to give.
+            if not isinstance(error, RuntimeError):
+                raise
             return False
-        return True
+        self.role.release()
+        return False
 
     def take_role(self) -> bool:
         """Whether this thread may send, or start the one that will; the bell rings then."""
@@ -295,7 +302,9 @@ class Worker:
 
     # On the worker's thread.
 
-    def run(self) -> None:
+    def run(self, owner: dict[str, str]) -> None:
+        if owner.setdefault("role", "thread") != "thread":
+            return
         self.ident = _thread.get_ident()
         try:
             threading.current_thread().name = "opentracing-batch-recorder"

@@ -228,14 +228,18 @@ class BasicSpan(Span):
         return self._first_logs() if logs is None else logs
 
     def _first_logs(self) -> list[LogData]:
-        lock = _lock
-        lock.acquire()  # `with` costs twice as much
+        lock: Any = _lock
         try:
-            if self._logs is None:
-                self._logs = []
-            return self._logs
-        finally:
+            lock.acquire()  # `with` costs twice as much
+            first = self._logs
+            if first is None:
+                self._logs = first = []
             lock.release()
+            return first
+        except BaseException:  # of a signal's handler, which ran before the lock was taken or after
+            if lock._is_owned():
+                lock.release()
+            raise
 
     # What the application calls.
 

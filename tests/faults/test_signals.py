@@ -1,0 +1,658 @@
+"""Signal handlers that raise: their exceptions reach the application, wherever they interrupt."""
+
+from __future__ import annotations
+
+import _thread
+import ast
+import functools
+import json
+import logging
+import random
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import pytest
+
+import opentracing
+import opentracing_recorder
+from opentracing import Format, Reference, Span, SpanContextCorruptedException
+from opentracing.mocktracer import MockTracer
+from opentracing_recorder import (
+    B3Propagator,
+    BasicSpan,
+    BasicTracer,
+    BatchRecorder,
+    CompositeRecorder,
+    InMemoryRecorder,
+    JaegerPropagator,
+    JSONLinesRecorder,
+    LoggingRecorder,
+    Recorder,
+    TraceContextPropagator,
+)
+from opentracing_recorder import span as span_module
+
+from .calling import Calling
+
+needs_alarms = pytest.mark.skipif(
+    not hasattr(signal, "setitimer"), reason="there is no SIGALRM on this system"
+)
+pytestmark = [pytest.mark.needs_os, needs_alarms]
+
+
+class Limit(Exception):
+    """A time limit."""
+
+
+class KeyLimit(KeyError):
+    """One that its makers derived from what dicts raise."""
+
+
+class ValueLimit(ValueError):
+    """Likewise, of what values raise."""
+
+
+class CallLimit(RuntimeError, TypeError, AttributeError):
+    """Likewise, of what calls raise."""
+
+
+def as_function(signum: int, frame: object) -> None:
+    raise Limit
+
+
+def without_arguments(signum: int, frame: object) -> None:
+    del signum, frame
+    raise Limit
+
+
+def with_others(signum: Any, frame: Any) -> None:
+    signum = frame = None
+    raise Limit(signum, frame)
+
+
+def any_number(*arguments: object) -> None:
+    raise Limit
+
+
+def number_and_rest(signum: int, *rest: object, why: str = "") -> None:
+    raise Limit(why)
+
+
+def calling_on(signum: int, frame: FrameType | None) -> None:
+    as_function(signum, frame)
+
+
+def third(first: str, second: str, signum: int, frame: object) -> None:
+    raise Limit
+
+
+def third_without_arguments(first: str, signum: int, frame: object) -> None:
+    del signum, frame
+    raise Limit
+
+
+@functools.wraps(as_function)
+def wrapped(*arguments: Any) -> None:
+    return as_function(*arguments)
+
+
+class Handler:
+    def method(self, signum: int, frame: object) -> None:
+        raise Limit
+
+    def without_arguments(self, signum: int, frame: object) -> None:
+        del self, signum, frame
+        raise Limit
+
+    @staticmethod
+    def static(signum: int, frame: object) -> None:
+        raise Limit
+
+    @classmethod
+    def of_class(cls, signum: int, frame: object) -> None:
+        raise Limit
+
+
+class Callable_:
+    def __call__(self, signum: int, frame: object) -> None:
+        raise Limit
+
+
+class CallableWithoutArguments:
+    def __call__(self, signum: int, frame: object) -> None:
+        del signum, frame
+        raise Limit
+
+
+def once(signum: int, frame: object) -> None:
+    signal.signal(signal.SIGALRM, signal.SIG_DFL)
+    raise Limit
+
+
+def _limit(*arguments: object) -> None:
+    raise Limit
+
+
+HANDLERS: dict[str, Callable[..., Any]] = {
+    "function": as_function,
+    "lambda": lambda signum, frame: _limit(signum),
+    "without arguments": without_arguments,
+    "with others": with_others,
+    "any number": any_number,
+    "number and rest": number_and_rest,
+    "calling on": calling_on,
+    "partial": functools.partial(third, "first", "second"),
+    "partial without arguments": functools.partial(third_without_arguments, "first"),
+    "wrapped": wrapped,
+    "method": Handler().method,
+    "method without arguments": Handler().without_arguments,
+    "static method": Handler.static,
+    "class method": Handler.of_class,
+    "callable": Callable_(),
+    "callable without arguments": CallableWithoutArguments(),
+    "once": once,
+}
+
+
+@pytest.fixture(autouse=True)
+def _signals_as_they_were() -> Iterator[None]:
+    handler = signal.getsignal(signal.SIGALRM)
+    yield
+    signal.setitimer(signal.ITIMER_REAL, 0)
+    signal.signal(signal.SIGALRM, handler)
+
+
+def alarm(*arguments: Any) -> Any:
+    signal.raise_signal(signal.SIGALRM)
+
+
+@pytest.mark.parametrize("name", HANDLERS)
+def test_handlers_of_every_form(name: str) -> None:
+    """A handler is known by its frame, whether or not it keeps its arguments and its place."""
+    signal.signal(signal.SIGALRM, HANDLERS[name])
+    tracer = BasicTracer(Calling(alarm))
+    with pytest.raises(Limit):
+        tracer.start_span("job").finish()
+
+
+class Value:
+    """One whose every method takes so long that the time limit comes."""
+
+    __str__ = __repr__ = __bool__ = __float__ = __iter__ = __len__ = __int__ = __eq__ = alarm
+    __hash__ = object.__hash__
+
+
+class Slow(dict):  # type: ignore[type-arg]
+    items = keys = __iter__ = __getitem__ = __delitem__ = __setitem__ = alarm
+
+
+class SlowRecorder(Recorder):
+    record_span = flush = close = span_started = alarm
+
+
+class SlowSampler(opentracing_recorder.Sampler):
+    sampled = sampled_remote = alarm
+
+
+class SlowSpan(Span):
+    context = property(alarm)
+
+
+class SlowReference(Reference):
+    type = property(alarm)  # type: ignore[assignment]
+
+
+class SlowError(Exception):
+    __str__ = alarm
+
+
+class SlowBatches(BatchRecorder):
+    send = alarm
+
+
+def traced(**options: Any) -> BasicTracer:
+    return BasicTracer(InMemoryRecorder(), **options)
+
+
+def span_of(tags: dict[str, Any] | None = None) -> BasicSpan:
+    return traced().start_span("job", tags=tags)
+
+
+def in_a_span() -> None:
+    with traced().start_span("job"):
+        raise SlowError
+
+
+def in_a_clock(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(time, "time", alarm)
+    span_of()
+
+
+def with_clock_at_start() -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        in_a_clock(patch)
+
+
+def inject(carrier: Any, format: Any = Format.TEXT_MAP, **options: Any) -> None:
+    tracer = traced(**options)
+    tracer.inject(tracer.start_span("job"), format, carrier)
+
+
+PLACES: dict[str, Callable[[], Any]] = {
+    "record_span": lambda: BasicTracer(SlowRecorder()).record(span_of()),
+    "span_started": lambda: BasicTracer(SlowRecorder()).start_span("job"),
+    "flush": lambda: BasicTracer(SlowRecorder()).flush(),
+    "close": lambda: BasicTracer(SlowRecorder()).close(),
+    "record_span in a composite": lambda: CompositeRecorder([SlowRecorder()]).record_span(
+        span_of()
+    ),
+    "span_started in a composite": lambda: BasicTracer(
+        CompositeRecorder([SlowRecorder()])
+    ).start_span("job"),
+    "flush in a composite": lambda: CompositeRecorder([SlowRecorder()]).flush(),
+    "sampler": lambda: traced(sampler=SlowSampler()).start_span("job"),
+    "operation name": lambda: traced().start_span(Value()),  # type: ignore[arg-type]
+    "parent": lambda: traced().start_span(
+        "job", child_of=SlowSpan(None, opentracing.SpanContext())
+    ),
+    "references": lambda: traced().start_span("job", references=Value()),  # type: ignore[arg-type]
+    "reference": lambda: traced().start_span(
+        "job", references=[SlowReference("child_of", opentracing.SpanContext())]
+    ),
+    "first tags": lambda: span_of(Slow(a=1)),
+    "start time": lambda: traced().start_span("job", start_time=Value()),  # type: ignore[arg-type]
+    "clock": with_clock_at_start,
+    "finish time": lambda: span_of().finish(Value()),  # type: ignore[arg-type]
+    "priority": lambda: span_of().set_tag("sampling.priority", Value()),
+    "logs": lambda: span_of().log_kv(Slow(a=1)),
+    "error object": lambda: span_of().log_kv({"error.object": SlowError("")}),
+    "error on its way": in_a_span,
+    "value": lambda: span_of({"a": Value()}).to_dict(),
+    "key": lambda: span_of().set_tag(Value(), 1),  # type: ignore[arg-type]
+    "value in a list": lambda: span_of({"a": [[Value()]]}).to_dict(),
+    "error tag": lambda: _error_tag(),
+    "format": lambda: traced().inject(span_of(), _unhashable(), {}),
+    "inject": lambda: inject(Slow()),
+    "inject W3C": lambda: inject(Slow(), propagators={Format.TEXT_MAP: TraceContextPropagator()}),
+    "extract": lambda: traced().extract(Format.TEXT_MAP, Slow()),
+    "extract B3": lambda: B3Propagator().extract(Slow()),
+    "extract Jaeger": lambda: JaegerPropagator().extract(Slow()),
+    "batch on this thread": lambda: _send_here(SlowBatches()),
+}
+
+
+class _Unhashable:
+    __hash__ = alarm
+
+
+def _unhashable() -> Any:
+    return _Unhashable()
+
+
+def _send_here(recorder: BatchRecorder) -> None:
+    recorder._worker.queue.append(span_of())
+    recorder._worker.run_here(recorder, None)
+
+
+def _error_tag() -> None:
+    recorder = InMemoryRecorder()
+    BasicTracer(recorder).start_span("job", tags={"error": Value()}).finish()
+    recorder.find(error=True)
+
+
+@pytest.mark.parametrize("limit", [Limit, TimeoutError, KeyLimit, ValueLimit, CallLimit])
+@pytest.mark.parametrize("place", PLACES)
+def test_limits_pass_from_every_place(place: str, limit: type[Exception]) -> None:
+    """Wherever the application's own code is called, and whatever its limits derive from."""
+
+    def handle(signum: int, frame: object) -> None:
+        raise limit
+
+    signal.signal(signal.SIGALRM, handle)
+    with pytest.raises(limit):
+        PLACES[place]()
+
+
+def test_failures_of_recorders_are_kept_back_as_before(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """What no handler raised is logged, also where a function is given a frame and a number."""
+
+    def fail(span: BasicSpan) -> None:
+        note(1, sys._getframe().f_back, 2)
+        look(sys._getframe(), 1)
+
+    def note(first: int, frame: object, second: int) -> None:
+        pass
+
+    def look(frame: FrameType, context: int) -> None:
+        raise ValueError
+
+    signal.signal(signal.SIGALRM, as_function)
+    BasicTracer(Calling(fail)).start_span("job").finish()
+    assert "record_span raised" in caplog.text
+
+
+def test_the_scopes_around_a_limit_are_closed() -> None:
+    """Of the spans that a limit passes, each is recorded once, and nothing stays active."""
+    signal.signal(signal.SIGALRM, as_function)
+    recorder = InMemoryRecorder()
+    names = []
+
+    def interrupt(span: BasicSpan) -> None:
+        names.append(span.operation_name)
+        if span.operation_name == "inner":
+            alarm()
+
+    tracer = BasicTracer(CompositeRecorder([recorder, Calling(interrupt)]))
+    outer, inner = tracer.start_active_span("outer"), tracer.start_active_span("inner")
+    with pytest.raises(Limit), outer, inner:
+        pass
+    assert tracer.active_span is None
+    assert [span.operation_name for span in recorder.spans] == names == ["inner", "outer"]
+
+
+def test_a_limit_in_the_file_recorder_counts_the_span(tmp_path: Path) -> None:
+    """The span that a limit kept out of the file is a loss; the next one is written."""
+    signal.signal(signal.SIGALRM, as_function)
+    recorder = JSONLinesRecorder(tmp_path / "spans.jsonl")
+    tracer = BasicTracer(recorder)
+    with pytest.raises(Limit):
+        tracer.start_span("job", tags={"a": Value()}).finish()
+    assert not recorder.flush()
+    tracer.start_span("next").finish()
+    assert recorder.flush()
+    lines = (tmp_path / "spans.jsonl").read_text().splitlines()
+    assert [json.loads(line)["operation_name"] for line in lines] == ["next"]
+
+
+# Alarms at any moment.
+
+LONG = 5.0  # seconds that a test waits for what must happen at once
+
+ALARMS = 300
+SECONDS = 5.0
+
+
+EVERY_LIMIT = (Limit, TimeoutError, KeyLimit, ValueLimit, CallLimit)
+PLAIN_LIMITS = (Limit, TimeoutError)
+
+
+def storm(
+    work: Callable[[], object], limits: tuple[type[Exception], ...] = EVERY_LIMIT
+) -> tuple[int, int]:
+    """How many alarms a storm of them raised in `work`, and how many of these came out of it."""
+    raised: list[Exception] = []
+    seen = 0
+
+    def handle(signum: int, frame: object) -> None:
+        raised.append(limits[len(raised) % len(limits)]("a limit"))
+        raise raised[-1]
+
+    signal.signal(signal.SIGALRM, handle)
+    chance = random.Random(16)
+    end = time.monotonic() + SECONDS
+    while len(raised) < ALARMS and time.monotonic() < end:
+        before = len(raised)
+        try:
+            signal.setitimer(signal.ITIMER_REAL, chance.uniform(20e-6, 2e-3))
+            while len(raised) == before:
+                work()
+        except limits as error:
+            seen += error is raised[-1]
+    return len(raised), seen
+
+
+class Kept(logging.Handler):
+    """Keeps what it gets, and unlike those of `logging` catches nothing."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.spans: list[dict[str, Any]] = []
+
+    def handle(self, record: logging.LogRecord) -> bool:
+        self.spans.append(record.__dict__["span"])
+        return True
+
+
+class InPython(Recorder):
+    """One that works for long, in Python."""
+
+    def __init__(self) -> None:
+        self.spans: list[BasicSpan] = []
+
+    def record_span(self, span: BasicSpan) -> None:
+        sum(each % 7 for each in range(200))
+        self.spans.append(span)
+
+
+def request(tracer: BasicTracer) -> None:
+    with tracer.start_active_span("job", tags={"a": 1, "b": object()}) as scope:
+        scope.span.set_tag("c", [1, {"d": 2.5}])
+        scope.span.log_kv({"event": "step", "n": 1})
+
+
+def assert_all_came(
+    work: Callable[[], object], limits: tuple[type[Exception], ...] = EVERY_LIMIT
+) -> None:
+    raised, seen = storm(work, limits)
+    assert raised > 20
+    assert seen == raised
+
+
+@pytest.mark.parametrize("make", [InMemoryRecorder, InPython])
+def test_alarms_at_recorders_in_memory(make: Callable[[], Any]) -> None:
+    """Every alarm reaches the application, and no span is there twice."""
+    recorder = make()
+    tracer = BasicTracer(CompositeRecorder([recorder, InMemoryRecorder(max_spans=10)]))
+    assert_all_came(lambda: request(tracer))
+    assert len(recorder.spans) == len({id(span) for span in recorder.spans})
+
+
+def test_alarms_at_the_file_recorder(tmp_path: Path) -> None:
+    """Every alarm reaches the application; the file's lines are whole, each with its own span."""
+    recorder = JSONLinesRecorder(tmp_path / "spans.jsonl")
+    tracer = BasicTracer(recorder)
+    assert_all_came(lambda: request(tracer))
+    assert_all_came(recorder.flush)
+    tracer.close()
+    lines = (tmp_path / "spans.jsonl").read_text().splitlines()
+    ids = [json.loads(line)["span_id"] for line in lines]
+    assert len(ids) == len(set(ids)) > 0
+
+
+def test_alarms_at_the_logging_recorder() -> None:
+    """Every alarm reaches the application, but for those that handlers of `logging` catch."""
+    logger = logging.Logger("spans")
+    kept = Kept()
+    logger.addHandler(kept)
+    tracer = BasicTracer(LoggingRecorder(logger))
+    # A LogRecord catches others itself while it is made.
+    assert_all_came(lambda: request(tracer), PLAIN_LIMITS)
+    assert len(kept.spans) == len({span["span_id"] for span in kept.spans})
+
+
+def test_alarms_at_a_batch_recorder() -> None:
+    """Every alarm reaches the application; the worker goes on, and every span has its place."""
+    sent: list[int] = []
+
+    class Batches(BatchRecorder):
+        def send(self, spans: Any) -> None:
+            sent.extend(map(id, spans))
+            held.extend(spans)
+
+    held: list[BasicSpan] = []
+    recorder = Batches(batch_size=10, interval=0.001, queue_size=100_000)
+    tracer = BasicTracer(recorder)
+    try:
+        assert_all_came(lambda: request(tracer))
+        assert_all_came(lambda: (request(tracer), recorder.flush(1.0), recorder.stats))
+        request(tracer)
+        recorder.flush(10.0)
+        stats = recorder.stats
+        assert stats.recorded == stats.sent == len(sent) == len(set(sent)) > 0
+    finally:
+        recorder.close(1.0)
+
+
+def test_an_alarm_while_the_worker_starts() -> None:
+    """It reaches the application, and the next span is sent, whether or not a thread started."""
+    started = _thread.start_new_thread
+    for start in (alarm, lambda *given: (started(*given), alarm())):
+        sent = threading.Event()
+        recorder = _Signalling(sent)
+        tracer = BasicTracer(recorder)
+        signal.signal(signal.SIGALRM, as_function)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(_thread, "start_new_thread", start)
+            with pytest.raises(Limit):
+                tracer.start_span("job").finish()
+        tracer.start_span("next").finish()
+        assert sent.wait(LONG)
+        assert recorder.close(LONG)
+
+
+class _Signalling(BatchRecorder):
+    def __init__(self, sent: threading.Event) -> None:
+        self._sent = sent
+        super().__init__(batch_size=1)
+
+    def send(self, spans: Any) -> None:
+        self._sent.set()
+
+
+CALLS: dict[str, Callable[[BasicTracer, BasicSpan], object]] = {
+    "set_tag": lambda tracer, span: span.set_tag("a", 1).set_tag("b", "text"),
+    "log_kv": lambda tracer, span: span.log_kv({"event": "a", "stack": sys._getframe()}),
+    "baggage": lambda tracer, span: span.set_baggage_item("a", "b"),
+    "to_dict": lambda tracer, span: span.to_dict(),
+    "children": lambda tracer, span: tracer.start_span("child", child_of=span, tags={"a": 1}),
+    "inject": lambda tracer, span: tracer.inject(span, Format.HTTP_HEADERS, {"host": "a"}),
+    "close": lambda tracer, span: BasicTracer(InMemoryRecorder()).close(),
+    "mocks": lambda tracer, span: MockTracer().start_span("a").finish(),
+    "repr": lambda tracer, span: repr(span),
+}
+
+
+def test_alarms_at_first_logs_leave_no_lock() -> None:
+    """The lock that all spans share is free after each: another thread would wait for ever."""
+    tracer = BasicTracer(InMemoryRecorder(max_spans=10))
+    spans = [tracer.start_span("job") for _ in range(1000)]
+
+    def log() -> None:
+        for each in spans:
+            each._logs = None
+            each._first_logs()
+
+    assert_all_came(log)
+    assert _is_free()
+
+
+def _is_free() -> bool:
+    found: list[bool] = []
+
+    def look() -> None:
+        found.append(span_module._lock.acquire(timeout=LONG))
+        if found[0]:
+            span_module._lock.release()
+
+    thread = threading.Thread(target=look)
+    thread.start()
+    thread.join()
+    return found[0]
+
+
+@pytest.mark.parametrize("call", CALLS)
+def test_alarms_at_spans(call: str) -> None:
+    """Every alarm that comes while a span is used reaches the application."""
+    tracer = BasicTracer(InMemoryRecorder(max_spans=10))
+    span = tracer.start_span("job", tags={"a": object(), "b": [Exception("c")]})
+    assert_all_came(lambda: CALLS[call](tracer, span))
+
+
+@pytest.mark.parametrize(
+    "propagator", [None, TraceContextPropagator(), B3Propagator(), JaegerPropagator()]
+)
+def test_alarms_at_propagators(propagator: Any) -> None:
+    """Every alarm that comes while headers are read or written reaches the application."""
+    options = {} if propagator is None else {"propagators": {Format.HTTP_HEADERS: propagator}}
+    tracer = BasicTracer(InMemoryRecorder(), **options)  # type: ignore[arg-type]
+    span = tracer.start_span("job").set_baggage_item("a", "é")
+    numbers = iter(range(10**9))
+
+    def exchange() -> None:
+        # Names that are new each time take the slow ways too.
+        for carrier in ({}, {"host": "a", f"x-{next(numbers)}": "b"}, Headers()):
+            tracer.inject(span, Format.HTTP_HEADERS, carrier)
+            tracer.extract(Format.HTTP_HEADERS, carrier)
+        try:
+            carrier = {
+                "ot-tracer-traceid": "x",
+                "traceparent": "x",
+                "b3": "x",
+                "uber-trace-id": ":",
+            }
+            tracer.extract(Format.HTTP_HEADERS, carrier)
+        except SpanContextCorruptedException:
+            pass
+
+    # `urllib.parse.unquote` catches any KeyError itself.
+    assert_all_came(exchange, PLAIN_LIMITS)
+
+
+class Headers(dict):  # type: ignore[type-arg]
+    """Of another type than the usual."""
+
+
+# The rule.
+
+# Files whose code runs in tests, on the command line, or while the package is imported.
+ELSEWHERE = {
+    "__main__.py", "_harness_proxy.py", "check_spans.py", "fork.py", "propagator_check.py",
+    "recorder_check.py", "recorder_hooks.py", "sampler_check.py",
+}  # fmt: skip
+
+# What no time limit derives from.
+NEVER_A_LIMIT = {
+    "BatchTooLarge", "BufferError", "Empty", "ImportError", "InvalidCarrierException",
+    "LocationParseError", "OverflowError", "RecursionError", "Rejected",
+    "SpanContextCorruptedException", "UnicodeDecodeError", "UnicodeEncodeError",
+    "json.JSONDecodeError", "struct.error",
+}  # fmt: skip
+
+# On another thread than the main one, where a process ends, or with the interrupt in hand.
+SEEN_TO = {("shutdown.py", "work"), ("shutdown.py", "_end"), ("nesting.py", "_finish_each")}
+
+
+def excepts(tree: ast.AST, function: str = "") -> Iterator[tuple[str, ast.ExceptHandler]]:
+    for node in ast.iter_child_nodes(tree):
+        if isinstance(node, ast.ExceptHandler):
+            yield function, node
+        is_function = isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef))
+        yield from excepts(node, node.name if is_function else function)  # type: ignore[attr-defined]
+
+
+def test_every_except_block_thinks_of_them() -> None:
+    """Whatever catches on the application's thread lets interrupts through, or raises again."""
+    missing = []
+    for package in (opentracing, opentracing_recorder):
+        folder = Path(package.__file__).parent
+        for file in folder.rglob("*.py"):
+            if file.name in ELSEWHERE or "harness" in file.parent.name:
+                continue
+            for function, block in excepts(ast.parse(file.read_text(encoding="utf-8"))):
+                caught = block.type.elts if isinstance(block.type, ast.Tuple) else [block.type]
+                if {ast.unparse(each) for each in caught if each} <= NEVER_A_LIMIT and block.type:
+                    continue
+                if (file.name, function) in SEEN_TO:
+                    continue
+                text = "\n".join(map(ast.unparse, block.body))
+                if "reraise_interrupt()" not in text and not text.endswith("raise"):
+                    missing.append(f"{file.name}:{block.lineno}")
+    assert not missing
