@@ -115,9 +115,13 @@ class Worker:
         full = len(self.queue) >= self.batch_size
         if full:
             self.look_at_send(recorder)
-        self.set_limit(self.next_look() if full else self.batch_size - 1)
-        if not self.wake(recorder):
-            self.set_limit(0)  # the next span tries again
+        woken = False
+        try:
+            self.set_limit(self.next_look() if full else self.batch_size - 1)
+            woken = self.wake(recorder)
+        finally:
+            if not woken:
+                self.set_limit(0)  # the next span tries again
 
     def next_look(self) -> int:
         """The limit while a batch is sent: a call of `send` that never returns is noticed then."""
