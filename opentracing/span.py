@@ -152,6 +152,7 @@ class Span:
         try:
             set_tag = span.set_tag
         except Exception:  # no span at all, though somebody activated it
+            reraise_interrupt()
             return
         try:
             message = str(exc_val)

@@ -9,6 +9,7 @@ from operator import index
 from typing import TYPE_CHECKING, Any, SupportsIndex, TypeVar
 
 from opentracing import SpanContext
+from opentracing._interrupts import reraise_interrupt
 
 from .fork import at_fork
 from .json_safe import dict_of, text_of
@@ -228,6 +229,7 @@ def copied_baggage(baggage: Any) -> Mapping[str, str]:
         # Of a dict in one atomic step.
         return baggage.copy() if type(baggage) is dict else dict_of(baggage) or _NO_BAGGAGE
     except Exception:
+        reraise_interrupt()
         return _NO_BAGGAGE
 
 
@@ -271,6 +273,7 @@ def _is_readable(context: BasicSpanContext) -> bool:
             getattr(context, field)
         return context._baggage is None or isinstance(context._baggage, Mapping)
     except Exception:
+        reraise_interrupt()
         return False
 
 
@@ -278,6 +281,7 @@ def _read(context: Any, name: str) -> Any:
     try:
         return getattr(context, name, None)
     except Exception:
+        reraise_interrupt()
         return None
 
 
@@ -291,6 +295,7 @@ def _decision_or_none(value: Any) -> bool | None:
     try:
         return None if value is None else bool(value)
     except Exception:
+        reraise_interrupt()
         return None
 
 
@@ -307,6 +312,7 @@ def _extra_of(context: Any) -> Mapping[str, str]:
     try:
         is_ours = isinstance(context, BasicSpanContext)
     except Exception:
+        reraise_interrupt()
         return NO_EXTRA
     return (is_ours and _texts(_read(context, "extra"))) or NO_EXTRA
 
@@ -317,6 +323,7 @@ def _texts(mapping: Any) -> dict[str, str]:
             return {}
         return {text_of(key): text_of(value) for key, value in dict_of(mapping).items()}
     except Exception:
+        reraise_interrupt()
         return {}
 
 

@@ -275,6 +275,7 @@ class BasicSpan(Span):
                 if len(self.tags) > self._tracer.max_tags:
                     self._drop_tags()
             except Exception:  # the tracer is a stand-in
+                reraise_interrupt()
                 self._drop_tags()
         return self
 
@@ -313,6 +314,7 @@ class BasicSpan(Span):
             if len(own) > self._tracer.max_logs:
                 self._drop_logs(own)
         except Exception:  # the tracer is a stand-in
+            reraise_interrupt()
             self._drop_logs(own)
         return self
 
@@ -362,6 +364,7 @@ class BasicSpan(Span):
         except RecursionError:  # the recorder's, of which the outermost call knows what to do
             raise
         except Exception:
+            reraise_interrupt()
             self._not_recorded()
 
     # What recorders read.
@@ -387,6 +390,7 @@ class BasicSpan(Span):
         try:
             service = getattr(self._tracer, "service_name", None)
         except Exception:  # the tracer is a stand-in
+            reraise_interrupt()
             service = None
         return {
             "trace_id": context.to_trace_id(),
@@ -493,6 +497,7 @@ class BasicSpan(Span):
                 if len(first) > self._tracer.max_tags:
                     self._drop_tags()
             except Exception:  # the tracer is a stand-in
+                reraise_interrupt()
                 self._drop_tags()
         return first
 
@@ -640,6 +645,7 @@ def _limit(tracer: Any, name: str) -> int:
     try:
         limit = getattr(tracer, name)
     except Exception:
+        reraise_interrupt()
         return _DEFAULT_LIMIT
     return limit if type(limit) is int else _DEFAULT_LIMIT
 

@@ -194,6 +194,7 @@ def _is_server(tags: Mapping[str, Any] | None) -> bool:
     try:
         return tags is not None and bool(tags.get(SPAN_KIND) == SPAN_KIND_RPC_SERVER)
     except Exception:  # of a value that cannot be compared
+        reraise_interrupt()
         return False
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from opentracing._interrupts import reraise_interrupt
 from opentracing_recorder import BasicSpanContext
 from opentracing_recorder.context import basic_context
 
@@ -37,6 +38,7 @@ def known_context(context: Any) -> BasicSpanContext:
         try:
             trace_id, span_id = context.trace_id, context.span_id
         except Exception:  # then they are no ids
+            reraise_interrupt()
             return known
         if issubclass(type(trace_id), str) and issubclass(type(span_id), str):
             return SpanContext(trace_id, span_id, known._baggage)

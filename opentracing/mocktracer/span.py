@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from opentracing._interrupts import reraise_interrupt
 from opentracing_recorder import BasicSpan, LogData
 from opentracing_recorder.json_safe import dict_of, is_small, text_of
 from opentracing_recorder.span import report_bad_tags
@@ -100,6 +101,7 @@ class MockSpan(BasicSpan):
         except RecursionError:  # see BasicSpan.finish
             raise
         except Exception:  # the tracer is a stand-in
+            reraise_interrupt()
             self._not_recorded()
 
 
@@ -112,7 +114,7 @@ def _key(key: Any) -> Any:
             hash(key)
             return key
     except Exception:
-        pass
+        reraise_interrupt()
     return text_of(key)
 
 
@@ -121,5 +123,6 @@ def _tags_of(given: Any) -> dict[Any, Any]:
     try:
         return given.copy() if type(given) is dict else dict_of(given)
     except Exception:
+        reraise_interrupt()
         report_bad_tags(given)
         return {}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 
+from .._interrupts import reraise_interrupt
 from ..scope import Scope
 from ..scope_manager import ScopeManager
 from ..span import Span
@@ -53,6 +54,7 @@ class _ThreadLocalScope(NestedScope):
             if finish_on_close:
                 self._span.finish()
         except Exception:
+            reraise_interrupt()
             raise_if_a_span(self._span)
         finally:
             super()._end(is_active, state)

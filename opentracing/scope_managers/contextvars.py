@@ -122,6 +122,7 @@ class _ContextVarsScope(NestedScope):
                 try:
                     self._span.finish()
                 except Exception:
+                    reraise_interrupt()
                     raise_if_a_span(self._span)
         else:
             super().close()

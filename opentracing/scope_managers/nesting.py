@@ -113,6 +113,7 @@ class NestedScope(Scope):
             try:
                 self._span.finish()
             except Exception:
+                reraise_interrupt()
                 raise_if_a_span(self._span)
 
 
@@ -128,6 +129,7 @@ def raise_if_a_span(span: Any) -> None:
     except RecursionError:  # there was no room to ask
         is_span = True
     except Exception:
+        reraise_interrupt()
         is_span = False
     if is_span:
         raise
