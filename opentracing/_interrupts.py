@@ -12,6 +12,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from types import CodeType, FrameType, TracebackType
+    from typing import Any
 
 _MOST = 10_000  # entries of a traceback that are looked at
 _VARARGS = 4  # of a code's flags: it has *args
@@ -64,7 +65,7 @@ def _is_from_handler(entry: TracebackType | None) -> bool:
     )
 
 
-def _arguments(frame: FrameType, code: CodeType) -> list[object]:
+def _arguments(frame: FrameType, code: CodeType) -> list[Any]:
     """The values of a frame's positional parameters, those of ``*args`` included."""
     values = frame.f_locals
     arguments = [values.get(name) for name in code.co_varnames[: code.co_argcount]]
@@ -85,13 +86,14 @@ def _handlers() -> Iterator[CodeType]:
     from types import FunctionType, MethodType
 
     for number in range(1, signals.NSIG):
-        handler = signals.getsignal(number)
+        handler: Any = signals.getsignal(number)
         if not callable(handler):
             continue
         while isinstance(handler, (MethodType, partial)):
             handler = handler.__func__ if isinstance(handler, MethodType) else handler.func
         if not isinstance(handler, FunctionType):
-            kinds = type(handler).__mro__
-            handler = next((kind.__dict__[_CALL] for kind in kinds if _CALL in kind.__dict__), None)
+            kind: Any = type(handler)
+            calls = (each.__dict__[_CALL] for each in kind.__mro__ if _CALL in each.__dict__)
+            handler = next(calls, None)
         if isinstance(handler, FunctionType):
             yield handler.__code__
