@@ -9,6 +9,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
+from opentracing._interrupts import reraise_interrupt
+
 from .json_safe import text_of
 
 _SHOWN = 500  # characters
@@ -73,6 +75,7 @@ def loggable(error: BaseException) -> BaseException:
     try:
         return _loggable(error)
     except Exception:  # one with code of its own where others have a cause
+        reraise_interrupt()
         return EscapedError(error_text(error))
 
 

@@ -128,7 +128,7 @@ class JSONLinesRecorder(Recorder):
                     try:
                         self._hand_over(self._file)
                     except OSError:  # they are lost
-                        pass
+                        reraise_interrupt()
                 if not self._waiting or time.monotonic() >= deadline:
                     lost, self._lost = self._lost, False
                     return not lost and not self._waiting
@@ -207,6 +207,7 @@ class JSONLinesRecorder(Recorder):
             try:
                 return os.open(self._path, _FLAGS, 0o666)
             except OSError as error:
+                reraise_interrupt()
                 if error.errno != errno.ENXIO:
                     raise
             if time.monotonic() >= deadline:
@@ -242,6 +243,7 @@ class JSONLinesRecorder(Recorder):
                     # Line by line: the pipe takes a short one whole, or nothing of it.
                     written = os.write(file, line)
                 except BlockingIOError:
+                    reraise_interrupt()
                     return
                 self._waiting_bytes -= written
                 self._torn = written < len(line)  # if the rest gets lost

@@ -114,6 +114,7 @@ class TimedConnection:
                     start = response.read(_MAX_BODY)
                     is_whole = not response.read(1)
                 except ReplyTooLong:  # its status counts: what is accepted is not sent again
+                    reraise_interrupt()
                     start, is_whole = b"", False
                 if not is_whole:
                     connection.close()

@@ -98,6 +98,7 @@ class ZipkinRecorder(BatchRecorder):
         try:
             reply = self._connection.post(body, headers, self.send_timeout)
         except HTTPException as error:  # its text may be what the server sent
+            reraise_interrupt()
             what = one_line(text_of(error), self._secrets, _SHOWN)
             raise Unavailable(f"Zipkin's answer cannot be read: {what}") from None
         status = reply.status
