@@ -6,7 +6,7 @@ Both are complete no-ops; tracers subclass them, libraries only call them.
 from __future__ import annotations
 
 from . import logs, tags
-from ._interrupts import reraise_interrupt
+from .interrupts import reraise_interrupt
 
 # Type checkers know this name; `typing` itself would more than double this package's import time.
 TYPE_CHECKING = False

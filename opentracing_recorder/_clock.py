@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from opentracing._interrupts import reraise_interrupt
+from opentracing.interrupts import reraise_interrupt
 
 
 class _System:

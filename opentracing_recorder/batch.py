@@ -10,7 +10,7 @@ from abc import abstractmethod
 from collections.abc import Sequence
 from time import monotonic
 
-from opentracing._interrupts import reraise_interrupt
+from opentracing.interrupts import reraise_interrupt
 
 from .at_exit import at_exit, cover_child
 from .batch_outcome import BatchTooLarge, Rejected, Stats, Unavailable

@@ -15,7 +15,7 @@ from random import Random
 from time import monotonic
 from typing import Protocol
 
-from opentracing._interrupts import reraise_interrupt
+from opentracing.interrupts import reraise_interrupt
 
 from .batch_outcome import BatchTooLarge, Rejected, Stats, Unavailable
 from .error_text import error_text, loggable

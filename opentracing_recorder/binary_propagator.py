@@ -19,7 +19,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from opentracing import InvalidCarrierException, SpanContext, SpanContextCorruptedException
-from opentracing._interrupts import reraise_interrupt
+from opentracing.interrupts import reraise_interrupt
 
 from .carrier import shown
 from .context import BasicSpanContext, RemoteSpanContext, basic_context, has_binary_ids

@@ -10,7 +10,7 @@ from types import FrameType, TracebackType
 from typing import IO, Any
 
 import opentracing
-from opentracing._interrupts import reraise_interrupt
+from opentracing.interrupts import reraise_interrupt
 from opentracing.scope_managers.contextvars import no_parent_scope
 
 from .in_memory import InMemoryRecorder, shortened, shown

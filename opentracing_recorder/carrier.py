@@ -9,7 +9,7 @@ from typing import Any
 import six
 
 from opentracing import InvalidCarrierException, SpanContextCorruptedException
-from opentracing._interrupts import reraise_interrupt
+from opentracing.interrupts import reraise_interrupt
 
 # Names come from outside: what is remembered of them is bounded.
 _MAX_KNOWN_NAMES = 1000
@@ -250,6 +250,7 @@ class CarrierFormat:
         try:
             return known[name]
         except Exception:  # not known yet
+            reraise_interrupt()
             header = name[5:].replace("_", "-").lower() if name.startswith("HTTP_") else None
             return _remember(known, name, None if header is None else self._field_of(header))
 
@@ -278,7 +279,7 @@ def _delete(carrier: Any, names: list[Any]) -> None:
         try:
             del carrier[name]
         except KeyError:  # it went with another that is spelled alike
-            pass
+            reraise_interrupt()
 
 
 def text_or_none(value: Any) -> str | None:

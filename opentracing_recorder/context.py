@@ -9,7 +9,7 @@ from operator import index
 from typing import TYPE_CHECKING, Any, SupportsIndex, TypeVar
 
 from opentracing import SpanContext
-from opentracing._interrupts import reraise_interrupt
+from opentracing.interrupts import reraise_interrupt
 
 from .fork import at_fork
 from .json_safe import dict_of, text_of

@@ -11,7 +11,7 @@ from typing import Any
 from urllib.parse import quote, unquote
 
 from opentracing import SpanContextCorruptedException
-from opentracing._interrupts import reraise_interrupt
+from opentracing.interrupts import reraise_interrupt
 
 from .carrier import shown
 from .context import (
@@ -253,7 +253,7 @@ def report_dropped(context: BasicSpanContext, dropped: int) -> None:
     try:
         context.dropped_baggage = dropped
     except Exception:  # a class of somebody's own may have no place for it
-        pass
+        reraise_interrupt()
     times = _dropped_news.count()
     if times and not sys.is_finalizing():
         _logger.warning(

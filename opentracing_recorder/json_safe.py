@@ -16,7 +16,7 @@ from operator import index
 from types import MappingProxyType, SimpleNamespace, TracebackType
 from typing import Any
 
-from opentracing._interrupts import reraise_interrupt
+from opentracing.interrupts import reraise_interrupt
 
 # What one value may grow to: these bound both the work and the size of a hostile or cyclic value.
 _MAX_DEPTH = 8

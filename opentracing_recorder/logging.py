@@ -6,7 +6,7 @@ import logging
 from typing import TYPE_CHECKING
 
 import opentracing
-from opentracing._interrupts import reraise_interrupt
+from opentracing.interrupts import reraise_interrupt
 
 from .json_safe import json_safe, text_of
 from .recorder import Recorder

@@ -9,6 +9,7 @@ from itertools import chain
 from typing import Any
 
 from opentracing import SpanContext, SpanContextCorruptedException
+from opentracing.interrupts import reraise_interrupt
 
 from .carrier import pairs_of
 from .context import NO_EXTRA, BasicSpanContext, basic_context, copied_baggage
@@ -140,6 +141,7 @@ def _with_baggage(context: BasicSpanContext, baggage: SharedBaggage) -> BasicSpa
         try:
             shared = copy(context)
         except Exception:  # a class of somebody's own
+            reraise_interrupt()
             return context
     shared._baggage = baggage
     return shared

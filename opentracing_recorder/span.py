@@ -18,7 +18,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, SupportsIndex, TypeVar
 
 from opentracing import Reference, Span, SpanContext, logs, tags
-from opentracing._interrupts import reraise_interrupt
+from opentracing.interrupts import reraise_interrupt
 
 from ._clock import now, number_or_none, system
 from .context import (

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from opentracing import SpanContext, SpanContextCorruptedException
-from opentracing._interrupts import reraise_interrupt
+from opentracing.interrupts import reraise_interrupt
 
 from .carrier import CarrierFormat, shown
 from .context import BasicSpanContext, RemoteSpanContext, basic_context

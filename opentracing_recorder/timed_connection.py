@@ -18,7 +18,7 @@ from contextlib import closing, suppress
 from ipaddress import ip_address
 from typing import Any, NamedTuple
 
-from opentracing._interrupts import reraise_interrupt
+from opentracing.interrupts import reraise_interrupt
 
 try:
     from urllib3.connection import HTTPConnection, HTTPSConnection

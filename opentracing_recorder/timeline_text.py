@@ -8,7 +8,7 @@ import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from typing import IO, NamedTuple
 
-from opentracing._interrupts import reraise_interrupt
+from opentracing.interrupts import reraise_interrupt
 
 from .timeline_axis import Axis, format_duration, summary, visible
 from .trace import Trace, TraceNode

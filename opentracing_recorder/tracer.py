@@ -19,7 +19,7 @@ from opentracing import (
     Tracer,
     UnsupportedFormatException,
 )
-from opentracing._interrupts import reraise_interrupt
+from opentracing.interrupts import reraise_interrupt
 from opentracing.scope_managers.contextvars import ContextVarsScopeManager
 
 from ._clock import system

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import sys
 
-from opentracing._interrupts import reraise_interrupt
+from opentracing.interrupts import reraise_interrupt
 
 
 def has_yet_to_fork() -> bool:

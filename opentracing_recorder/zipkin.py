@@ -16,7 +16,7 @@ from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import Any
 
 from opentracing import Format, ScopeManager
-from opentracing._interrupts import reraise_interrupt
+from opentracing.interrupts import reraise_interrupt
 from opentracing.tags import SPAN_KIND, SPAN_KIND_RPC_SERVER
 
 from .b3_propagator import B3Propagator

@@ -13,7 +13,7 @@ from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import TYPE_CHECKING, Any
 
 from opentracing import SpanContext, logs, tags
-from opentracing._interrupts import reraise_interrupt
+from opentracing.interrupts import reraise_interrupt
 from opentracing.tags import (
     ERROR,
     PEER_HOST_IPV4,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from opentracing._interrupts import reraise_interrupt
+from opentracing.interrupts import reraise_interrupt
 from opentracing_recorder import BasicSpanContext
 from opentracing_recorder.context import basic_context
 

@@ -6,7 +6,7 @@ The names on the wire are basictracer's, without its sampling decision: a mock t
 from __future__ import annotations
 
 from opentracing import SpanContext, SpanContextCorruptedException
-from opentracing._interrupts import reraise_interrupt
+from opentracing.interrupts import reraise_interrupt
 from opentracing_recorder.carrier import CarrierFormat, first_text
 from opentracing_recorder.context import basic_context
 from opentracing_recorder.fields import bounded_baggage, parse_hex_id, written_baggage

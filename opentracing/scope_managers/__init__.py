@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 
-from .._interrupts import reraise_interrupt
+from ..interrupts import reraise_interrupt
 from ..scope import Scope
 from ..scope_manager import ScopeManager
 from ..span import Span

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 
-from .._interrupts import reraise_interrupt
+from ..interrupts import reraise_interrupt
 from ..scope import Scope
 from ..span import Span
 from . import ThreadLocalScopeManager

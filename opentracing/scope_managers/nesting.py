@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import sys
 
-from .._interrupts import reraise_interrupt
+from ..interrupts import reraise_interrupt
 from ..scope import Scope
 from ..scope_manager import ScopeManager
 from ..span import Span

@@ -1,7 +1,17 @@
 """Exceptions of signal handlers: time limits, for one, that must reach the application.
 
 Python runs a signal's handler between any two steps of the main thread, and what the handler raises
-comes out of the code that was at work then, tracing included.
+comes out of the code that was at work then, tracing included. A tracer, recorder or propagator that
+keeps exceptions from the application lets these through::
+
+    try:
+        self.write(span)
+    except Exception:
+        reraise_interrupt()
+        ...
+
+It costs nothing until something is raised. Exceptions that are set from another thread, as by
+``PyThreadState_SetAsyncExc``, cannot be told from others.
 """
 
 from __future__ import annotations
