@@ -91,13 +91,14 @@ def test_a_record_of_ones_own_that_raises_does_no_harm(caplog: pytest.LogCapture
 
     class Own(BasicTracer):
         def record(self, span: BasicSpan) -> None:
-            raise ValueError("not today")
+            raise ValueError("not today\nERROR:root:forged")
 
     with Own().start_active_span("x") as scope:
         scope.span.set_tag("a", 1)
     own: Any = scope.span
     assert own.finished
     assert [each.levelno for each in caplog.records] == [logging.ERROR]
+    assert "\nERROR:root:forged" not in caplog.text
 
 
 NO_TAGS: dict[str, Callable[[], Any]] = {
