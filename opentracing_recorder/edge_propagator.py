@@ -6,7 +6,7 @@ from typing import Any
 
 from opentracing import SpanContext
 
-from .context import NO_EXTRA, BasicSpanContext, RemoteSpanContext
+from .context import NO_EXTRA, BasicSpanContext, RemoteSpanContext, basic_context
 from .propagator import Propagator
 
 _TRACESTATE = "tracestate"
@@ -44,10 +44,11 @@ class EdgePropagator(Propagator):
         self.propagator.remove_from(carrier)
 
     def extract(self, carrier: Any) -> BasicSpanContext | None:
-        caller = self.propagator.extract(carrier)
-        if caller is None:
+        found = self.propagator.extract(carrier)
+        if found is None:
             return None
-        baggage = caller.baggage if self.baggage else None
+        caller = basic_context(found)  # a propagator of somebody's own may have its own
+        baggage = caller._baggage if self.baggage else None
         if not caller.has_trace and not baggage:  # a decision without a trace, say
             return None
         extra = {key: caller.extra[key] for key in _CARRIED_ON if key in caller.extra}

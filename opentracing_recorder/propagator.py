@@ -99,12 +99,10 @@ class CompositePropagator(Propagator):
 
     def _remove_only_read(self, span_context: SpanContext, carrier: Any) -> None:
         if basic_context(span_context).has_trace:
-            for propagator in self._only_read:
-                propagator.remove_from(carrier)
+            _remove(self._only_read, carrier)
 
     def remove_from(self, carrier: Any) -> None:
-        for propagator in dict.fromkeys((*self.propagators, *self.written)):
-            propagator.remove_from(carrier)
+        _remove(dict.fromkeys((*self.propagators, *self.written)), carrier)
 
     def extract(self, carrier: Any) -> BasicSpanContext | None:
         if carrier is None:
@@ -121,6 +119,7 @@ class CompositePropagator(Propagator):
                 continue
             if context is None:
                 continue
+            context = basic_context(context)  # a propagator of somebody's own may have its own
             if without_trace is not None:
                 context = _joined(context, without_trace)
             if context.has_trace:
@@ -145,6 +144,13 @@ def _with_baggage(context: BasicSpanContext, baggage: SharedBaggage) -> BasicSpa
             return context
     shared._baggage = baggage
     return shared
+
+
+def _remove(propagators: Iterable[Propagator], carrier: Any) -> None:
+    for propagator in propagators:
+        remove_from = getattr(propagator, "remove_from", None)
+        if remove_from is not None:  # one that does not derive from Propagator need not have it
+            remove_from(carrier)
 
 
 def _checked(name: str, propagators: Iterable[Propagator]) -> tuple[Propagator, ...]:

@@ -20,6 +20,7 @@ from opentracing_recorder import (
     BinaryPropagator,
     CompositePropagator,
     ConstSampler,
+    EdgePropagator,
     InMemoryRecorder,
     JaegerPropagator,
     Propagator,
@@ -243,6 +244,33 @@ def test_a_propagator_of_ones_own_gets_ones_own_context(make_tracer: Callable[[]
     assert carrier == [context]
     assert tracer.extract("own", carrier) is context
     assert tracer.start_span("x", child_of=tracer.extract("own", carrier)).parent_id == SPAN_ID
+
+
+class Extracting(Propagator):
+    """Somebody's own, with contexts of their own."""
+
+    def inject(self, span_context: SpanContext, carrier: Any) -> None:
+        pass
+
+    def extract(self, carrier: Any) -> Any:
+        return Fields()
+
+
+@pytest.mark.parametrize(
+    "propagator",
+    [
+        CompositePropagator([Extracting(), TextPropagator()]),
+        CompositePropagator([TraceContextPropagator(), Extracting()]),
+        EdgePropagator(Extracting()),
+        EdgePropagator(CompositePropagator([TextPropagator(), Extracting()])),
+    ],
+    ids=["composite", "after baggage", "edge", "edge of composite"],
+)
+def test_a_propagator_around_ones_own_reads_ones_own_context(propagator: Propagator) -> None:
+    """Ids and baggage arrive, also beside the baggage of another format."""
+    found = propagator.extract({"baggage": "theirs=1"})
+    assert found is not None
+    assert (found.trace_id, found.span_id, found.baggage["k"]) == (TRACE_ID, SPAN_ID, "v")
 
 
 def test_its_decision_is_followed() -> None:

@@ -176,6 +176,21 @@ def test_propagators_of_ones_own_may_be_among_several() -> None:
     assert (carrier["own"], carrier["ot-tracer-traceid"], context.trace_id) == ("1", "3", 1)
 
 
+class Both(InjectOnly, ExtractOnly):
+    pass
+
+
+def test_a_propagator_of_ones_own_may_be_only_read() -> None:
+    """It need not know how to remove its headers, which stay then."""
+    own: Any = Both()
+    composite = CompositePropagator([own, TextPropagator()], written=[TextPropagator()])
+    carrier = {"own": "1"}
+    composite.inject(BasicSpanContext(3, 4), carrier)
+    assert carrier["own"] == "1"
+    composite.remove_from(carrier)
+    assert carrier == {"own": "1"}
+
+
 @pytest.mark.parametrize("wrong", [5, object(), None, TextPropagator, Propagator])
 def test_what_can_do_neither_is_refused(wrong: Any) -> None:
     """And a class is, in place of an instance of it."""
