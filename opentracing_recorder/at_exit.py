@@ -16,14 +16,19 @@ from typing import Any
 from opentracing.interrupts import reraise_interrupt
 
 _last_acts: list[Callable[[], object]] = []
+_flushes: list[Callable[[], object]] = []
 _covered_child: int | None = None
 
 
-def at_exit(act: Callable[[], object]) -> None:
-    """Have `act` called when the interpreter exits."""
+def at_exit(act: Callable[[], object], flush: Callable[[], object]) -> None:
+    """Have `act` called when the interpreter exits, and `flush` when an application is shut down.
+
+    After the latter the process may go on.
+    """
     if not _last_acts:
         atexit.register(run)
     _last_acts.append(act)
+    _flushes.append(flush)
 
 
 def cover_child() -> None:
@@ -101,3 +106,9 @@ def run() -> None:
     """Do it now: what `at_exit` was given."""
     for act in _last_acts:
         act()
+
+
+def run_flushes() -> None:
+    """Send what waits in this process, as far as `at_exit` was given something for that."""
+    for flush in _flushes:
+        flush()

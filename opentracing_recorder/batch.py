@@ -185,7 +185,7 @@ def _register(recorder: BatchRecorder) -> None:
         _registered.append(True)
         # At the first recorder, not at the import: what the backend's libraries registered to tear
         # down runs later then.
-        at_exit(_close_all)
+        at_exit(_close_all, _flush_all)
         at_fork(_renew_all)
     _open.add(recorder)
 
@@ -198,7 +198,7 @@ def _close_all() -> None:
         recorder.close()
 
 
-def flush_all() -> None:
+def _flush_all() -> None:
     """Flush every recorder of this process at once, each within its `exit_timeout`."""
     threads = []
     for recorder in list(_open):

@@ -52,7 +52,8 @@ def _flush_all() -> None:
         left = len(recorder._waiting)
         if left:
             _logger.warning(
-                "JSONLinesRecorder: %d spans are lost, which nobody read from the pipe %s in time",
+                "JSONLinesRecorder: nobody read %d spans from the pipe %s in time; they are lost if"
+                " the process ends now",
                 left,
                 recorder.path,
             )
@@ -70,8 +71,9 @@ class JSONLinesRecorder(Recorder):
     when logs are rotated, is made anew.
 
     The path may be a pipe, such as ``/dev/stdout``. No span waits there as it finishes: what a slow
-    reader has not taken, up to 4 MiB, is kept for the next span, `flush`, `close` or the exit of
-    the interpreter to write. More is lost, and so is a span where no process reads the pipe.
+    reader has not taken, up to 4 MiB, is kept for the next span, `flush`, `close`, the exit of the
+    interpreter or a `FlushAtShutdown` to write. More is lost, and so is a span where no process
+    reads the pipe.
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
@@ -229,7 +231,7 @@ class JSONLinesRecorder(Recorder):
             cover_child()
             if not _registered:
                 _registered.append(True)
-                at_exit(_flush_all)
+                at_exit(_flush_all, _flush_all)
 
     def _hand_over(self, file: int) -> None:
         """Write the lines that wait, as far as the pipe takes them now."""

@@ -31,7 +31,8 @@ from typing import Any
 from opentracing.interrupts import reraise_interrupt
 
 from .at_exit import run as run_last_acts
-from .batch import flush_all, longest_exit
+from .at_exit import run_flushes
+from .batch import longest_exit
 
 __all__ = ["FlushAtShutdown", "close_at_signals"]
 
@@ -47,7 +48,8 @@ class FlushAtShutdown:
 
     All that the server and `app` send to each other passes through. At the shutdown, `app` finishes
     first; then what was recorded is sent, on a thread, within `exit_timeout`; then the server is
-    answered. The recorders stay open: what is recorded later is sent as usual.
+    answered. The recorders stay open: what is recorded later is sent as usual. What waits for the
+    reader of a `JSONLinesRecorder`'s pipe is written too; the reader has a second.
 
     An `app` without the lifespan protocol serves as well: the protocol is then answered here.
     """
@@ -105,13 +107,13 @@ async def _flush_on_a_thread() -> None:
         loop = asyncio.get_running_loop()
     except RuntimeError:  # another library's, such as trio's, which has no request left to serve
         reraise_interrupt()
-        flush_all()
+        run_flushes()
         return
     flushed = loop.create_future()
 
     def work() -> None:
         try:
-            flush_all()
+            run_flushes()
         finally:
             try:
                 loop.call_soon_threadsafe(tell)
@@ -127,7 +129,7 @@ async def _flush_on_a_thread() -> None:
         threading.Thread(target=work, name="opentracing-shutdown", daemon=True).start()
     except RuntimeError:  # the system has no thread to give
         reraise_interrupt()
-        flush_all()
+        run_flushes()
     else:
         await flushed
 

@@ -16,6 +16,7 @@ import threading
 import time
 import weakref
 from collections.abc import Awaitable, Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ from opentracing_recorder import (
     BasicTracer,
     BatchRecorder,
     FlushAtShutdown,
+    JSONLinesRecorder,
     batch,
     close_at_signals,
 )
@@ -259,6 +261,25 @@ def test_a_backend_that_hangs_at_the_shutdown(
     lost = [record.getMessage() for record in caplog.records]
     assert len(lost) == 3
     assert "Noting: 1 spans were not sent within 0.2 seconds of the shutdown" in lost[0]
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no named pipes")
+def test_spans_that_wait_for_the_reader_of_a_pipe(tmp_path: Path, events: list[str]) -> None:
+    """They are written at the shutdown too: no exit of the interpreter may follow."""
+    path = tmp_path / "spans"
+    os.mkfifo(path)
+    reading = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    tracer = BasicTracer(JSONLinesRecorder(path))
+    for _ in range(1000):  # more than a pipe holds
+        tracer.start_span("request").finish()
+    os.set_blocking(reading, True)
+    with ThreadPoolExecutor(1) as pool, open(reading, "rb") as file:
+        lines = pool.submit(lambda: [file.readline() for _ in range(1000)])
+        live(return_at_once, events)
+        try:
+            assert all(line.endswith(b"\n") for line in lines.result(10))
+        finally:
+            tracer.close()
 
 
 def test_spans_after_a_shutdown(tracer: BasicTracer, events: list[str]) -> None:
