@@ -179,7 +179,7 @@ class _Connection:
         self._has_lost = False  # bytes; what followed them would be a stream with a gap
 
     def interests(self, mode: Mode) -> dict[socket.socket, int]:
-        """What to wait for in this mode: events by socket."""
+        """The events to wait for in this mode, by socket."""
         found: dict[socket.socket, int] = {}
         if mode == "swallow" or self._has_lost:
             return dict.fromkeys(self._unread, selectors.EVENT_READ)

@@ -1,7 +1,7 @@
 """What has to be done before a process ends; for recorders, which hold spans until they are sent.
 
-The interpreter's exit tells, but not in a child of multiprocessing, or of billiard, which is
-Celery's: those end without it.
+The interpreter's exit is the time for it. Children of multiprocessing, and of billiard, which is
+Celery's, end without that exit.
 """
 
 from __future__ import annotations

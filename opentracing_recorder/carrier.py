@@ -221,7 +221,7 @@ class CarrierFormat:
             reraise_interrupt()
         try:
             pairs = pairs_of(carrier)
-        except InvalidCarrierException:  # it does not tell its names, but may take new ones
+        except InvalidCarrierException:  # it does not give its names, but may take new ones
             return [], False
         if len(pairs) >= MAX_ENTRIES and type(carrier) is not dict:
             raise ValueError(f"the carrier has {MAX_ENTRIES} entries, or more")

@@ -1,4 +1,4 @@
-"""What others wrote, for a log: an error's text in one line, escaped, shortened, without secrets.
+"""Text of others for a log: that of an error in one line, escaped, shortened, without secrets.
 
 The texts of errors are a backend's, or a client library's, as much as ours: they hold what a server
 answered, and URLs and headers with what these hold.
@@ -44,7 +44,7 @@ def one_line(text: str, secrets: Iterable[str] = (), length: int = _SHOWN) -> st
         text = text.replace(secret, _HIDDEN)
     text = re.sub(_SECRETS, rf"\1 {_HIDDEN}", text[:_SEARCHED])
     text = "".join(map(_without_secrets, re.split(_BETWEEN_TOKENS, text)))
-    # A few characters more than are shown: escaping may have to look at millions else.
+    # One character more than is shown: otherwise millions might have to be escaped.
     text = "".join(map(_escaped, text[: length + 1]))
     return text if len(text) <= length else text[: length - 3] + "..."
 

@@ -219,8 +219,8 @@ class PropagatorCheckMixin(PropagatorHooks):
                 self._assert_same(context, self._extracted(carrier), f"after {carrier!r:.200}")
 
     def test_text_leaves_nothing_of_a_stranger(self) -> None:
-        """What a service has copied from a request does not stay beside what it writes: headers
-        that are there twice, in whatever case, and baggage that its own context has not.
+        """Headers that a service has copied from a request do not stay beside those that it writes:
+        neither repeated ones, in any case, nor baggage that its own context does not have.
         """
         self._only_if_text()
         wanted = self._injected(BasicSpanContext(3, 4))

@@ -38,7 +38,7 @@ class RecorderHooks:
     send_timeout: float | None = None
     """Seconds that the recorder waits for an answer at most.
 
-    None: its own `send_timeout`, which every `BatchRecorder` has, or else 1. A check lets the
+    None: its own `send_timeout`, which every `BatchRecorder` has, otherwise 1. A check lets the
     backend hang for longer: give the recorder a short one in `recorder()`.
     """
 

@@ -14,8 +14,8 @@ Each takes the `exit_timeout` of the recorders at most, 5 seconds by default. Wh
 by then is logged. Neither raises anything into the application.
 
 Limits: SIGKILL and `os._exit` leave no time; before the latter, call `tracer.flush()`.
-`FlushAtShutdown` needs a server that speaks ASGI's lifespan protocol, as all do unless told
-otherwise, such as by `uvicorn --lifespan off`.
+`FlushAtShutdown` needs a server that speaks ASGI's lifespan protocol, as all do by
+default; `uvicorn --lifespan off` turns it off.
 """
 
 from __future__ import annotations
@@ -116,11 +116,11 @@ async def _flush_on_a_thread() -> None:
             run_flushes()
         finally:
             try:
-                loop.call_soon_threadsafe(tell)
+                loop.call_soon_threadsafe(resume)
             except RuntimeError:  # it was closed meanwhile
                 pass
 
-    def tell() -> None:
+    def resume() -> None:
         if not flushed.done():  # cancelled
             flushed.set_result(None)
 

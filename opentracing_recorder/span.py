@@ -590,7 +590,7 @@ class StartedSpan(BasicSpan):
 
 
 class _TravelledSpan(BasicSpan):
-    """What a span's pickle becomes: its context, in a span that is finished for this process.
+    """A span that was pickled: its context, in a span that is finished for this process.
 
     It serves as a parent, for a scope and to inject.
     """

@@ -283,7 +283,7 @@ class BasicTracer(Tracer):
         try:
             if given is not None and given.trace_id == trace_id:
                 ask = getattr(self._sampler, "sampled_remote", None)
-                if ask is not None:  # else it does not derive from Sampler
+                if ask is not None:  # otherwise it does not derive from Sampler
                     return bool(ask(given, operation_name))
             return bool(self._sampler.sampled(trace_id, operation_name))
         except Exception:
