@@ -63,6 +63,8 @@ class InMemoryRecorder(Recorder):
         or that did not.
         """
         wanted = {} if tags is None else tags
+        if not isinstance(wanted, Mapping):
+            raise TypeError(f"tags must be a mapping of tags to values, not {type(tags).__name__}")
         return [
             span
             for span in self.spans

@@ -52,6 +52,14 @@ def test_spans_is_a_copy_that_does_not_grow() -> None:
     assert len(recorder.get_spans()) == 2
 
 
+def test_find_wants_tags_with_values() -> None:
+    """The error says so, whatever is recorded; `outline` is what wants names alone."""
+    recorder = InMemoryRecorder()
+    for search in (recorder.find, recorder.one, recorder.wait_for):
+        with pytest.raises(TypeError, match="tags must be a mapping of tags to values, not list"):
+            search("x", tags=["a"])  # type: ignore[arg-type]
+
+
 def test_find_wants_every_tag_with_its_value() -> None:
     """A tag that is absent is not the same as one that is None."""
     recorder = InMemoryRecorder()
