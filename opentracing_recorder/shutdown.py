@@ -144,10 +144,14 @@ def close_at_signals(*signals: int) -> None:
     the interpreter then exits as usual. Forked children inherit this.
 
     Call it on the main thread, where Python allows it alone; elsewhere it logs a warning and does
-    nothing. A second call does nothing either.
+    nothing. A second call does nothing either. Raises TypeError for what is no number of a signal.
     """
     import signal  # here: few programs that import the package's names need it
 
+    for each in signals:
+        if not isinstance(each, int):
+            wanted = "signals must be numbers, such as signal.SIGTERM, each an argument of its own"
+            raise TypeError(f"{wanted}; not {type(each).__name__}")
     names = ("SIGTERM", "SIGINT", "SIGHUP", "SIGBREAK")  # Windows has no SIGHUP, others no SIGBREAK
     for each in signals or [getattr(signal, name) for name in names if hasattr(signal, name)]:
         try:

@@ -434,6 +434,14 @@ def test_a_signal_that_does_not_exist(caplog: pytest.LogCaptureFixture) -> None:
     assert "does nothing at signal" in caplog.text
 
 
+@pytest.mark.parametrize("signals", ["SIGTERM", [signal.SIGTERM]])
+def test_what_is_no_signal_is_refused(signals: Any) -> None:
+    """The error says what is wanted: numbers, and no list of them."""
+    message = r"^signals must be numbers, such as signal\.SIGTERM, .*; not (str|list)$"
+    with pytest.raises(TypeError, match=message):
+        close_at_signals(signals)
+
+
 def test_what_the_application_has_decided_stays(tmp_path: Path) -> None:
     """A signal that is ignored stays so, and one that has a handler keeps it."""
     program = """
