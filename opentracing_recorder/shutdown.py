@@ -52,9 +52,12 @@ class FlushAtShutdown:
     reader of a `JSONLinesRecorder`'s pipe is written too; the reader has a second.
 
     An `app` without the lifespan protocol serves as well: the protocol is then answered here.
+    Raises TypeError for an `app` that cannot be called.
     """
 
     def __init__(self, app: Callable[[Any, Any, Any], Awaitable[Any]]) -> None:
+        if not callable(app):
+            raise TypeError(f"app must be an ASGI application, not {type(app).__name__}")
         self.app = app
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:

@@ -434,6 +434,12 @@ def test_a_signal_that_does_not_exist(caplog: pytest.LogCaptureFixture) -> None:
     assert "does nothing at signal" in caplog.text
 
 
+def test_what_is_no_application_is_refused() -> None:
+    """At once, and not when the first request comes."""
+    with pytest.raises(TypeError, match="app must be an ASGI application, not NoneType"):
+        FlushAtShutdown(None)  # type: ignore[arg-type]
+
+
 @pytest.mark.parametrize("signals", ["SIGTERM", [signal.SIGTERM]])
 def test_what_is_no_signal_is_refused(signals: Any) -> None:
     """The error says what is wanted: numbers, and no list of them."""
