@@ -41,8 +41,8 @@ class FaultyProxy:
     - ``"reset"``: connections are accepted and reset; those that are open are reset.
 
     TLS goes through as it is: the certificate must be valid for `host`. When the block ends,
-    connections are reset. Raises ValueError for another mode, and RuntimeError in a forked child,
-    where the proxy's thread does not run.
+    connections are reset. Raises TypeError for what is no address, ValueError for another mode, and
+    RuntimeError in a forked child, where the proxy's thread does not run.
     """
 
     host = "127.0.0.1"
@@ -52,6 +52,8 @@ class FaultyProxy:
     """Where clients connect to; known, and the same, inside the ``with`` block."""
 
     def __init__(self, host: str, port: int) -> None:
+        if not isinstance(host, str) or not isinstance(port, int):
+            raise TypeError(f"host and port must be a str and an int, not {host!r} and {port!r}")
         self._backend = (host, port)
         self._mode: Mode = "pass"
         self._connections: list[_Connection] = []

@@ -306,6 +306,13 @@ def test_it_ends_with_its_block(server: Echo) -> None:
     assert {each for each in threading.enumerate() if each.name == "faulty-proxy"} <= before
 
 
+@pytest.mark.parametrize("address", [("localhost", "80"), (None, 80), "h:"])
+def test_what_is_no_address_is_refused(address: Any) -> None:
+    """Such as the start of a URL, which would only be found out as a backend that fails."""
+    with pytest.raises(TypeError, match="host and port must be a str and an int, not "):
+        FaultyProxy(*address)
+
+
 def test_another_mode_is_refused(proxy: FaultyProxy) -> None:
     """The error lists those there are."""
     message = "^mode must be one of pass, refuse, hang, swallow, reset; not 'hangs'$"
