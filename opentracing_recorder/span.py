@@ -608,6 +608,9 @@ class _TravelledSpan(BasicSpan):
         self.tags = {}
         self._logs = None
 
+    def __copy__(self) -> _TravelledSpan:
+        return type(self)(self.context, self.operation_name, self.start_time)
+
     @property
     def tracer(self) -> Any:
         """The global tracer of this process."""

@@ -229,3 +229,13 @@ def test_jobs_of_a_pool_continue_the_trace_of_the_span_that_they_are_given(
         env={**os.environ, "PYTHONPATH": str(ROOT)},
     )
     assert (ended.returncode, ended.stderr) == (0, "")
+
+
+@protocols
+def test_a_span_that_travelled_can_be_copied(protocol: int) -> None:
+    """A copy is another such span, of the same context."""
+    span = BasicTracer().start_span("sent")
+    made = copy.copy(travelled(span, protocol))
+    assert fields_of(made.context) == fields_of(span.context)
+    assert made.operation_name == "sent"
+    assert made.finished
