@@ -35,27 +35,42 @@ def cover_child() -> None:
     """Have the same done at the end of a child of multiprocessing, or of a package made after it.
 
     Called when there is something to lose: at its start, such a child forgets what was registered.
+    Never raises: what bears these names may be half imported, or stand in for the real thing.
     """
-    global _covered_child
     if _covered_child == os.getpid():
         return
+    for cover in (_cover_child_of_multiprocessing, _cover_child_of_billiard):
+        try:
+            cover()
+        except Exception:  # asked again when the next queue begins
+            pass
+
+
+def _cover_child_of_multiprocessing() -> None:
+    global _covered_child
     # Not by `get`: without the GIL that locks the dict, and a lock that threads wait for while a
     # process forks can be held in the child for ever.
     for name in ("multiprocessing", "multiprocess"):  # the latter is pathos's copy
         if name in sys.modules and f"{name}.util" in sys.modules:
             util = sys.modules[f"{name}.util"]
             if util is not None and sys.modules[name].parent_process() is not None:
-                _covered_child = os.getpid()
                 util.Finalize(None, _run_when_alone, exitpriority=0)
+                _covered_child = os.getpid()
                 return
+
+
+def _cover_child_of_billiard() -> None:
+    global _covered_child
+    if _covered_child == os.getpid():
+        return
     if "billiard.process" in sys.modules and sys.modules["billiard.process"] is not None:
         child = sys.modules["billiard.process"].current_process()
         if child._parent_pid is not None:
+            _cover_worker(child)
             _covered_child = os.getpid()
-            _cover_child_of_billiard(child)
 
 
-def _cover_child_of_billiard(child: Any) -> None:
+def _cover_worker(child: Any) -> None:
     """Have the same done where a child of billiard ends: it waits for no thread.
 
     A worker of a pool, such as Celery's, leaves without its finalizers, but calls `on_exit` before.

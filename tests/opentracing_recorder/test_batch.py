@@ -12,6 +12,7 @@ import subprocess
 import sys
 import threading
 import time
+import types
 import weakref
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
@@ -30,6 +31,7 @@ from opentracing_recorder import (
     Rejected,
     Stats,
     Unavailable,
+    at_exit,
 )
 
 pytestmark = pytest.mark.needs_os
@@ -1554,3 +1556,18 @@ record("last")
     prelude = patch + _PRELUDE if patched_first else _PRELUDE + patch
     names = run(script, prelude)
     assert len(names) == len(set(names)) == 402
+
+
+@pytest.mark.parametrize("package", ["multiprocessing", "multiprocess", "billiard"])
+@pytest.mark.parametrize("stand_in", [types.ModuleType, lambda name: None, mock.MagicMock])
+def test_a_package_for_processes_that_is_half_imported(
+    package: str, stand_in: Any, backend: Backend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Or something with its name: no span is lost over the question whether this is its child."""
+    monkeypatch.setattr(at_exit, "_covered_child", None)
+    for name in (package, f"{package}.util", f"{package}.process"):
+        monkeypatch.setitem(sys.modules, name, stand_in(name))
+    recorder = backend()
+    recorder.record()
+    assert recorder.flush(_LONG)
+    assert recorder.stats.sent == 1
