@@ -173,11 +173,18 @@ def _close_and_end(signum: int, frame: object) -> None:
     if _ending == os.getpid():  # process managers send one to a process, and one to its group
         return
     _ending = os.getpid()
-    gevent = sys.modules.get("gevent")
-    if gevent is not None and isinstance(gevent.getcurrent(), gevent.hub.Hub):
-        gevent.spawn(_end, signum)  # what was interrupted is the loop, which cannot wait
+    if _interrupts_loop_of_gevent():
+        sys.modules["gevent"].spawn(_end, signum)  # the loop cannot wait
     else:
         _end(signum)
+
+
+def _interrupts_loop_of_gevent() -> bool:
+    gevent = sys.modules.get("gevent")
+    try:
+        return gevent is not None and isinstance(gevent.getcurrent(), gevent.hub.Hub)
+    except Exception:  # it is half imported, or something stands in for it
+        return False
 
 
 def _end(signum: int) -> None:

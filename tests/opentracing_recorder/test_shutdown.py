@@ -614,3 +614,18 @@ def test_a_signal_under_gevent(tmp_path: Path, waiting: str) -> None:
     ended = run(tmp_path, program, signal.SIGTERM, patch)
     assert (ended.code, ended.error) == (-signal.SIGTERM, "")
     assert ended.delivered == ["main"]
+
+
+@pytest.mark.parametrize("stand_in", ["types.ModuleType('gevent')", "unittest.mock.MagicMock()"])
+def test_a_signal_while_gevent_is_being_imported(tmp_path: Path, stand_in: str) -> None:
+    """Or with something in its place: the process ends, and nothing is raised."""
+    program = f"""
+        import types, unittest.mock
+        sys.modules["gevent"] = {stand_in}
+        close_at_signals()
+        span("main")
+        wait()
+    """
+    ended = run(tmp_path, program, signal.SIGTERM)
+    assert (ended.code, ended.error) == (-signal.SIGTERM, "")
+    assert ended.delivered == ["main"]
