@@ -7,6 +7,7 @@ Celery's, end without that exit.
 from __future__ import annotations
 
 import atexit
+import logging
 import os
 import sys
 import threading
@@ -14,6 +15,10 @@ from collections.abc import Callable
 from typing import Any
 
 from opentracing.interrupts import reraise_interrupt
+
+from .error_text import loggable
+
+_logger = logging.getLogger(__name__)
 
 _last_acts: list[Callable[[], object]] = []
 _flushes: list[Callable[[], object]] = []
@@ -120,10 +125,18 @@ def _others() -> list[threading.Thread]:
 def run() -> None:
     """Do it now: what `at_exit` was given."""
     for act in _last_acts:
-        act()
+        _do(act)
 
 
 def run_flushes() -> None:
     """Send what waits in this process, as far as `at_exit` was given something for that."""
     for flush in _flushes:
-        flush()
+        _do(flush)
+
+
+def _do(act: Callable[[], object]) -> None:
+    try:
+        act()
+    except Exception as error:  # the other acts are of other recorders
+        reraise_interrupt()
+        _logger.error("what was to be done at the exit raised", exc_info=loggable(error))

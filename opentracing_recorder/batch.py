@@ -191,17 +191,29 @@ def _register(recorder: BatchRecorder) -> None:
 
 
 def _close_all() -> None:
-    recorders = list(_open)
+    recorders = _all_open()
     for recorder in recorders:  # all at once
         recorder._current().start_closing(recorder, recorder.exit_timeout)
     for recorder in recorders:
-        recorder.close()
+        try:
+            recorder.close()
+        except Exception as error:  # of a backend's own method; the others are closed all the same
+            name = type(recorder).__name__
+            _logger.error("%s.close raised", name, exc_info=loggable(error))
+
+
+def _all_open() -> list[BatchRecorder]:
+    while True:
+        try:
+            return list(_open)
+        except RuntimeError:  # another thread has made a recorder meanwhile
+            pass
 
 
 def _flush_all() -> None:
     """Flush every recorder of this process at once, each within its `exit_timeout`."""
     threads = []
-    for recorder in list(_open):
+    for recorder in _all_open():
         thread = threading.Thread(target=_flush, args=(recorder,), daemon=True)
         try:
             thread.start()
@@ -233,11 +245,11 @@ def _flush(recorder: BatchRecorder) -> None:
 
 def longest_exit() -> float:
     """Seconds that closing every recorder of this process may take."""
-    return max((each.exit_timeout for each in list(_open)), default=0.0)
+    return max((each.exit_timeout for each in _all_open()), default=0.0)
 
 
 def _renew_all() -> None:
-    for recorder in list(_open):
+    for recorder in _all_open():
         recorder._renew()
 
 

@@ -629,3 +629,40 @@ def test_a_signal_while_gevent_is_being_imported(tmp_path: Path, stand_in: str) 
     ended = run(tmp_path, program, signal.SIGTERM)
     assert (ended.code, ended.error) == (-signal.SIGTERM, "")
     assert ended.delivered == ["main"]
+
+
+def test_a_recorder_that_does_not_close_holds_up_no_other(
+    tracer: BasicTracer, events: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What its `close` raises is logged."""
+
+    class Broken(Noting):
+        def close(self, timeout: float | None = None) -> bool:
+            raise OSError("broken")
+
+    broken = Broken([])
+    monkeypatch.setattr(batch, "_open", [broken, tracer.recorder])
+    tracer.start_span("last").finish()
+    batch._close_all()
+    assert events == ["last"]
+    assert tracer.recorder.close()
+
+
+def test_recorders_that_are_made_at_the_shutdown(
+    tracer: BasicTracer, events: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By another thread, while those that are there are looked through."""
+
+    class Growing(list[Any]):
+        looked = 0
+
+        def __iter__(self) -> Iterator[Any]:
+            self.looked += 1
+            if self.looked < 3:
+                raise RuntimeError("Set changed size during iteration")
+            return super().__iter__()
+
+    monkeypatch.setattr(batch, "_open", Growing([tracer.recorder]))
+    tracer.start_span("last").finish()
+    batch.flush_all()
+    assert events == ["last"]
