@@ -41,14 +41,16 @@ def _renew() -> None:
     for recorder in list(_open):
         recorder._lock = threading.RLock()
         recorder._forget_waiting()  # the parent writes them
+        recorder._unreported = 0
 
 
 at_fork(_renew)
 
 
 def _flush_all() -> None:
+    deadline = time.monotonic() + _PATIENCE  # for all together
     for recorder in list(_with_waiting):
-        recorder.flush()
+        recorder.flush(max(0.0, deadline - time.monotonic()))
         left = len(recorder._waiting)
         if left:
             _logger.warning(
@@ -94,6 +96,7 @@ class JSONLinesRecorder(Recorder):
         # For a pipe: lines, of which the first may be the rest of one.
         self._waiting: deque[bytes | memoryview] = deque()
         self._waiting_bytes = 0
+        self._unreported = 0  # spans that waited, and are lost
         self._handing_over = False
         self._take(self._opened(_PATIENCE))
         _open.add(self)
@@ -115,6 +118,19 @@ class JSONLinesRecorder(Recorder):
             with self._lock:
                 self._lost = True
             raise
+        finally:
+            if self._unreported:
+                self._report()
+
+    def _report(self) -> None:
+        with self._lock:
+            number, self._unreported = self._unreported, 0
+        if number:
+            _logger.warning(
+                "JSONLinesRecorder: %d spans are lost, which waited for a reader of the pipe %s",
+                number,
+                self._path,
+            )
 
     def flush(self, timeout: float | None = None) -> bool:
         """Whether every span since the last `flush` was written.
@@ -133,8 +149,12 @@ class JSONLinesRecorder(Recorder):
                         reraise_interrupt()
                 if not self._waiting or time.monotonic() >= deadline:
                     lost, self._lost = self._lost, False
-                    return not lost and not self._waiting
+                    delivered = not lost and not self._waiting
+                    break
             time.sleep(0.01)  # not `select`: another thread may close the file meanwhile
+        if self._unreported:
+            self._report()
+        return delivered
 
     def close(self, timeout: float | None = None) -> bool:
         """Release the file. A span that finishes later opens it for that span alone."""
@@ -142,6 +162,8 @@ class JSONLinesRecorder(Recorder):
         with self._lock:
             self._closed = True
             self._release()
+        if self._unreported:
+            self._report()
         return delivered
 
     def __del__(self) -> None:
@@ -225,7 +247,19 @@ class JSONLinesRecorder(Recorder):
             )
         self._waiting.append(line)
         self._waiting_bytes += len(line)
-        self._hand_over(file)
+        try:
+            self._hand_over(file)
+        except OSError:
+            self._unreported -= 1  # this span's loss is reported by the error
+            raise
+        if self._waiting and self._closed and not self._handing_over:  # no later one writes it
+            self._lose_waiting()
+            self._unreported -= 1
+            raise BlockingIOError(
+                errno.EAGAIN,
+                "a span is lost: the pipe is full, and its recorder closed",
+                self._path,
+            )
         if self._waiting:
             _with_waiting.add(self)
             cover_child()
@@ -262,6 +296,7 @@ class JSONLinesRecorder(Recorder):
 
     def _lose_waiting(self) -> None:
         self._lost = self._lost or bool(self._waiting)
+        self._unreported += len(self._waiting)
         self._forget_waiting()
 
     def _forget_waiting(self) -> None:

@@ -200,7 +200,8 @@ def _end(signum: int) -> None:
         except RuntimeError:  # the interpreter is exiting, or the system has no thread to give
             run_last_acts()
         else:
-            closed.acquire(True, min(longest_exit() + 1.0, threading.TIMEOUT_MAX))
+            # A second more for the readers of pipes, and one to say what is lost.
+            closed.acquire(True, min(longest_exit() + 2.0, threading.TIMEOUT_MAX))
     finally:
         signal.signal(signum, signal.SIG_DFL)
         signal.raise_signal(signum)

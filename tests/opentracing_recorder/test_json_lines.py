@@ -324,6 +324,41 @@ def test_a_reader_that_stands_still_blocks_nobody(
 
 
 @pytest.mark.needs_os
+@pytest.mark.parametrize("end", ["goes away", "is replaced", "closes"])
+def test_what_waited_for_a_reader_is_not_lost_silently(
+    end: str, path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The log says how many spans that were, beside the one that met the end, if it is lost too."""
+    os.mkfifo(path)
+    reading = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    recorder = JSONLinesRecorder(path)
+    in_time(lambda: record(recorder, *map(str, range(50)), long="x" * 10_000))
+    left = len(recorder._waiting)
+    assert left > 30
+    assert caplog.records == []
+    if end == "goes away":
+        os.close(reading)
+        record(recorder, "lost", "lost too")
+    elif end == "is replaced":
+        path.unlink()
+        record(recorder, "kept")
+        assert names(path) == ["kept"]
+    else:
+        assert recorder.close(0) is False
+    assert f"{left} spans are lost, which waited for a reader of the pipe {path}" in caplog.text
+    assert caplog.text.count("waited for a reader") == 1
+    if end == "closes":
+        caplog.clear()
+        record(recorder, "late", long="x" * 100_000)
+        assert [each.levelname for each in caplog.records] == ["ERROR"]
+        assert "the pipe is full, and its recorder closed" in caplog.text
+    assert recorder.flush(0) is False or end == "closes"
+    recorder.close()
+    if end != "goes away":
+        os.close(reading)
+
+
+@pytest.mark.needs_os
 def test_a_reader_that_goes_away_leaves_no_torn_line_to_the_next(path: Path) -> None:
     """The pipe holds the first part of a line: the next span has a line of its own."""
     os.mkfifo(path)

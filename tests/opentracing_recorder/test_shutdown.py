@@ -666,3 +666,24 @@ def test_recorders_that_are_made_at_the_shutdown(
     tracer.start_span("last").finish()
     batch.flush_all()
     assert events == ["last"]
+
+
+def test_a_pipe_that_nobody_reads_when_a_signal_comes(tmp_path: Path) -> None:
+    """The log says how many spans are lost; several such pipes take no longer than one."""
+    program = """
+        from opentracing_recorder import JSONLinesRecorder
+        reading = []
+        for name in "abc":
+            os.mkfifo(PLACE + name)
+            reading.append(os.open(PLACE + name, os.O_RDONLY | os.O_NONBLOCK))
+            tracer = BasicTracer(JSONLinesRecorder(PLACE + name))
+            for number in range(50):
+                tracer.start_span("x" * 10_000).finish()
+        import gc
+        gc.collect()  # of the prelude's recorder, which would be given more time
+        close_at_signals()
+        wait()
+    """
+    ended = run(tmp_path, program, signal.SIGTERM)
+    assert ended.code == -signal.SIGTERM
+    assert ended.error.count("spans are lost, which nobody read from the pipe") == 3
