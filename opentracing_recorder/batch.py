@@ -248,6 +248,11 @@ def longest_exit() -> float:
     return max((each.exit_timeout for each in _all_open()), default=0.0)
 
 
+def holds_lock() -> bool:
+    """Whether this thread, as a signal interrupts it, is counting spans: none can be sent then."""
+    return any(each._worker.lock._is_owned() for each in _all_open())  # type: ignore[attr-defined]
+
+
 def _renew_all() -> None:
     for recorder in _all_open():
         recorder._renew()

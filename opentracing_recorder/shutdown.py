@@ -25,6 +25,7 @@ import logging
 import os
 import sys
 import threading
+import time
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -32,7 +33,7 @@ from opentracing.interrupts import reraise_interrupt
 
 from .at_exit import run as run_last_acts
 from .at_exit import run_flushes
-from .batch import longest_exit
+from .batch import holds_lock, longest_exit
 
 __all__ = ["FlushAtShutdown", "close_at_signals"]
 
@@ -172,11 +173,27 @@ def _close_and_end(signum: int, frame: object) -> None:
     global _ending
     if _ending == os.getpid():  # process managers send one to a process, and one to its group
         return
+    if holds_lock() and _is_raised_again(signum):
+        return
     _ending = os.getpid()
     if _interrupts_loop_of_gevent():
         sys.modules["gevent"].spawn(_end, signum)  # the loop cannot wait
     else:
         _end(signum)
+
+
+def _is_raised_again(signum: int) -> bool:
+    """Have the signal come again in a moment, when the interrupted code has gone on."""
+    try:
+        _thread.start_new_thread(_raise_again, (signum,))
+    except RuntimeError:  # the interpreter is exiting, or the system has no thread to give
+        return False
+    return True
+
+
+def _raise_again(signum: int) -> None:
+    time.sleep(0.001)
+    os.kill(os.getpid(), signum)
 
 
 def _interrupts_loop_of_gevent() -> bool:

@@ -567,6 +567,23 @@ def test_a_lock_that_the_interrupted_thread_holds(tmp_path: Path) -> None:
     assert ended.error == "Locking was closed before 1 spans were sent\n"
 
 
+def test_a_signal_while_spans_are_counted(tmp_path: Path) -> None:
+    """What counts them has a lock that sending takes too: it goes on for a moment first."""
+    program = """
+        close_at_signals()
+        for number in range(1000):
+            span(number)
+        with tracer.recorder._worker.lock:
+            os.kill(os.getpid(), signal.SIGTERM)
+            for _ in range(100_000):
+                pass
+        time.sleep(60)
+    """
+    ended = run(tmp_path, program)
+    assert (ended.code, ended.error) == (-signal.SIGTERM, "")
+    assert len(ended.delivered) == 1000
+
+
 def test_signals_that_come_twice(tmp_path: Path) -> None:
     """Process managers send one to the process and one to its group: the second is ignored."""
     program = """
