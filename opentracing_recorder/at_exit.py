@@ -48,7 +48,7 @@ def cover_child() -> None:
         try:
             cover()
         except Exception:  # asked again when the next queue begins
-            pass
+            reraise_interrupt()
 
 
 def _cover_child_of_multiprocessing() -> None:

@@ -9,6 +9,7 @@ import weakref
 from abc import abstractmethod
 from collections.abc import Sequence
 from time import monotonic
+from types import FrameType
 
 from opentracing.interrupts import reraise_interrupt
 
@@ -198,6 +199,7 @@ def _close_all() -> None:
         try:
             recorder.close()
         except Exception as error:  # of a backend's own method; the others are closed all the same
+            reraise_interrupt()
             name = type(recorder).__name__
             _logger.error("%s.close raised", name, exc_info=loggable(error))
 
@@ -207,7 +209,7 @@ def _all_open() -> list[BatchRecorder]:
         try:
             return list(_open)
         except RuntimeError:  # another thread has made a recorder meanwhile
-            pass
+            reraise_interrupt()
 
 
 def _flush_all() -> None:
@@ -251,6 +253,13 @@ def longest_exit() -> float:
 def holds_lock() -> bool:
     """Whether this thread, as a signal interrupts it, is counting spans: none can be sent then."""
     return any(each._worker.lock._is_owned() for each in _all_open())  # type: ignore[attr-defined]
+
+
+def is_worker(frame: FrameType | None) -> bool:
+    """Whether a signal interrupts a worker, which sends nothing then: one that is a greenlet."""
+    while frame is not None and frame.f_code is not Worker.run.__code__:
+        frame = frame.f_back
+    return frame is not None
 
 
 def _renew_all() -> None:

@@ -27,13 +27,14 @@ import sys
 import threading
 import time
 from collections.abc import Awaitable, Callable
+from types import FrameType
 from typing import Any
 
 from opentracing.interrupts import reraise_interrupt
 
 from .at_exit import run as run_last_acts
 from .at_exit import run_flushes
-from .batch import holds_lock, longest_exit
+from .batch import holds_lock, is_worker, longest_exit
 
 __all__ = ["FlushAtShutdown", "close_at_signals"]
 
@@ -169,11 +170,11 @@ def close_at_signals(*signals: int) -> None:
 _ending: int | None = None
 
 
-def _close_and_end(signum: int, frame: object) -> None:
+def _close_and_end(signum: int, frame: FrameType | None) -> None:
     global _ending
     if _ending == os.getpid():  # process managers send one to a process, and one to its group
         return
-    if holds_lock() and _is_raised_again(signum):
+    if (holds_lock() or is_worker(frame)) and _is_raised_again(signum):
         return
     _ending = os.getpid()
     if _interrupts_loop_of_gevent():
@@ -187,6 +188,7 @@ def _is_raised_again(signum: int) -> bool:
     try:
         _thread.start_new_thread(_raise_again, (signum,))
     except RuntimeError:  # the interpreter is exiting, or the system has no thread to give
+        reraise_interrupt()
         return False
     return True
 
@@ -201,6 +203,7 @@ def _interrupts_loop_of_gevent() -> bool:
     try:
         return gevent is not None and isinstance(gevent.getcurrent(), gevent.hub.Hub)
     except Exception:  # it is half imported, or something stands in for it
+        reraise_interrupt()
         return False
 
 

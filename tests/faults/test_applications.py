@@ -62,7 +62,7 @@ def test_a_hostile_value_arrives_and_so_do_the_others(
         if isinstance(sink.recorder, BatchRecorder):
             assert sink.recorder.stats == Stats(len(expected), len(expected), 0, 0, 0), recorder
     assert time.process_time() - started < SECONDS
-    expected_news = ("is finished", "tags of a new span")
+    expected_news = ("is finished", "tags of a new span", "baggage was cut")
     unexpected = [
         each.message
         for each in caplog.records
