@@ -31,6 +31,7 @@ _FLAGS |= getattr(os, "O_BINARY", 0) | getattr(os, "O_NONBLOCK", 0)
 
 _MOST_WAITING = 4 * 1024 * 1024  # bytes, for a pipe's reader
 _PATIENCE = 1.0  # seconds, with a pipe's reader, where nobody gave a time
+_PAUSE = 0.01  # seconds, before the next look at a pipe
 
 _open: weakref.WeakSet[JSONLinesRecorder] = weakref.WeakSet()
 _with_waiting: set[JSONLinesRecorder] = set()
@@ -59,6 +60,15 @@ def _flush_all() -> None:
                 left,
                 recorder.path,
             )
+
+
+def _looks(seconds: float) -> Iterator[bool]:
+    """An item for each pause that these seconds have room for."""
+    deadline = time.monotonic() + seconds
+    left = seconds / _PAUSE  # no more pauses than that, if the clock goes back
+    while time.monotonic() < deadline and left > 0:
+        left -= 1
+        yield True
 
 
 class JSONLinesRecorder(Recorder):
@@ -139,7 +149,7 @@ class JSONLinesRecorder(Recorder):
         """
         if not unforked[0]:
             renew()
-        deadline = time.monotonic() + (_PATIENCE if timeout is None else timeout)
+        looks = _looks(_PATIENCE if timeout is None else timeout)
         while True:
             with self._lock:
                 if self._waiting and self._file is not None and self._is_held(self._file):
@@ -147,11 +157,11 @@ class JSONLinesRecorder(Recorder):
                         self._hand_over(self._file)
                     except OSError:  # they are lost
                         reraise_interrupt()
-                if not self._waiting or time.monotonic() >= deadline:
+                if not self._waiting or next(looks, None) is None:
                     lost, self._lost = self._lost, False
                     delivered = not lost and not self._waiting
                     break
-            time.sleep(0.01)  # not `select`: another thread may close the file meanwhile
+            time.sleep(_PAUSE)  # not `select`: another thread may close the file meanwhile
         if self._unreported:
             self._report()
         return delivered
@@ -226,7 +236,7 @@ class JSONLinesRecorder(Recorder):
 
     def _opened(self, patience: float = 0.0) -> int:
         """Open the path; if it is a pipe, wait up to `patience` seconds for its reader."""
-        deadline = time.monotonic() + patience
+        looks = _looks(patience)
         while True:
             try:
                 return os.open(self._path, _FLAGS, 0o666)
@@ -234,9 +244,9 @@ class JSONLinesRecorder(Recorder):
                 reraise_interrupt()
                 if error.errno != errno.ENXIO:
                     raise
-            if time.monotonic() >= deadline:
+            if next(looks, None) is None:
                 raise OSError(errno.ENXIO, "no process reads this pipe", self._path)
-            time.sleep(0.01)
+            time.sleep(_PAUSE)
 
     def _write_to_pipe(self, file: int, line: bytes) -> None:
         if self._waiting_bytes >= _MOST_WAITING:

@@ -352,7 +352,8 @@ class BasicSpan(Span):
             reraise_interrupt()
             return
         if finish_time is None and started is not None:
-            self.duration = system.perf_counter() - started
+            duration = system.perf_counter() - started
+            self.duration = duration if duration > 0.0 else 0.0  # a clock may go back
         else:
             self.duration = self._wall_clock_duration(finish_time)
         try:

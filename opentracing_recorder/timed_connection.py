@@ -100,6 +100,7 @@ class TimedConnection:
             self.close()
             self._connection = connection = self._kind(self._host, self._port, timeout=time_limit)
         connection.timeout = time_limit
+        connection.time_limit = time_limit
         connection.deadline = time.monotonic() + time_limit
         try:
             try:
@@ -150,12 +151,17 @@ class TimedConnection:
 class _Timed(HTTPConnection):
     """Bounds what `http.client` sends and reads by a deadline, of `time.monotonic`."""
 
+    time_limit: float  # seconds, of the exchange
     deadline: float
 
     def _limit_next_operation(self, sock: Any) -> None:
-        left = self.deadline - time.monotonic()
+        now = time.monotonic()
+        left = self.deadline - now
         if left <= 0:
             raise TimeoutError("the time limit for the whole exchange is over")
+        if left > self.time_limit:  # the clock has gone back
+            left = self.time_limit
+            self.deadline = now + left
         sock.settimeout(left)
 
     def send(self, data: Any) -> None:

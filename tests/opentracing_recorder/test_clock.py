@@ -22,6 +22,7 @@ from opentracing_recorder import (
     RateLimitingSampler,
     Recorder,
 )
+from opentracing_recorder._clock import system
 
 tracers = pytest.mark.parametrize(
     "make_tracer", [lambda: BasicTracer(InMemoryRecorder()), MockTracer], ids=["basic", "mock"]
@@ -180,3 +181,16 @@ def test_a_batch_is_sent_again_while_the_clock_stands_still() -> None:
         BasicTracer(recorder).start_span("x").finish()
         assert sent.wait(10)
     assert recorder.close(10)
+
+
+def test_a_duration_is_not_negative_when_the_clock_goes_back(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The span counts as finished all the same, and takes no more tags."""
+    readings = iter((86_400.0, 0.0))
+    monkeypatch.setattr(system, "perf_counter", lambda: next(readings))
+    recorder = InMemoryRecorder()
+    span = BasicTracer(recorder).start_span("x")
+    span.finish()
+    assert (span.duration, span.finished) == (0.0, True)
+    assert recorder.spans == [span]

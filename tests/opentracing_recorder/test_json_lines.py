@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import logging
 import os
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -585,3 +587,28 @@ def test_a_line_without_end_is_read_in_bounded_memory(
     found = [str(each) if isinstance(each, NotASpan) else "span" for each in read_spans(lines)]
     too_long = "line {} is no span: it is longer than 1000 bytes"
     assert found == [too_long.format(1), "span", too_long.format(3), too_long.format(4)]
+
+
+@pytest.mark.needs_os
+def test_a_clock_that_goes_back_makes_no_wait_for_a_reader_longer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """To open a pipe that nobody reads fails in time, and a flush to one that is full ends."""
+    clock = itertools.count(1e6, -1000.0)
+    monkeypatch.setattr("opentracing_recorder.json_lines.time.monotonic", lambda: next(clock))
+    path = tmp_path / "pipe"
+    os.mkfifo(path)
+    started = time.perf_counter()
+    with pytest.raises(OSError, match="no process reads this pipe"):
+        JSONLinesRecorder(path)
+    reader = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        recorder = JSONLinesRecorder(path)
+        tracer = BasicTracer(recorder)
+        for _ in range(40):
+            tracer.start_span("x" * 10_000).finish()
+        assert not recorder.flush(0.2)
+        recorder.close(0)
+    finally:
+        os.close(reader)
+    assert time.perf_counter() - started < 20

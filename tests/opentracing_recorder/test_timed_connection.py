@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import shutil
 import socket
 import ssl
@@ -344,3 +345,23 @@ def test_a_certificate_that_nobody_vouches_for_is_refused(secure_server: str) ->
     """Nothing is sent to a server that cannot prove who it is."""
     with pytest.raises((ssl.SSLError, SSLError), match=r"self[- ]signed"):
         TimedConnection(secure_server).post(b"spans!", {}, 5)
+
+
+def test_a_clock_that_goes_back_gives_a_slow_server_no_more_time(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Each operation of the socket still ends within the time limit."""
+    clock = itertools.count(1e6, -1000.0)
+    monkeypatch.setattr("opentracing_recorder.timed_connection.time.monotonic", lambda: next(clock))
+
+    def hang(connection: socket.socket) -> None:
+        connection.recv(65536)
+        silent.wait(30)
+
+    silent = threading.Event()
+    started = time.perf_counter()
+    with ScriptedServer(hang) as server:
+        with pytest.raises(TimeoutError):
+            TimedConnection(server.url).post(b"[]", {}, 0.3)
+        silent.set()
+    assert time.perf_counter() - started < 10
