@@ -33,8 +33,8 @@ from .sinks import all_sinks
 pytestmark = pytest.mark.needs_os
 
 SECONDS = 60.0
-"""CPU time that one value may take: in 40 places, and ten recorders. Most take a tenth of a second, one
-that never ends 14 on a busy machine.
+"""CPU time that one value may take: in 40 places, and ten recorders. Most take a hundredth, and a
+mapping without end a quarter, on a busy machine.
 """
 
 every_value = pytest.mark.parametrize("value", HOSTILE_VALUES)
