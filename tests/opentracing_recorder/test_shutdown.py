@@ -333,9 +333,14 @@ tracer = BasicTracer(Appending(interval=60, queue_size=1_000_000))
 def span(name):
     tracer.start_span(str(name)).finish()
 
+def sleep():
+    # In short steps: a signal that comes just before a system call is seen when that returns.
+    for _ in range(600):
+        time.sleep(0.1)
+
 def wait():
     print("ready", flush=True)
-    time.sleep(60)
+    sleep()
 """
 
 
@@ -508,14 +513,14 @@ def test_children(tmp_path: Path) -> None:
         if not child:
             span("child")
             os.write(write, b"x")
-            time.sleep(60)
+            sleep()
         os.read(read, 1)
         os.kill(child, signal.SIGTERM)
         assert os.waitpid(child, 0)[1] == signal.SIGTERM
         with multiprocessing.get_context("fork").Pool(1) as pool:
             pool.map(span, ["a", "b"])
         print("ready", flush=True)
-        time.sleep(60)
+        sleep()
     """
     ended = run(tmp_path, program, signal.SIGTERM)
     assert (ended.code, ended.error) == (-signal.SIGTERM, "")
@@ -577,7 +582,7 @@ def test_a_signal_while_spans_are_counted(tmp_path: Path) -> None:
             os.kill(os.getpid(), signal.SIGTERM)
             for _ in range(100_000):
                 pass
-        time.sleep(60)
+        sleep()
     """
     ended = run(tmp_path, program)
     assert (ended.code, ended.error) == (-signal.SIGTERM, "")
