@@ -5,7 +5,8 @@ The peers are those of OpenTelemetry (W3C, B3, Jaeger) and the codecs of jaeger-
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import asyncio
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import jaeger_client
@@ -181,7 +182,18 @@ def test_tracestate_and_flags_pass_through_opentelemetry(flags: int) -> None:
     assert carrier == headers
 
 
+@pytest.fixture
+def event_loop() -> Iterator[None]:
+    """The main thread's event loop, which jaeger-client asks for; `asyncio.run` leaves none."""
+    loop = asyncio.new_event_loop()
+    asyncio.set_event_loop(loop)
+    yield
+    asyncio.set_event_loop(None)
+    loop.close()
+
+
 # jaeger-client leaves open the socket by which it finds its own address.
+@pytest.mark.usefixtures("event_loop")
 @pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")
 def test_a_trace_of_jaeger_client_runs_through_this_tracer_and_back() -> None:
     """Two services with Jaeger's tracer, and one with ours in the middle."""
