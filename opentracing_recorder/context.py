@@ -91,7 +91,7 @@ class BasicSpanContext(SpanContext):
         else:
             self._baggage = copied_baggage(baggage)
         self.parent_id = parent_id
-        self.extra = extra
+        self.extra = extra if extra is NO_EXTRA or isinstance(extra, Mapping) else NO_EXTRA
 
     _baggage: Mapping[str, str]
 

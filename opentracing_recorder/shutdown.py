@@ -93,6 +93,10 @@ class FlushAtShutdown:
                     await _flush_on_a_thread()
                 raise
             said.clear()
+        except BaseException:  # cancelled, or its tasks were
+            if said[-1:] == [_STARTED]:
+                await _flush_on_a_thread()
+            raise
         if said and said[-1] != _STARTED:
             return
         if not said:

@@ -444,3 +444,18 @@ def test_binary_takes_it_directly() -> None:
     context = BinaryPropagator().extract(carrier)
     assert context is not None
     assert (context.trace_id, context.span_id, context.baggage) == (TRACE_ID, SPAN_ID, {"k": "v"})
+
+
+@pytest.mark.parametrize("extra", [None, 5, [1], "tracestate"])
+@pytest.mark.parametrize(
+    "propagator",
+    [TraceContextPropagator(), B3Propagator(), JaegerPropagator()],
+    ids=["W3C", "B3", "Jaeger"],
+)
+def test_an_extra_that_is_no_mapping_is_none(propagator: Any, extra: Any) -> None:
+    """The context is written as one without, and is a parent as one without."""
+    context = BasicSpanContext(1, 2, extra=extra)
+    carrier: dict[str, str] = {}
+    propagator.inject(context, carrier)
+    assert propagator.extract(carrier).span_id == 2
+    assert BasicTracer().start_span("x", child_of=context).parent_id == 2

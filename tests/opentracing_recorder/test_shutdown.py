@@ -215,6 +215,23 @@ def test_an_application_that_raises_when_it_is_shut_down(
     assert events == [STARTED["type"], "request"]
 
 
+def test_an_application_that_is_cancelled_when_it_is_shut_down(
+    tracer: BasicTracer, events: list[str]
+) -> None:
+    """It has ended: what was recorded is sent, and the server gets the exception."""
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await receive()
+        await send(STARTED)
+        await receive()
+        tracer.start_span("shutdown").finish()
+        raise asyncio.CancelledError
+
+    with pytest.raises(asyncio.CancelledError):
+        live(app, events)
+    assert events == [STARTED["type"], "shutdown"]
+
+
 def test_requests_pass_through() -> None:
     """The application gets the very scope and callables that the server gave."""
     got: list[object] = []
