@@ -10,8 +10,8 @@ import subprocess
 import sys
 import threading
 import time
-import tracemalloc
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from http.client import HTTPException, IncompleteRead
 from pathlib import Path
 
@@ -25,6 +25,23 @@ from urllib3.exceptions import HTTPError, SSLError
 from opentracing_recorder.timed_connection import TimedConnection
 
 from ..http_server import ACCEPTED, ScriptedServer, answer
+
+
+@contextmanager
+def memory_below(limit: int) -> Iterator[None]:
+    """Fails where more bytes are held at once; PyPy cannot count them."""
+    try:
+        import tracemalloc
+    except ImportError:
+        yield
+        return
+    tracemalloc.start()
+    try:
+        yield
+        assert tracemalloc.get_traced_memory()[1] < limit
+    finally:
+        tracemalloc.stop()
+
 
 pytestmark = pytest.mark.needs_os
 
@@ -174,18 +191,14 @@ def test_no_more_than_a_bound_is_read_of_a_reply(
     """Whatever part of a reply has no end: it takes little memory, and the next one is read."""
     with ScriptedServer(endless(start, piece)) as server:
         connection = TimedConnection(server.url)
-        tracemalloc.start()
-        try:
-            began = time.monotonic()
+        began = time.monotonic()
+        with memory_below(4 << 20):
             if error is None:
                 assert connection.post(b"", {}, 20).status == 200
             else:
                 with pytest.raises(error):
                     connection.post(b"", {}, 20)
-            assert time.monotonic() - began < 10
-            assert tracemalloc.get_traced_memory()[1] < 4 << 20
-        finally:
-            tracemalloc.stop()
+        assert time.monotonic() - began < 10
         assert connection.post(b"", {}, 5).status == 202
         assert [each.connection for each in server.requests] == [1, 2]
         connection.close()
@@ -361,7 +374,7 @@ def test_a_clock_that_goes_back_gives_a_slow_server_no_more_time(
     silent = threading.Event()
     started = time.perf_counter()
     with ScriptedServer(hang) as server:
-        with pytest.raises(TimeoutError):
+        with pytest.raises(OSError, match="time"):
             TimedConnection(server.url).post(b"[]", {}, 0.3)
         silent.set()
     assert time.perf_counter() - started < 10
