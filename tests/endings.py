@@ -75,6 +75,19 @@ def _executor(method: str) -> Ending:
     return Ending(program, ["a", "b", "main"])
 
 
+def executor_methods() -> list[str]:
+    """How a ProcessPoolExecutor may start its processes: that of PyPy 3.9 has lost the method by
+    which it starts them in any other way than by a fork.
+    """
+    methods = multiprocessing.get_all_start_methods()
+    if sys.implementation.name == "pypy":
+        from concurrent.futures import ProcessPoolExecutor
+
+        if not hasattr(ProcessPoolExecutor, "_adjust_process_count"):
+            return ["fork"]
+    return methods
+
+
 ENDINGS = {
     "the end of the script": Ending('record("main")', ["main"]),
     "sys.exit": Ending('record("main"); sys.exit(3)', ["main"], 3),
@@ -85,7 +98,7 @@ ENDINGS = {
     # Since Python 3.12, no thread can be started any more then.
     "a span of an exit handler": Ending('atexit.register(record, "late")', ["late"]),
     **{f"a {each}ed child": _child(each) for each in multiprocessing.get_all_start_methods()},
-    **{f"a pool, {each}": _executor(each) for each in multiprocessing.get_all_start_methods()},
+    **{f"a pool, {each}": _executor(each) for each in executor_methods()},
 }
 if hasattr(os, "fork"):
     ENDINGS["a child of os.fork"] = Ending(

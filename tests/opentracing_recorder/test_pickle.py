@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import logging
-import multiprocessing
 import os
 import pickle
 import subprocess
@@ -26,6 +25,8 @@ from opentracing_recorder import (
     InMemoryRecorder,
     RemoteSpanContext,
 )
+
+from ..endings import executor_methods
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -214,7 +215,7 @@ if __name__ == "__main__":
 
 
 @pytest.mark.needs_os
-@pytest.mark.parametrize("method", multiprocessing.get_all_start_methods())
+@pytest.mark.parametrize("method", executor_methods())
 def test_jobs_of_a_pool_continue_the_trace_of_the_span_that_they_are_given(
     tmp_path: Path, method: str
 ) -> None:
