@@ -27,7 +27,6 @@ from opentracing_recorder import (
     TextPropagator,
     TraceContextPropagator,
 )
-from opentracing_recorder.zipkin import ZipkinTracer
 
 TRACE_ID, SPAN_ID = 0xAB, 0xC
 
@@ -149,10 +148,17 @@ FOREIGN: dict[str, Callable[[], Any]] = {
     ),
 }
 
+
+def zipkin_tracer(**options: Any) -> Any:
+    from opentracing_recorder.zipkin import ZipkinTracer  # here: Pyodide has no urllib3
+
+    return ZipkinTracer("shop", recorder=InMemoryRecorder(), **options)
+
+
 every_kind = pytest.mark.parametrize("make", FOREIGN.values(), ids=FOREIGN)
 every_tracer = pytest.mark.parametrize(
     "make_tracer",
-    [BasicTracer, MockTracer, lambda: ZipkinTracer("shop", recorder=InMemoryRecorder())],
+    [BasicTracer, MockTracer, pytest.param(zipkin_tracer, marks=pytest.mark.needs_os)],
     ids=["basic", "mock", "zipkin"],
 )
 
@@ -427,11 +433,12 @@ def test_fields_that_a_constructor_leaves_out_have_their_defaults(kind: Any) -> 
     assert BasicSpan(mock.Mock(), "x", context).context is context
 
 
+@pytest.mark.needs_os
 def test_one_that_came_in_a_carrier_may_say_so() -> None:
     """A tracer that joins its callers' spans joins those alone."""
     here, remote = Fields(), Fields()
     remote.is_remote = True  # type: ignore[attr-defined]
-    tracer = ZipkinTracer("shop", recorder=InMemoryRecorder(), one_span_per_rpc=True)
+    tracer = zipkin_tracer(one_span_per_rpc=True)
     tags = {"span.kind": "server"}
     assert tracer.start_span("x", child_of=here, tags=tags).context.span_id != SPAN_ID
     assert tracer.start_span("x", child_of=remote, tags=tags).context.span_id == SPAN_ID
