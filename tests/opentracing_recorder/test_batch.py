@@ -1265,29 +1265,9 @@ start = time.monotonic()
     assert run(hanging + script) == ["sent", "sent", "sent", "in-time"]
 
 
-def test_exit_sends_what_is_queued() -> None:
-    """Also what non-daemon threads and later exit handlers record."""
-    script = """
-import atexit
-recorder = Printing(interval=60)
-tracer = BasicTracer(recorder)
-atexit.register(record, "handler")
-def late():
-    threading.main_thread().join()
-    record("thread")
-threading.Thread(target=late).start()
-record("main")
-"""
-    assert sorted(run(script)) == ["handler", "main", "thread"]
-
-
-def test_exit_sends_what_was_first_recorded_when_no_thread_can_start() -> None:
-    """From Python 3.12, none can when the main thread is at its end."""
-    script = """
-recorder = Printing(interval=60)
-tracer = BasicTracer(recorder)
-def late():
-    # Not by joining it: threading in Python 3.9 stumbles over that now and then.
+# Not by joining it: threading in Python 3.9 stumbles over that now and then.
+WAIT_FOR_THE_END_OF_MAIN = """
+def wait_for_the_end_of_main():
     main = threading.main_thread().ident
     def functions(frame):
         while frame is not None:
@@ -1296,9 +1276,41 @@ def late():
     while "_shutdown" not in functions(sys._current_frames()[main]):
         time.sleep(0.01)
     time.sleep(0.1)
+"""
+
+
+def test_exit_sends_what_is_queued() -> None:
+    """Also what non-daemon threads and later exit handlers record."""
+    script = (
+        WAIT_FOR_THE_END_OF_MAIN
+        + """
+import atexit
+recorder = Printing(interval=60)
+tracer = BasicTracer(recorder)
+atexit.register(record, "handler")
+def late():
+    wait_for_the_end_of_main()
+    record("thread")
+threading.Thread(target=late).start()
+record("main")
+"""
+    )
+    assert sorted(run(script)) == ["handler", "main", "thread"]
+
+
+def test_exit_sends_what_was_first_recorded_when_no_thread_can_start() -> None:
+    """From Python 3.12, none can when the main thread is at its end."""
+    script = (
+        WAIT_FOR_THE_END_OF_MAIN
+        + """
+recorder = Printing(interval=60)
+tracer = BasicTracer(recorder)
+def late():
+    wait_for_the_end_of_main()
     record("late")
 threading.Thread(target=late).start()
 """
+    )
     assert run(script) == ["late"]
 
 
