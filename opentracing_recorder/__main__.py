@@ -9,9 +9,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from ._timeline_axis import visible
 from .json_lines import NotASpan, bounded_lines, read_spans
 from .timeline import render_html, render_text
-from .timeline_axis import visible
 from .trace import Trace
 
 _MOST_COMPLAINTS = 5  # for each file; the others are counted

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any, SupportsIndex, TypeVar
 from opentracing import SpanContext
 from opentracing.interrupts import reraise_interrupt
 
+from ._json_safe import dict_of, text_of
 from .fork import at_fork
-from .json_safe import dict_of, text_of
 
 _TRACE_IDS = 1 << 128
 _SPAN_IDS = 1 << 64

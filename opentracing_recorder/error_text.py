@@ -11,7 +11,7 @@ from collections.abc import Iterable
 
 from opentracing.interrupts import reraise_interrupt
 
-from .json_safe import text_of
+from ._json_safe import text_of
 
 _SHOWN = 500  # characters
 _SEARCHED = 10_000  # characters, before what is hidden makes a text shorter

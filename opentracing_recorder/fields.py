@@ -13,7 +13,8 @@ from urllib.parse import quote, unquote
 from opentracing import SpanContextCorruptedException
 from opentracing.interrupts import reraise_interrupt
 
-from .carrier import shown
+from ._carrier import shown
+from ._json_safe import text_of
 from .context import (
     NO_EXTRA,
     BasicSpanContext,
@@ -21,7 +22,6 @@ from .context import (
     RemoteSpanContext,
     copied_baggage,
 )
-from .json_safe import text_of
 from .recorder import RareNews
 
 _logger = logging.getLogger(__name__)

@@ -6,9 +6,9 @@ recorder and its backend, and fails as networks do.
 
 from __future__ import annotations
 
+from ._harness_propagator import PropagatorCheckMixin
 from ._harness_proxy import FaultyProxy
-from .propagator_check import PropagatorCheckMixin
-from .recorder_check import RecorderCheckMixin
-from .sampler_check import SamplerCheckMixin
+from ._harness_recorder import RecorderCheckMixin
+from ._harness_sampler import SamplerCheckMixin
 
 __all__ = ["FaultyProxy", "PropagatorCheckMixin", "RecorderCheckMixin", "SamplerCheckMixin"]

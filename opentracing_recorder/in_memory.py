@@ -10,9 +10,9 @@ from typing import Any
 
 from opentracing.interrupts import reraise_interrupt
 
+from ._timeline_axis import visible
 from .recorder import Recorder
 from .span import BasicSpan, is_failed
-from .timeline_axis import visible
 from .trace import Trace
 
 _MAX_SHOWN = 400  # characters of one line of a message

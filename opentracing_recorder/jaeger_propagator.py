@@ -13,7 +13,7 @@ from typing import Any
 from opentracing import SpanContext, SpanContextCorruptedException
 from opentracing.interrupts import reraise_interrupt
 
-from .carrier import CarrierFormat, shown
+from ._carrier import CarrierFormat, shown
 from .context import NO_EXTRA, BasicSpanContext, RemoteSpanContext, basic_context
 from .fields import (
     MAX_ENCODED_BAGGAGE,

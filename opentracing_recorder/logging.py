@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import opentracing
 from opentracing.interrupts import reraise_interrupt
 
-from .json_safe import json_safe, text_of
+from ._json_safe import json_safe, text_of
 from .recorder import Recorder
 
 if TYPE_CHECKING:

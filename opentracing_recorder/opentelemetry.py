@@ -17,10 +17,10 @@ from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 
 from opentracing.interrupts import reraise_interrupt
 
+from ._json_safe import text_of
+from ._opentelemetry_span import VERSION, to_attributes, to_readable_span
 from .batch import BatchRecorder, Rejected, Unavailable
 from .error_text import loggable
-from .json_safe import text_of
-from .opentelemetry_span import VERSION, to_attributes, to_readable_span
 from .span import BasicSpan
 
 _logger = logging.getLogger(__name__)
@@ -48,7 +48,7 @@ class OpenTelemetryRecorder(BatchRecorder):
       and the detectors named in ``OTEL_EXPERIMENTAL_RESOURCE_DETECTORS`` add what they leave open:
       they are asked here, and again in a child that sends spans.
     - `semantic_names` puts the standard tags under the names of OpenTelemetry's semantic
-      conventions; `semantic_conventions.py` lists them.
+      conventions; `_opentelemetry_conventions` lists them.
     - The other options are `BatchRecorder`'s. `send_timeout` does not reach the exporter, which has
       a timeout of its own.
 

@@ -11,7 +11,7 @@ from typing import Any
 from opentracing import SpanContext, SpanContextCorruptedException
 from opentracing.interrupts import reraise_interrupt
 
-from .carrier import pairs_of
+from ._carrier import pairs_of
 from .context import NO_EXTRA, BasicSpanContext, basic_context, copied_baggage
 from .fields import SharedBaggage, bounded_baggage, report_dropped
 

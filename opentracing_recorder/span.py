@@ -21,6 +21,7 @@ from opentracing import Reference, Span, SpanContext, logs, tags
 from opentracing.interrupts import reraise_interrupt
 
 from ._clock import now, number_or_none, system
+from ._json_safe import dict_of, is_small, json_safe, text_of
 from .context import (
     BasicSpanContext,
     ExtractedSpanContext,
@@ -31,7 +32,6 @@ from .context import (
 )
 from .error_text import loggable
 from .fork import at_fork
-from .json_safe import dict_of, is_small, json_safe, text_of
 from .recorder import RareNews
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from typing import Any
 from opentracing import SpanContext, SpanContextCorruptedException
 from opentracing.interrupts import reraise_interrupt
 
-from .carrier import CarrierFormat, shown
+from ._carrier import CarrierFormat, shown
 from .context import BasicSpanContext, RemoteSpanContext, basic_context
 from .fields import bounded_baggage, context_from_hex, hex_ids, parse_hex_id
 from .prefixed_baggage import PrefixedBaggage

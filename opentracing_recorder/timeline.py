@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from .timeline_axis import format_duration
-from .timeline_html import render_html
-from .timeline_text import render_text
+from ._timeline_axis import format_duration
+from ._timeline_page import render_html
+from ._timeline_text import render_text
 
 __all__ = ["format_duration", "render_html", "render_text"]

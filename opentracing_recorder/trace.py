@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Union
 
-from .json_safe import text_of
+from ._json_safe import text_of
 from .span import is_failed
 
 if TYPE_CHECKING:
@@ -146,7 +146,7 @@ class Trace:
 
     def _repr_html_(self) -> str:
         """The trace as notebooks show it: the page of `render_html`, in a frame of its own."""
-        from .timeline_html import embed_html  # here: it needs this module
+        from ._timeline_page import embed_html  # here: it needs this module
 
         return embed_html(self)
 

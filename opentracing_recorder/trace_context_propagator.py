@@ -15,7 +15,8 @@ from typing import Any
 from opentracing import SpanContext, SpanContextCorruptedException
 from opentracing.interrupts import reraise_interrupt
 
-from .carrier import CarrierFormat, shown
+from ._carrier import CarrierFormat, shown
+from ._json_safe import text_of
 from .context import (
     NO_EXTRA,
     BasicSpanContext,
@@ -24,7 +25,6 @@ from .context import (
     basic_context,
 )
 from .fields import hex_ids
-from .json_safe import text_of
 from .propagator import Propagator
 from .w3c_baggage import format_baggage, parse_baggage
 

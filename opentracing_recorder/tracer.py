@@ -23,6 +23,7 @@ from opentracing.interrupts import reraise_interrupt
 from opentracing.scope_managers.contextvars import ContextVarsScopeManager
 
 from ._clock import system
+from ._json_safe import text_of
 from .context import (
     NO_EXTRA,
     BasicSpanContext,
@@ -32,7 +33,6 @@ from .context import (
 )
 from .fork import renew, unforked
 from .ids import random_bits
-from .json_safe import text_of
 from .propagator import Propagator, as_propagator
 from .recorder import FailureLog, NoopRecorder, Recorder, check_instance, check_recorder
 from .recursion import inner_of, is_ended, watched
@@ -103,7 +103,7 @@ class BasicTracer(Tracer):
         self._trace_id_bits = trace_id_bits
         self._new_id: Callable[[int], int] = random_bits
         # The tracer knows no format; the package gives it those that every tracer must support.
-        from .public import default_propagators
+        from ._public import default_propagators
 
         self._propagators: dict[Any, Propagator] = dict(default_propagators)
         if propagators is not None:

@@ -19,18 +19,18 @@ from opentracing import Format, ScopeManager
 from opentracing.interrupts import reraise_interrupt
 from opentracing.tags import SPAN_KIND, SPAN_KIND_RPC_SERVER
 
+from ._json_safe import text_of
+from ._zipkin_json import SharedSpanContext, encode, endpoint
 from .b3_propagator import B3Propagator
 from .batch import BatchRecorder, BatchTooLarge, Rejected, Unavailable
 from .context import BasicSpanContext
 from .error_text import one_line
-from .json_safe import text_of
 from .propagator import Propagator
 from .recorder import Recorder
 from .sampler import Sampler
 from .span import BasicSpan
 from .timed_connection import TimedConnection
 from .tracer import BasicTracer
-from .zipkin_json import SharedSpanContext, encode, endpoint
 
 DEFAULT_URL = "http://localhost:9411/api/v2/spans"
 

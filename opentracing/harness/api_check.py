@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from .parent_check import ActiveSpanChecks, BaggageChecks, ParentChecks
-from .propagation_check import PropagationChecks
-from .span_check import SpanChecks
+from ._parent_check import ActiveSpanChecks, BaggageChecks, ParentChecks
+from ._propagation_check import PropagationChecks
+from ._span_check import SpanChecks
 
 
 class APICompatibilityCheckMixin(

@@ -6,7 +6,7 @@ from unittest import mock
 
 from opentracing import ScopeManager, Span
 
-from .hooks import NON_ERRORS, ScopeHooks, assert_reported, beyond_the_contract, leave_by
+from ._hooks import NON_ERRORS, ScopeHooks, assert_reported, beyond_the_contract, leave_by
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

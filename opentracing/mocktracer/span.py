@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from opentracing.interrupts import reraise_interrupt
 from opentracing_recorder import BasicSpan, LogData
-from opentracing_recorder.json_safe import dict_of, is_small, text_of
+from opentracing_recorder._json_safe import dict_of, is_small, text_of
 from opentracing_recorder.span import report_bad_tags
 
 from .context import SpanContext

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from opentracing import SpanContext, SpanContextCorruptedException
 from opentracing.interrupts import reraise_interrupt
-from opentracing_recorder.carrier import CarrierFormat, first_text
+from opentracing_recorder._carrier import CarrierFormat, first_text
 from opentracing_recorder.context import basic_context
 from opentracing_recorder.fields import bounded_baggage, parse_hex_id, written_baggage
 

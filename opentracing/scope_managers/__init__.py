@@ -8,7 +8,7 @@ from ..interrupts import reraise_interrupt
 from ..scope import Scope
 from ..scope_manager import ScopeManager
 from ..span import Span
-from .nesting import CLOSED, NestedScope, nearest_shown, raise_if_a_span
+from ._nesting import CLOSED, NestedScope, nearest_shown, raise_if_a_span
 
 __all__ = ["Scope", "ScopeManager", "ThreadLocalScopeManager"]
 

@@ -12,7 +12,7 @@ from ..interrupts import reraise_interrupt
 from ..scope import Scope
 from ..scope_manager import ScopeManager
 from ..span import Span
-from .nesting import (
+from ._nesting import (
     CLOSED,
     ELSEWHERE,
     OPEN,
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from contextvars import Token
 
-    from .nesting import _Held
+    from ._nesting import _Held
 
 # One for all managers: the interpreter never frees a ContextVar that a context has held.
 _SCOPE: ContextVar[_Held] = ContextVar("scope", default=None)

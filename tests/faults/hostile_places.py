@@ -9,7 +9,7 @@ import pytest
 
 from opentracing import Format, Reference, ReferenceType, Span, Tracer, child_of, logs, tags
 from opentracing_recorder import BasicSpanContext
-from opentracing_recorder.json_safe import is_small
+from opentracing_recorder._json_safe import is_small
 
 Place = Callable[[Tracer, Any], Span]
 """Starts a span, puts the value into it, and finishes it."""

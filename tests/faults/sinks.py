@@ -24,7 +24,7 @@ from opentracing_recorder import (
     NoopRecorder,
     Recorder,
     Trace,
-    zipkin_json,
+    _zipkin_json,
 )
 from opentracing_recorder.captrace import CapTrace
 from opentracing_recorder.json_lines import NotASpan, read_spans
@@ -130,8 +130,8 @@ class ZipkinWithoutOrjson(Sink):
             super().__init__(interval=5)
 
         def send(self, spans: Sequence[BasicSpan]) -> int:
-            with mock.patch.object(zipkin_json, "dumps", zipkin_json.dumps_without_orjson):
-                body, left_out = zipkin_json.encode(spans, {"serviceName": "shop"})
+            with mock.patch.object(_zipkin_json, "dumps", _zipkin_json.dumps_without_orjson):
+                body, left_out = _zipkin_json.encode(spans, {"serviceName": "shop"})
             self.bodies.append(body)
             return left_out
 

@@ -20,7 +20,7 @@ from opentracing_recorder import (
     InMemoryRecorder,
     Stats,
     Trace,
-    zipkin_json,
+    _zipkin_json,
 )
 from opentracing_recorder.timeline import render_html, render_text
 from opentracing_recorder.zipkin import ZipkinTracer
@@ -104,10 +104,10 @@ def test_zipkin_s_encoder_keeps_no_long_text_that_should_be_an_address() -> None
     """It remembers addresses; a million digits are none."""
     span = BasicTracer().start_span("a", tags={"peer.ipv4": "9" * 1_000_000})
     span.finish()
-    before = zipkin_json._address.cache_info().misses
-    body, left_out = zipkin_json.encode([span], {})
+    before = _zipkin_json._address.cache_info().misses
+    body, left_out = _zipkin_json.encode([span], {})
     assert (left_out, len(body) > 1_000_000) == (0, True)
-    assert zipkin_json._address.cache_info().misses == before
+    assert _zipkin_json._address.cache_info().misses == before
 
 
 @every_value

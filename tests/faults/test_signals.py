@@ -625,8 +625,8 @@ class Headers(dict):  # type: ignore[type-arg]
 
 # Files whose code runs in tests, on the command line, or while the package is imported.
 ELSEWHERE = {
-    "__main__.py", "_harness_proxy.py", "check_spans.py", "fork.py", "propagator_check.py",
-    "recorder_check.py", "recorder_hooks.py", "sampler_check.py",
+    "__main__.py", "_harness_proxy.py", "_harness_spans.py", "fork.py", "_harness_propagator.py",
+    "_harness_recorder.py", "_harness_recorder_hooks.py", "_harness_sampler.py",
 }  # fmt: skip
 
 # What no time limit derives from.
@@ -638,7 +638,7 @@ NEVER_A_LIMIT = {
 }  # fmt: skip
 
 # On another thread than the main one, where a process ends, or with the interrupt in hand.
-SEEN_TO = {("shutdown.py", "work"), ("shutdown.py", "_end"), ("nesting.py", "_finish_each")}
+SEEN_TO = {("shutdown.py", "work"), ("shutdown.py", "_end"), ("_nesting.py", "_finish_each")}
 
 
 def excepts(tree: ast.AST, function: str = "") -> Iterator[tuple[str, ast.ExceptHandler]]:

@@ -15,7 +15,7 @@ from opentracing_recorder import (
     KafkaHeaders,
     TraceContextPropagator,
 )
-from opentracing_recorder.carrier import MAX_ENTRIES
+from opentracing_recorder._carrier import MAX_ENTRIES
 
 from .carriers import DOCUMENTED, wire_formats
 

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from opentracing_recorder import BasicTracer, InMemoryRecorder
-from opentracing_recorder.json_safe import json_safe, text_of
+from opentracing_recorder._json_safe import json_safe, text_of
 
 from .numbers_of_others import PLAIN, Index
 

@@ -11,15 +11,15 @@ from typing import Any
 import pytest
 
 from opentracing_recorder import BasicTracer, InMemoryRecorder, JSONLinesRecorder
-from opentracing_recorder.json_safe import json_safe
+from opentracing_recorder._json_safe import json_safe
 
 if platform.python_implementation() != "CPython" or sys.platform == "emscripten":
     pytest.skip("numpy has no wheel for this Python", allow_module_level=True)
 
 import numpy as np
 
-from opentracing_recorder.opentelemetry_span import to_attributes
-from opentracing_recorder.zipkin_json import encode
+from opentracing_recorder._opentelemetry_span import to_attributes
+from opentracing_recorder._zipkin_json import encode
 
 SCALARS = [
     *((kind(3), 3) for kind in (np.int8, np.int16, np.int32, np.int64)),

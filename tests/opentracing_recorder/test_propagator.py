@@ -23,7 +23,7 @@ from opentracing_recorder import (
     Propagator,
     TextPropagator,
 )
-from opentracing_recorder.carrier import CarrierFormat
+from opentracing_recorder._carrier import CarrierFormat
 from opentracing_recorder.fields import parse_hex_id
 
 

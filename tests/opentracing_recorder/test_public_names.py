@@ -13,7 +13,7 @@ from unittest import mock
 import pytest
 
 import opentracing_recorder
-from opentracing_recorder import public
+from opentracing_recorder import _public
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -26,13 +26,13 @@ def run(code: str) -> str:
 
 def test_the_names_are_sorted() -> None:
     """`__all__` lists the public names in order, each once."""
-    assert opentracing_recorder.__all__ == sorted(set(public.__all__))
+    assert opentracing_recorder.__all__ == sorted(set(_public.__all__))
 
 
-@pytest.mark.parametrize("name", public.__all__)
+@pytest.mark.parametrize("name", _public.__all__)
 def test_a_name_is_the_one_in_its_module(name: str) -> None:
     """The package has the very object, and lists it."""
-    assert getattr(opentracing_recorder, name) is getattr(public, name)
+    assert getattr(opentracing_recorder, name) is getattr(_public, name)
     assert name in dir(opentracing_recorder)
 
 
@@ -47,7 +47,7 @@ def test_star_imports_the_public_names() -> None:
     """No more than those, and no less."""
     names: dict[str, object] = {}
     exec("from opentracing_recorder import *", names)
-    assert sorted(names.keys() - {"__builtins__"}) == public.__all__
+    assert sorted(names.keys() - {"__builtins__"}) == _public.__all__
 
 
 def test_help_lists_the_names() -> None:
@@ -72,8 +72,8 @@ def test_names_can_be_patched_in_any_order() -> None:
     first.stop()
     assert opentracing_recorder.InMemoryRecorder is patched
     second.stop()
-    assert opentracing_recorder.BasicTracer is public.BasicTracer
-    assert opentracing_recorder.InMemoryRecorder is public.InMemoryRecorder
+    assert opentracing_recorder.BasicTracer is _public.BasicTracer
+    assert opentracing_recorder.InMemoryRecorder is _public.InMemoryRecorder
 
 
 def test_reloading_changes_no_class() -> None:

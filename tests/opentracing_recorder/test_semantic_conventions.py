@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from opentracing_recorder.semantic_conventions import with_opentelemetry_names
+from opentracing_recorder._opentelemetry_conventions import with_opentelemetry_names
 
 
 @pytest.mark.parametrize(

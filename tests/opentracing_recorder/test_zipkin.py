@@ -38,9 +38,9 @@ if sys.platform == "emscripten":
 
 from urllib3.connection import HTTPConnection
 
+from opentracing_recorder._zipkin_json import encode, endpoint
 from opentracing_recorder.timed_connection import Reply
 from opentracing_recorder.zipkin import DEFAULT_URL, ZipkinRecorder, ZipkinTracer
-from opentracing_recorder.zipkin_json import encode, endpoint
 
 from ..http_server import Answer, Request, ScriptedServer, answer, hang_up
 from ..zipkin_payload import spans_in

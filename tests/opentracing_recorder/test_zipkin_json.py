@@ -22,8 +22,8 @@ from opentracing_recorder import (
 if sys.platform == "emscripten":
     pytest.skip("what checks Zipkin's JSON has no wheel for Pyodide", allow_module_level=True)
 
-from opentracing_recorder import zipkin_json
-from opentracing_recorder.zipkin_json import encode, endpoint
+from opentracing_recorder import _zipkin_json
+from opentracing_recorder._zipkin_json import encode, endpoint
 
 from ..zipkin_payload import spans_in
 
@@ -40,7 +40,7 @@ def tracer() -> BasicTracer:
 def _either_json(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """The test runs with orjson, where there is one, and with the standard library's JSON."""
     if request.param == "json":
-        monkeypatch.setattr(zipkin_json, "dumps", zipkin_json.dumps_without_orjson)
+        monkeypatch.setattr(_zipkin_json, "dumps", _zipkin_json.dumps_without_orjson)
 
 
 def encoded(span: BasicSpan) -> dict[str, Any]:

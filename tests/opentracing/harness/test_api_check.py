@@ -20,8 +20,8 @@ from opentracing import (
     Tracer,
     UnsupportedFormatException,
 )
+from opentracing.harness._hooks import TracerHooks
 from opentracing.harness.api_check import APICompatibilityCheckMixin
-from opentracing.harness.hooks import TracerHooks
 from opentracing.mocktracer import MockTracer
 from opentracing.mocktracer.context import SpanContext as MockSpanContext
 from opentracing.mocktracer.span import MockSpan

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from opentracing import Scope, ScopeManager, Span
-from opentracing.harness.hooks import ScopeHooks
+from opentracing.harness._hooks import ScopeHooks
 from opentracing.harness.scope_check import ScopeCompatibilityCheckMixin
 from opentracing.scope_managers import ThreadLocalScopeManager
 from opentracing.scope_managers.asyncio import AsyncioScopeManager

@@ -16,9 +16,9 @@ from hashlib import sha256
 from pkgutil import get_data
 from typing import Any
 
-from .json_safe import json_safe, text_of
-from .timeline_axis import summary, visible
-from .timeline_text import render_text
+from ._json_safe import json_safe, text_of
+from ._timeline_axis import summary, visible
+from ._timeline_text import render_text
 from .trace import Trace, TraceNode, seconds_or_none
 
 # Not printable for Python, and yet of use in a browser: they join emoji and letters, and set space.

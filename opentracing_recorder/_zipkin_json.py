@@ -23,9 +23,9 @@ from opentracing.tags import (
     SPAN_KIND,
 )
 
+from ._json_safe import json_safe, new_parts, text_of
 from .context import BasicSpanContext, format_span_id
 from .fields import is_debug
-from .json_safe import json_safe, new_parts, text_of
 from .span import is_failed
 
 if TYPE_CHECKING:

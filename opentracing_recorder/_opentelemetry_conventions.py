@@ -12,7 +12,7 @@ from typing import Any
 
 from opentracing import tags
 
-from .json_safe import plain_number, text_of
+from ._json_safe import plain_number, text_of
 
 _NAMES = {
     tags.HTTP_METHOD: "http.request.method",

@@ -9,8 +9,8 @@ import unittest
 from collections.abc import Callable
 from functools import partial
 
-from .check_spans import HOSTILE_VALUES, ODD_NAMES, VALUES, new_spans, spans_of_every_kind
-from .recorder_hooks import RecorderTrial
+from ._harness_recorder_hooks import RecorderTrial
+from ._harness_spans import HOSTILE_VALUES, ODD_NAMES, VALUES, new_spans, spans_of_every_kind
 
 
 class RecorderCheckMixin(RecorderTrial):

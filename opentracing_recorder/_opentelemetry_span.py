@@ -22,9 +22,9 @@ from opentelemetry.trace import (
 
 from opentracing import ReferenceType, logs, tags
 
+from ._json_safe import json_safe, new_parts, text_of
+from ._opentelemetry_conventions import with_opentelemetry_names
 from .context import BasicSpanContext
-from .json_safe import json_safe, new_parts, text_of
-from .semantic_conventions import with_opentelemetry_names
 from .span import BasicSpan, LogData, is_failed
 
 VERSION = version("opentracing")

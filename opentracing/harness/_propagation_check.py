@@ -10,7 +10,7 @@ from opentracing import (
     child_of,
 )
 
-from .hooks import TracerHooks, beyond_the_contract
+from ._hooks import TracerHooks, beyond_the_contract
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

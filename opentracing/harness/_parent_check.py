@@ -7,7 +7,7 @@ from unittest import mock
 import opentracing
 from opentracing import Span, SpanContext, Tracer, child_of, follows_from
 
-from .hooks import NON_ERRORS, TracerHooks, beyond_the_contract, leave_by
+from ._hooks import NON_ERRORS, TracerHooks, beyond_the_contract, leave_by
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -6,10 +6,10 @@ from typing import Any
 
 from opentracing import Format
 
+from ._carrier import KafkaHeaders
 from .b3_propagator import B3Propagator
 from .batch import BatchRecorder, BatchTooLarge, Rejected, Stats, Unavailable
 from .binary_propagator import BinaryPropagator
-from .carrier import KafkaHeaders
 from .context import BasicSpanContext, RemoteSpanContext
 from .edge_propagator import EdgePropagator
 from .in_memory import InMemoryRecorder

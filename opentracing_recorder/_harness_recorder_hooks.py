@@ -14,9 +14,9 @@ from contextlib import ExitStack, contextmanager
 from typing import Any, TypeVar
 
 from ._harness_proxy import FaultyProxy, Mode
-from .check_spans import new_spans
+from ._harness_spans import new_spans
+from ._json_safe import json_safe, text_of
 from .error_text import one_line
-from .json_safe import json_safe, text_of
 from .recorder import Recorder
 from .span import BasicSpan
 

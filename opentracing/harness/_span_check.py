@@ -7,7 +7,7 @@ from unittest import mock
 
 from opentracing import SpanContext, tags
 
-from .hooks import NON_ERRORS, TracerHooks, assert_reported, beyond_the_contract, leave_by
+from ._hooks import NON_ERRORS, TracerHooks, assert_reported, beyond_the_contract, leave_by
 
 
 class SpanChecks(TracerHooks):
