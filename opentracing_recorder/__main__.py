@@ -14,11 +14,11 @@ from .json_lines import NotASpan, bounded_lines, read_spans
 from .timeline import render_html, render_text
 from .trace import Trace
 
-_MOST_COMPLAINTS = 5  # for each file; the others are counted
+_MOST_COMPLAINTS = 5  # for each file; further ones are counted
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command; the exit status: 0, or 1 where a file or trace could not be shown."""
+    """Run the command, and return its exit status: 1 if a file or a trace cannot be shown."""
     options = _parser().parse_args(arguments)
     spans: list[dict[str, Any]] = []
     status = 0
@@ -40,7 +40,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             _print(traces, options)
         else:
             _write_page(traces, options)
-    except BrokenPipeError:  # a pager that was left
+    except BrokenPipeError:  # the pager has exited
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except OSError as error:
         _complain(f"{error.filename or options.html or 'output'}: {error.strerror or error}")
@@ -51,29 +51,29 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m opentracing_recorder",
-        description="Look at spans that a JSONLinesRecorder wrote.",
+        description="Show the spans that a JSONLinesRecorder wrote.",
     )
     commands = parser.add_subparsers(required=True, metavar="show")
     show = commands.add_parser(
         "show",
-        help="draw the traces in files of spans",
-        description="Draw the traces in files of spans. Spans of one trace belong together,"
-        " whichever services, processes and files they come from.",
+        help="draw the traces in the files",
+        description="Draw the traces in the files. The spans of a trace may come from several"
+        " services, processes and files.",
     )
     show.add_argument(
-        "files", nargs="+", metavar="FILE", help="a file of spans, one to_dict() a line; - is stdin"
+        "files", nargs="+", metavar="FILE", help="a JSON Lines file of spans; - is stdin"
     )
-    show.add_argument("--html", metavar="OUT", help="write a page instead; - is stdout")
-    show.add_argument("--trace", metavar="ID", help="only this trace; the start of its id will do")
+    show.add_argument("--html", metavar="OUT", help="write an HTML page to OUT; - is stdout")
+    show.add_argument("--trace", metavar="ID", help="show only traces whose id starts with ID")
     show.add_argument("--width", type=_width, metavar="N", help="columns (default: the terminal's)")
-    show.add_argument("--no-fold", action="store_true", help="one line for each span, always")
+    show.add_argument("--no-fold", action="store_true", help="draw each span on its own line")
     color = show.add_mutually_exclusive_group()
-    color.add_argument("--color", action="store_true", default=None, help="use colours")
+    color.add_argument("--color", action="store_true", default=None, help="use colors")
     color.add_argument(
         "--no-color",
         action="store_false",
         dest="color",
-        help="use none (default: by the terminal, and by NO_COLOR)",
+        help="use no colors (default: colors on a terminal, unless NO_COLOR is set)",
     )
     return parser
 
@@ -86,7 +86,7 @@ def _width(text: str) -> int:
 
 
 def _read(name: str) -> Iterator[dict[str, Any]]:
-    """The spans of a file; what is none is told on standard error, and left out."""
+    """The spans of a file; other lines are skipped, and reported on standard error."""
     broken = 0
     with open(0 if name == "-" else name, "rb", closefd=name != "-") as lines:
         for span in read_spans(bounded_lines(lines)):
@@ -95,9 +95,9 @@ def _read(name: str) -> Iterator[dict[str, Any]]:
                 continue
             broken += 1
             if broken <= _MOST_COMPLAINTS:
-                _complain(f"{name}: {span}; left out")
+                _complain(f"{name}: {span}; skipped")
     if broken > _MOST_COMPLAINTS:
-        _complain(f"{name}: {broken - _MOST_COMPLAINTS} more lines are no spans; left out")
+        _complain(f"{name}: {broken - _MOST_COMPLAINTS} more lines are not spans; skipped")
 
 
 def _print(traces: list[Trace], options: argparse.Namespace) -> None:
@@ -123,7 +123,7 @@ def _write_page(traces: list[Trace], options: argparse.Namespace) -> None:
 
 
 def _complain(message: str) -> None:
-    # The names of files are untrusted, and so is what is said of their lines.
+    # The names of files are untrusted, and so are their lines.
     print(visible(message, unicode=False), file=sys.stderr)
 
 

@@ -1,7 +1,7 @@
-"""The one clock of spans: `time.time`, looked up at each reading, so that tests can replace it.
+"""The clock of spans: `time.time`, looked up at each reading, so that tests can replace it.
 
-A span that starts while ``time.time is system.time`` is measured on the monotonic clock, and any
-other by the times that the replacement gives.
+If ``time.time is system.time`` when a span starts, its duration is measured on the monotonic clock.
+Otherwise, it is measured on the replacement.
 """
 
 from __future__ import annotations
@@ -13,9 +13,7 @@ from opentracing.interrupts import reraise_interrupt
 
 
 class _System:
-    """Holds the system's clocks where freezegun, which replaces what modules have bound, does not
-    look.
-    """
+    """Holds the system's clocks as attributes: freezegun replaces only the names in modules."""
 
     __slots__ = ("perf_counter", "time")
 
@@ -28,17 +26,17 @@ system = _System()
 
 
 def now() -> float:
-    """Seconds since the epoch, by `time.time`; by the system where a replacement gives no time."""
+    """Seconds since the epoch, by `time.time`; by the system's clock if a replacement fails."""
     try:
         number = number_or_none(time.time())
-    except Exception:  # a mock that has run out of values, say
+    except Exception:  # such as a mock that has run out of values
         reraise_interrupt()
         number = None
     return system.time() if number is None else number
 
 
 def number_or_none(value: Any) -> float | None:
-    """`value` if it can be a point in time; anything else counts as not given."""
+    """`value` as a float if it is a finite number; otherwise None."""
     if value is None or (type(value) is float and value - value == 0):  # not nan, not inf
         return value
     try:

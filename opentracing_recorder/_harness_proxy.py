@@ -1,4 +1,4 @@
-"""FaultyProxy: stands between a client and its backend, and fails as networks do."""
+"""FaultyProxy: a TCP proxy between a client and its backend that fails as networks do."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ Mode = Literal["pass", "refuse", "hang", "swallow", "reset"]
 
 _MODES = get_args(Mode)
 _CHUNK = 64 * 1024  # bytes
-_LONGEST_CONNECT = 5.0  # seconds; the backend is meant to work
+_LONGEST_CONNECT = 5.0  # seconds; the backend itself works
 _LONGEST_CHANGE = 30.0  # seconds
 
 
 class FaultyProxy:
-    """A TCP proxy on the loopback that passes bytes on, or fails in one of four ways::
+    """A TCP proxy on the loopback interface that forwards bytes, or fails in one of four ways::
 
         with FaultyProxy("127.0.0.1", 9411) as proxy:
             url = f"http://{proxy.host}:{proxy.port}/api/v2/spans"
@@ -30,26 +30,26 @@ class FaultyProxy:
             proxy.mode = "swallow"
 
     The arguments are the backend's host and port. Set `mode` at any time, from any thread. When the
-    assignment returns it holds, for the connections that are open too:
+    assignment returns, it applies to new and open connections:
 
-    - ``"pass"``, the first: bytes and ends of streams go both ways. If the backend cannot be
-      reached, connections are reset.
-    - ``"refuse"``: nobody listens, so connections are refused; those that are open are reset.
-    - ``"hang"``: connections are accepted, and bytes wait. None is lost: ``"pass"`` sends them on.
-    - ``"swallow"``: connections are accepted, bytes are taken and dropped, and nothing is answered.
+    - ``"pass"`` (default): bytes and ends of streams are forwarded both ways. If the backend cannot
+      be reached, connections are reset.
+    - ``"refuse"``: the port is closed, so connections are refused; open ones are reset.
+    - ``"hang"``: connections are accepted, and bytes wait. None is lost: ``"pass"`` forwards them.
+    - ``"swallow"``: connections are accepted, bytes are read and dropped, and nothing is answered.
       A connection that has lost bytes stays silent with ``"pass"`` and ``"hang"`` too.
-    - ``"reset"``: connections are accepted and reset; those that are open are reset.
+    - ``"reset"``: connections are accepted and reset; open ones are reset.
 
-    TLS goes through as it is: the certificate must be valid for `host`. When the block ends,
-    connections are reset. Raises TypeError for what is no address, ValueError for another mode, and
+    TLS is forwarded unchanged: the certificate must be valid for `host`. When the block ends,
+    connections are reset. Raises TypeError for an invalid address, ValueError for another mode, and
     RuntimeError in a forked child, where the proxy's thread does not run.
     """
 
     host = "127.0.0.1"
-    """Where clients connect to."""
+    """The address that clients connect to."""
 
     port: int
-    """Where clients connect to; known, and the same, inside the ``with`` block."""
+    """The port that clients connect to; set, and the same, inside the ``with`` block."""
 
     def __init__(self, host: str, port: int) -> None:
         if not isinstance(host, str) or not isinstance(port, int):
@@ -62,7 +62,7 @@ class FaultyProxy:
 
     @property
     def mode(self) -> Mode:
-        """How the proxy treats connections now."""
+        """How the proxy treats connections."""
         return self._mode
 
     @mode.setter
@@ -99,7 +99,7 @@ class FaultyProxy:
             each.close()
 
     def _order(self, mode: Mode) -> None:
-        """Have the thread change the mode, and wait until it has."""
+        """Change the mode on the proxy's thread, and wait until it is done."""
         done = threading.Event()
         if self._thread is not None and self._thread.is_alive():
             self._orders.put((mode, done))
@@ -108,7 +108,7 @@ class FaultyProxy:
         if not done.is_set():
             raise RuntimeError("the proxy's thread does not run; was this process forked?")
 
-    # On the proxy's thread, which alone uses the connections.
+    # The rest runs on the proxy's thread, the only one that uses the connections.
 
     def _run(self) -> None:
         try:
@@ -130,8 +130,8 @@ class FaultyProxy:
             self._reset_all()
 
     def _wait(self) -> set[object]:
-        """The sockets that something can be done with."""
-        # Made anew each time: connections are few, and nothing has to be kept in step with them.
+        """Wait for sockets that can be read or written, and return them."""
+        # A new selector each time is fast enough for a few connections, and needs no bookkeeping.
         with selectors.DefaultSelector() as selector:
             selector.register(self._woken, selectors.EVENT_READ)
             if self._mode != "refuse":
@@ -144,7 +144,7 @@ class FaultyProxy:
     def _accept(self) -> None:
         try:
             client, _ = self._listener.accept()
-        except OSError:  # the client has gone
+        except OSError:  # the client has disconnected
             return
         connection = _Connection(client, self._backend)
         if self._mode == "reset":
@@ -156,7 +156,7 @@ class FaultyProxy:
         was, self._mode = self._mode, mode
         if mode == "refuse" and was != "refuse":
             self._listener.close()
-            # A socket that does not listen refuses, and keeps the port for this proxy.
+            # A bound socket that does not listen refuses connections, and reserves the port.
             self._listener = _bound(self.host, self.port)
         elif was == "refuse" and mode != "refuse":
             self._listener.listen()
@@ -169,7 +169,7 @@ class FaultyProxy:
 
 
 class _Connection:
-    """A client's connection, and the one to the backend that belongs to it."""
+    """A client's connection, and its connection to the backend."""
 
     def __init__(self, client: socket.socket, address: tuple[str, int]) -> None:
         client.setblocking(False)
@@ -178,7 +178,7 @@ class _Connection:
         self._backend: socket.socket | None = None
         self._streams: list[_Stream] = []
         self._unread = [client]
-        self._has_lost = False  # bytes; what followed them would be a stream with a gap
+        self._has_lost = False  # bytes; forwarding later ones would leave a gap
 
     def interests(self, mode: Mode) -> dict[socket.socket, int]:
         """The events to wait for in this mode, by socket."""
@@ -192,7 +192,7 @@ class _Connection:
         return found
 
     def serve(self, mode: Mode) -> bool:
-        """Do what can be done in this mode; False when the connection is over."""
+        """Read and write without blocking, as the mode allows; False after the connection's end."""
         if mode == "swallow" or self._has_lost:
             self._swallow()
         elif mode == "pass":
@@ -242,7 +242,7 @@ class _Connection:
 
 
 class _Stream:
-    """Bytes on their way in one direction."""
+    """The bytes of one direction of a connection."""
 
     def __init__(self, source: socket.socket, target: socket.socket) -> None:
         self._source = source
@@ -257,7 +257,7 @@ class _Stream:
             yield self._source, selectors.EVENT_READ
 
     def move(self) -> None:
-        """Read a part, or send what was read; raises OSError if one of the two cannot go on."""
+        """Read some bytes, or send those read before; raises OSError if either side has failed."""
         if self._waiting:
             self._waiting = self._waiting[self._target.send(self._waiting) :]
         elif not self.ended:
@@ -271,9 +271,9 @@ _NO_LINGER = struct.pack("hh" if os.name == "nt" else "ii", 1, 0)
 
 
 def _bound(host: str, port: int) -> socket.socket:
-    """A socket that has the port, and does not listen yet."""
+    """A socket bound to the port that does not listen yet."""
     sock = socket.socket()
-    if os.name == "posix":  # old connections may still have the port
+    if os.name == "posix":  # old connections may still use the port
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     sock.bind((host, port))
     sock.setblocking(False)

@@ -1,4 +1,4 @@
-"""What the timelines in text and in HTML share: the time axis, durations for people, safe text."""
+"""The parts that both timelines share: the time axis, durations for people, safe text."""
 
 from __future__ import annotations
 
@@ -8,22 +8,22 @@ from .trace import Trace, TraceNode, seconds_or_none
 
 
 class Axis:
-    """The time from a trace's first start to its last end; places on it go from 0 to 1."""
+    """The time from a trace's first start to its last end; its positions go from 0 to 1."""
 
     def __init__(self, trace: Trace) -> None:
         self.start, self.length = trace.start_time, trace.duration
 
     def place(self, time: float) -> float:
-        """Where a time is drawn; clocks of services differ, so what is outside is at an end."""
+        """The position of a time; one outside, as services' clocks differ, is moved to an end."""
         return min(max((time - self.start) / self.length, 0.0), 1.0) if self.length > 0 else 0.0
 
     def places(self, node: TraceNode) -> tuple[float, float]:
-        """Where a span's bar starts and ends; it is open to the end while the span runs."""
+        """The positions where a span's bar starts and ends; a running span's reaches the end."""
         last = 1.0 if node.duration is None else self.place(node.end_time)
         return self.place(node.start_time), last
 
     def log_places(self, node: TraceNode) -> list[float]:
-        """Where a span's logs are marked, on its bar."""
+        """The positions of a span's logs, all of them on its bar."""
         first, last = self.places(node)
         times = (seconds_or_none(log.get("timestamp")) for log in node.logs)
         places = (self.place(time) for time in times if time is not None)
@@ -31,7 +31,7 @@ class Axis:
 
 
 def summary(trace: Trace, micro: str = "µs") -> Iterator[str]:
-    """What a trace's title says: how long, how many spans, which services, how many errors."""
+    """The parts of a trace's title: duration, number of spans, services, number of errors."""
     yield format_duration(trace.duration, micro)
     yield counted(len(trace), "span")
     if trace.services:
@@ -41,7 +41,7 @@ def summary(trace: Trace, micro: str = "µs") -> Iterator[str]:
 
 
 def format_duration(seconds: float, micro: str = "µs") -> str:
-    """A duration for people, with three figures: ``850 µs``, ``12.3 ms``, ``1.20 s``."""
+    """A duration with three figures, such as ``850 µs``, ``12.3 ms`` and ``1.20 s``."""
     size = abs(seconds)
     if size < 0.0009995:
         return f"{seconds * 1e6:.0f} {micro}"
@@ -58,30 +58,21 @@ def _three_figures(value: float) -> str:
 
 
 def counted(number: int, noun: str) -> str:
-    """``1 span``, ``2 spans``."""
+    """A number with its noun: ``1 span``, ``2 spans``."""
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def visible(text: str, unicode: bool = True, also: str = "") -> str:
-    """Text from a span, with nothing in it that would move a cursor or turn its direction.
+    """Text from a span, without characters that move a cursor or change its direction.
 
-    Such characters are shown as Python escapes them, and without `unicode` all that is not ASCII.
-    The characters of `also` stay as they are.
+    They are escaped as in Python, and without `unicode` so is everything that is not ASCII. The
+    characters in `also` are kept.
     """
     if text.isprintable() and (unicode or text.isascii()):
         return text
-    return text.translate(_Shown(unicode, also))
-
-
-class _Shown(dict[int, str]):
-    """How each character is shown, found out when it first comes: texts may have millions."""
-
-    def __init__(self, unicode: bool, also: str) -> None:
-        self._unicode, self._also = unicode, also
-
-    def __missing__(self, code: int) -> str:
-        each = chr(code)
-        if not (each in self._also or (each.isprintable() and (self._unicode or code < 128))):
-            each = each.encode("unicode_escape").decode("ascii")
-        self[code] = each
-        return each
+    escapes = {
+        ord(each): each.encode("unicode_escape").decode("ascii")
+        for each in set(text).difference(also)
+        if not (each.isprintable() and (unicode or each.isascii()))
+    }
+    return text.translate(escapes)

@@ -1,7 +1,7 @@
-"""Timelines for browsers: one page that needs nothing else, with its style and script in it.
+"""Timelines for browsers: one self-contained page, with its style and its script.
 
-Spans are untrusted. They reach the page as JSON, its script shows them as text alone, and the
-page's policy allows no other script, no request, and no style but its own.
+Spans are untrusted. They reach the page as JSON, and its script shows them only as text. The page's
+security policy allows no other script, no other style and no request.
 """
 
 from __future__ import annotations
@@ -21,18 +21,18 @@ from ._timeline_axis import summary, visible
 from ._timeline_text import render_text
 from .trace import Trace, TraceNode, seconds_or_none
 
-# Not printable for Python, and yet of use in a browser: they join emoji and letters, and set space.
+# Python counts these as not printable, but browsers need them: joiners of emoji, and wide spaces.
 _PRINTABLE = "\u200c\u200d\u00a0\u3000"
 
-# A browser without scripts shows the text; a page of many spans would be twice as large for it.
+# The text for browsers without scripts; for more spans it would double the size of the page.
 _MOST_SPANS_AS_TEXT = 2000
 
 
 def render_html(traces: Iterable[Trace], *, title: str = "Traces") -> str:
-    """One page that needs nothing else: each trace as a waterfall to fold, search and look into.
+    """A self-contained page: each trace as a waterfall that you can fold, search and zoom.
 
-    Write it to a file as UTF-8. All text from spans is shown as text, and no other script than the
-    page's own can run. Where scripts are turned off, the page shows the timeline as text.
+    Write it to a file as UTF-8. Spans are shown only as text, and no script can run but the page's
+    own. If scripts are turned off, the page shows the timeline as text.
     """
     traces = list(traces)
     style, script = _asset("timeline.css"), _asset("timeline.js")
@@ -55,7 +55,7 @@ def render_html(traces: Iterable[Trace], *, title: str = "Traces") -> str:
 
 
 def embed_html(trace: Trace) -> str:
-    """The page of one trace as a frame, for a notebook: neither can touch the other."""
+    """The page of one trace in a sandboxed frame, for a notebook."""
     page = html.escape(render_html([trace], title="Trace"))
     height = min(200 + 28 * len(trace), 640)
     return (
@@ -69,7 +69,7 @@ def embed_html(trace: Trace) -> str:
 def _asset(name: str) -> str:
     content = get_data("opentracing_recorder", name)
     assert content is not None  # loaders that have no files raise OSError
-    # As a browser reads it, and counts it into the hash: with line feeds alone.
+    # A browser reads line ends as line feeds, and hashes them so.
     return content.decode("utf-8").replace("\r\n", "\n")
 
 
@@ -78,7 +78,7 @@ def _hash(source: str) -> str:
 
 
 def _for_script(value: Any) -> str:
-    """JSON that stays within its ``<script>`` element, whatever is in it."""
+    """JSON that cannot end its ``<script>`` element."""
     text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
     return text.replace("&", "\\u0026").replace("<", "\\u003c").replace(">", "\\u003e")
 
@@ -101,7 +101,7 @@ def _trace(trace: Trace, services: Mapping[str, int]) -> dict[str, Any]:
 def _span(
     node: TraceNode, depth: int, start: float, services: Mapping[str, int], known: set[str]
 ) -> dict[str, Any]:
-    """One span as timeline.js reads it; what it has not is left out."""
+    """One span as timeline.js reads it; a field without a value is left out."""
     parent = node.parent_id
     orphan = parent is not None and parent not in known
     facts = [["span", _shown(node.span_id)]]
@@ -144,7 +144,7 @@ def _fields(fields: Mapping[str, Any]) -> list[list[str]]:
 
 
 def _value(value: Any) -> str:
-    """Text as it is; anything else as JSON has it."""
+    """A text unchanged; any other value as JSON."""
     if not isinstance(value, str):
         value = json.dumps(json_safe(value), ensure_ascii=False)
     return _shown(value, also="\n\t")
@@ -188,7 +188,7 @@ script-src '{script_hash}'; style-src '{style_hash}'; base-uri 'none'; form-acti
 <h1>{title}</h1>
 <div class="legend" id="legend" role="group" aria-label="Services"></div>
 <div class="find" role="search" data-live hidden>
-<input id="query" type="search" placeholder="Search: name, tag, tag=value" autocomplete="off" \
+<input id="query" type="search" placeholder="Search: name, service, tag=value" autocomplete="off" \
 spellcheck="false" aria-label="Search spans by name, service, tag or id" aria-keyshortcuts="/">
 <output id="found" aria-live="polite"></output>
 </div>

@@ -13,7 +13,7 @@ from opentracing.interrupts import reraise_interrupt
 from ._timeline_axis import Axis, format_duration, summary, visible
 from .trace import Trace, TraceNode
 
-_MIN_BAR = 8  # columns; a narrower bar, or name, says nothing, and the others can use the room
+_MIN_BAR = 8  # columns; a narrower bar, or name, is left out, and the others use its space
 
 _RED, _DIM, _BOLD, _PLAIN = "\x1b[31m", "\x1b[2m", "\x1b[1m", "\x1b[0m"
 _SERVICE_COLORS = ("\x1b[36m", "\x1b[33m", "\x1b[35m", "\x1b[32m", "\x1b[34m")
@@ -34,11 +34,11 @@ class _Glyphs:
 
 
 class _Row(NamedTuple):
-    """One line of the picture: a span, or several alike that are folded into one."""
+    """One line of the picture: a span, or several similar ones folded into one."""
 
     nodes: list[TraceNode]
-    tree: str  # the lines of the tree, up to the name
-    below: str  # the lines of the tree that go on below
+    tree: str  # the lines of the tree before the name
+    below: str  # the lines of the tree before a message under the name
 
     @property
     def node(self) -> TraceNode:
@@ -56,16 +56,15 @@ def render_text(
 ) -> str:
     """Each trace as a tree with bars on a time axis; no line is wider than `width` columns.
 
-    `width` defaults to the terminal's; `unicode` to whether `stream` (default: standard output) can
-    encode it, and without it the text is ASCII throughout. `color` adds the terminal's escape
-    sequences, which have no width. Where the width is too small for bars, they are left out.
+    `width` defaults to the terminal's. `unicode` defaults to whether `stream` (default: standard
+    output) can encode it; without it, the text is pure ASCII. `color` adds the terminal's escape
+    sequences, which have no width. If the width is too small for bars, they are left out.
 
-    Where at least `fold` children of a span are alike (in service, operation and failure), one
-    line stands for them, and below it one for all their children that are alike. With None, each
-    span has its own.
+    If at least `fold` children of a span have the same service, operation and failure, they share
+    one line, and so do their children that are alike. With None, each span has its own line.
     """
     if width is None:
-        # A terminal that does not know its width says 0.
+        # The width is 0 if the terminal does not know it.
         width = shutil.get_terminal_size((100, 24)).columns or 100
     if width < 1:
         raise ValueError(f"width must be at least 1 column, not {width}")
@@ -79,7 +78,7 @@ def render_text(
 
 
 def _can_encode(stream: IO[str] | None) -> bool:
-    """Whether a stream takes every character; users' names may hold any."""
+    """Whether a stream can encode every character; names of spans may have any."""
     try:
         "✗\U0001f600".encode(getattr(stream, "encoding", None) or "ascii")
     except (LookupError, UnicodeEncodeError):
@@ -140,17 +139,16 @@ def _draw(
 
 
 def _rows(trace: Trace, glyphs: _Glyphs, max_depth: int, fold: int | None) -> Iterator[_Row]:
-    """Each span, or each fold of them, with the lines of the tree before and below it.
+    """Each span, or each group of folded ones, with the lines of the tree before and below it.
 
-    The lines of the tree would fill the width of any terminal if the tree is deep enough: past
-    `max_depth` a number stands for them.
+    Below `max_depth`, the depth as a number replaces these lines, which would fill the width.
     """
     waiting = [(nodes, 0, "", "") for nodes in reversed(_folded(trace.roots, fold))]
     while waiting:
         nodes, depth, tree, below = waiting.pop()
         children = [child for node in nodes for child in node.children]
         if len(nodes) > 1:
-            # Below a fold, all that are alike are folded: it is drawn as if it were one span.
+            # The children of a fold are folded as if it were one span: already two of a kind.
             groups = _folded(sorted(children, key=lambda node: node.start_time), 2)
         else:
             groups = _folded(children, fold)
@@ -166,7 +164,7 @@ def _rows(trace: Trace, glyphs: _Glyphs, max_depth: int, fold: int | None) -> It
 
 
 def _folded(nodes: Sequence[TraceNode], at_least: int | None) -> list[list[TraceNode]]:
-    """The nodes one by one, but those alike in one list if they are many; in order of the first."""
+    """The nodes in groups, ordered by their first: `at_least` similar ones, or a single one."""
     if at_least is None or len(nodes) < at_least:
         return [[node] for node in nodes]
     alike: dict[object, list[TraceNode]] = {}
@@ -181,7 +179,7 @@ def _folded(nodes: Sequence[TraceNode], at_least: int | None) -> list[list[Trace
 
 
 def _label(row: _Row, glyphs: _Glyphs, width: int) -> tuple[str, str, str, str, str]:
-    """The lines of the tree, the mark of a failure, the service, the name, and how many it is."""
+    """The lines of the tree, the mark of a failure, the service, the name, and the count."""
     node = row.node
     service = f"{_shown(node.service, width, glyphs)}: " if node.service else ""
     name = _shown(node.operation_name, width, glyphs)
@@ -190,7 +188,7 @@ def _label(row: _Row, glyphs: _Glyphs, width: int) -> tuple[str, str, str, str, 
 
 
 def _bar(axis: Axis, nodes: list[TraceNode], width: int, glyphs: _Glyphs) -> str:
-    # Half columns: each column is one where its half is covered on both sides.
+    # One item for each half of a column: 1 if a bar covers it.
     halves = bytearray(2 * width)
     start = end = 0
     for node in nodes:
@@ -205,7 +203,7 @@ def _bar(axis: Axis, nodes: list[TraceNode], width: int, glyphs: _Glyphs) -> str
     else:
         drawn = ((" ", glyphs.right), (glyphs.left, glyphs.full))
         cells = [drawn[halves[2 * each]][halves[2 * each + 1]] for each in range(width)]
-    # A fold has as many marks as would hide its bar; so has a bar of one column.
+    # The marks of logs would hide the bar of a fold, and a bar of one column.
     if len(nodes) == 1 and end - start > 2:
         for place in axis.log_places(nodes[0]):
             cells[min(int(place * width), (end - 1) // 2)] = glyphs.log
@@ -213,7 +211,7 @@ def _bar(axis: Axis, nodes: list[TraceNode], width: int, glyphs: _Glyphs) -> str
 
 
 def _taken(nodes: list[TraceNode], micro: str) -> str:
-    """How long the bar is: for a fold, from the first start to the last end."""
+    """The time that the bar covers: for a fold, from the first start to the last end."""
     if nodes[0].duration is None:
         return "running"
     if len(nodes) == 1:
@@ -227,12 +225,12 @@ def _each(nodes: list[TraceNode], micro: str) -> str:
     least, middle, most = (
         format_duration(durations[index], micro) for index in (0, len(nodes) // 2, -1)
     )
-    return f"{least} to {most} each, half of them under {middle}"
+    return f"{least} to {most} each, median {middle}"
 
 
 def _shown(text: str, width: int, glyphs: _Glyphs) -> str:
-    """`visible`, of the start of a text that may be far too long for `width` columns."""
-    most = 4 * width  # there are characters without a width
+    """The start of a text, `visible`: no more of it than `width` columns can hold."""
+    most = 4 * width  # some characters have no width
     return visible(text if len(text) <= most else text[:most] + glyphs.cut, glyphs.unicode)
 
 
@@ -241,14 +239,14 @@ def _columns(text: str) -> int:
 
 
 def _width(character: str) -> int:
-    # The selector of the emoji form has no width, but the character before it gets another column.
+    # The emoji selector has no width, but makes the character before it one column wider.
     if unicodedata.category(character) in ("Mn", "Me") and character != "\ufe0f":
         return 0
     return 2 if unicodedata.east_asian_width(character) in "WF" else 1
 
 
 def _fit_label(parts: Sequence[str], width: int, cut: str) -> str:
-    """A label in `width` columns; its last part, the number of spans, is not cut off."""
+    """A label in `width` columns; its last part, the number of spans, is kept whole."""
     *before, last = parts
     if _columns("".join(parts)) <= width or len(last) >= width:
         return _fit("".join(parts), width, cut)

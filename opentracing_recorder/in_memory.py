@@ -27,9 +27,9 @@ class InMemoryRecorder(Recorder):
                 raise TypeError(f"max_spans must be an int or None, not {type(max_spans).__name__}")
             if max_spans < 1:
                 raise ValueError(f"max_spans must be at least 1, not {max_spans}")
-        # A deque's append, copy and clear are each one atomic step: no lock is needed.
+        # A deque's append, copy and clear are atomic, so no lock is needed.
         self._spans: deque[BasicSpan] = deque(maxlen=max_spans)
-        # One for each `wait_for` that is waiting; any item put there wakes it.
+        # One queue for each waiting `wait_for`; any item wakes it.
         self._waiting: list[SimpleQueue[None]] = []
 
     def record_span(self, span: BasicSpan) -> None:
@@ -40,15 +40,15 @@ class InMemoryRecorder(Recorder):
 
     @property
     def spans(self) -> list[BasicSpan]:
-        """The spans recorded so far, in the order in which they finished; a copy."""
+        """A copy of the spans recorded so far, in the order in which they finished."""
         return list(self._spans.copy())
 
     def get_spans(self) -> list[BasicSpan]:
-        """`spans`, under the name that basictracer gave it."""
+        """`spans`, under the name that basictracer uses."""
         return self.spans
 
     def clear(self) -> None:
-        """Forget the spans recorded so far."""
+        """Remove the spans recorded so far."""
         self._spans.clear()
 
     def find(
@@ -57,10 +57,10 @@ class InMemoryRecorder(Recorder):
         tags: Mapping[str, Any] | None = None,
         error: bool | None = None,
     ) -> list[BasicSpan]:
-        """The recorded spans that fit everything asked for, in the order in which they finished.
+        """The recorded spans that match every argument, in the order in which they finished.
 
-        `tags` are those a span must have, with equal values; `error` asks for spans that failed,
-        or that did not.
+        A span matches `tags` if it has all of them, with equal values. With `error` True, only
+        failed spans match; with False, only the others.
         """
         wanted = {} if tags is None else tags
         if not isinstance(wanted, Mapping):
@@ -79,7 +79,7 @@ class InMemoryRecorder(Recorder):
         tags: Mapping[str, Any] | None = None,
         error: bool | None = None,
     ) -> BasicSpan:
-        """The one span that `find` finds; otherwise an `AssertionError` that shows the trees."""
+        """The one span that matches, as in `find`; otherwise raises AssertionError with an outline."""
         __tracebackhide__ = True  # pytest shows the caller's line
         found = self.find(operation_name, tags, error)
         if len(found) == 1:
@@ -96,14 +96,14 @@ class InMemoryRecorder(Recorder):
         count: int = 1,
         timeout: float = 5.0,
     ) -> list[BasicSpan]:
-        """What `find` finds, as soon as that is `count` spans or more; for spans of other threads.
+        """Wait until `find` returns at least `count` spans, for spans of other threads.
 
-        Otherwise an `AssertionError` that shows the trees, after `timeout` seconds. It blocks its
-        thread: a coroutine awaits what it waits for instead.
+        After `timeout` seconds, it raises AssertionError with an outline. It blocks its
+        thread, so a coroutine must await its tasks instead.
         """
         __tracebackhide__ = True
         deadline = time.monotonic() + timeout
-        # Reentrant, where an Event is not: a span may finish in a finalizer or a signal handler.
+        # Reentrant, unlike an Event: a span may finish in a finalizer or a signal handler.
         news: SimpleQueue[None] = SimpleQueue()
         found: list[BasicSpan] = []
         self._waiting.append(news)
@@ -112,7 +112,7 @@ class InMemoryRecorder(Recorder):
                 found = self.find(operation_name, tags, error)
                 if len(found) >= count:
                     return found
-                # No more than that, if the clock goes back.
+                # The minimum holds if the clock is set back.
                 news.get(timeout=min(timeout, max(0.0, deadline - time.monotonic())))
         except Empty:
             asked = _asked(operation_name, tags, error)
@@ -124,15 +124,15 @@ class InMemoryRecorder(Recorder):
             self._waiting.remove(news)
 
     def outline(self, tags: Iterable[str] = ()) -> str:
-        """Each recorded trace's `Trace.outline`, the one that started first in front."""
+        """The `Trace.outline` of each recorded trace, ordered by start."""
         return "\n".join(trace.outline(tags) for trace in Trace.from_spans(self.in_order()))
 
     def in_order(self) -> list[BasicSpan]:
-        """`spans`, in the order in which those are shown that started at the same time."""
+        """`spans`, in the order that spans with equal start times have in an outline."""
         return self.spans
 
     def _shown(self, tags: Iterable[str] | None) -> str:
-        """What an error says of all that was recorded: no more than a person would read."""
+        """The outline of all recorded spans, shortened for an error message."""
         outline = self.outline(tags or ())
         if not outline:
             return "Recorded: none"
@@ -141,14 +141,14 @@ class InMemoryRecorder(Recorder):
 
 
 def shortened(lines: list[str], most: int = 200) -> list[str]:
-    """The first lines of a message, and how many more there are."""
+    """The first lines of a message, and the number of the others."""
     if len(lines) <= most:
         return lines
     return [*lines[:most], f"... and {len(lines) - most} more lines"]
 
 
 def shown(value: Any) -> str:
-    """The repr of a value for a message: cut short, and on one line."""
+    """The repr of a value, shortened and on one line, for a message."""
     return visible(_cut(repr(value[:_MAX_SHOWN] if type(value) is str else value)))
 
 
@@ -159,7 +159,7 @@ def _cut(text: str) -> str:
 def _equal(value: Any, wanted: Any) -> bool:
     try:
         return bool(value == wanted)
-    except Exception:  # as arrays of several elements do
+    except Exception:  # arrays with several elements raise it
         reraise_interrupt()
         return False
 

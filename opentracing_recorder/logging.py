@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 class LoggingRecorder(Recorder):
     """Writes one line for each span; the whole span is the record's ``span`` attribute (a dict).
 
-    `logger` is a logger or the name of one (default: ``"opentracing.spans"``), `level` a level of
-    the logging module.
+    `logger` is a logger or its name (default: ``"opentracing.spans"``); `level` is a level of the
+    logging module.
     """
 
     def __init__(
@@ -66,7 +66,7 @@ def _line(span: dict[str, object]) -> str:
 
 
 def _word(value: object) -> str:
-    """Text as it is where it cannot break the line or be taken for two words; else quoted."""
+    """A value as one word: quoted if it has a space, ``=``, a quote or an unprintable character."""
     text = text_of(json_safe(value))
     plain = text.isprintable() and not any(each in text for each in " =\"'")
     return text if plain else repr(text)
@@ -78,11 +78,11 @@ class SpanContextFilter(logging.Filter):
         handler.addFilter(SpanContextFilter())
         handler.setFormatter(logging.Formatter("%(trace_id)s %(span_id)s %(message)s"))
 
-    Both are ``""`` if no span is active. A record that has one of them already keeps it, and gets
-    ``""`` for the other, so the first filter decides: add it to the handler that runs where the
-    line is logged, such as a `QueueHandler`, not to the one behind the queue.
+    Both are ``""`` if no span is active. If a record already has one of them, the filter keeps it
+    and sets the other to ``""``, so the first filter decides. Add the filter to the handler that
+    runs on the logging thread, such as a `QueueHandler`, not to the handler behind the queue.
 
-    Reads the global tracer, or the `tracer` given.
+    `tracer` is the tracer whose active span is used (default: the global one).
     """
 
     def __init__(self, tracer: opentracing.Tracer | None = None) -> None:
@@ -92,7 +92,7 @@ class SpanContextFilter(logging.Filter):
         self._tracer = tracer
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Always true: no record is left out."""
+        """Set the ids on the record, and return True: no record is dropped."""
         trace_id: str | None = getattr(record, "trace_id", None)
         span_id: str | None = getattr(record, "span_id", None)
         if trace_id is None and span_id is None:
@@ -102,7 +102,7 @@ class SpanContextFilter(logging.Filter):
                 if span is not None:
                     trace_id = span.context.to_trace_id()
                     span_id = span.context.to_span_id()
-            except Exception:  # a tracer of another make; a log line must not fail for it
+            except Exception:  # from another library's tracer; logging must not fail
                 reraise_interrupt()
         record.trace_id = "" if trace_id is None else trace_id
         record.span_id = "" if span_id is None else span_id

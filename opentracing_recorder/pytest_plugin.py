@@ -21,12 +21,12 @@ _FAIL = "captrace_fail_on_unfinished"
 
 
 class _State:
-    """What the hooks know of a test that uses the fixture."""
+    """The state of a test that uses the fixture, shared by the hooks."""
 
     def __init__(self, captrace: CapTrace, fails: bool) -> None:
         self.captrace = captrace
         self.fails = fails
-        self.started_before = 0  # in fixtures, which have their turn to finish them
+        self.started_before = 0  # by fixtures, which may finish them later
         self.failed = False
         self.drawn = ""
 
@@ -43,17 +43,17 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line(
         "markers",
-        "captrace(fail_on_unfinished=True): whether the test fails when it leaves a span"
-        f" unfinished; goes before the ini option {_FAIL}",
+        "captrace(fail_on_unfinished=True): whether the test fails if it leaves a span"
+        f" unfinished; overrides the ini option {_FAIL}",
     )
 
 
 @pytest.fixture
 def captrace(request: pytest.FixtureRequest) -> Iterator[CapTrace]:
-    """The traces of this test, recorded by a global tracer of its own.
+    """The spans of this test, recorded by a global tracer that is installed for this test only.
 
-    The tracer is installed for this test alone. `captrace.spans`, `find`, `one` and `wait_for` give
-    spans, `outline` and `as_dicts` what to compare; a failing test's report ends with a timeline.
+    `captrace.spans`, `find`, `one` and `wait_for` return spans; `outline` and `as_dicts` return
+    values to compare. The report of a failing test ends with a timeline.
     """
     from .captrace import CapTrace
 
@@ -82,7 +82,7 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
 @pytest.hookimpl(trylast=True)
 def pytest_runtest_call(item: pytest.Item) -> None:
-    # Reached when the test has passed: it fails itself, not the end of its fixtures.
+    # This runs only if the test has passed, so it fails in its call phase, not in teardown.
     state = item.stash.get(_STATE, None)
     if state is not None:
         _check(state, state.started_before)
@@ -104,16 +104,16 @@ def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
         if report.failed:
             state.failed = True
             drawn = _timeline(state.captrace)
-            if drawn != state.drawn:  # by the report of the phase before
+            if drawn != state.drawn:  # not yet in the report of an earlier phase
                 state.drawn = drawn
                 report.sections.append(("Captured traces", drawn))
         if report.when == "teardown":
-            del item.stash[_STATE]  # spans keep what is in their tags alive
+            del item.stash[_STATE]  # spans keep the values of their tags alive
 
 
 def _timeline(captrace: CapTrace) -> str:
-    # pytest's own width; and the terminal's characters, not those of what captures the output.
-    width = shutil.get_terminal_size((80, 24)).columns or 80  # 0 where the terminal knows none
+    # pytest's own width, and the terminal's encoding, not that of pytest's capture.
+    width = shutil.get_terminal_size((80, 24)).columns or 80  # 0 if unknown
     return captrace.timeline(width, stream=sys.__stdout__)
 
 

@@ -1,4 +1,4 @@
-// The page of a timeline: a tree of spans with bars, of which only the rows in sight are elements.
+// The timeline page: a tree of spans with bars. Only the rows in sight are elements.
 "use strict";
 (() => {
   const find = (id) => document.getElementById(id);
@@ -179,7 +179,7 @@
     bar.style.left = `min(${left}%, 100% - 3px)`;
     bar.style.width = `${Math.min(Math.max(last, 0), 100) - left}%`;
     if (last - first < 0.5) return [bar]; // marks would hide it
-    // As many marks as can be told apart: a span may have any number of logs.
+    // One mark for each quarter of a percent: a span may have any number of logs.
     const places = new Set();
     for (const [at] of span.logs || [])
       if (at !== null) places.add(Math.round(4 * Math.min(Math.max(place(at), first), last)) / 4);
@@ -208,7 +208,7 @@
   function select(item, show) {
     selected = item;
     for (let parent = item.parent; parent; parent = parent.parent) parent.open = true;
-    if (show || !details.hidden) showDetails(item); // which may take room from the list
+    if (show || !details.hidden) showDetails(item); // may make the list narrower
     if (!shown.includes(item)) arrange();
     const place = shown.indexOf(item);
     const head = ruler.offsetHeight;
@@ -236,7 +236,7 @@
 
   // Details
 
-  // The elements for the first of many things, and a line with the number of the others.
+  // The elements for the first MOST_SHOWN values, and a line with the number of the others.
   function some(all, make, rest = (text) => element("p", text, { className: "more" })) {
     const made = all.slice(0, MOST_SHOWN).flatMap(make);
     const left = all.length - MOST_SHOWN;
@@ -333,7 +333,7 @@
     search();
   }
 
-  // The next item after the selected one, from the top again at the end.
+  // Select the next wanted item after the selected one; from the end, go on at the top.
   function next(wanted) {
     const start = selected ? selected.index + 1 : 0;
     const item = [...items.slice(start), ...items.slice(0, start)].find(wanted);
@@ -408,7 +408,7 @@
       { className: "chip", onclick: () => searchFor(`"${service}"`) }), index));
   const errors = traces.reduce((sum, trace) => sum + trace.errors, 0);
   if (errors) chips.push(element("button", `✗ ${counted(errors, "error")}`,
-    { className: "chip bad", title: "Go to the next one", onclick: () => next(failed) }));
+    { className: "chip bad", title: "Go to the next error", onclick: () => next(failed) }));
   find("legend").replaceChildren(...chips);
   document.body.classList.add("ready");
   for (const part of document.querySelectorAll("[data-live]")) part.hidden = !items.length;

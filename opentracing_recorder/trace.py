@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 class TraceNode:
     """One span in its tree. Its fields are those of `BasicSpan.to_dict`.
 
-    A field that is missing, or not of its type, has the empty value: traces are often looked at
-    because something is wrong with them.
+    A field that is missing, or has the wrong type, gets an empty value: you often look at a trace
+    because something is wrong with it.
     """
 
     def __init__(self, fields: Mapping[str, Any]) -> None:
@@ -41,19 +41,19 @@ class TraceNode:
 
     @property
     def end_time(self) -> float:
-        """Seconds since the epoch; the start's, for a span that is not finished."""
+        """Seconds since the epoch; if the span is not finished, the same as `start_time`."""
         return self.start_time + max(self.duration or 0.0, 0.0)
 
     @property
     def error(self) -> bool:
-        """Whether the span is tagged as failed: with anything true but the text ``false``."""
+        """Whether the span failed: its tag ``error`` is true, and not the text ``false``."""
         return is_failed(self.tags)
 
     @property
     def error_message(self) -> str:
-        """What the span's logs say of its failure, the last one first; ``""`` if nothing.
+        """The message of the span's last error log; ``""`` if it has none.
 
-        Where no log says anything, a text in the tag itself does, as Zipkin's users write it.
+        If no log has a message, the text of the tag ``error`` is used, as Zipkin's users set it.
         """
         if not self.error:
             return ""
@@ -62,7 +62,7 @@ class TraceNode:
             if fields.get("event") == "error":
                 kind, message = _text(fields.get("error.kind")), _text(fields.get("message"))
                 message = message or _text(fields.get("error.object"))
-                # An exception as JSON-safe text begins with its class already.
+                # The JSON-safe text of an exception already begins with its class.
                 parts = (message,) if message.startswith(f"{kind}:") else (kind, message)
                 found = ": ".join(part for part in parts if part)
                 if found:
@@ -77,19 +77,16 @@ class TraceNode:
 class Trace:
     """All recorded spans with one trace id, as trees.
 
-    A complete trace has one root; a span whose parent was not recorded is a root as well.
+    A complete trace has one root. A span whose parent was not recorded is a root too.
     """
 
     def __init__(self, trace_id: str, nodes: Iterable[TraceNode]) -> None:
         self.trace_id = trace_id
-        self.roots = _linked(sorted(nodes, key=_by_start))
+        self.roots = _linked(sorted(nodes, key=lambda node: node.start_time))
 
     @classmethod
     def from_spans(cls, spans: Iterable[AnySpan]) -> list[Trace]:
-        """The traces that these spans make up, the one that started first in front.
-
-        Takes spans, or their `to_dict` form.
-        """
+        """The traces of these spans, ordered by start. Takes spans or their `to_dict` form."""
         by_trace: dict[str, list[TraceNode]] = {}
         for span in spans:
             node = TraceNode(span if isinstance(span, Mapping) else span.to_dict())
@@ -108,8 +105,8 @@ class Trace:
     def outline(self, tags: Iterable[str] = ()) -> str:
         """A line for each span: its name, indented by its depth, and `` !`` if it failed.
 
-        Those of the `tags` asked for that a span has follow, as ``key='value'``. The same work
-        gives the same text each time: a test compares it with a literal.
+        The `tags` that it has follow as ``key='value'``. The text has no ids and no times, so a
+        test can compare it with a literal.
         """
         wanted = [tags] if isinstance(tags, str) else list(tags)
         return "\n".join(
@@ -136,7 +133,7 @@ class Trace:
 
     @property
     def services(self) -> list[str]:
-        """The names of the services that took part, in the order of the tree."""
+        """The names of the services, in the order of the tree."""
         return list(dict.fromkeys(node.service for node, _ in self.walk() if node.service))
 
     @property
@@ -145,8 +142,8 @@ class Trace:
         return [node for node, _ in self.walk() if node.error]
 
     def _repr_html_(self) -> str:
-        """The trace as notebooks show it: the page of `render_html`, in a frame of its own."""
-        from ._timeline_page import embed_html  # here: it needs this module
+        """The page of `render_html` in a frame, which notebooks show."""
+        from ._timeline_page import embed_html  # here, because it imports this module
 
         return embed_html(self)
 
@@ -159,7 +156,7 @@ def _text(value: Any) -> str:
 
 
 def seconds_or_none(value: Any) -> float | None:
-    """A number that can be drawn (the limit keeps sums and differences finite), or None."""
+    """A number as a float, or None; below 1e15, so that sums and differences stay finite."""
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         return None
     return float(value) if abs(value) < 1e15 else None
@@ -167,10 +164,6 @@ def seconds_or_none(value: Any) -> float | None:
 
 def _is_log(value: Any) -> bool:
     return isinstance(value, Mapping) and isinstance(value.get("fields"), Mapping)
-
-
-def _by_start(node: TraceNode) -> float:
-    return node.start_time
 
 
 def _linked(nodes: list[TraceNode]) -> list[TraceNode]:
@@ -185,12 +178,12 @@ def _linked(nodes: list[TraceNode]) -> list[TraceNode]:
         same_id = first[node.span_id]
         parent: TraceNode | None
         if node is not same_id and node.parent_id == same_id.parent_id:
-            # Both sides of one call under one id, as Zipkin has it: the later is the server's.
+            # In Zipkin, both sides of a call may share an id: the later span is the server's.
             parent = same_id
         elif node.parent_id is None:
             continue
         else:
-            # Of those two sides, a span's parent is the one in its own service.
+            # If two spans have the parent's id, the parent is the one in the child's service.
             own_side = first_of_service.get((node.parent_id, node.service))
             parent = own_side or first.get(node.parent_id)
         if parent is not None:
@@ -204,7 +197,7 @@ def _linked(nodes: list[TraceNode]) -> list[TraceNode]:
 
 
 def _open_cycles(nodes: list[TraceNode], parent_of: dict[int, TraceNode]) -> None:
-    """Where parents lead round in a circle, make a root of its span that started first."""
+    """If spans are their own ancestors, make the one that started first a root."""
     order = {id(node): index for index, node in enumerate(nodes)}
     settled: set[int] = set()
     for node in nodes:
@@ -217,4 +210,4 @@ def _open_cycles(nodes: list[TraceNode], parent_of: dict[int, TraceNode]) -> Non
                 break
             path[id(current)] = None
             current = parent_of.get(id(current))
-        settled.update(path)  # in place: `|=` would copy all there are, for each span
+        settled.update(path)

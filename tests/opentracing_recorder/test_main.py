@@ -100,8 +100,8 @@ def test_broken_lines_are_told_and_left_out(file: str, capsys: pytest.CaptureFix
     assert main(["show", file]) == 0
     shown, complaints = capsys.readouterr()
     assert "4 spans" in shown
-    assert complaints.splitlines()[0] == f"{file}: line 5 is no span: it is not UTF-8; left out"
-    assert complaints.splitlines()[5:] == [f"{file}: 3 more lines are no spans; left out"]
+    assert complaints.splitlines()[0] == f"{file}: line 5 is no span: it is not UTF-8; skipped"
+    assert complaints.splitlines()[5:] == [f"{file}: 3 more lines are not spans; skipped"]
 
 
 def test_a_torn_last_line_is_told(file: str, capsys: pytest.CaptureFixture[str]) -> None:
@@ -111,7 +111,7 @@ def test_a_torn_last_line_is_told(file: str, capsys: pytest.CaptureFixture[str])
     assert main(["show", file]) == 0
     shown, complaints = capsys.readouterr()
     assert "3 spans" in shown
-    assert complaints == f"{file}: line 4 is no span: it ends too early; left out\n"
+    assert complaints == f"{file}: line 4 is no span: it ends too early; skipped\n"
 
 
 def test_a_page_is_written(file: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

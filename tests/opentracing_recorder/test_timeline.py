@@ -161,7 +161,7 @@ def test_many_children_alike_are_one_line() -> None:
     assert text(span("0"), *queries(10), span("1", "0")).splitlines()[2:] == [
         "op 0            ━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━  1.00 s",
         "├─ SELECT × 10  ━  ╺╸  ━  ╺╸  ━╸  ━  ╺╸  ━  ╺╸  ━╸    925 ms",
-        "│     25.0 ms to 25.0 ms each, half of them under 25.0 ms",
+        "│     25.0 ms to 25.0 ms each, median 25.0 ms",
         "└─ op 1         ━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━  1.00 s",
     ]
 
