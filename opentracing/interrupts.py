@@ -1,8 +1,8 @@
-"""Exceptions of signal handlers: time limits, for one, that must reach the application.
+"""Lets exceptions of signal handlers, such as time limits, reach the application.
 
-Python runs a signal's handler between any two steps of the main thread, and what the handler raises
-comes out of the code that was at work then, tracing included. A tracer, recorder or propagator that
-keeps exceptions from the application lets these through::
+Python may run a signal handler between any two steps of the main thread, and an exception of the
+handler comes out of the code that was running, also out of tracing. A tracer, recorder or
+propagator that swallows exceptions must let these through::
 
     try:
         self.write(span)
@@ -10,8 +10,8 @@ keeps exceptions from the application lets these through::
         reraise_interrupt()
         ...
 
-It costs nothing until something is raised. Exceptions that are set from another thread, as by
-``PyThreadState_SetAsyncExc``, cannot be told from others.
+It costs nothing until something is raised. It cannot recognise exceptions that another thread
+sets, such as by ``PyThreadState_SetAsyncExc``.
 """
 
 from __future__ import annotations
@@ -24,19 +24,19 @@ if TYPE_CHECKING:
     from types import CodeType, FrameType, TracebackType
     from typing import Any
 
-_MOST = 10_000  # entries of a traceback that are looked at
-_VARARGS = 4  # of a code's flags: it has *args
+_MOST = 10_000  # entries of a traceback that are searched
+_VARARGS = 4  # the flag of code that has *args
 _CALL = "__call__"
 
 
 def reraise_interrupt() -> None:
-    """In an ``except`` block: raise the exception again if a signal's handler raised it.
+    """In an ``except`` block: raise the exception again if a signal handler raised it.
 
-    Raises nothing else. A RecursionError is not looked at: there may be no room to do so.
+    Otherwise, does nothing. A RecursionError is ignored: the stack may have no space to examine it.
     """
     error = sys.exc_info()[1]
     entry = None if error is None else error.__traceback__
-    if entry is None or entry.tb_next is None:  # as it is nearly always
+    if entry is None or entry.tb_next is None:  # the usual case
         return
     if isinstance(error, RecursionError):
         return
@@ -49,12 +49,12 @@ def reraise_interrupt() -> None:
 
 
 def _is_from_handler(entry: TracebackType | None) -> bool:
-    """Whether one of the frames in a traceback is that of a signal's handler.
+    """Whether a frame in a traceback is that of a signal handler.
 
-    Python calls a handler with the signal's number and the very frame that it interrupts. So where
-    a frame further up in the traceback is an argument of one further down, behind a number, the
-    latter is a handler's. The handlers that are installed are looked at for those that put other
-    values into their arguments, or delete them.
+    Python calls a handler with the signal's number and the frame that it interrupts. So a frame is
+    a handler's if its arguments have a number, and then a frame further up in the traceback. For
+    handlers that change or delete their arguments, the code is compared with that of the installed
+    handlers.
     """
     passed: set[int] = set()
     candidates: list[CodeType] = []
@@ -76,7 +76,7 @@ def _is_from_handler(entry: TracebackType | None) -> bool:
 
 
 def _arguments(frame: FrameType, code: CodeType) -> list[Any]:
-    """The values of a frame's positional parameters, those of ``*args`` included."""
+    """The values of a frame's positional parameters, including ``*args``."""
     values = frame.f_locals
     arguments = [values.get(name) for name in code.co_varnames[: code.co_argcount]]
     if code.co_flags & _VARARGS:
@@ -87,12 +87,12 @@ def _arguments(frame: FrameType, code: CodeType) -> list[Any]:
 
 
 def _handlers() -> Iterator[CodeType]:
-    """The code of every handler that is installed, where it is Python's."""
-    # What `signal` is made of; `signal.getsignal` takes several times as long.
+    """The code of every installed handler that is written in Python."""
+    # `signal.getsignal` takes several times as long as that of `_signal`, which it wraps.
     signals = sys.modules.get("_signal")
     if signals is None or "signal" not in sys.modules:
         return
-    from functools import partial  # here: `signal` and what uses it have loaded both
+    from functools import partial  # here, because `signal` has loaded both
     from types import FunctionType, MethodType
 
     for number in range(1, signals.NSIG):

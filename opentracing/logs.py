@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 ERROR_KIND = "error.kind"
-"""The type of an error; its class, where an exception is logged."""
+"""The type of an error; for an exception, its class."""
 
 ERROR_OBJECT = "error.object"
 """The exception itself."""
@@ -15,4 +15,4 @@ MESSAGE = "message"
 """A short sentence for people."""
 
 STACK = "stack"
-"""Where it happened: a traceback, or its text."""
+"""The stack of the error: a traceback, or its text."""

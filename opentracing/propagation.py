@@ -1,4 +1,4 @@
-"""The carrier formats every tracer understands, and what inject and extract may raise.
+"""The carrier formats of every tracer, and the exceptions of inject and extract.
 
 Used by instrumentation libraries on both sides of a process boundary.
 """
@@ -7,15 +7,15 @@ from __future__ import annotations
 
 
 class UnsupportedFormatException(Exception):
-    """The tracer has no propagator for the format that was asked for."""
+    """The tracer has no propagator for the format."""
 
 
 class InvalidCarrierException(Exception):
-    """The carrier is not of a type that its format can read or write."""
+    """The carrier has a type that the format cannot read or write."""
 
 
 class SpanContextCorruptedException(Exception):
-    """The carrier holds a trace, but one that cannot be read."""
+    """The carrier has a trace that cannot be read."""
 
 
 class Format:
@@ -25,16 +25,16 @@ class Format:
     """
 
     BINARY = "binary"
-    """One opaque run of bytes. Inject appends to a ``bytearray``."""
+    """Opaque bytes. Inject appends them to a ``bytearray``."""
 
     TEXT_MAP = "text_map"
-    """String keys and values of any characters, kept as they are.
+    """String keys and values with any characters, which arrive unchanged.
 
-    The carrier may hold unrelated entries too: a tracer marks its own with a prefix.
+    The carrier may have unrelated entries too, so a tracer gives its own a prefix.
     """
 
     HTTP_HEADERS = "http_headers"
-    """Keys and values that are safe as HTTP header names and values, with no further escaping.
+    """Keys and values that are valid HTTP header names and values, without further escaping.
 
-    The carrier may hold unrelated headers; names may come back in another case.
+    The carrier may have unrelated headers, and names may arrive in another case.
     """

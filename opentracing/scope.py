@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 class Scope:
     """One activation of a span, ended by `close` or by leaving a ``with`` block.
 
-    A span may go to another thread or task; a scope stays where it was made. This base class
-    does nothing on `close`.
+    You may pass a span to another thread or task, but a scope stays in the one that made it. In
+    this base class, `close` does nothing.
     """
 
     def __init__(self, manager: ScopeManager, span: Span) -> None:
@@ -38,8 +38,8 @@ class Scope:
     def close(self) -> None:
         """End the activation; the scope that was active before becomes active again.
 
-        Finishes the span too, if it was activated with ``finish_on_close``. Closing a scope that
-        is not the active one leaves the active one alone.
+        Finishes the span too, if it was activated with ``finish_on_close``. If this scope is not
+        the active one, the active one stays.
         """
 
     def __enter__(self: _ScopeT) -> _ScopeT:
@@ -51,7 +51,7 @@ class Scope:
         exc_val: BaseException | None,
         exc_tb: TracebackType | None,
     ) -> None:
-        """Close the scope; an `Exception` on its way out is noted on the span first."""
+        """Close the scope; an `Exception` that leaves the block is logged on the span first."""
         try:
             if exc_val is not None:
                 Span._on_error(self.span, exc_type, exc_val, exc_tb)

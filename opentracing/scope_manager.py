@@ -1,4 +1,4 @@
-"""ScopeManager: where a tracer keeps the active span of each thread, task or greenlet."""
+"""ScopeManager: keeps the active span of each thread, task or greenlet for a tracer."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from .span import Span, SpanContext
 
 
 class ScopeManager:
-    """The interface between a tracer and the concurrency runtime; this one does nothing.
+    """The interface between a tracer and the concurrency runtime; this base class does nothing.
 
-    `opentracing.scope_managers` holds the working ones.
+    `opentracing.scope_managers` has the implementations.
     """
 
     def __init__(self) -> None:
@@ -25,5 +25,5 @@ class ScopeManager:
 
     @property
     def active(self) -> Scope | None:
-        """The active scope here, or None. Its span is the implicit parent of new spans."""
+        """The active scope, or None. Its span is the implicit parent of new spans."""
         return self._noop_scope

@@ -6,10 +6,10 @@ Each constant is a tag's key, except the ``SPAN_KIND_*`` values. The source is t
 
 from __future__ import annotations
 
-# What the span stands for.
+# The operation.
 
 SPAN_KIND = "span.kind"
-"""The role of the span in a call or a message: one of the four values below."""
+"""The role of the span in a call or a message: one of the four ``SPAN_KIND_*`` values."""
 
 SPAN_KIND_RPC_CLIENT = "client"
 SPAN_KIND_RPC_SERVER = "server"
@@ -20,13 +20,13 @@ SERVICE = "service"
 """The name of the service that the span belongs to, as a string."""
 
 ERROR = "error"
-"""True when the operation failed."""
+"""True if the operation failed."""
 
 COMPONENT = "component"
-"""The software that made the span, such as ``"requests"``."""
+"""The library that made the span, such as ``"requests"``."""
 
 SAMPLING_PRIORITY = "sampling.priority"
-"""A hint to the tracer: above 0 keep this trace if possible, 0 do not."""
+"""A hint to the tracer: record the trace if it is above 0; do not if it is 0."""
 
 # The other side of a call.
 
@@ -60,7 +60,7 @@ DATABASE_INSTANCE = "db.instance"
 
 DATABASE_STATEMENT = "db.statement"
 DATABASE_TYPE = "db.type"
-"""``"sql"`` for any SQL database; else the kind of store, such as ``"redis"``."""
+"""``"sql"`` for any SQL database; otherwise the kind of store, such as ``"redis"``."""
 
 DATABASE_USER = "db.user"
 

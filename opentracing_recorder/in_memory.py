@@ -79,7 +79,7 @@ class InMemoryRecorder(Recorder):
         tags: Mapping[str, Any] | None = None,
         error: bool | None = None,
     ) -> BasicSpan:
-        """The one span that matches, as in `find`; otherwise raises AssertionError with an outline."""
+        """The one span that matches, as in `find`; otherwise raises AssertionError."""
         __tracebackhide__ = True  # pytest shows the caller's line
         found = self.find(operation_name, tags, error)
         if len(found) == 1:

@@ -1,4 +1,4 @@
-"""What the checks ask of the class that subclasses them, and what they share."""
+"""The methods that a subclass of the checks overrides, and functions that the checks share."""
 
 from __future__ import annotations
 
@@ -18,11 +18,10 @@ if TYPE_CHECKING:
 
 
 class TracerHooks:
-    """The methods that whoever tests a tracer overrides.
+    """The methods that the test of a tracer overrides; `tracer` and `is_parent` are required.
 
-    Only `tracer` and `is_parent` must be. What 2.4 already asked for is on unless it is turned off;
-    every other ``check_*`` goes beyond what the API promises of each tracer, and is off unless it
-    is turned on: its checks are skipped then.
+    The checks of 2.4 are on by default. Every other ``check_*`` goes beyond the contract of a
+    tracer, and is off by default: its checks are skipped.
     """
 
     def tracer(self) -> Tracer:
@@ -37,15 +36,15 @@ class TracerHooks:
         return False
 
     def check_baggage_values(self) -> bool:
-        """Whether baggage is kept. A no-op tracer answers False: it is only called then."""
+        """Whether the tracer keeps baggage. With False, baggage is set but not read."""
         return True
 
     def check_scope_manager(self) -> bool:
-        """Whether spans have parents and the active span is kept; False for a no-op tracer."""
+        """Whether spans have parents, and the tracer keeps an active span."""
         return True
 
     def check_references(self) -> bool:
-        """Whether `references` may be a single one, and one to None may stand before others."""
+        """Whether `references` may be a single one, or begin with a reference to None."""
         return False
 
     def check_foreign_contexts(self) -> bool:
@@ -53,22 +52,22 @@ class TracerHooks:
         return False
 
     def check_errors(self) -> bool:
-        """Whether an `Exception` that leaves a span is reported with `set_tag` and `log_kv`, and
-        what is no `Exception`, such as a cancellation, is not.
+        """Whether a span reports an `Exception` that leaves it, with `set_tag` and `log_kv`, and
+        does not report other exceptions, such as a cancellation.
         """
         return False
 
     def check_propagation(self) -> bool:
-        """Whether a trace goes on from what `extract` returns, and `is_parent` can tell; and
-        whether a carrier without a trace gives None or a `SpanContextCorruptedException`.
+        """Whether `is_parent` holds for a child of an extracted context, and a carrier without a
+        trace gives None or a `SpanContextCorruptedException`.
         """
         return False
 
 
 class ScopeHooks:
-    """The methods that whoever tests a scope manager overrides; only `scope_manager` must be.
+    """The methods that the test of a scope manager overrides; only `scope_manager` is required.
 
-    Every ``check_*`` goes beyond what the API promises, and is off unless it is turned on.
+    Every ``check_*`` goes beyond the contract, and is off by default: its checks are skipped.
     """
 
     def scope_manager(self) -> ScopeManager:
@@ -76,16 +75,16 @@ class ScopeHooks:
         raise NotImplementedError(f"{type(self).__name__} must override scope_manager()")
 
     def run_test(self, test_fn: Callable[[], object]) -> None:
-        """Run a check where the manager works, such as in a coroutine or a greenlet.
+        """Run a check in the manager's runtime, such as in a coroutine or a greenlet.
 
-        Runs it in this thread unless overridden.
+        By default, runs it in this thread.
         """
         test_fn()
 
     def run_elsewhere(self, test_fn: Callable[[], object]) -> None:
-        """Run a part of a check in another context than the one it is called in, to its end.
+        """Run a part of a check in another context, and wait for its end.
 
-        Runs it on another thread, in a copy of this `contextvars` context, unless overridden.
+        By default, runs it on another thread, in a copy of the current `contextvars` context.
         """
         failures: list[BaseException] = []
 
@@ -103,7 +102,7 @@ class ScopeHooks:
             raise failure
 
     def check_errors(self) -> bool:
-        """Whether what is no `Exception`, such as a cancellation, leaves no tag on the span."""
+        """Whether exceptions that are no `Exception`, such as a cancellation, set no tag."""
         return False
 
     def check_repeated_close(self) -> bool:
@@ -111,16 +110,16 @@ class ScopeHooks:
         return False
 
     def check_deferred_close(self) -> bool:
-        """Whether a scope closed out of order ends when the inner ones do."""
+        """Whether a scope closed out of order ends when the inner ones have ended."""
         return False
 
     def check_close_elsewhere(self) -> bool:
-        """Whether a scope may be closed in another context than the one it was activated in."""
+        """Whether a scope may be closed in a context that it was not activated in."""
         return False
 
 
 NON_ERRORS = (GeneratorExit, CancelledError, KeyboardInterrupt, SystemExit)
-"""What leaves spans in normal operation: none of these is an `Exception`."""
+"""Exceptions that leave spans in normal operation; none is an `Exception`."""
 
 
 def beyond_the_contract(checked: bool, hook: str) -> None:
@@ -130,7 +129,7 @@ def beyond_the_contract(checked: bool, hook: str) -> None:
 
 
 def leave_by(block: AbstractContextManager[object], error: BaseException) -> None:
-    """Raise `error` in a ``with`` block, and see it come out."""
+    """Raise `error` in a ``with`` block, and fail if the block swallows it."""
     try:
         with block:
             raise error
@@ -142,7 +141,7 @@ def leave_by(block: AbstractContextManager[object], error: BaseException) -> Non
 
 
 def assert_reported(error: Exception, set_tag: mock.Mock, log_kv: mock.Mock) -> None:
-    """An exception that left a span or its scope is on the span: the tag, and one log."""
+    """Fail if the span does not report `error`: by the tag ``error``, and by one log."""
     assert mock.call(tags.ERROR, True) in set_tag.mock_calls, "the tag error is not set"
     assert log_kv.call_count == 1, f"log_kv was called {log_kv.call_count} times"
     args, kwargs = log_kv.call_args

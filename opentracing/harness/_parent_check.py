@@ -1,4 +1,4 @@
-"""What holds between spans: who is whose parent, what is active, and who inherits baggage."""
+"""Checks of several spans: their parents, the active span, and inherited baggage."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class ActiveSpanChecks(TracerHooks):
     """The checks of `APICompatibilityCheckMixin` about scopes and the active span."""
 
     def test_active_span(self) -> None:
-        """Nothing is active at first; an activated span is, until its scope closes."""
+        """No span is active at first; an activated one is, until its scope closes."""
         tracer = self.tracer()
         span = tracer.start_span("order")
         if self.check_scope_manager():
@@ -30,21 +30,21 @@ class ActiveSpanChecks(TracerHooks):
             assert tracer.active_span is None, "it is still active once the scope is closed"
 
     def test_start_active_span(self) -> None:
-        """With nothing active, the span in the returned scope is a root."""
+        """If no span is active, the span in the returned scope is a root."""
         with self.tracer().start_active_span("order") as scope:
             assert scope.span is not None
             if self.check_scope_manager():
                 assert self.is_parent(None, scope.span), "it has a parent"
 
     def test_start_active_span_parent(self) -> None:
-        """The active span is the parent of one that is made active inside it."""
+        """The active span is the parent of a span that is activated inside it."""
         tracer = self.tracer()
         with tracer.start_active_span("order") as parent, tracer.start_active_span("cook") as child:
             if self.check_scope_manager():
                 assert self.is_parent(parent.span, child.span), "the active span is not its parent"
 
     def test_start_active_span_ignore_active_span(self) -> None:
-        """`start_active_span` can be told to ignore the active span."""
+        """With ``ignore_active_span=True``, `start_active_span` ignores the active span."""
         tracer = self.tracer()
         with (
             tracer.start_active_span("order") as parent,
@@ -77,7 +77,7 @@ class ActiveSpanChecks(TracerHooks):
             assert finish.call_count == 1, f"finish was called {finish.call_count} times"
 
     def test_start_active_span_restores_the_outer_one(self) -> None:
-        """When an inner scope closes, the outer span is the active one again."""
+        """When an inner scope closes, the outer span is active again."""
         tracer = self.tracer()
         with tracer.start_active_span("order") as outer:
             with tracer.start_active_span("cook"):
@@ -86,7 +86,7 @@ class ActiveSpanChecks(TracerHooks):
                 assert tracer.active_span is outer.span, f"active: {tracer.active_span!r}"
 
     def test_active_span_left_by_exception(self) -> None:
-        """Whatever leaves a scope's block goes on; the scope is closed and the span finished."""
+        """An exception that leaves a scope's block propagates; scope and span end."""
         tracer = self.tracer()
         for kind in (ValueError, *NON_ERRORS):
             scope = tracer.start_active_span("order")
@@ -97,7 +97,7 @@ class ActiveSpanChecks(TracerHooks):
                 assert tracer.active_span is None, f"{kind.__name__} left the span active"
 
     def test_tracer_start_active_span_scope(self) -> None:
-        """The scope returned is the scope manager's active one."""
+        """The returned scope is the active one of the scope manager."""
         tracer = self.tracer()
         scope = tracer.start_active_span("order")
         if self.check_scope_manager():
@@ -106,7 +106,7 @@ class ActiveSpanChecks(TracerHooks):
         scope.close()
 
     def test_tracer_start_span_scope(self) -> None:
-        """`start_span` makes nothing active."""
+        """`start_span` does not activate the span."""
         tracer = self.tracer()
         span = tracer.start_span(operation_name="order")
         if self.check_scope_manager():
@@ -118,7 +118,7 @@ class ParentChecks(TracerHooks):
     """The checks of `APICompatibilityCheckMixin` about parents that are given explicitly."""
 
     def test_start_span_propagation(self) -> None:
-        """The active span is the parent of one that is only started."""
+        """The active span is the parent of a span from `start_span`."""
         tracer = self.tracer()
         with (
             tracer.start_active_span("order") as parent,
@@ -128,7 +128,7 @@ class ParentChecks(TracerHooks):
                 assert self.is_parent(parent.span, child), "the active span is not its parent"
 
     def test_start_span_propagation_ignore_active_span(self) -> None:
-        """`start_span` can be told to ignore the active span."""
+        """With ``ignore_active_span=True``, `start_span` ignores the active span."""
         tracer = self.tracer()
         with (
             tracer.start_active_span("order") as parent,
@@ -138,7 +138,7 @@ class ParentChecks(TracerHooks):
                 assert not self.is_parent(parent.span, child), "it was not ignored"
 
     def test_start_span_with_parent(self) -> None:
-        """A parent is given as a span, or by a list of references."""
+        """A parent may be given as a span, or in a list of references."""
         tracer = self.tracer()
         parent = tracer.start_span(operation_name="order")
         assert parent is not None
@@ -149,7 +149,7 @@ class ParentChecks(TracerHooks):
         parent.finish()
 
     def test_start_child_span(self) -> None:
-        """`opentracing.start_child_span` starts one on the parent's tracer."""
+        """`opentracing.start_child_span` starts a child on the parent's tracer."""
         parent = self.tracer().start_span(operation_name="order")
         child = opentracing.start_child_span(parent, operation_name="cook")
         if self.check_scope_manager():
@@ -177,13 +177,13 @@ class ParentChecks(TracerHooks):
             self._assert_child(parent, child)
 
     def test_start_span_child_of_other_than_active_span(self) -> None:
-        """An explicit parent goes before the active span."""
+        """An explicit parent overrides the active span."""
         tracer = self.tracer()
         with tracer.start_span("order") as parent, tracer.start_active_span("other"):
             self._assert_child(parent, tracer.start_span("cook", child_of=parent))
 
     def test_start_span_references_to_none(self) -> None:
-        """References to None, as well as none at all, are ignored: the span is a root."""
+        """If all references are to None, or none is given, the span is a root."""
         tracer = self.tracer()
         for references in ([child_of(None)], [follows_from(None)], [], None):
             span = tracer.start_span("order", references=references)
@@ -238,7 +238,7 @@ class BaggageChecks(TracerHooks):
     """The checks of `APICompatibilityCheckMixin` about baggage that is inherited."""
 
     def test_baggage_is_inherited(self) -> None:
-        """Children have the parent's baggage, whichever way the parent is given."""
+        """Children have the parent's baggage, however the parent is given."""
         tracer = self.tracer()
         with tracer.start_span("order") as parent:
             parent.set_baggage_item("guest", "amy")

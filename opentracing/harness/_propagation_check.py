@@ -1,4 +1,4 @@
-"""What holds for contexts that are injected and extracted."""
+"""Checks of inject and extract."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class PropagationChecks(TracerHooks):
         self._assert_no_baggage_after(Format.BINARY, bytearray())
 
     def test_mandatory_formats(self) -> None:
-        """Every tracer has the three formats; what it injects it can extract."""
+        """Every tracer has the three formats, and can extract the carriers that it injects into."""
         carriers: dict[str, Any] = {
             Format.TEXT_MAP: {},
             Format.HTTP_HEADERS: {},
@@ -45,7 +45,7 @@ class PropagationChecks(TracerHooks):
                 span.tracer.extract(format, carrier)
 
     def test_unknown_format(self) -> None:
-        """A format that nobody registered raises `UnsupportedFormatException`."""
+        """An unknown format raises `UnsupportedFormatException`."""
         unknown = "a format that nobody registered"
         with self.tracer().start_span(operation_name="order") as span:
             _raises(
@@ -67,7 +67,7 @@ class PropagationChecks(TracerHooks):
                 assert others == [], f"{format}: not strings: {others!r}"
 
     def test_extraction_from_text_carriers(self) -> None:
-        """What extraction returns can be a parent, unseen; unrelated entries do not disturb it."""
+        """An extracted context can be a parent, also if the carrier has unrelated entries."""
         tracer = self.tracer()
         with tracer.start_span(operation_name="order") as span:
             for format in _TEXT_FORMATS:
@@ -78,11 +78,11 @@ class PropagationChecks(TracerHooks):
                 tracer.start_span("cook", references=[child_of(extracted)]).finish()
 
     def test_text_map_round_trip(self) -> None:
-        """A trace and its baggage go on from a text map."""
+        """A trace and its baggage continue from a text map."""
         self._assert_round_trip(Format.TEXT_MAP, dict(_UNRELATED), lambda carrier: carrier)
 
     def test_http_headers_round_trip(self) -> None:
-        """A trace and its baggage go on from headers, whose names lost their case on the way."""
+        """A trace and its baggage continue from headers, whose names may arrive in another case."""
         for change in (str.upper, str.title, str.lower):
 
             def travel(carrier: Any, change: Callable[[str], str] = change) -> Any:
@@ -91,12 +91,12 @@ class PropagationChecks(TracerHooks):
             self._assert_round_trip(Format.HTTP_HEADERS, dict(_UNRELATED), travel)
 
     def test_binary_round_trip(self) -> None:
-        """A trace and its baggage go on from a bytearray, which injection appends to."""
+        """A trace and its baggage continue from a bytearray, to which injection appends."""
         self._assert_round_trip(Format.BINARY, bytearray(), lambda carrier: carrier)
         with self.tracer().start_span(operation_name="order") as span:
             carrier = bytearray(b"before")
             span.tracer.inject(span.context, Format.BINARY, carrier)
-        assert carrier.startswith(b"before"), f"replaced what was there: {bytes(carrier)!r}"
+        assert carrier.startswith(b"before"), f"the bytes before are lost: {bytes(carrier)!r}"
 
     def test_binary_invalid_carrier(self) -> None:
         """A dict as a binary carrier raises `InvalidCarrierException`."""
@@ -138,7 +138,7 @@ class PropagationChecks(TracerHooks):
             arrived = travel(carrier)
             extracted = tracer.extract(format, arrived)
             child = tracer.start_span("cook", child_of=extracted)
-            assert self.is_parent(span, child), f"the trace does not go on from {arrived!r}"
+            assert self.is_parent(span, child), f"the trace does not continue from {arrived!r}"
             if self.check_baggage_values():
                 found = child.get_baggage_item("guest")
                 assert found == "amy", f"baggage: found {found!r} after {arrived!r}"

@@ -1,4 +1,4 @@
-"""What holds for a span of its own: its setters, its end, and exceptions that leave it."""
+"""Checks of a single span: its setters, its end, and exceptions that leave it."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ class SpanChecks(TracerHooks):
     """The checks of `APICompatibilityCheckMixin` that need one span."""
 
     def test_start_span(self) -> None:
-        """A span is started with a name and tags, and finished by call or by block."""
+        """A span starts with a name and tags; `finish` or the end of its block finishes it."""
         tracer = self.tracer()
         tracer.start_span(operation_name="order").finish()
         with tracer.start_span(operation_name="order", tags={"table": "7"}) as span:
             span.log_event("served", payload={"dish": "soup", "course": "first"})
 
     def test_start_span_with_times(self) -> None:
-        """Start and finish take an explicit time, in seconds since the epoch."""
+        """Start and finish accept an explicit time, in seconds since the epoch."""
         tracer = self.tracer()
         now = time.time()
         tracer.start_span("order", start_time=now - 1).finish(now)
@@ -34,7 +34,7 @@ class SpanChecks(TracerHooks):
         self.tracer().start_span().set_operation_name("order").finish()
 
     def test_span_as_context_manager(self) -> None:
-        """Leaving the block of a span finishes it; an exception goes on."""
+        """The end of its block finishes a span; an exception propagates."""
         tracer = self.tracer()
         span = tracer.start_span(operation_name="order")
         with mock.patch.object(span, "finish") as finish:
@@ -47,7 +47,7 @@ class SpanChecks(TracerHooks):
             assert finish.call_count == 1, f"after an exception: {finish.call_count} times"
 
     def test_span_left_by_non_error(self) -> None:
-        """Cancellation, generator exit and interpreter exit finish the span, and go on."""
+        """Cancellation, generator exit and interpreter exit finish the span, and propagate."""
         for kind in NON_ERRORS:
             span = self.tracer().start_span(operation_name="order")
             with mock.patch.object(span, "finish") as finish:
@@ -67,7 +67,7 @@ class SpanChecks(TracerHooks):
         assert_reported(error, set_tag, log_kv)
 
     def test_span_non_error_is_not_reported(self) -> None:
-        """What is no `Exception` leaves no tag ``error``."""
+        """An exception that is no `Exception` does not set the tag ``error``."""
         beyond_the_contract(self.check_errors(), "check_errors")
         for kind in NON_ERRORS:
             span = self.tracer().start_span(operation_name="order")
@@ -119,7 +119,7 @@ class SpanChecks(TracerHooks):
         assert isinstance(found, SpanContext), f"the context is {found!r}"
 
     def test_span_baggage(self) -> None:
-        """A new root has no baggage; what is set can be read, on the span."""
+        """A new root has no baggage; an item that is set can be read from the span."""
         with self.tracer().start_span(operation_name="order") as span:
             assert span.context.baggage == {}, f"found {span.context.baggage!r}"
             returned = span.set_baggage_item("Guest-of", "Amy")
@@ -129,7 +129,7 @@ class SpanChecks(TracerHooks):
                 assert value == "Amy", f"found {value!r}"
 
     def test_context_baggage(self) -> None:
-        """What baggage is set on a span is in its context."""
+        """Baggage that is set on a span is in its context."""
         with self.tracer().start_span(operation_name="order") as span:
             assert span.context.baggage == {}, f"found {span.context.baggage!r}"
             span.set_baggage_item("Guest-of", "Amy")

@@ -10,7 +10,7 @@ from ._span_check import SpanChecks
 class APICompatibilityCheckMixin(
     SpanChecks, ActiveSpanChecks, ParentChecks, BaggageChecks, PropagationChecks
 ):
-    """Checks that a tracer does what the API says of every tracer::
+    """Checks that a tracer keeps the contract of the API::
 
         class MyTracerTest(unittest.TestCase, APICompatibilityCheckMixin):
             def tracer(self):
@@ -19,7 +19,6 @@ class APICompatibilityCheckMixin(
             def is_parent(self, parent, span):
                 return span.parent_id == (parent.context.span_id if parent else None)
 
-    Without unittest, name the class ``Test...`` for pytest to find it. A check that does not apply
-    is overridden by its name. The ``check_*`` methods that return False turn on, when they are
-    overridden to return True, what goes beyond the contract.
+    Without unittest, name the class ``Test...`` so that pytest finds it. Override a check that does
+    not apply. To turn on checks beyond the contract, override ``check_*`` methods to return True.
     """

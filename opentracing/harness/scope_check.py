@@ -14,24 +14,23 @@ if TYPE_CHECKING:
 
 
 class ScopeCompatibilityCheckMixin(ScopeHooks):
-    """Checks that a scope manager does what the API says of every scope manager::
+    """Checks that a scope manager keeps the contract of the API::
 
         class MyScopeManagerTest(unittest.TestCase, ScopeCompatibilityCheckMixin):
             def scope_manager(self):
                 return MyScopeManager()
 
-    Without unittest, name the class ``Test...`` for pytest to find it. A check that does not apply
-    is overridden by its name. The ``check_*`` methods turn on, when they are overridden to return
-    True, what goes beyond the contract.
+    Without unittest, name the class ``Test...`` so that pytest finds it. Override a check that does
+    not apply. To turn on checks beyond the contract, override ``check_*`` methods to return True.
     """
 
     def test_missing_active_external(self) -> None:
-        """Nothing is active at first, also where the manager has no place to work."""
+        """No scope is active at first, also outside the manager's runtime."""
         active = self.scope_manager().active
         assert active is None, f"active: {active!r}"
 
     def test_missing_active(self) -> None:
-        """Nothing is active at first."""
+        """No scope is active at first."""
 
         def check() -> None:
             active = self.scope_manager().active
@@ -40,11 +39,11 @@ class ScopeCompatibilityCheckMixin(ScopeHooks):
         self.run_test(check)
 
     def test_activate(self) -> None:
-        """A scope is active until it is closed; the span stays unfinished if so asked."""
+        """A scope is active until it closes; without `finish_on_close` its span goes on."""
         self.run_test(self._check_activate)
 
     def test_activate_external(self) -> None:
-        """The same holds where the manager has no place to work."""
+        """The same holds outside the manager's runtime."""
         self._check_activate()
 
     def _check_activate(self) -> None:
@@ -56,7 +55,7 @@ class ScopeCompatibilityCheckMixin(ScopeHooks):
         _assert_active(None, manager)
 
     def test_activate_finish_on_close(self) -> None:
-        """Closing finishes the span if so asked."""
+        """With `finish_on_close`, closing the scope finishes the span."""
 
         def check() -> None:
             manager, span = self.scope_manager(), _span()
@@ -86,7 +85,7 @@ class ScopeCompatibilityCheckMixin(ScopeHooks):
         self.run_test(check)
 
     def test_activate_finish_on_close_nested(self) -> None:
-        """Each scope finishes its own span or not, as asked."""
+        """Only the scopes with `finish_on_close` finish their spans."""
 
         def check() -> None:
             manager, outer_span, inner_span = self.scope_manager(), _span(), _span()
@@ -101,7 +100,7 @@ class ScopeCompatibilityCheckMixin(ScopeHooks):
         self.run_test(check)
 
     def test_scope_properties(self) -> None:
-        """A scope knows its span and its manager."""
+        """A scope has its span and its manager."""
 
         def check() -> None:
             manager, span = self.scope_manager(), _span()
@@ -112,7 +111,7 @@ class ScopeCompatibilityCheckMixin(ScopeHooks):
         self.run_test(check)
 
     def test_close_wrong_order(self) -> None:
-        """Closing a scope that is not active leaves its span and the active scope alone."""
+        """Closing an inactive scope neither finishes its span nor changes the active scope."""
 
         def check() -> None:
             manager, outer_span = self.scope_manager(), _span()
@@ -128,7 +127,7 @@ class ScopeCompatibilityCheckMixin(ScopeHooks):
         self.run_test(check)
 
     def test_close_wrong_order_then_inner(self) -> None:
-        """After that the inner scope closes as ever: its span finishes, and it is not active."""
+        """After that, closing the inner scope finishes its span, and it is not active."""
 
         def check() -> None:
             manager, inner_span = self.scope_manager(), _span()
@@ -145,7 +144,7 @@ class ScopeCompatibilityCheckMixin(ScopeHooks):
         self.run_test(check)
 
     def test_leave_by_error(self) -> None:
-        """An exception goes on; it is noted on the span, which finishes as its scope closes."""
+        """An exception propagates; the span reports it, and finishes when its scope closes."""
 
         def check() -> None:
             manager, span = self.scope_manager(), _span()
@@ -158,7 +157,7 @@ class ScopeCompatibilityCheckMixin(ScopeHooks):
         self.run_test(check)
 
     def test_leave_by_non_error(self) -> None:
-        """Cancellation, generator exit and interpreter exit go on; scope and span end."""
+        """Cancellation, generator exit and interpreter exit propagate, and end scope and span."""
 
         def check() -> None:
             for kind in NON_ERRORS:
@@ -170,7 +169,7 @@ class ScopeCompatibilityCheckMixin(ScopeHooks):
         self.run_test(check)
 
     def test_non_error_is_not_reported(self) -> None:
-        """What is no `Exception` leaves no tag ``error`` on the span."""
+        """An exception that is no `Exception` does not set the tag ``error``."""
         beyond_the_contract(self.check_errors(), "check_errors")
 
         def check() -> None:
@@ -182,7 +181,7 @@ class ScopeCompatibilityCheckMixin(ScopeHooks):
         self.run_test(check)
 
     def test_close_again(self) -> None:
-        """Closing a scope again finishes nothing, and leaves the active scope alone."""
+        """Closing a scope again does not finish a span or change the active scope."""
         beyond_the_contract(self.check_repeated_close(), "check_repeated_close")
 
         def check() -> None:
@@ -199,7 +198,7 @@ class ScopeCompatibilityCheckMixin(ScopeHooks):
         self.run_test(check)
 
     def test_close_wrong_order_is_deferred(self) -> None:
-        """Once the inner scope closes, so does the outer one that was closed before it."""
+        """When the inner scope closes, so does the outer one that was closed before it."""
         beyond_the_contract(self.check_deferred_close(), "check_deferred_close")
 
         def check() -> None:
@@ -215,7 +214,7 @@ class ScopeCompatibilityCheckMixin(ScopeHooks):
         self.run_test(check)
 
     def test_close_wrong_order_in_the_middle(self) -> None:
-        """The scope restored is the nearest that is still open."""
+        """The restored scope is the nearest one still open."""
         beyond_the_contract(self.check_deferred_close(), "check_deferred_close")
 
         def check() -> None:
@@ -232,7 +231,7 @@ class ScopeCompatibilityCheckMixin(ScopeHooks):
         self.run_test(check)
 
     def test_close_elsewhere(self) -> None:
-        """A scope closed in another context ends: the span finishes, and nothing raises."""
+        """A scope closed in another context ends: the span finishes, and `close` does not raise."""
         beyond_the_contract(self.check_close_elsewhere(), "check_close_elsewhere")
 
         def check() -> None:
@@ -245,7 +244,7 @@ class ScopeCompatibilityCheckMixin(ScopeHooks):
         self.run_test(check)
 
     def test_close_elsewhere_nested(self) -> None:
-        """An inner scope closed in another context gives its place back to the outer one."""
+        """If an inner scope is closed in another context, the outer one is active again."""
         beyond_the_contract(self.check_close_elsewhere(), "check_close_elsewhere")
 
         def check() -> None:
@@ -278,7 +277,7 @@ def _assert_finished(times: int, span: Any) -> None:
 
 
 def _close_all(manager: ScopeManager) -> None:
-    """Leave nothing active behind; close no scope that a check has closed itself, but in turn."""
+    """Close the scopes that are still active, the inner one first."""
     for _ in range(2):
         scope = manager.active
         if scope is not None:

@@ -14,7 +14,7 @@ __all__ = ["Scope", "ScopeManager", "ThreadLocalScopeManager"]
 
 
 class ThreadLocalScopeManager(ScopeManager):
-    """Keeps one active scope for each thread. A new thread starts with none."""
+    """Keeps the active scope of each thread. A new thread starts with none."""
 
     def __init__(self) -> None:
         self._tls_scope = threading.local()

@@ -1,8 +1,8 @@
-"""The rules that every scope manager's scopes follow: nesting, order of closing, islands.
+"""The rules of every scope manager: nesting, order of closing, independence of other managers.
 
-A context (a thread, a task, a greenlet, a `contextvars.Context`) holds what is active in it: None,
-one scope, or, once several managers are in use there, a dict from each manager to its scope, which
-is replaced and never changed. Each manager sees only its own scope.
+A context (a thread, a task, a greenlet, a `contextvars.Context`) holds its active scopes: None, one
+scope, or, if several managers are used in it, a dict from each manager to its scope. The dict is
+replaced and never changed. Each manager sees only its own scope.
 """
 
 from __future__ import annotations
@@ -25,20 +25,20 @@ if TYPE_CHECKING:
 
 _logger = logging.getLogger("opentracing.scope")
 
-# The states of a scope. Those after CLOSED are passed over when the next scope is restored.
+# The states of a scope. Restoring the outer scope skips those after CLOSED.
 OPEN = 0
 CLOSED = 1
-"""Closed in its own context. One that inherited it, such as a background task, still shows it."""
+"""Closed in its own context. A context that inherited it, such as a task's, still shows it."""
 DEFERRED = 2
-"""Asked to close while an inner scope was active; takes effect when that one closes."""
+"""Closed while an inner scope was active; it ends when the inner scope closes."""
 ELSEWHERE = 3
-"""Closed in another context than its own: no context shows it any more."""
+"""Closed in a context that is not its own; no context shows it any longer."""
 
 
 class NestedScope(Scope):
-    """A scope that remembers the one it replaced, and gives way to the nearest still open.
+    """A scope that remembers the scope it replaced, and restores the nearest one still open.
 
-    Managers derive their scopes from it, and say in `_restore` where the active one is kept.
+    Managers derive their scopes from it, and store the active scope in `_restore`.
     """
 
     __slots__ = ("_finish_on_close", "_manager", "_span", "_state", "_to_restore")
@@ -53,13 +53,13 @@ class NestedScope(Scope):
         self._to_restore = manager.active  # type: ignore[assignment]
 
     def _restore(self, scope: NestedScope | None) -> None:
-        """Make `scope` the active one of this context, where this scope is active now."""
+        """Make `scope` the active one of this context, in place of this scope."""
         raise NotImplementedError
 
     def _is_at_home(self) -> bool:
-        """Whether this is the context that the scope was activated in.
+        """Whether the current context is the one that the scope was activated in.
 
-        Always so where no context inherits scopes: there, a scope is seen at home or not at all.
+        It always is if contexts do not inherit scopes.
         """
         return True
 
@@ -71,7 +71,7 @@ class NestedScope(Scope):
         at_home = self._is_at_home()
         if not is_active and at_home and self._encloses(active):
             self._state = DEFERRED
-            # While the interpreter takes itself apart the order is its own, and logging may raise.
+            # While the interpreter finalizes, scopes close in any order, and logging may raise.
             if not sys.is_finalizing():
                 _logger.warning(
                     "the scope of %s was closed while that of %s, opened inside it, is still"
@@ -88,7 +88,7 @@ class NestedScope(Scope):
         return scope is self
 
     def _end(self, is_active: bool, state: int) -> None:
-        """Settle this scope, and those outside it whose closing waited for it."""
+        """End this scope, and the outer ones whose closing was deferred."""
         ended: list[NestedScope] = [self]
         restored = self._to_restore
         while restored is not None and _state_of(restored) > CLOSED:
@@ -99,13 +99,13 @@ class NestedScope(Scope):
             self._restore(restored)
         self._settle(state)
         for scope in ended[1:]:
-            # One that waited in another context still has scopes inside it there.
+            # A scope of another context still has inner scopes in that context.
             scope._settle(state if scope._is_at_home() else ELSEWHERE)
         _finish_each(ended)
 
     def _settle(self, state: int) -> None:
         self._state = state
-        if state is CLOSED:  # else its own context, which still holds it, has to see past it
+        if state is CLOSED:  # otherwise its own context still holds it, and restores the outer one
             self._to_restore = None
 
     def _finish(self) -> None:
@@ -117,16 +117,16 @@ class NestedScope(Scope):
                 raise_if_a_span(self._span)
 
 
-# Slots read faster than the properties of `Scope`, which they stand for.
+# Slots are faster to read than the properties of `Scope` that they replace.
 NestedScope.span = NestedScope.__dict__["_span"]  # type: ignore[method-assign]
 NestedScope.manager = NestedScope.__dict__["_manager"]  # type: ignore[method-assign]
 
 
 def raise_if_a_span(span: Any) -> None:
-    """Raise again, in an ``except`` block, what `finish` raised; None or the like cannot finish."""
+    """In an ``except`` block: raise the exception of `finish` again, if `span` has a `finish`."""
     try:
         is_span = callable(getattr(span, "finish", None))
-    except RecursionError:  # there was no room to ask
+    except RecursionError:  # the stack had no space for the call
         is_span = True
     except Exception:
         reraise_interrupt()
@@ -136,13 +136,13 @@ def raise_if_a_span(span: Any) -> None:
 
 
 def _state_of(scope: Scope | None) -> int:
-    # Subclasses of a manager written for 2.4 bring scopes of their own, which have no state.
+    # A subclass of a manager, written for 2.4, has scopes of its own, without a state.
     state: int = getattr(scope, "_state", OPEN)
     return state
 
 
 def _finish_each(scopes: Iterable[NestedScope]) -> None:
-    """Finish them all, also when one raises; the first exception goes on, or an interrupt."""
+    """Finish all spans, even if one raises; then raise an interrupt, or the first exception."""
     failure: BaseException | None = None
     for scope in scopes:
         try:
@@ -161,14 +161,14 @@ def _finish_each(scopes: Iterable[NestedScope]) -> None:
 
 
 def nearest_shown(scope: NestedScope | None) -> NestedScope | None:
-    """The scope itself, or if it was closed elsewhere the nearest one outside it that was not."""
+    """The scope itself; if it was closed elsewhere, the nearest outer one that was not."""
     while _state_of(scope) is ELSEWHERE:
         scope = scope._to_restore  # type: ignore[union-attr]
     return scope
 
 
 def pruned(held: _Held) -> _Held:
-    """What a context holds, less the scopes closed elsewhere; the same object if there are none."""
+    """The same scopes without those closed elsewhere; the same object if none was."""
     if not isinstance(held, dict):
         return nearest_shown(held)
     shown = {manager: nearest_shown(scope) for manager, scope in held.items()}
@@ -178,17 +178,17 @@ def pruned(held: _Held) -> _Held:
 
 
 def scope_of(held: _Held, manager: ScopeManager) -> NestedScope | None:
-    """The scope of one manager among what a context holds, `pruned`."""
+    """The scope of one manager among the `pruned` scopes of a context."""
     if isinstance(held, dict):
         return held.get(manager)
     return held if held is not None and held._manager is manager else None
 
 
 def with_scope(held: _Held, manager: ScopeManager, scope: NestedScope | None) -> _Held:
-    """What a context holds once one manager's scope is replaced.
+    """The scopes of a context with one manager's scope replaced.
 
-    A dict stays one until it is empty: a scope held by itself was activated with no other
-    manager's in sight, so what its activation replaced can be put back as it was.
+    A dict stays a dict until it is empty: if a context holds a single scope, no other manager's was
+    active when it was activated, so its `_token` can restore the value before.
     """
     if not isinstance(held, dict):
         if held is None or held._manager is manager:

@@ -1,7 +1,7 @@
 """TornadoScopeManager and tracer_stack_context for Tornado 4.5 and 5, on their stack contexts.
 
-`opentracing.scope_managers.tornado` has these names from here if it finds such a Tornado, which
-runs on Python 3.9 and no later one.
+`opentracing.scope_managers.tornado` imports these names if it finds such a Tornado, which runs on
+Python 3.9 and no later one.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ if TYPE_CHECKING:
 
 
 class TornadoScopeManager(ThreadLocalScopeManager):
-    """Keeps the active scope in the current `tracer_stack_context`, or the thread if there is none.
+    """Keeps the active scope in the current `tracer_stack_context`, or without one in the thread.
 
-    The coroutines and callbacks that a stack context goes along with share its active scope::
+    The coroutines and callbacks of a stack context share its active scope::
 
         @gen.coroutine
         def handle():
@@ -35,9 +35,9 @@ class TornadoScopeManager(ThreadLocalScopeManager):
         with tracer_stack_context():
             loop.add_callback(handle)
 
-    So coroutines that run at the same time, such as those of `yield [fetch(1), fetch(2)]`, activate
-    nothing, or start in a `tracer_stack_context` each. In Tornado 5, a native coroutine loses its
-    stack context at the first ``await``: use a decorated one, and ``yield``.
+    So coroutines that run at the same time, such as those of `yield [fetch(1), fetch(2)]`, must not
+    activate a span, unless each starts in its own `tracer_stack_context`. In Tornado 5, a native
+    coroutine loses its stack context at the first ``await``: use a decorated one, and ``yield``.
     """
 
     def activate(self, span: Span, finish_on_close: bool) -> Scope:
@@ -51,7 +51,7 @@ class TornadoScopeManager(ThreadLocalScopeManager):
 
     @property
     def active(self) -> Scope | None:
-        """The active scope of this stack context, or if there is none of this thread."""
+        """The active scope of this stack context, or without one of this thread."""
         context = _current.context
         return super().active if context is None else scope_on(context, self)
 
@@ -64,7 +64,7 @@ class _TornadoScope(NestedScope):
 
 
 class _RequestContext:
-    """The place where a stack context keeps what is active in it."""
+    """Holds the active scopes of a stack context, in `ACTIVE_ATTR`."""
 
 
 class _Current(threading.local):
@@ -75,7 +75,7 @@ _current = _Current()
 
 
 class _Entry:
-    """One entry into a stack context: makes its place the current one of this thread."""
+    """Makes a request context the current one of this thread, for a ``with`` block."""
 
     def __init__(self, context: _RequestContext) -> None:
         self._context = context
@@ -95,10 +95,9 @@ class _Entry:
 
 
 class ThreadSafeStackContext(StackContext):  # type: ignore[misc, unused-ignore]
-    """Tornado's `StackContext`, which several threads may have entered at once."""
+    """Tornado's `StackContext`, which several threads may enter at once."""
 
-    # `StackContext`'s own constructor warns in 5.1 that it is deprecated, which its caller's caller
-    # cannot help.
+    # Does not call the constructor of `StackContext`, which gives a DeprecationWarning in 5.1.
     def __init__(self, context_factory: Any) -> None:
         self.context_factory = context_factory
         self.contexts = _Entered()
@@ -106,7 +105,7 @@ class ThreadSafeStackContext(StackContext):  # type: ignore[misc, unused-ignore]
 
 
 class _Entered(threading.local):
-    """The part of a list that `StackContext` needs, for each thread."""
+    """The methods of a list that `StackContext` calls, with a list for each thread."""
 
     def __init__(self) -> None:
         entered: list[Any] = []
@@ -115,10 +114,10 @@ class _Entered(threading.local):
 
 
 def tracer_stack_context() -> ThreadSafeStackContext:
-    """Give what a request or callback does scopes of its own, in a ``with`` block.
+    """A ``with`` block with scopes of its own, for the work of a request or a callback.
 
-    Nothing is active at the start of the block. Coroutines and callbacks started in it share what
-    is active in it, also after its end. Tornado allows no ``yield`` inside such a block.
+    No span is active at the start of the block. Coroutines and callbacks started in it share its
+    active scope, also after its end. Tornado allows no ``yield`` inside the block.
     """
     context = _RequestContext()
     return ThreadSafeStackContext(lambda: _Entry(context))

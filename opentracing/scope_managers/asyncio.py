@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class AsyncioScopeManager(ThreadLocalScopeManager):
-    """Keeps the active scope in the current task, or in the thread where no task runs.
+    """Keeps the active scope in the current task, or in the thread if no task runs.
 
     A task starts with none: activate the parent's span in it, with ``finish_on_close=False``.
     """
@@ -36,7 +36,7 @@ class AsyncioScopeManager(ThreadLocalScopeManager):
 
     @property
     def active(self) -> Scope | None:
-        """The active scope of this task, or of this thread where no task runs; or None."""
+        """The active scope of this task, or of this thread if no task runs; or None."""
         task = self._get_task()
         if task is None:
             return super().active

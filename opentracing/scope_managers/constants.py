@@ -3,4 +3,4 @@
 from __future__ import annotations
 
 ACTIVE_ATTR = "__ot_active"
-"""The attribute of a task or greenlet that holds what is active there."""
+"""The attribute of a task or greenlet that holds its active scopes."""

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from ._nesting import _Held
 
-# One for all managers: the interpreter never frees a ContextVar that a context has held.
+# All managers share it: the interpreter never frees a ContextVar that a context has held.
 _SCOPE: ContextVar[_Held] = ContextVar("scope", default=None)
 _held = _SCOPE.get
 _hold = _SCOPE.set
@@ -40,17 +40,17 @@ _reset = _SCOPE.reset
 class ContextVarsScopeManager(ScopeManager):
     """Keeps the active scope in the current context: that of a thread, a task or a callback.
 
-    Tasks and callbacks start with the scope that was active where they were made, so their spans
-    are children of it::
+    Tasks and callbacks inherit the scope that is active when they are made, so their spans are its
+    children::
 
         async def handle():
             with tracer.start_active_span("handle"):
                 await asyncio.gather(fetch(1), fetch(2))  # spans started in fetch are children
 
-    A new thread starts with none. Where threads inherit contexts, which Python 3.14 has an option
-    for and does by default without the GIL, it starts with the scope that is active where it is
-    started; a pool's thread keeps that one for all its work. On every Python,
-    ``contextvars.copy_context().run`` hands a piece of work the scope that is active now.
+    A new thread starts with none. Python 3.14 has an option that lets threads inherit contexts; it
+    is on by default without the GIL. With it, a thread starts with the scope that is active when it
+    is started, and a pool's thread keeps that scope for all its work. On every Python,
+    ``contextvars.copy_context().run`` runs a function with the scope that is active now.
     """
 
     def activate(self, span: Span, finish_on_close: bool) -> Scope:
@@ -61,7 +61,7 @@ class ContextVarsScopeManager(ScopeManager):
             and held._manager is self
             and held._state is not ELSEWHERE
         ):
-            # A constructor would cost more; `active span` in the benchmarks pays for it.
+            # The constructor unrolled, for speed.
             scope = _ContextVarsScope()
             scope._manager = self
             scope._span = span
@@ -79,7 +79,7 @@ class ContextVarsScopeManager(ScopeManager):
     def active(self) -> Scope | None:
         """The active scope of this context, or None."""
         held = _held()
-        # The usual cases first: nothing is active, or just a scope of this manager.
+        # The usual cases: no scope is active, or only one of this manager.
         if held is None or (
             type(held) is _ContextVarsScope
             and held._manager is self
@@ -108,10 +108,10 @@ class _ContextVarsScope(NestedScope):
             and self._state is OPEN
             and (restored is None or restored._state <= CLOSED)
         ):
-            # Active, and nothing else to see to: the base's `close` unrolled.
+            # The base's `close` unrolled, for the active scope with no deferred one outside it.
             try:
                 _reset(self._token)  # type: ignore[arg-type]
-            except ValueError:  # in a copy of the context it was activated in
+            except ValueError:  # closed in a copy of its context
                 reraise_interrupt()
                 _hold(restored)
                 self._settle(ELSEWHERE)
@@ -131,7 +131,7 @@ class _ContextVarsScope(NestedScope):
         _hold(with_scope(pruned(_held()), self._manager, scope))
 
     def _is_at_home(self) -> bool:
-        # Only a reset tells, so it is done and undone.
+        # Only a reset shows it, so this resets the variable and sets it again.
         held = _held()
         try:
             _reset(self._token)  # type: ignore[arg-type]
@@ -147,7 +147,7 @@ class _ContextVarsScope(NestedScope):
 
 
 def _prune(held: _Held) -> _Held:
-    """Let go of scopes closed elsewhere, so that this context does not keep them alive."""
+    """`pruned`; this context also drops the scopes closed elsewhere, which frees them."""
     shown = pruned(held)
     if shown is not held:
         _hold(shown)
@@ -156,12 +156,12 @@ def _prune(held: _Held) -> _Held:
 
 @contextmanager
 def no_parent_scope() -> Iterator[None]:
-    """Hide the active scope in a block, so that what starts there does not become its child::
+    """Hide the active scope in a block, so that spans started in it are not its children::
 
         with no_parent_scope():
             loop.call_soon(periodic)  # does not inherit the span that is active here
 
-    Leaving the block brings the scope back.
+    The scope is active again after the block.
     """
     token = _hold(None)
     try:
@@ -169,5 +169,5 @@ def no_parent_scope() -> Iterator[None]:
     finally:
         try:
             _reset(token)
-        except ValueError:  # left in another context, which never saw what was hidden
+        except ValueError:  # left in another context, in which no scope was hidden
             reraise_interrupt()

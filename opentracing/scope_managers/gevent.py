@@ -20,7 +20,7 @@ except ImportError as _error:
 
 
 class GeventScopeManager(ScopeManager):
-    """Keeps the active scope in the current greenlet; each thread's first code runs in one too.
+    """Keeps the active scope in the current greenlet; each thread's main code is a greenlet too.
 
     A greenlet starts with none: activate the parent's span in it, with ``finish_on_close=False``::
 

@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 class TornadoScopeManager(ContextVarsScopeManager):
     """Keeps the active scope in the current context: that of a coroutine or a callback.
 
-    Coroutines and callbacks start with the scope that was active where they were made, so their
-    spans are children of it, any number of them at once::
+    Coroutines and callbacks inherit the scope that is active when they are made, so their spans are
+    its children. Any number of them may run at once::
 
         @gen.coroutine
         def handle():
@@ -43,10 +43,10 @@ class TornadoScopeManager(ContextVarsScopeManager):
 
 
 class ThreadSafeStackContext:
-    """A ``with`` block around what `context_factory()` returns, made anew for each entry.
+    """Enters a new context manager of `context_factory()` for each ``with`` block.
 
-    It has the name of what `tracer_stack_context` returned in 2.4. One of them may be entered on
-    many threads, and more than once, the last first to be left.
+    It has the name that it had in 2.4. Many threads may enter it at once, and each of them more
+    than once, in nested blocks.
     """
 
     # In 2.4 the arguments went to Tornado's StackContext, which took one, `context_factory`.
@@ -75,16 +75,16 @@ class _Contexts(threading.local):
 
 
 def tracer_stack_context() -> ThreadSafeStackContext:
-    """Give what a request or callback does scopes of its own, in a ``with`` block::
+    """A ``with`` block with scopes of its own, for the work of a request or a callback::
 
         def on_message(message):
             with tracer_stack_context():
                 scope = tracer.start_active_span("message")
                 loop.add_callback(handle, message, scope)  # closes the scope when it is done
 
-    Nothing is active at the start of the block, and what is still active at its end is so no
-    longer. Coroutines and callbacks started in the block go on with what was active at their start;
-    a native coroutine starts when it is awaited or made a task, so do that inside.
+    No span is active at the start of the block, and its active scope is not active after it.
+    Coroutines and callbacks inherit the scope that is active when they start. A native coroutine
+    starts when it is awaited or made a task, so do that inside the block.
     """
     return ThreadSafeStackContext(no_parent_scope)
 
