@@ -14,14 +14,14 @@ from opentracing import Tracer
 
 
 def test_default_is_a_no_op() -> None:
-    """Without registration there is a tracer, and it is not counted as registered."""
+    """Without registration, the tracer is a no-op, and is not counted as registered."""
     assert isinstance(opentracing.tracer, Tracer)
     assert opentracing.global_tracer() is opentracing.tracer
     assert not opentracing.is_global_tracer_registered()
 
 
 def test_set_global_tracer_is_seen_both_ways() -> None:
-    """The variable and the function give what was set."""
+    """The variable and the function return the tracer that was set."""
     tracer = Tracer()
     opentracing.set_global_tracer(tracer)
     assert opentracing.tracer is opentracing.global_tracer() is tracer
@@ -29,7 +29,7 @@ def test_set_global_tracer_is_seen_both_ways() -> None:
 
 
 def test_none_is_refused() -> None:
-    """None is no tracer."""
+    """None is refused: it is not a tracer."""
     with pytest.raises(ValueError, match="None"):
         opentracing.set_global_tracer(None)  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="None"):
@@ -37,7 +37,7 @@ def test_none_is_refused() -> None:
 
 
 def test_submodule_of_the_same_name_stays_hidden() -> None:
-    """Importing from and of `opentracing.tracer` works and leaves the variable an instance."""
+    """Imports from and of `opentracing.tracer` work, and the variable stays an instance."""
     module = importlib.import_module("opentracing.tracer")
     from opentracing.tracer import Reference
 
@@ -46,7 +46,7 @@ def test_submodule_of_the_same_name_stays_hidden() -> None:
 
 
 def test_assignment_and_patches_are_seen_at_once() -> None:
-    """The variable may be assigned, patched, and patched below."""
+    """The variable may be assigned and patched, and so may its attributes."""
     assigned = Tracer()
     opentracing.tracer = assigned
     assert opentracing.global_tracer() is assigned
@@ -61,7 +61,7 @@ def test_assignment_and_patches_are_seen_at_once() -> None:
 
 
 def test_use_tracer_puts_back_what_was_there() -> None:
-    """Nested uses unwind one by one, through an exception as well, down to unregistered."""
+    """Nested uses end one by one, also by an exception, until no tracer is registered."""
     before, outer, inner = opentracing.tracer, Tracer(), Tracer()
     with opentracing.use_tracer(outer) as given:
         assert given is opentracing.tracer is outer
@@ -73,14 +73,14 @@ def test_use_tracer_puts_back_what_was_there() -> None:
 
 
 def test_reset_forgets_the_registered_tracer() -> None:
-    """The private function that suites call still works."""
+    """The private function that test suites call still works."""
     opentracing.set_global_tracer(Tracer())
     opentracing._reset_global_tracer()
     assert not opentracing.is_global_tracer_registered()
 
 
 def test_a_method_is_patched_by_its_dotted_name() -> None:
-    """`mock.patch` imports the submodule, and yet changes the global tracer."""
+    """`mock.patch` imports the submodule, and still changes the global tracer."""
     tracer = opentracing.tracer
     with mock.patch("opentracing.tracer.start_span") as start_span:
         assert opentracing.global_tracer().start_span is start_span
@@ -88,7 +88,7 @@ def test_a_method_is_patched_by_its_dotted_name() -> None:
 
 
 def test_what_is_the_submodules_own_is_patched_in_it() -> None:
-    """The names that the global tracer does not have."""
+    """Names that the global tracer lacks are patched in the submodule."""
     module = importlib.import_module("opentracing.tracer")
     with mock.patch.object(module, "Reference") as reference:
         assert module.Reference is reference
@@ -100,7 +100,7 @@ def test_what_is_the_submodules_own_is_patched_in_it() -> None:
 
 @pytest.mark.needs_os
 def test_ext_tags_needs_no_import() -> None:
-    """`import opentracing` is enough for the path of 1.x, and for what a star brings."""
+    """`import opentracing` is enough for the path of 1.x and for ``import *``."""
     code = (
         "import opentracing; opentracing.ext.tags.SPAN_KIND; from opentracing import *; tags, logs"
     )
@@ -118,7 +118,7 @@ def test_ext_tags_needs_no_import() -> None:
     ],
 )
 def test_the_variable_is_an_instance_in_a_fresh_interpreter(statement: str) -> None:
-    """However it is imported first, `opentracing.tracer` is the no-op and not the submodule."""
+    """Whichever import is first, `opentracing.tracer` is the no-op and not the submodule."""
     code = (
         f"import sys; sys.path[:0] = {sys.path!r}; import opentracing; {statement};"
         "assert isinstance(opentracing.tracer, opentracing.Tracer);"
@@ -128,7 +128,7 @@ def test_the_variable_is_an_instance_in_a_fresh_interpreter(statement: str) -> N
 
 
 def test_one_use_may_be_nested_in_itself() -> None:
-    """Each exit puts back what its own entry found."""
+    """Each exit restores the tracer that its own entry found."""
     before, tracer = opentracing.tracer, Tracer()
     use = opentracing.use_tracer(tracer)
     with use:
@@ -140,7 +140,7 @@ def test_one_use_may_be_nested_in_itself() -> None:
 
 
 def test_reset_puts_a_no_op_in_place() -> None:
-    """What was registered is no longer what libraries get."""
+    """Libraries no longer get the tracer that was registered."""
     registered = mock.Mock()
     opentracing.set_global_tracer(registered)
     opentracing._reset_global_tracer()

@@ -1,4 +1,4 @@
-"""What 2.4.0 offered is all there, under the same names and signatures."""
+"""The names and signatures of 2.4.0 are all present."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from opentracing import logs, tags
 
 from ..runtimes import HAS_GEVENT, HAS_TORNADO
 
-# Every public name of 2.4.0, a line each: with its parameters where it is called, with its value
-# where it is text.
+# Every public name of 2.4.0, one on a line: a callable with its parameters, a text with its
+# value.
 NAMES = (Path(__file__).parent / "names_2_4.txt").read_text(encoding="utf-8").splitlines()
 LIBRARIES = {"gevent": HAS_GEVENT, "tornado": HAS_TORNADO}
 
@@ -36,7 +36,7 @@ def resolve(path: str) -> object:
 
 @pytest.mark.parametrize("line", NAMES)
 def test_name_is_that_of_2_4(line: str) -> None:
-    """The name is there; its parameters and their defaults, or its value, are what they were."""
+    """The name is present, with the same parameters and defaults, or the same value."""
     path, parenthesis, parameters = line.partition("(")
     path, equals, value = path.partition(" = ")
     if not LIBRARIES.get(path.split(".")[2 if path.count(".") > 1 else 0], True):
@@ -59,7 +59,7 @@ def test_the_1_x_path_has_every_tag() -> None:
 
 
 def test_logs_formats_and_reference_types_keep_their_exact_strings() -> None:
-    """Values that code compares with are what they were."""
+    """The values that applications compare with are unchanged."""
     found = (logs.ERROR_KIND, logs.ERROR_OBJECT, logs.EVENT, logs.MESSAGE, logs.STACK)
     assert found == ("error.kind", "error.object", "event", "message", "stack")
     formats = (
@@ -73,14 +73,14 @@ def test_logs_formats_and_reference_types_keep_their_exact_strings() -> None:
 
 
 def test_all_is_sorted_and_real() -> None:
-    """`__all__` lists existing names in order."""
+    """`__all__` lists names that exist, in order."""
     assert opentracing.__all__ == sorted(opentracing.__all__)
     assert all(hasattr(opentracing, name) for name in opentracing.__all__)
 
 
 @pytest.mark.needs_os
 def test_import_loads_only_the_standard_library() -> None:
-    """Importing the API brings in neither the recorder nor `six`, nor the slow `typing`."""
+    """Importing the API imports neither the recorder nor `six`, nor the slow `typing`."""
     code = (
         "import sys; before = set(sys.modules); import opentracing;"
         "print(*sorted({each.partition('.')[0] for each in set(sys.modules) - before}))"

@@ -13,7 +13,7 @@ from opentracing import (
 
 
 def test_scope_without_a_manager_or_span_is_a_context_manager() -> None:
-    """`Scope(None, None)` lets exceptions through, and nothing else happens."""
+    """`Scope(None, None)` lets exceptions through, and does nothing."""
     with pytest.raises(ValueError, match="x"), Scope(None, None):  # type: ignore[arg-type]
         raise ValueError("x")
     span = Span(Tracer(), SpanContext())

@@ -1,4 +1,4 @@
-"""Span and SpanContext: the no-ops, and how a block marks errors and ends."""
+"""Span and SpanContext: the no-ops, and how a block reports errors and ends."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from opentracing import (
 
 
 def test_setters_chain_and_deprecated_ones_work() -> None:
-    """Each setter returns the span; `log_event` and `log` go through `log_kv`."""
+    """Each setter returns the span; `log_event` and `log` call `log_kv`."""
     span = Tracer().start_span()
     chained = span.set_tag("a", 1).set_operation_name("b").set_baggage_item("c", "d")
     assert chained.log_kv({}).log_event("e", 1).log(event="f") is span
@@ -47,7 +47,7 @@ def test_setters_chain_and_deprecated_ones_work() -> None:
 )
 @pytest.mark.parametrize("block_kind", ["span", "scope"])
 def test_other_exits_are_no_errors(kind: type[BaseException], block_kind: str) -> None:
-    """What is no Exception finishes the span, or closes the scope, and leaves no mark."""
+    """Other exceptions finish the span, or close the scope, and set no tag."""
     span = Tracer().start_span()
     block = span if block_kind == "span" else Scope(ScopeManager(), span)
     with (
@@ -65,7 +65,7 @@ def test_other_exits_are_no_errors(kind: type[BaseException], block_kind: str) -
 
 @pytest.mark.parametrize("kind", ["span", "scope"])
 def test_exception_is_tagged_logged_and_passed_on(kind: str) -> None:
-    """An Exception leaving the block sets the error tag, logs five fields, and goes on."""
+    """An Exception that leaves the block sets the error tag, logs five fields, and propagates."""
     span = Tracer().start_span()
     block = span if kind == "span" else Scope(ScopeManager(), span)
     error = ValueError("unexpected")
@@ -92,7 +92,7 @@ def test_exception_is_tagged_logged_and_passed_on(kind: str) -> None:
 
 
 def test_span_is_finished_even_when_marking_it_fails() -> None:
-    """Neither a broken `str` of the exception nor a broken `set_tag` keeps a span open."""
+    """If `str` of the exception or `set_tag` raises, the span finishes nevertheless."""
 
     class Mute(Exception):
         def __str__(self) -> str:
@@ -137,7 +137,7 @@ def test_empty_baggage_is_an_empty_dict_that_stays_empty() -> None:
 
 
 def test_copies_of_empty_baggage_can_be_written() -> None:
-    """In whatever way they are made; the original stays as it is."""
+    """However a copy is made, it can be written, and the original does not change."""
     empty: Any = SpanContext.EMPTY_BAGGAGE
     for copied in (
         *(copy.copy(empty), copy.deepcopy(empty), pickle.loads(pickle.dumps(empty))),
@@ -155,7 +155,7 @@ def test_no_op_context_has_empty_ids() -> None:
 
 @pytest.mark.parametrize("kind", ["span", "scope"])
 def test_a_block_gives_itself_and_marks_before_it_ends(kind: str) -> None:
-    """`with ... as x` gives the span or the scope; the error is on the span before it finishes."""
+    """`with ... as x` gives the span or the scope; an error is reported before the span ends."""
     calls: list[str] = []
 
     class Listed(Span):
@@ -182,7 +182,7 @@ def test_a_block_gives_itself_and_marks_before_it_ends(kind: str) -> None:
 
 
 def test_errors_are_marked_through_the_static_method_of_the_base_class() -> None:
-    """`Span._on_error` is what code calls and replaces; a subclass's own is not asked."""
+    """Applications call and replace `Span._on_error`; a subclass's own method is not called."""
 
     class Own(Span):
         _on_error = None  # type: ignore[assignment]

@@ -1,4 +1,4 @@
-"""What code written for 2.4 makes of the API's classes: subclasses, private names, attributes."""
+"""Code written for 2.4 uses the API's classes: subclasses, private names, attributes."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from opentracing import (
 
 
 def test_base_classes_may_be_subclassed_without_their_constructors() -> None:
-    """Subclasses that skip the base constructor, or repeat its names in slots, work."""
+    """Subclasses work that skip the base constructor, or have its names as slots."""
 
     class OwnTracer(Tracer):
         __slots__ = ("_scope_manager",)
@@ -44,7 +44,7 @@ def test_base_classes_may_be_subclassed_without_their_constructors() -> None:
 
 
 def test_instances_take_any_attribute() -> None:
-    """Spans, contexts and scopes can be extended and patched, the no-op's too."""
+    """Spans, contexts and scopes can be extended and patched, including the no-op's."""
     tracer = Tracer()
     for each in (tracer.start_span(), tracer.start_span().context, tracer.start_active_span("x")):
         each.extra = 1  # type: ignore[union-attr]
@@ -52,7 +52,7 @@ def test_instances_take_any_attribute() -> None:
 
 
 class Anything(NamedTuple):
-    """A base class, a private name, and a property that needs no more than that name."""
+    """A base class, a private name, and a property that needs only that name."""
 
     base: type
     name: str
@@ -73,7 +73,7 @@ class Anything(NamedTuple):
 )
 @pytest.mark.parametrize("slotted", [False, True])
 def test_properties_need_no_more_than_their_private_name(case: Anything, slotted: bool) -> None:
-    """A subclass that sets that one name, in a slot of its own or not, can be read."""
+    """A subclass that sets only that name, in a slot or not, has the property."""
     own = type("Own", (case.base,), {"__slots__": (case.name,)} if slotted else {})
     instance = own.__new__(own)
     value = object()
@@ -82,7 +82,7 @@ def test_properties_need_no_more_than_their_private_name(case: Anything, slotted
 
 
 def test_active_span_needs_only_the_scope_manager() -> None:
-    """It is the span of the manager's active scope, whatever the constructor left out."""
+    """It is the span of the manager's active scope, whatever the constructor did not set."""
     tracer = Tracer.__new__(Tracer)
     tracer._scope_manager = ScopeManager()
     assert tracer.active_span is tracer._scope_manager._noop_scope.span
@@ -97,7 +97,7 @@ def test_a_context_needs_no_constructor() -> None:
 
 @pytest.mark.parametrize("base", [Tracer, Span, SpanContext, Scope, ScopeManager])
 def test_base_classes_have_no_slots(base: type) -> None:
-    """Any instance takes any attribute, and a subclass may make slots of the names in use."""
+    """Any instance accepts any attribute, and a subclass may have slots of the same names."""
     assert "__slots__" not in vars(base)
     names = (
         *("_scope_manager", "_noop_span", "_noop_span_context", "_noop_scope"),
@@ -113,7 +113,7 @@ def test_base_classes_have_no_slots(base: type) -> None:
 
 
 def test_private_names_hold_what_the_constructors_were_given() -> None:
-    """Subclasses read these instead of the properties."""
+    """Subclasses read these names instead of the properties."""
     manager, tracer, context = ScopeManager(), Tracer(), SpanContext()
     assert Tracer(manager)._scope_manager is manager
     span = Span(tracer, context)
@@ -124,7 +124,7 @@ def test_private_names_hold_what_the_constructors_were_given() -> None:
 
 
 def test_methods_can_be_patched_on_no_op_instances() -> None:
-    """What is put in place of `finish` or `close` is what a block calls."""
+    """A block calls the replacement of `finish` or `close`."""
     tracer = Tracer()
     scope, span = tracer.start_active_span("x"), tracer.start_span("x")
     with mock.patch.object(span, "finish") as finish, span:
@@ -136,6 +136,6 @@ def test_methods_can_be_patched_on_no_op_instances() -> None:
 
 
 def test_scope_manager_may_be_imported_from_the_managers() -> None:
-    """Subclasses of 2.4's time take the base class from there."""
+    """Subclasses written for 2.4 import the base class from `scope_managers`."""
     module = importlib.import_module("opentracing.scope_managers")
     assert module.ScopeManager is ScopeManager

@@ -23,7 +23,7 @@ from opentracing import (
 
 
 def test_no_op_returns_the_same_objects() -> None:
-    """Every span, scope and context of a no-op tracer is one and the same."""
+    """Every span, scope and context of a no-op tracer is the same object."""
     tracer = Tracer()
     assert tracer.start_span("a") is tracer.start_span("b", references=child_of(None))
     assert tracer.start_span("a") is tracer._noop_span
@@ -37,7 +37,7 @@ def test_no_op_returns_the_same_objects() -> None:
 
 @pytest.mark.parametrize("format", [Format.TEXT_MAP, Format.HTTP_HEADERS, Format.BINARY])
 def test_no_op_inject_and_extract(format: str) -> None:
-    """Inject writes nothing, a span being as good as its context; extract returns a context."""
+    """Inject writes nothing, for a span or a context; extract returns a context."""
     tracer = Tracer()
     carrier: dict[str, str] = {}
     tracer.inject(tracer.start_span(), format, carrier)
@@ -72,7 +72,7 @@ def test_references_unpack() -> None:
 
 
 def test_reference_is_a_named_tuple_of_two() -> None:
-    """Its fields have names, and it is as good as any tuple."""
+    """Its fields have names, and it works like any named tuple."""
     reference = child_of(SpanContext())
     assert isinstance(reference, tuple)
     assert reference._fields == ("type", "referenced_context")
@@ -80,7 +80,7 @@ def test_reference_is_a_named_tuple_of_two() -> None:
 
 
 def test_supported_formats_may_be_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The private list holds the three formats, and the no-op goes by it."""
+    """The private list has the three formats, and the no-op tracer uses it."""
     assert sorted(Tracer._supported_formats) == ["binary", "http_headers", "text_map"]
     monkeypatch.setattr(Tracer, "_supported_formats", ["own"])
     Tracer().inject(SpanContext(), "own", {})
@@ -110,7 +110,7 @@ def test_supported_formats_may_be_replaced(monkeypatch: pytest.MonkeyPatch) -> N
     ],
 )
 def test_reference_does_what_namedtuple_would(use: Callable[[Any], Any]) -> None:
-    """It is made by hand, and nobody can tell."""
+    """It is written by hand, and a user notices no difference."""
     model = namedtuple("Reference", ["type", "referenced_context"])  # type: ignore[misc]
     made, wanted = use(Reference("a", 1)), use(model("a", 1))
     assert made == wanted
@@ -119,13 +119,13 @@ def test_reference_does_what_namedtuple_would(use: Callable[[Any], Any]) -> None
 
 @pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
 def test_reference_can_be_pickled(protocol: int) -> None:
-    """It comes back as it was."""
+    """Unpickling gives an equal reference."""
     reference = Reference("a", {"b": 1})
     assert pickle.loads(pickle.dumps(reference, protocol)) == reference
 
 
 @pytest.mark.parametrize("changes", [{"kind": "b"}, {"type": "b", "context": 2}])
 def test_reference_has_no_other_field(changes: dict[str, Any]) -> None:
-    """A name that is none of its fields' is refused."""
+    """A name that is not one of its fields is refused."""
     with pytest.raises((TypeError, ValueError)):
         Reference("a", 1)._replace(**changes)  # type: ignore[arg-type]

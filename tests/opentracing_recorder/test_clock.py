@@ -1,4 +1,4 @@
-"""One clock for all times of a span: `time.time`, also while a test replaces it."""
+"""The clock of a span's times: `time.time`, also while a test replaces it."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def times_of(span: Any) -> tuple[float, float, float]:
 
 @tracers
 def test_a_replaced_clock_gives_every_time_of_a_span(make_tracer: Callable[[], Any]) -> None:
-    """Start, logs and end each read it once, as with 2.4; the duration is between two of these."""
+    """Start, logs and end each read it once, as in 2.4; the duration is the time between."""
     with mock.patch("time.time", side_effect=[10.0, 11.0, 12.5]) as clock:
         span = make_tracer().start_span("x")
         span.log_kv({"event": "e"}).finish()
@@ -46,7 +46,7 @@ def test_a_replaced_clock_gives_every_time_of_a_span(make_tracer: Callable[[], A
 
 @tracers
 def test_a_clock_may_be_replaced_for_single_calls(make_tracer: Callable[[], Any]) -> None:
-    """Each call reads the clock that there is at that moment."""
+    """Each call reads the clock that is set at that moment."""
     with mock.patch("time.time", return_value=10.0):
         span = make_tracer().start_active_span("x").span
     with mock.patch("time.time", return_value=11.0):
@@ -57,7 +57,7 @@ def test_a_clock_may_be_replaced_for_single_calls(make_tracer: Callable[[], Any]
 
 
 def test_a_span_is_measured_by_the_clock_that_it_started_with() -> None:
-    """A replacement that comes later changes no duration of BasicTracer's; MockTracer notes it."""
+    """A later replacement does not change the duration in BasicTracer; in MockTracer it does."""
     basic, mocked = BasicTracer().start_span("x"), MockTracer().start_span("x")
     with mock.patch("time.time", return_value=mocked.start_time + 5):
         basic.finish()
@@ -69,7 +69,7 @@ def test_a_span_is_measured_by_the_clock_that_it_started_with() -> None:
 
 @tracers
 def test_explicit_times_are_kept_beside_a_replaced_clock(make_tracer: Callable[[], Any]) -> None:
-    """The clock gives those times alone that the application does not."""
+    """The clock gives only those times that the application does not."""
     with mock.patch("time.time", return_value=10.0):
         span = make_tracer().start_span("x", start_time=7.0)
         span.log_kv({}, 8.0).finish()
@@ -77,14 +77,14 @@ def test_explicit_times_are_kept_beside_a_replaced_clock(make_tracer: Callable[[
 
 
 def test_a_log_made_apart_reads_the_clock() -> None:
-    """`LogData` is public, and suites make their own."""
+    """`LogData` is public, and test suites make their own."""
     with mock.patch("time.time", return_value=10.0):
         assert LogData({}).timestamp == 10.0
 
 
 @tracers
 def test_a_frozen_clock_moves_as_the_test_says(make_tracer: Callable[[], Any]) -> None:
-    """freezegun replaces what modules have bound as well."""
+    """freezegun also replaces the names in modules."""
     with freeze_time("2020-01-01") as frozen:
         start = time.time()
         span = make_tracer().start_span("x")
@@ -96,7 +96,7 @@ def test_a_frozen_clock_moves_as_the_test_says(make_tracer: Callable[[], Any]) -
 
 
 def test_a_span_may_begin_or_end_beyond_a_freeze() -> None:
-    """It is measured by the clock that it started with, the monotonic one included."""
+    """A span is measured on the clock that it started with, including the monotonic one."""
     tracer = BasicTracer()
     outer = tracer.start_span("outer")
     with freeze_time("2020-01-01"):
@@ -124,7 +124,7 @@ def test_a_span_may_begin_or_end_beyond_a_freeze() -> None:
 def test_a_clock_that_gives_no_time_is_not_used(
     make_tracer: Callable[[], Any], clock: mock.Mock
 ) -> None:
-    """The system's is read instead: tracing does not raise for it."""
+    """The system's clock is read instead: tracing does not raise."""
     before = time.time()
     with mock.patch("time.time", clock):
         span = make_tracer().start_span("x")
@@ -134,11 +134,11 @@ def test_a_clock_that_gives_no_time_is_not_used(
     assert 0 <= duration < 60
 
 
-# What goes by the monotonic clock, which freezegun replaces too: by one that may be decades ahead.
+# Code on the monotonic clock, which freezegun replaces too, with one that may be decades ahead.
 
 
 def test_a_rate_holds_again_after_a_freeze() -> None:
-    """A sampler does not wait until the system's clock has come to where it was frozen."""
+    """A sampler does not wait until the system's clock reaches the frozen time."""
     sampler = RateLimitingSampler(1)
     assert sampler.sampled(1, "x")
     with freeze_time("2100-01-01"):
@@ -153,7 +153,7 @@ class Failing(Recorder):
 
 
 def test_failures_are_reported_again_after_a_freeze(caplog: pytest.LogCaptureFixture) -> None:
-    """The minute between two reports is over where the clock goes back."""
+    """The minute between two reports ends when the clock is set back."""
     tracer = BasicTracer(Failing())
     with freeze_time("2100-01-01"):
         tracer.start_span("x").finish()
@@ -165,7 +165,7 @@ def test_failures_are_reported_again_after_a_freeze(caplog: pytest.LogCaptureFix
 
 @pytest.mark.needs_os
 def test_a_batch_is_sent_again_while_the_clock_stands_still() -> None:
-    """The pause before the next attempt ends all the same."""
+    """The pause before the next attempt ends nevertheless."""
     sent = threading.Event()
 
     class FailingOnce(BatchRecorder):
@@ -186,7 +186,7 @@ def test_a_batch_is_sent_again_while_the_clock_stands_still() -> None:
 def test_a_duration_is_not_negative_when_the_clock_goes_back(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """The span counts as finished all the same, and takes no more tags."""
+    """The span counts as finished nevertheless, and accepts no more tags."""
     readings = iter((86_400.0, 0.0))
     monkeypatch.setattr(system, "perf_counter", lambda: next(readings))
     recorder = InMemoryRecorder()

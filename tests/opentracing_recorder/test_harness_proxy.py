@@ -1,4 +1,4 @@
-"""FaultyProxy passes bytes on, and fails in each way that it is set to."""
+"""FaultyProxy forwards bytes, and fails in each of its modes."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from opentracing_recorder.harness import FaultyProxy
 pytestmark = pytest.mark.needs_os
 
 _SILENCE = 0.2  # seconds without an answer, after which none is expected
-_LONG = 10.0  # seconds that a test waits for what must happen; it fails then
+_LONG = 10.0  # seconds that a test waits for an event before it fails
 
 
 class Echo:
-    """A server that sends back what it gets, and remembers it."""
+    """A server that sends back the bytes that it receives, and remembers them."""
 
     def __init__(self) -> None:
         self.received = b""
@@ -92,7 +92,7 @@ class Client:
         self.socket.sendall(data)
 
     def receive(self, size: int = 1) -> bytes:
-        """Exactly as many bytes; fewer at the end of the stream."""
+        """Exactly `size` bytes; fewer at the end of the stream."""
         got = b""
         while len(got) < size and (data := self.socket.recv(size - len(got))):
             got += data
@@ -110,7 +110,7 @@ class Client:
 
 
 def test_it_passes_at_first(proxy: FaultyProxy) -> None:
-    """Each connection has its own answers."""
+    """Each connection gets its own answers."""
     with Client(proxy) as one, Client(proxy) as two:
         assert proxy.mode == "pass"
         assert (one.ask(b"one"), two.ask(b"second"), one.ask(b"three")) == (
@@ -121,18 +121,18 @@ def test_it_passes_at_first(proxy: FaultyProxy) -> None:
 
 
 def test_it_passes_much_at_once(proxy: FaultyProxy) -> None:
-    """Many megabytes, to a client that reads late, arrive as they were sent."""
+    """Many megabytes, to a client that reads late, arrive unchanged."""
     data = os.urandom(1 << 20) * 16
     with Client(proxy) as client:
         sender = threading.Thread(target=client.send, args=(data,), daemon=True)
         sender.start()
-        time.sleep(_SILENCE)  # the buffers on the way fill
+        time.sleep(_SILENCE)  # the buffers of the connections are full
         assert client.receive(len(data)) == data
         sender.join(_LONG)
 
 
 def test_it_passes_the_end_of_a_stream(server: Echo, proxy: FaultyProxy) -> None:
-    """A client that has sent all still gets the answer, and then the end."""
+    """A client that has ended its stream still gets the answer, and then the end."""
     with Client(proxy) as client:
         client.send(b"last words")
         client.socket.shutdown(socket.SHUT_WR)
@@ -140,7 +140,7 @@ def test_it_passes_the_end_of_a_stream(server: Echo, proxy: FaultyProxy) -> None
 
 
 def test_a_server_may_speak_first(server: Echo, proxy: FaultyProxy) -> None:
-    """Its connection is opened when the client's is, also if that was while the proxy hung."""
+    """The backend's connection opens with the client's, also if the proxy hung at that time."""
     proxy.mode = "hang"
     with Client(proxy) as client:
         client.assert_silent()
@@ -155,7 +155,7 @@ def test_a_server_may_speak_first(server: Echo, proxy: FaultyProxy) -> None:
 
 
 def test_it_refuses(proxy: FaultyProxy) -> None:
-    """An open connection is reset, a new one refused, time and again; then all is as before."""
+    """An open connection is reset and a new one refused, repeatedly; "pass" ends it."""
     port = proxy.port
     with Client(proxy) as client:
         assert client.ask(b"a") == b"a"
@@ -172,7 +172,7 @@ def test_it_refuses(proxy: FaultyProxy) -> None:
 
 
 def test_it_resets(proxy: FaultyProxy) -> None:
-    """An open connection is reset, a new one as soon as it is accepted."""
+    """An open connection is reset, and a new one as soon as it is accepted."""
     with Client(proxy) as client:
         assert client.ask(b"a") == b"a"
         proxy.mode = "reset"
@@ -186,7 +186,7 @@ def test_it_resets(proxy: FaultyProxy) -> None:
 
 
 def test_it_hangs_and_loses_nothing(server: Echo, proxy: FaultyProxy) -> None:
-    """Open and new connections get no answer before it passes again, and then all of it."""
+    """Open and new connections get no answer until "pass", and then the whole of it."""
     with Client(proxy) as old:
         assert old.ask(b"a") == b"a"
         proxy.mode = "hang"
@@ -201,7 +201,7 @@ def test_it_hangs_and_loses_nothing(server: Echo, proxy: FaultyProxy) -> None:
 
 
 def test_it_swallows(server: Echo, proxy: FaultyProxy) -> None:
-    """It takes any amount; a connection that lost bytes stays silent, others are as before."""
+    """It takes any number of bytes; a connection that lost some stays silent, others do not."""
     with Client(proxy) as old, Client(proxy) as idle:
         assert old.ask(b"a") == b"a"
         assert idle.ask(b"b") == b"b"
@@ -222,7 +222,7 @@ def test_it_swallows(server: Echo, proxy: FaultyProxy) -> None:
 
 
 def test_it_swallows_answers(server: Echo, proxy: FaultyProxy) -> None:
-    """Neither bytes nor the end of the backend's stream reach the client."""
+    """Neither the bytes nor the end of the backend's stream reach the client."""
     with Client(proxy) as client:
         assert client.ask(b"a") == b"a"
         proxy.mode = "swallow"
@@ -232,7 +232,7 @@ def test_it_swallows_answers(server: Echo, proxy: FaultyProxy) -> None:
 
 
 def test_silence_ends_with_a_reset(proxy: FaultyProxy) -> None:
-    """A connection that hangs, or has lost bytes, is reset when the mode says so."""
+    """A connection that hangs, or has lost bytes, is reset in a mode that resets."""
     proxy.mode = "swallow"
     with Client(proxy) as lost:
         lost.send(b"a")
@@ -247,7 +247,7 @@ def test_silence_ends_with_a_reset(proxy: FaultyProxy) -> None:
 
 
 def test_a_backend_that_is_away_resets(server: Echo, proxy: FaultyProxy) -> None:
-    """The proxy lives on, and passes when the backend is back."""
+    """The proxy goes on, and forwards again when the backend is back."""
     server.close()
     with pytest.raises((ConnectionResetError, BrokenPipeError)), Client(proxy) as client:
         client.ask(b"a")
@@ -256,7 +256,7 @@ def test_a_backend_that_is_away_resets(server: Echo, proxy: FaultyProxy) -> None
 
 
 def test_the_mode_may_be_set_before_it_starts(server: Echo) -> None:
-    """It starts in that one."""
+    """It starts in that mode."""
     proxy = FaultyProxy(*server.address)
     proxy.mode = "refuse"
     with proxy:
@@ -268,7 +268,7 @@ def test_the_mode_may_be_set_before_it_starts(server: Echo) -> None:
 
 
 def test_threads_may_set_it_at_once(proxy: FaultyProxy) -> None:
-    """Every assignment returns; afterwards the proxy passes what it is set to pass."""
+    """Every assignment returns; afterwards the proxy is in the mode that was set last."""
     modes = ("refuse", "hang", "swallow", "reset", "pass")
 
     def turn() -> None:
@@ -287,7 +287,7 @@ def test_threads_may_set_it_at_once(proxy: FaultyProxy) -> None:
 
 
 def test_it_ends_with_its_block(server: Echo) -> None:
-    """Its thread has ended then, connections are reset, and nobody listens; it can start again."""
+    """Its thread has ended, connections are reset and the port is closed; it can start again."""
     before = set(threading.enumerate())
     proxy = FaultyProxy(*server.address)
     for _ in range(2):
@@ -308,13 +308,13 @@ def test_it_ends_with_its_block(server: Echo) -> None:
 
 @pytest.mark.parametrize("address", [("localhost", "80"), (None, 80), "h:"])
 def test_what_is_no_address_is_refused(address: Any) -> None:
-    """Such as the start of a URL, which would only be found out as a backend that fails."""
+    """An invalid address, such as the start of a URL, would look like a backend that fails."""
     with pytest.raises(TypeError, match="host and port must be a str and an int, not "):
         FaultyProxy(*address)
 
 
 def test_another_mode_is_refused(proxy: FaultyProxy) -> None:
-    """The error lists those there are."""
+    """The error lists the modes."""
     message = "^mode must be one of pass, refuse, hang, swallow, reset; not 'hangs'$"
     with pytest.raises(ValueError, match=message):
         proxy.mode = "hangs"  # type: ignore[assignment]
@@ -324,7 +324,7 @@ def test_another_mode_is_refused(proxy: FaultyProxy) -> None:
 @pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
 def test_a_forked_child_cannot_set_it(proxy: FaultyProxy) -> None:
-    """It gets an error and does not wait; the parent's proxy goes on."""
+    """The child gets an error and does not wait; the parent's proxy goes on."""
     with Client(proxy) as client:
         assert client.ask(b"a") == b"a"
     child = os.fork()

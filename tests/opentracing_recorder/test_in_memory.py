@@ -11,7 +11,7 @@ from opentracing_recorder import (
 
 
 def test_in_memory_recorder_bounds_and_finds() -> None:
-    """It keeps the last ones, gives copies, finds by name, tags and error, and forgets."""
+    """It keeps the last spans, returns copies, finds by name, tags and error, and clears."""
     recorder = InMemoryRecorder(max_spans=2)
     tracer = BasicTracer(recorder)
     for name in "abc":
@@ -32,7 +32,7 @@ def test_in_memory_recorder_bounds_and_finds() -> None:
 
 
 def test_every_span_is_kept_by_default() -> None:
-    """Without `max_spans` there is no bound."""
+    """Without `max_spans` there is no limit."""
     recorder = InMemoryRecorder()
     tracer = BasicTracer(recorder)
     for _ in range(1000):
@@ -41,7 +41,7 @@ def test_every_span_is_kept_by_default() -> None:
 
 
 def test_spans_is_a_copy_that_does_not_grow() -> None:
-    """What was read stays as it was; changing it changes nothing."""
+    """The returned list does not change, and changing it changes nothing."""
     recorder = InMemoryRecorder()
     tracer = BasicTracer(recorder)
     tracer.start_span("x").finish()
@@ -53,7 +53,7 @@ def test_spans_is_a_copy_that_does_not_grow() -> None:
 
 
 def test_find_wants_tags_with_values() -> None:
-    """The error says so, whatever is recorded; `outline` is what wants names alone."""
+    """Tags that are no mapping are an error; a test that wants only names uses `outline`."""
     recorder = InMemoryRecorder()
     for search in (recorder.find, recorder.one, recorder.wait_for):
         with pytest.raises(TypeError, match="tags must be a mapping of tags to values, not list"):
@@ -61,7 +61,7 @@ def test_find_wants_tags_with_values() -> None:
 
 
 def test_find_wants_every_tag_with_its_value() -> None:
-    """A tag that is absent is not the same as one that is None."""
+    """A missing tag does not equal a tag with the value None."""
     recorder = InMemoryRecorder()
     tracer = BasicTracer(recorder)
     for tags in ({"a": 1, "b": None}, {"a": 1}, {"a": 2, "b": None}):

@@ -34,7 +34,7 @@ def test_one_readable_line_a_span(caplog: pytest.LogCaptureFixture) -> None:
 
 
 def test_logger_and_level_are_chosen(caplog: pytest.LogCaptureFixture) -> None:
-    """A logger by name or itself; below its level nothing is written."""
+    """A logger is given by name or as an object; below its level nothing is written."""
     caplog.set_level(logging.DEBUG, "own")
     BasicTracer(LoggingRecorder("own", logging.DEBUG)).start_span("x").finish()
     BasicTracer(LoggingRecorder(logging.getLogger("own"))).start_span("y").finish()
@@ -46,7 +46,7 @@ def test_logger_and_level_are_chosen(caplog: pytest.LogCaptureFixture) -> None:
     ("arguments", "name"), [({"logger": 5}, "logger"), ({"level": "INFO"}, "level")]
 )
 def test_arguments_are_checked(arguments: dict[str, Any], name: str) -> None:
-    """A wrong argument is named."""
+    """A wrong argument is named in the error."""
     with pytest.raises(TypeError, match=name):
         LoggingRecorder(**arguments)
 
@@ -58,7 +58,7 @@ def record_through(log_filter: SpanContextFilter) -> tuple[str, str]:
 
 
 def test_filter_puts_the_active_ids_on_records() -> None:
-    """The global tracer's active span, or that of the tracer given; else empty strings."""
+    """The ids are those of the active span of the global tracer, or of the given one."""
     tracer = BasicTracer()
     assert record_through(SpanContextFilter()) == ("", "")
     with tracer.start_active_span("x") as scope:
@@ -71,7 +71,7 @@ def test_filter_puts_the_active_ids_on_records() -> None:
 
 
 def test_filter_never_costs_a_log_line() -> None:
-    """A tracer of another make that fails does not raise into logging."""
+    """An exception of another library's tracer does not reach logging."""
 
     class Failing(opentracing.Tracer):
         @property
@@ -82,13 +82,13 @@ def test_filter_never_costs_a_log_line() -> None:
 
 
 def test_filter_wants_a_tracer() -> None:
-    """The constructor says so, and does not leave every line without ids."""
+    """The constructor raises, so that no line is silently without ids."""
     with pytest.raises(TypeError, match="tracer must be a Tracer, not str"):
         SpanContextFilter("shop")  # type: ignore[arg-type]
 
 
 class Behind(logging.Handler):
-    """A handler with a filter of its own, which runs while another request's span is active."""
+    """A handler with its own filter, which runs while another request's span is active."""
 
     def __init__(self, tracer: BasicTracer) -> None:
         super().__init__()
@@ -107,7 +107,7 @@ class Behind(logging.Handler):
 
 @pytest.fixture
 def logger() -> Iterator[logging.Logger]:
-    """A logger whose lines go to the handlers of one test alone."""
+    """A logger whose lines go only to the handlers of one test."""
     logger = logging.getLogger("test_logging")
     logger.setLevel(logging.INFO)
     logger.propagate = False
@@ -117,7 +117,7 @@ def logger() -> Iterator[logging.Logger]:
 
 
 def log_in_and_out_of_a_request(tracer: BasicTracer, logger: logging.Logger) -> list[str]:
-    """Log one line in a span and one outside; as `Behind` should write them."""
+    """Log one line in a span and one outside it, for `Behind` to write."""
     with tracer.start_active_span("request") as scope:
         logger.info("in the request")
     logger.info("after it")
@@ -127,7 +127,7 @@ def log_in_and_out_of_a_request(tracer: BasicTracer, logger: logging.Logger) -> 
 
 @pytest.mark.needs_os
 def test_ids_pass_a_queue(logger: logging.Logger) -> None:
-    """A filter before a queue decides for a line, whatever is active in the listener's thread."""
+    """A filter before a queue sets a line's ids, whatever span is active in the listener."""
     tracer = BasicTracer()
     records: queue.SimpleQueue[Any] = queue.SimpleQueue()
     handler = QueueHandler(records)
@@ -142,7 +142,7 @@ def test_ids_pass_a_queue(logger: logging.Logger) -> None:
 
 
 def test_ids_wait_in_memory(logger: logging.Logger) -> None:
-    """A filter on a `MemoryHandler` decides for a line, whoever is active when it is flushed."""
+    """A filter on a `MemoryHandler` sets a line's ids, whatever span is active at the flush."""
     tracer = BasicTracer()
     behind = Behind(tracer)
     handler = MemoryHandler(10, target=behind)
@@ -155,7 +155,7 @@ def test_ids_wait_in_memory(logger: logging.Logger) -> None:
 
 
 def test_ids_travel_to_another_process(logger: logging.Logger) -> None:
-    """A `SocketHandler` sends the ids with the record; who receives it leaves them as they are."""
+    """A `SocketHandler` sends the ids with the record, and the receiver's filter keeps them."""
     tracer = BasicTracer()
     behind = Behind(tracer)
 
@@ -171,7 +171,7 @@ def test_ids_travel_to_another_process(logger: logging.Logger) -> None:
 
 
 def test_the_first_filter_decides(logger: logging.Logger) -> None:
-    """A record that passes two filters, of two tracers, has ids that belong together."""
+    """A record that passes the filters of two tracers has both ids of one span."""
     tracer = BasicTracer()
     behind = Behind(BasicTracer())
     logger.addFilter(SpanContextFilter(tracer))
@@ -180,7 +180,7 @@ def test_the_first_filter_decides(logger: logging.Logger) -> None:
 
 
 def test_a_filter_on_a_handler_sees_the_lines_of_child_loggers(logger: logging.Logger) -> None:
-    """One on a logger does not: logging asks it only about what is logged there itself."""
+    """A filter on a logger does not: logging calls it only for that logger's own lines."""
     tracer = BasicTracer()
     on_logger = SpanContextFilter(tracer)
     handler = MemoryHandler(10)
@@ -208,7 +208,7 @@ def test_a_filter_on_a_handler_sees_the_lines_of_child_loggers(logger: logging.L
 def test_ids_of_the_application_s_own_are_kept(
     given: dict[str, Any], kept: tuple[str, str], logger: logging.Logger
 ) -> None:
-    """Ids given in `extra` stay, and are never completed with those of another span."""
+    """Ids given in `extra` are kept, and are never completed with those of another span."""
     tracer = BasicTracer()
     handler = MemoryHandler(10)
     handler.addFilter(SpanContextFilter(tracer))
@@ -220,7 +220,7 @@ def test_ids_of_the_application_s_own_are_kept(
 
 
 def test_none_is_no_id(logger: logging.Logger) -> None:
-    """A record whose ids are None gets those of the active span."""
+    """A record whose ids are None gets the ids of the active span."""
     tracer = BasicTracer()
     handler = MemoryHandler(10)
     handler.addFilter(SpanContextFilter(tracer))

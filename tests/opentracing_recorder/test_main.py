@@ -30,7 +30,7 @@ def file(tmp_path: Path) -> str:
 
 
 class Terminal(io.StringIO):
-    """A stream that says it is a terminal, with an encoding."""
+    """A stream that claims to be a terminal, with an encoding."""
 
     encoding = "utf-8"
 
@@ -39,7 +39,7 @@ class Terminal(io.StringIO):
 
 
 def test_a_recorded_file_is_drawn(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """What a JSONLinesRecorder wrote comes out as a timeline."""
+    """A file of a JSONLinesRecorder is drawn as a timeline."""
     path = tmp_path / "spans.jsonl"
     tracer = BasicTracer(JSONLinesRecorder(path), service_name="shop")
     with tracer, tracer.start_active_span("checkout"), tracer.start_active_span("charge"):
@@ -54,7 +54,7 @@ def test_a_recorded_file_is_drawn(tmp_path: Path, capsys: pytest.CaptureFixture[
 def test_files_of_several_services_make_one_trace(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Each service may have written its own file, in any order."""
+    """The files of several services, in any order, make one trace."""
     files = [write(tmp_path / each["span_id"], each) for each in reversed(CHECKOUT)]
     assert main(["show", "--width", "60", *files]) == 0
     assert capsys.readouterr().out.splitlines()[0] == (
@@ -66,7 +66,7 @@ def test_files_of_several_services_make_one_trace(
 def test_one_trace_is_picked_by_the_start_of_its_id(
     wanted: str, shown: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Logs and error pages show ids; a few of its digits are enough."""
+    """The first digits of an id select its trace."""
     path = write(tmp_path / "file", span("1"), span("2", trace_id="t2"), span("3", trace_id="x"))
     assert main(["show", path, "--trace", wanted]) == 0
     lines = capsys.readouterr().out.splitlines()
@@ -80,7 +80,7 @@ def test_one_trace_is_picked_by_the_start_of_its_id(
 def test_what_is_not_there_is_told(
     arguments: list[str], complaint: str, file: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The status is 1, and standard error has one line that says why."""
+    """The status is 1, and standard error has one line with the reason."""
     assert main(["show", file, *arguments]) == 1
     complaints = capsys.readouterr().err
     assert complaints.startswith(complaint)
@@ -88,13 +88,13 @@ def test_what_is_not_there_is_told(
 
 
 def test_an_empty_file_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Nothing on the screen could mean anything."""
+    """An empty file is reported, as an empty screen would be unclear."""
     assert main(["show", write(tmp_path / "empty")]) == 1
     assert capsys.readouterr() == ("", "no spans\n")
 
 
 def test_broken_lines_are_told_and_left_out(file: str, capsys: pytest.CaptureFixture[str]) -> None:
-    """The rest of the file is drawn, and many complaints become one."""
+    """The rest of the file is drawn, and further broken lines are reported together."""
     with open(file, "ab") as lines:
         lines.write(b"\xff\n" * 7 + b'{"trace_id":"t1","span_i')
     assert main(["show", file]) == 0
@@ -105,7 +105,7 @@ def test_broken_lines_are_told_and_left_out(file: str, capsys: pytest.CaptureFix
 
 
 def test_a_torn_last_line_is_told(file: str, capsys: pytest.CaptureFixture[str]) -> None:
-    """A process that was killed while it wrote leaves a line that says so."""
+    """The last line of a process that was killed while it wrote is reported."""
     content = Path(file).read_bytes()
     Path(file).write_bytes(content[:-20])
     assert main(["show", file]) == 0
@@ -115,7 +115,7 @@ def test_a_torn_last_line_is_told(file: str, capsys: pytest.CaptureFixture[str])
 
 
 def test_a_page_is_written(file: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """The page is UTF-8, is named after the file, and nothing is printed."""
+    """The page is UTF-8 and named after the file, and nothing is printed."""
     page = tmp_path / "page.html"
     assert main(["show", file, "--html", str(page)]) == 0
     assert capsys.readouterr() == ("", "")
@@ -147,7 +147,7 @@ def test_a_terminal_gets_colours_unless_told_otherwise(
     file: str,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """An option rules over NO_COLOR, and both over what the terminal is."""
+    """An option overrides NO_COLOR, and both override the kind of the terminal."""
     for name in ("NO_COLOR", "TERM"):
         monkeypatch.delenv(name, raising=False)
     for name, value in environment.items():
@@ -161,7 +161,7 @@ def test_a_terminal_gets_colours_unless_told_otherwise(
 def test_repetition_is_folded_unless_told_otherwise(
     option: list[str], lines: int, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Twenty queries are one line, or twenty."""
+    """Twenty similar queries are one line, or twenty with ``--no-fold``."""
     path = write(tmp_path / "file", span("0"), *queries(20))
     assert main(["show", path, *option]) == 0
     assert capsys.readouterr().out.count("SELECT") == lines
@@ -184,7 +184,7 @@ def show(*arguments: str, **options: Any) -> subprocess.CompletedProcess[bytes]:
 
 @pytest.mark.needs_os
 def test_it_reads_standard_input_and_writes_ascii_where_it_must(file: str) -> None:
-    """In a pipe, on a system without Unicode, the picture is the ASCII one."""
+    """In a pipe, on a system without Unicode, the picture is ASCII."""
     done = show("-", input=Path(file).read_bytes(), env={"PYTHONIOENCODING": "ascii"})
     assert (done.returncode, done.stderr) == (0, b"")
     assert b"`- ! bank: charge" in done.stdout
@@ -192,7 +192,7 @@ def test_it_reads_standard_input_and_writes_ascii_where_it_must(file: str) -> No
 
 @pytest.mark.needs_os
 def test_a_page_goes_to_standard_output(file: str) -> None:
-    """``--html -`` is for a pipe."""
+    """``--html -`` writes the page to standard output."""
     done = show(file, "--html", "-", env={"PYTHONIOENCODING": "ascii"})
     assert done.stdout.decode("utf-8").startswith("<!DOCTYPE html>")
 
@@ -216,7 +216,7 @@ def test_a_reader_that_has_enough_is_no_error(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("arguments", [[], ["show"], ["show", "x", "--width", "0"]])
 def test_wrong_arguments_are_told(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
-    """The usage is on standard error, and the status is 2, as with other commands."""
+    """The usage is printed on standard error, and the status is 2, as with other commands."""
     with pytest.raises(SystemExit) as ended:
         main(arguments)
     assert ended.value.code == 2
@@ -226,7 +226,7 @@ def test_wrong_arguments_are_told(arguments: list[str], capsys: pytest.CaptureFi
 def test_what_is_said_of_a_file_moves_no_cursor(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A file's name, and an id asked for, come out escaped and on one line."""
+    """A file's name and a given id are printed escaped and on one line."""
     name = write(tmp_path / "\x1b[2J\nspans\x9b", CHECKOUT[0])
     with open(name, "a", encoding="utf-8") as file:
         file.write("broken\n")

@@ -1,4 +1,4 @@
-"""The pytest plugin, tried by pytest inside pytest."""
+"""The pytest plugin, tested by pytest inside pytest."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import pytest
 import opentracing
 
 pytest_plugins = ["pytester"]
-# Each of them runs pytest with its capturing of file descriptors, or in a process of its own.
+# Each test runs pytest with capturing of file descriptors, or in its own process.
 pytestmark = pytest.mark.needs_os
 
 SHOP = """
@@ -34,14 +34,14 @@ def forget():
 
 
 def configure(pytester: pytest.Pytester, options: str = "", ini: str = "") -> None:
-    """Write what pytest reads; it loads the plugin by name where the project is not installed."""
+    """Write pytest's settings; they load the plugin by name if the project is not installed."""
     addopts = f"-p opentracing_recorder.pytest_plugin --strict-config --strict-markers {options}"
     pytester.makeini(f"[pytest]\naddopts = {addopts}\n{ini}\n")
 
 
 @pytest.fixture(autouse=True)
 def _shop(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A module to test, the plugin, and this project's strictness."""
+    """A module to test, the plugin, and this project's strict settings."""
     root = str(Path(__file__).resolve().parents[2])
     monkeypatch.setenv("PYTHONPATH", root)
     pytester.makepyfile(shop=SHOP)
@@ -59,7 +59,7 @@ def section(result: pytest.RunResult) -> str:
 
 
 def test_the_global_tracer_is_the_fixtures_for_one_test(pytester: pytest.Pytester) -> None:
-    """Inside it records; before and after there is what was there."""
+    """Inside the test, the fixture's tracer is the global one; before and after, it is not."""
     result = run(
         pytester,
         """
@@ -94,7 +94,7 @@ def test_the_next(captrace):
 def test_whatever_a_test_does_what_was_there_comes_back(
     deed: str, pytester: pytest.Pytester
 ) -> None:
-    """The tracer that the session had registered is the global one again, nothing is active."""
+    """The tracer that the session registered is the global one again, and no span is active."""
     result = run(
         pytester,
         f"""
@@ -126,7 +126,7 @@ def test_next(captrace):
 
 
 def test_the_report_of_a_failing_test_ends_with_its_timeline(pytester: pytest.Pytester) -> None:
-    """Below what pytest reports itself; errors, and spans never finished with their lines."""
+    """The timeline follows pytest's own sections; it has errors, and lines of unfinished spans."""
     result = run(
         pytester,
         """
@@ -149,7 +149,7 @@ def test_it(captrace):
 def test_the_report_is_plain_ascii_where_the_terminal_is(
     pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What the terminal cannot show is not drawn, though pytest's capturing takes everything."""
+    """If the terminal is ASCII, the timeline is too, though pytest's capture has Unicode."""
     monkeypatch.setenv("PYTHONIOENCODING", "ascii")
     pytester.makepyfile(test_it="import shop\ndef test_it(captrace):\n    shop.checkout('expired')")
     result = pytester.runpytest_subprocess()
@@ -160,7 +160,7 @@ def test_the_report_is_plain_ascii_where_the_terminal_is(
 def test_the_report_is_drawn_where_the_terminal_knows_no_width(
     pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It has 80 columns then, like the rest of pytest's report."""
+    """The timeline then has 80 columns, like the rest of pytest's report."""
     monkeypatch.setattr("shutil.get_terminal_size", lambda fallback: os.terminal_size((0, 0)))
     result = run(pytester, 'def test_it(captrace): shop.checkout("expired")')
     assert "checkout" in section(result)
@@ -169,7 +169,7 @@ def test_the_report_is_drawn_where_the_terminal_knows_no_width(
 
 @pytest.mark.parametrize("outcome", ["pass", "pytest.skip()", "pytest.xfail()"])
 def test_there_is_no_timeline_where_nothing_failed(outcome: str, pytester: pytest.Pytester) -> None:
-    """A test that passes, is skipped or fails as expected is reported as ever."""
+    """The report of a test that passes, is skipped or fails as expected is unchanged."""
     result = run(
         pytester, f"def test_it(captrace):\n    shop.checkout('good')\n    {outcome}\n", "-rA"
     )
@@ -177,7 +177,7 @@ def test_there_is_no_timeline_where_nothing_failed(outcome: str, pytester: pytes
 
 
 def test_a_failing_fixture_gets_the_timeline_too(pytester: pytest.Pytester) -> None:
-    """In setup and in teardown; the same picture is drawn once."""
+    """A failure in setup or teardown shows it; the same timeline is shown once."""
     result = run(
         pytester,
         """
@@ -205,7 +205,7 @@ def test_both(late):
 
 
 def test_without_the_fixture_nothing_is_added_or_imported(pytester: pytest.Pytester) -> None:
-    """Neither to the report, nor to what is imported."""
+    """The plugin adds nothing to the report, and imports nothing."""
     pytester.makepyfile(
         test_it="""
 import sys
@@ -223,7 +223,7 @@ def test_failing():
 
 
 def test_importing_the_plugin_imports_no_tracer() -> None:
-    """Beyond pytest, it loads nothing of this project, and nothing that pytest had not loaded."""
+    """Besides pytest, it imports no other module of this project, and none that pytest lacks."""
     root = str(Path(__file__).resolve().parents[2])
     code = (
         f"import sys; sys.path.insert(0, {root!r}); import pytest, shutil;"
@@ -258,7 +258,7 @@ def test_it(captrace):
 def test_a_span_left_unfinished_fails_the_test_that_asks_for_it(
     ini: str, marker: str, failed: int, pytester: pytest.Pytester
 ) -> None:
-    """By the ini option, or by the marker, which goes first; the message names span and line."""
+    """The ini option or the marker turns it on; the marker decides; the error has name and line."""
     configure(pytester, "-p no:asyncio", ini)
     result = run(pytester, FORGETFUL.format(marker=marker))
     result.assert_outcomes(failed=failed, passed=1 - failed)
@@ -269,7 +269,7 @@ def test_a_span_left_unfinished_fails_the_test_that_asks_for_it(
 
 
 def test_a_fixture_may_finish_its_span_after_the_test(pytester: pytest.Pytester) -> None:
-    """What starts in setup has until the end of the fixtures; then it is an error."""
+    """A span of the setup may finish until the end of the fixtures; otherwise it is an error."""
     result = run(
         pytester,
         """
@@ -290,7 +290,7 @@ def test_it(around):
 
 
 def test_a_test_that_fails_otherwise_fails_once(pytester: pytest.Pytester) -> None:
-    """That spans stay open then is no second failure."""
+    """Its unfinished spans are no second failure."""
     result = run(
         pytester,
         """
@@ -304,14 +304,14 @@ def test_it(captrace):
 
 
 def test_the_marker_refuses_what_it_does_not_know(pytester: pytest.Pytester) -> None:
-    """A misspelt argument is an error, not a check that never happens."""
+    """A misspelt argument is an error, and does not turn the check off silently."""
     result = run(pytester, "@pytest.mark.captrace(fail=True)\ndef test_it(captrace):\n    pass\n")
     result.assert_outcomes(errors=1)
     result.stdout.fnmatch_lines(["*takes fail_on_unfinished=True or False*"])
 
 
 def test_under_xdist_the_report_comes_from_the_worker(pytester: pytest.Pytester) -> None:
-    """Tests in parallel processes do not see each other's spans, and failures are drawn."""
+    """Tests in parallel processes do not see each other's spans, and failures have timelines."""
     pytester.makepyfile(
         test_it="""
 import pytest, shop
@@ -371,7 +371,7 @@ def test_between(captrace):
 def test_under_pytest_asyncio_no_scope_reaches_another_test(
     scope: str, pytester: pytest.Pytester
 ) -> None:
-    """Tasks are children of the test's own spans, in a loop of its own or a shared one."""
+    """Tasks are children of the test's own spans, in its own event loop or a shared one."""
     mark = f"@pytest.mark.asyncio(loop_scope={scope!r})"
     pytester.makepyfile(test_it=ASYNC.format(setup="", mark=mark))
     configure(pytester, ini="asyncio_default_fixture_loop_scope = function")
@@ -381,7 +381,7 @@ def test_under_pytest_asyncio_no_scope_reaches_another_test(
 
 
 def test_under_anyio_no_scope_reaches_another_test(pytester: pytest.Pytester) -> None:
-    """The same holds for its runner, whose tests share a task."""
+    """The same holds for anyio's runner, whose tests share a task."""
     setup = """
 @pytest.fixture(scope="module")
 def anyio_backend():
@@ -398,7 +398,7 @@ async def keeps_the_runner(anyio_backend):
 
 
 def test_it_serves_unittest_classes(pytester: pytest.Pytester) -> None:
-    """By `usefixtures`, or by CapTrace as a context manager without pytest's fixtures."""
+    """`usefixtures` serves them, and so does CapTrace as a context manager."""
     result = run(
         pytester,
         """
@@ -422,7 +422,7 @@ class TestAlone(unittest.TestCase):
 
 
 def test_it_can_be_turned_off(pytester: pytest.Pytester) -> None:
-    """With `-p no:` and its name, pytest has no such fixture, and no such option."""
+    """With ``-p no:NAME``, pytest has no such fixture and no such option."""
     pytester.makeini("[pytest]\naddopts = -p no:asyncio\n")
     result = run(
         pytester, "def test_it():\n    pass\n", "-p", "no:opentracing_recorder.pytest_plugin"
@@ -431,12 +431,12 @@ def test_it_can_be_turned_off(pytester: pytest.Pytester) -> None:
 
 
 def test_the_project_was_not_traced_meanwhile() -> None:
-    """pytest inside pytest shares the process: the global tracer here is none."""
+    """pytest inside pytest shares the process: the global tracer of this test is the no-op."""
     assert not opentracing.is_global_tracer_registered()
 
 
 def test_a_pytest_that_is_too_old_finds_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Before 7.0, which brought `StashKey`, the plugin has no hook, no option and no fixture."""
+    """Before 7.0, which added `StashKey`, the plugin has no hook, no option and no fixture."""
     spec = importlib.util.find_spec("opentracing_recorder.pytest_plugin")
     assert spec is not None
     assert spec.loader is not None

@@ -1,4 +1,4 @@
-"""The timeline as text: a picture that fits the terminal, whatever the spans are."""
+"""The timeline as text: a picture that fits the terminal, for any spans."""
 
 from __future__ import annotations
 
@@ -58,15 +58,15 @@ def text(*spans: dict[str, Any], width: int = 60, unicode: bool = True, **option
 
 
 def columns(line: str) -> int:
-    """The columns that a terminal needs for a line, counted another way than the module does."""
+    """The columns that a terminal needs for a line, counted in another way than the module does."""
     wide = sum(unicodedata.east_asian_width(each) in "WF" for each in line)
-    # Not all marks that stand over a character have a combining class.
+    # Some marks over a character have no combining class.
     marks = re.sub("\ufe0f", "", line)
     return len(line) + wide - sum(unicodedata.category(each) in ("Mn", "Me") for each in marks)
 
 
 def queries(number: int, **fields: Any) -> list[dict[str, Any]]:
-    """That many children of the span "0", one after the other."""
+    """`number` children of the span "0", one after the other."""
     return [
         span(
             f"q{index}",
@@ -94,7 +94,7 @@ def test_a_trace_is_a_tree_with_bars_on_one_axis() -> None:
 
 
 def test_the_same_without_unicode() -> None:
-    """The ASCII form has the same lines and the same columns."""
+    """Without Unicode, the picture has the same lines and the same columns."""
     assert text(*CHECKOUT, unicode=False).splitlines() == [
         "trace t1 - 1.00 s - 4 spans - shop, stock, bank - 1 error",
         "                   0                         1.00 s",
@@ -107,7 +107,7 @@ def test_the_same_without_unicode() -> None:
 
 
 def test_without_unicode_users_text_is_ascii_too() -> None:
-    """A terminal that has no Unicode can print the whole picture."""
+    """Without Unicode, all text is ASCII, including that of spans."""
     drawn = text(span("1", operation_name="café 日", service="é"), unicode=False)
     assert drawn.isascii()
     assert r"caf\xe9 \u65e5" in drawn
@@ -115,19 +115,19 @@ def test_without_unicode_users_text_is_ascii_too() -> None:
 
 @pytest.mark.parametrize(("encoding", "unicode"), [("utf-8", True), ("latin-1", False)])
 def test_the_stream_decides_whether_unicode_is_used(encoding: str, unicode: bool) -> None:
-    """Without being told, the text is what the stream can encode."""
+    """By default, the text is Unicode if the stream can encode it."""
     stream = io.TextIOWrapper(io.BytesIO(), encoding=encoding)
     drawn = render_text(Trace.from_spans(CHECKOUT), width=60, stream=stream)
     assert drawn == text(*CHECKOUT, unicode=unicode)
 
 
 def test_a_stream_without_an_encoding_gets_ascii() -> None:
-    """Where nobody knows what can be shown, what is shown everywhere is used."""
+    """If the stream's encoding is unknown, the text is ASCII."""
     assert render_text(Trace.from_spans(CHECKOUT), width=60, stream=io.StringIO()).isascii()
 
 
 def test_colour_adds_nothing_but_escape_sequences() -> None:
-    """With the escape sequences taken out, the coloured text is the plain text."""
+    """Without its escape sequences, the coloured text is the plain text."""
     colored = text(*CHECKOUT, color=True)
     assert "\x1b[31m" in colored
     plain = re.sub(r"\x1b\[\d+m", "", colored)
@@ -135,7 +135,7 @@ def test_colour_adds_nothing_but_escape_sequences() -> None:
 
 
 def test_control_characters_do_not_reach_the_terminal() -> None:
-    """Newlines, escape sequences, reversed text and broken surrogates are shown, not done."""
+    """Newlines, escape sequences, reversed text and broken surrogates are shown as escapes."""
     hostile = "a\nb\x1b[2Jc\u202ed\ud800"
     drawn = text(span("1", operation_name=hostile, tags={"error": hostile}))
     assert r"a\nb\x1b[2Jc\u202ed\ud800" in drawn
@@ -143,21 +143,21 @@ def test_control_characters_do_not_reach_the_terminal() -> None:
 
 
 def test_a_narrow_terminal_gets_names_and_durations() -> None:
-    """Where there is no room for bars, there are none."""
+    """If the width is too small for bars, they are left out."""
     assert text(span("1", operation_name="x" * 50), width=24).splitlines()[1:] == [
         f"{'x' * 15}…  1.00 s"
     ]
 
 
 def test_short_names_leave_the_room_to_the_bars() -> None:
-    """A wide terminal shows bars and durations however short the names are."""
+    """A wide terminal shows bars and durations, however short the names are."""
     assert text(span("1", operation_name="op"), width=30).splitlines()[2] == (
         f"op  {'━' * 18}  1.00 s"
     )
 
 
 def test_many_children_alike_are_one_line() -> None:
-    """A fold has their number, all their bars, and how long each took."""
+    """A fold shows the number of its spans, all their bars, and the range of their durations."""
     assert text(span("0"), *queries(10), span("1", "0")).splitlines()[2:] == [
         "op 0            ━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━  1.00 s",
         "├─ SELECT × 10  ━  ╺╸  ━  ╺╸  ━╸  ━  ╺╸  ━  ╺╸  ━╸    925 ms",
@@ -167,20 +167,20 @@ def test_many_children_alike_are_one_line() -> None:
 
 
 def test_the_number_of_a_fold_is_never_cut_off() -> None:
-    """Where there is no room for its name, the number is what stays."""
+    """If the name is too long, it is cut, and the number of spans is kept."""
     long = [{**each, "operation_name": "S" * 99} for each in queries(10)]
     assert "SSSS… × 10  " in text(span("0"), *long)
 
 
 def test_a_few_children_alike_are_drawn_one_by_one() -> None:
-    """What can be seen at one glance is not folded, and nothing is when that is asked for."""
+    """A few spans are not folded; with ``fold=None``, none are."""
     assert text(span("0"), *queries(9)).count("SELECT") == 9
     assert text(span("0"), *queries(12), fold=None).count("SELECT") == 12
     assert text(span("0"), *queries(3), fold=3).count("SELECT") == 1
 
 
 def test_what_failed_stands_out_of_a_fold() -> None:
-    """Spans that failed are no part of the fold of those that did not, also further below."""
+    """Failed spans are not folded with the others, also further down the tree."""
     failed = {"tags": {"error": "boom"}}
     below = [span(f"b{index}", f"q{index}", operation_name="below") for index in range(10)]
     below[4].update(failed)
@@ -190,49 +190,49 @@ def test_what_failed_stands_out_of_a_fold() -> None:
 
 
 def test_a_fold_of_less_than_two_is_refused() -> None:
-    """The message says what was given."""
+    """The error has the value."""
     with pytest.raises(ValueError, match="fold must be at least 2 spans, or None, not 1"):
         text(span("1"), fold=1)
 
 
 def test_marks_that_have_no_width_are_given_none() -> None:
-    """Letters that combine, of any script, take the columns that a terminal gives them."""
+    """Combining letters of any script take the columns that a terminal gives them."""
     lines = text(span("1", operation_name="\u0915\u0941 e\u0301"), width=40).splitlines()
     assert lines[2].startswith("\u0915\u0941 e\u0301  ━")
 
 
 def test_deep_spans_are_still_named() -> None:
-    """Past a depth that the width allows, a number stands for the lines of the tree."""
+    """If the tree is too deep for the width, the depth as a number replaces its lines."""
     chain = [span(str(number), str(number - 1)) for number in range(50)]
     assert "…49 └─ op 49" in text(*chain)
 
 
 def test_spans_outside_the_axis_and_without_length_are_drawn() -> None:
-    """A span of no length has a bar, even where its whole trace has none."""
+    """A span without a duration has a bar, even if its whole trace has none."""
     assert "╺" in text(span("1"), span("2", "1", start_time=1.0, duration=0.0)).splitlines()[-1]
     assert "╸" in text(span("1", duration=0.0))
 
 
 def test_no_traces_are_no_text() -> None:
-    """Nothing in, nothing out."""
+    """No traces give an empty text."""
     assert text() == ""
 
 
 def test_traces_are_apart() -> None:
-    """An empty line is between two traces."""
+    """An empty line separates two traces."""
     blocks = text(span("1"), span("2", trace_id="t2")).split("\n\n")
     assert [block.split()[1] for block in blocks] == ["t1", "t2"]
 
 
 def test_a_terminal_of_unknown_width_has_100_columns(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Some terminals say that they have 0 columns: those of editors, of builds, of containers."""
+    """Some terminals, such as those of editors, builds and containers, report 0 columns."""
     monkeypatch.setattr("shutil.get_terminal_size", lambda fallback: os.terminal_size((0, 0)))
     drawn = render_text(Trace.from_spans(CHECKOUT), unicode=True)
     assert drawn == text(*CHECKOUT, width=100)
 
 
 def test_a_width_of_nothing_is_refused() -> None:
-    """The message says what was given."""
+    """The error has the value."""
     with pytest.raises(ValueError, match="width must be at least 1 column, not 0"):
         text(span("1"), width=0)
 
@@ -252,7 +252,7 @@ def test_a_width_of_nothing_is_refused() -> None:
     ],
 )
 def test_durations_have_three_figures(seconds: float, expected: str) -> None:
-    """The unit is the one that people would choose."""
+    """A duration has three figures, and the unit that people use for its size."""
     assert format_duration(seconds) == expected
 
 
@@ -260,7 +260,7 @@ TIMES = st.none() | st.floats() | st.integers(-10, 10)
 
 
 def lists_of_spans(longest: int) -> st.SearchStrategy[list[dict[str, Any]]]:
-    """Spans whose texts are all short, or not: one long name hides what short ones would show."""
+    """Lists of spans with texts up to `longest`: one long name would hide faults of short ones."""
     names = st.text(max_size=longest) | st.text("日é\u0301x", max_size=longest)
     logs = st.fixed_dictionaries({"timestamp": TIMES, "fields": st.just({"a": 1})})
     spans = st.builds(
@@ -284,7 +284,7 @@ ANY_SPANS = st.sampled_from([0, 3, 40]).flatmap(lists_of_spans)
 def test_no_line_is_wider_than_the_width(
     spans: list[dict[str, Any]], width: int, unicode: bool, fold: int | None
 ) -> None:
-    """Whatever the spans and the width are, no line wraps and no character needs more."""
+    """For any spans and any width, no line is wider than the width."""
     lines = text(*spans, width=width, unicode=unicode, fold=fold).split("\n")
     assert max(map(columns, lines)) <= width
     assert all(line.isprintable() and (unicode or line.isascii()) for line in lines)

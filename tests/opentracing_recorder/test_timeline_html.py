@@ -1,4 +1,4 @@
-"""The timeline as a page: what is in its source, whoever made the spans."""
+"""The source of the timeline page, for any spans."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def page(*spans: dict[str, Any], **options: Any) -> str:
 
 
 class Reader(HTMLParser):
-    """Collects what a browser would see; fails where a tag is not closed."""
+    """Collects the elements that a browser would see; fails if a tag is not closed."""
 
     def __init__(self, source: str) -> None:
         super().__init__()
@@ -52,13 +52,13 @@ class Reader(HTMLParser):
 
 
 def island(source: str) -> Any:
-    """The spans that the page's script reads."""
+    """The spans as the page's script reads them."""
     (found,) = re.findall(r'<script id="traces" type="application/json">(.*?)</script>', source)
     return json.loads(found)
 
 
 def everywhere(value: str) -> str:
-    """A page of a span that has a text in every place."""
+    """A page of a span that has `text` in every field."""
     fields = {"event": "error", "message": value, value: value}
     hostile = span(
         value,
@@ -76,7 +76,7 @@ def everywhere(value: str) -> str:
 
 
 def test_the_page_has_each_span_in_the_order_of_the_tree() -> None:
-    """What the script is given: depths, places in time, service, error, logs."""
+    """The script gets the depths, times, service, error and logs of the spans."""
     (trace,) = island(page(*CHECKOUT))["traces"]
     shown = [(each["name"], each["depth"], each["at"], each.get("took")) for each in trace["spans"]]
     assert shown == [
@@ -92,7 +92,7 @@ def test_the_page_has_each_span_in_the_order_of_the_tree() -> None:
 
 
 def test_values_are_shown_as_json_has_them() -> None:
-    """Text is itself; what is none looks as in the file of spans."""
+    """A text is shown unchanged, and any other value as JSON."""
     tags = {"text": "a", "flag": True, "none": None, "list": [1, "b"]}
     (trace,) = island(page(span("1", tags=tags)))["traces"]
     assert dict(trace["spans"][0]["tags"]) == {
@@ -104,25 +104,25 @@ def test_values_are_shown_as_json_has_them() -> None:
 
 
 def test_a_parent_that_is_missing_is_told() -> None:
-    """A reader sees that the trace is not complete."""
+    """The page marks a parent that was not recorded."""
     (trace,) = island(page(span("1", "gone")))["traces"]
     assert ["parent", "gone (not recorded)"] in trace["spans"][0]["facts"]
 
 
 def test_what_a_span_dropped_is_told() -> None:
-    """A span that lost tags or logs to its limits says how many."""
+    """The page has the number of tags and logs that a span dropped."""
     (trace,) = island(page(span("1", dropped_tags=3, dropped_logs=0)))["traces"]
     assert trace["spans"][0]["facts"] == [["span", "1"], ["dropped tags", "3"]]
 
 
 def test_users_text_is_never_markup() -> None:
-    """Hostile text in every field shows as text, and adds no element and no attribute."""
+    """Hostile text in any field is shown as text, and adds no element and no attribute."""
     harmless, attacked = Reader(everywhere("x")), Reader(everywhere(HOSTILE))
     assert attacked.tags == harmless.tags
 
 
 def test_users_text_cannot_leave_the_script_it_is_in() -> None:
-    """In the JSON of the page there is nothing that HTML or JavaScript might read."""
+    """The JSON of the page has no character that HTML or JavaScript interprets."""
     source = everywhere(HOSTILE)
     (found,) = re.findall(r'type="application/json">(.*?)</script>', source, re.DOTALL)
     assert not set("<>&\n\u2028\u2029\u202e") & set(found)
@@ -131,7 +131,7 @@ def test_users_text_cannot_leave_the_script_it_is_in() -> None:
 
 @pytest.mark.parametrize(("kind", "element"), [("script-src", "script"), ("style-src", "style")])
 def test_the_policy_allows_the_pages_own_script_and_style_alone(kind: str, element: str) -> None:
-    """They are named by their hash; nothing else may run, load or be sent."""
+    """The policy names their hashes; nothing else may run, load or be sent."""
     source = page(*CHECKOUT)
     (policy,) = re.findall(r'Content-Security-Policy" content="([^"]*)"', source)
     (own,) = re.findall(rf"<{element}>(.*?)</{element}>", source, re.DOTALL)
@@ -141,29 +141,29 @@ def test_the_policy_allows_the_pages_own_script_and_style_alone(kind: str, eleme
 
 
 def test_the_page_needs_no_network() -> None:
-    """Nothing in it refers elsewhere."""
+    """The page has no link to another file or address."""
     assert not re.search(r"<link|<img|\bsrc=|\bhref=|url\(|@import|https?:", page(*CHECKOUT))
 
 
 def test_without_scripts_the_page_shows_the_text() -> None:
-    """Mail programs and careful readers see the picture too."""
+    """Mail programs, and browsers without scripts, show the picture as text."""
     drawn = Reader(page(*CHECKOUT)).texts["pre"]
     assert "└─ ✗ bank: charge" in drawn
 
 
 def test_a_page_of_very_many_spans_has_no_second_copy() -> None:
-    """Without scripts it tells about the traces alone."""
+    """Without scripts, such a page shows one line for each trace."""
     drawn = Reader(page(*(span(str(each), "0") for each in range(2500)))).texts["pre"]
     assert drawn == "t1 · 1.00 s · 2500 spans"
 
 
 def test_a_page_without_spans_says_so() -> None:
-    """An empty page is not mistaken for a broken one."""
+    """A page without spans has a text for it."""
     assert '<p class="empty" >No spans.</p>' in page()
 
 
 def test_a_notebook_shows_the_page_in_a_frame_of_its_own() -> None:
-    """The frame runs the page's script, and neither it nor its style reaches the notebook."""
+    """The frame runs the page's script, and its script and style cannot reach the notebook."""
     (trace,) = Trace.from_spans([span("1", operation_name=HOSTILE)])
     reader = Reader(trace._repr_html_())
     ((tag, attributes),) = reader.tags
@@ -173,7 +173,7 @@ def test_a_notebook_shows_the_page_in_a_frame_of_its_own() -> None:
 
 @given(ANY_SPANS)
 def test_any_spans_make_a_page_that_can_be_written(spans: list[dict[str, Any]]) -> None:
-    """Whatever the spans are, the page is well-formed, can be encoded, and has them all."""
+    """For any spans, the page is well-formed, can be encoded, and has every span."""
     source = page(*spans)
     source.encode("utf-8")
     Reader(source)
@@ -182,7 +182,7 @@ def test_any_spans_make_a_page_that_can_be_written(spans: list[dict[str, Any]]) 
 
 @given(st.recursive(st.none() | st.floats() | st.text(), st.lists, max_leaves=5))
 def test_any_value_can_be_shown(value: Any) -> None:
-    """Whatever a file of spans holds in place of what belongs there, there is a page."""
+    """For any value in any field of a file of spans, the page can be made."""
     fields = ("logs", "references", "baggage", "dropped_tags", "service", "start_time")
     odd = span("1", **dict.fromkeys(fields, value))
     assert "traces" in island(page({**odd, "tags": {"a": value}}))

@@ -1,4 +1,4 @@
-"""The timeline as a page, in a browser: what a reader sees of it, and can do."""
+"""The timeline as a page, in a browser."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def names(page: Page) -> list[str]:
 
 
 def selected(page: Page) -> str:
-    """What a screen reader says of the selected row."""
+    """The label of the selected row, for a screen reader."""
     found: str = page.run(
         "document.getElementById(document.getElementById('list')"
         ".getAttribute('aria-activedescendant')).getAttribute('aria-label')"
@@ -74,12 +74,12 @@ def search(page: Page, text: str) -> None:
 
 
 def row(name: str) -> str:
-    """The selector of a span's row, by the start of what is said of it."""
+    """The selector of a span's row, by the start of its label."""
     return f".row[aria-label^='{name}']"
 
 
 def test_the_page_shows_the_tree(show: Show) -> None:
-    """Each span is a row in its place, and nothing is asked of any network."""
+    """Each span is a row in its place, and the page sends no request."""
     page = show(*SHOP)
     assert names(page) == ["checkout", "reserve", "✗ charge", "notify"]
     levels = page.run(
@@ -105,7 +105,7 @@ def test_bars_are_in_their_places(name: str, place: tuple[float, float], show: S
 
 
 def test_selecting_a_span_shows_its_tags_and_logs(show: Show) -> None:
-    """A click opens the details; another changes them; Escape closes them."""
+    """A click opens the details; a click on another span changes them; Escape closes them."""
     page = show(*SHOP)
     page.click(row("reserve"))
     for shown in ("reserve", "stock", "250 ms", "sku\tA-7", "gift\ttrue", "tenant\tt-9"):
@@ -133,7 +133,7 @@ def test_selecting_a_span_shows_its_tags_and_logs(show: Show) -> None:
 def test_search_leaves_what_matches_and_what_it_is_in(
     text: str, shown: list[str], count: int, show: Show
 ) -> None:
-    """Words are looked for in names, services, tags, logs and ids; each must be there."""
+    """Names, services, tags, logs and ids are searched; every word must match."""
     page = show(*SHOP)
     search(page, text)
     assert names(page) == shown
@@ -142,7 +142,7 @@ def test_search_leaves_what_matches_and_what_it_is_in(
 
 
 def test_leaving_the_search_brings_all_back(show: Show) -> None:
-    """Enter goes from the field to the first match; Escape shows all spans again."""
+    """Enter moves from the field to the first match; Escape shows all spans again."""
     page = show(*SHOP)
     search(page, "notify")
     page.press("Enter")
@@ -170,7 +170,7 @@ def test_the_keyboard_does_it_all(show: Show) -> None:
 
 
 def test_a_click_on_its_triangle_folds_a_span(show: Show) -> None:
-    """Its children go, and come back."""
+    """The span's children disappear, and appear again."""
     page = show(*SHOP)
     page.click(f"{row('charge')} .fold")
     assert names(page) == ["checkout", "reserve", "✗ charge"]
@@ -180,7 +180,7 @@ def test_a_click_on_its_triangle_folds_a_span(show: Show) -> None:
 
 
 def test_a_span_can_fill_the_axis(show: Show) -> None:
-    """z makes the selected span as wide as the trace was, and brings the trace back."""
+    """The key z makes the selected span as wide as the axis, and shows the whole trace again."""
     page = show(*SHOP)
     press(page, "e", "z")
     ends = "[...document.querySelectorAll('#ticks span')].map((each) => each.textContent)"
@@ -190,7 +190,7 @@ def test_a_span_can_fill_the_axis(show: Show) -> None:
 
 
 def test_many_traces_are_a_list_to_open(show: Show) -> None:
-    """More than ten start folded; the arrow opens one."""
+    """More than ten traces start folded; the arrow unfolds one."""
     page = show(*(span(str(each), trace_id=f"t{each}") for each in range(11)))
     assert names(page) == []
     press(page, "ArrowDown", "ArrowRight")
@@ -200,7 +200,7 @@ def test_many_traces_are_a_list_to_open(show: Show) -> None:
 def test_a_trace_of_ten_thousand_spans_can_be_used_within_two_seconds(
     page: Page, tmp_path: Path
 ) -> None:
-    """From opening the file to the details of a span, and from a search to its result."""
+    """Opening the file to the details of a span takes 2 s at most, and so does a search."""
     file = tmp_path / "timeline.html"
     spans = [span("0"), *queries(9999, tags={"rows": 3}, logs=[])]
     file.write_text(render_html(Trace.from_spans(spans)), encoding="utf-8")
@@ -215,7 +215,7 @@ def test_a_trace_of_ten_thousand_spans_can_be_used_within_two_seconds(
         page.wait_for("document.getElementById('found').textContent === '1 of 10,000 spans'")
         return opened - start, time.monotonic() - opened
 
-    # The least of three: a machine that is busy with something else says nothing about the page.
+    # The shortest of three times: other work on the machine makes the others longer.
     opening, searching = map(min, zip(use(), use(), use()))
     assert opening < 2
     assert searching < 2
@@ -248,7 +248,7 @@ def test_a_span_may_have_any_number_of_logs_and_tags(show: Show) -> None:
 
 
 def test_scrolling_reaches_the_last_span(show: Show) -> None:
-    """Only the rows in sight are elements, and any of them can be in sight."""
+    """Only the rows in sight are elements, and every row can be scrolled into sight."""
     page = show(span("0"), *queries(2000))
     page.press("End")
     assert page.run("document.querySelectorAll('.row').length < 100")
@@ -261,7 +261,7 @@ def test_scrolling_reaches_the_last_span(show: Show) -> None:
 
 
 def test_a_hostile_span_runs_no_script(show: Show) -> None:
-    """Scripts in every field are text, in the list, in the details and in the title."""
+    """Scripts in any field are shown as text, in the list, in the details and in the title."""
     log = {"timestamp": 0.5, "fields": {"event": "error", "message": HOSTILE, HOSTILE: HOSTILE}}
     tags = {"error": HOSTILE, HOSTILE: HOSTILE}
     hostile = span(HOSTILE, trace_id=HOSTILE, operation_name=HOSTILE, service=HOSTILE, tags=tags)
@@ -275,7 +275,7 @@ def test_a_hostile_span_runs_no_script(show: Show) -> None:
 
 
 def test_a_script_that_got_into_the_page_would_not_run(show: Show) -> None:
-    """The page's policy is a second wall: even markup that is added has no effect."""
+    """The page's policy is a second defence: a script that is added does not run."""
     page = show(*SHOP)
     page.run("""document.body.insertAdjacentHTML("beforeend",
         "<img src=x onerror='window.hacked = 1'>"), document.body.append(Object.assign(
@@ -283,7 +283,7 @@ def test_a_script_that_got_into_the_page_would_not_run(show: Show) -> None:
     assert page.run("new Promise((done) => setTimeout(() => done(window.hacked), 100))") is None
 
 
-# The least contrast, by WCAG 2.1's formula, of any text in sight with what is behind it.
+# The lowest contrast, by WCAG 2.1's formula, of any visible text and its background.
 LEAST_CONTRAST = """(() => {
   const numbers = (color) => color.match(/[\\d.]+/g).map(Number);
   const light = (color) => {
@@ -312,7 +312,7 @@ LEAST_CONTRAST = """(() => {
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("word", ["", "charge"])
 def test_all_text_is_readable_by_day_and_by_night(scheme: str, word: str, show: Show) -> None:
-    """Every text stands out from what is behind it by 4.5 to 1, in both colour schemes."""
+    """Every text has a contrast of 4.5 to 1 with its background, in both colour schemes."""
     page = show(*SHOP)
     page.prefer(prefers_color_scheme=scheme)
     dark = "matchMedia('(prefers-color-scheme: dark)').matches"
@@ -325,7 +325,7 @@ def test_all_text_is_readable_by_day_and_by_night(scheme: str, word: str, show: 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_every_bar_can_be_told_from_the_page(scheme: str, show: Show) -> None:
-    """The bars of any service stand out by 3 to 1, as WCAG asks of what is not text."""
+    """Every bar has a contrast of 3 to 1 with its background, as WCAG requires of graphics."""
     page = show(*(span(str(each), service=f"s{each}") for each in range(8)))
     page.prefer(prefers_color_scheme=scheme)
     page.run("""document.querySelectorAll('.axis i').forEach((bar) => {
@@ -338,7 +338,7 @@ def test_every_bar_can_be_told_from_the_page(scheme: str, show: Show) -> None:
 
 
 def test_a_phone_shows_it_without_sideways_scrolling(show: Show) -> None:
-    """On a narrow screen names are above bars, and the details come up from below."""
+    """On a narrow screen, names are above the bars, and the details open at the bottom."""
     long = span("5", "1", operation_name="GET /" + "very/" * 40, service="x" * 60)
     page = show(*SHOP, long)
     page.resize(360, 720, phone=True)
@@ -360,7 +360,7 @@ def test_a_phone_shows_it_without_sideways_scrolling(show: Show) -> None:
 
 
 def test_a_notebook_runs_the_page_in_its_frame(page: Page, tmp_path: Path) -> None:
-    """The frame draws the trace, and its notebook cannot be reached from it."""
+    """The frame draws the trace, and cannot reach its notebook."""
     (trace,) = Trace.from_spans(SHOP)
     file = tmp_path / "notebook.html"
     file.write_text(f"<!DOCTYPE html>{trace._repr_html_()}", encoding="utf-8")

@@ -1,4 +1,4 @@
-"""Trace: spans of any shape, put together into trees."""
+"""Trace: trees of any spans."""
 
 from __future__ import annotations
 
@@ -48,31 +48,31 @@ def error_log(**fields: str) -> dict[str, Any]:
 
 
 def test_spans_hang_under_their_parents_and_siblings_go_by_start() -> None:
-    """Children follow their parent, in order of start, however the spans were ordered."""
+    """Children follow their parent, ordered by start, in whatever order the spans are given."""
     late, early = span("late", "root", start_time=2.0), span("early", "root", start_time=1.0)
     trace = one_trace(late, span("below", "early", start_time=1.5), span("root"), early)
     assert outline(trace) == [("root", 0), ("early", 1), ("below", 2), ("late", 1)]
 
 
 def test_siblings_with_one_start_time_stay_in_the_order_given() -> None:
-    """Sorting by start is stable."""
+    """The order by start is stable."""
     trace = one_trace(span("root"), *(span(each, "root") for each in "cab"))
     assert [node.span_id for node in trace.roots[0].children] == ["c", "a", "b"]
 
 
 def test_a_span_whose_parent_is_absent_is_a_root() -> None:
-    """Spans with an unknown parent are kept, as trees of their own."""
+    """A span with an unknown parent is kept, as the root of its own tree."""
     trace = one_trace(span("1"), span("2", "nowhere"))
     assert outline(trace) == [("1", 0), ("2", 0)]
 
 
 def test_a_span_that_is_its_own_parent_is_a_root() -> None:
-    """A self-parent neither loops nor is lost."""
+    """A span that is its own parent neither loops nor is lost."""
     assert outline(one_trace(span("1", "1"))) == [("1", 0)]
 
 
 def test_a_circle_of_parents_opens_at_the_span_that_started_first() -> None:
-    """A circle becomes a chain that begins with its earliest span, whatever hangs on it."""
+    """A circle becomes a chain that begins with its earliest span."""
     circle = [
         span("a", "c", start_time=3.0),
         span("b", "a", start_time=2.0),
@@ -83,7 +83,7 @@ def test_a_circle_of_parents_opens_at_the_span_that_started_first() -> None:
 
 
 def test_two_sides_of_a_call_under_one_id_are_client_and_server() -> None:
-    """Of spans that share an id, the earlier is the parent; children go to their own service."""
+    """If spans share an id, the earlier is the parent; children belong to their own service."""
     client = span("shared", "root", service="shop", start_time=1.0)
     server = span("shared", "root", service="stock", start_time=1.1)
     query = span("query", "shared", service="stock", start_time=1.2)
@@ -97,13 +97,13 @@ def test_two_sides_of_a_call_under_one_id_are_client_and_server() -> None:
 
 
 def test_a_chain_of_ten_thousand_spans_is_walked() -> None:
-    """Depth is not bounded by the interpreter's recursion limit."""
+    """The depth is not limited by the interpreter's recursion limit."""
     chain = [span(str(number), str(number - 1)) for number in range(10_000)]
     assert outline(one_trace(*reversed(chain)))[-1] == ("9999", 9999)
 
 
 def test_traces_are_ordered_by_start() -> None:
-    """Each trace id makes one trace, the earliest in front."""
+    """Each trace id makes one trace; the earliest is first."""
     spans = [
         span("1", trace_id="late", start_time=5.0),
         span("2", trace_id="early", start_time=4.0),
@@ -116,12 +116,12 @@ def test_traces_are_ordered_by_start() -> None:
 
 
 def test_no_spans_make_no_traces() -> None:
-    """Nothing in, nothing out."""
+    """No spans give no traces."""
     assert Trace.from_spans([]) == []
 
 
 def test_a_trace_sums_up_its_spans() -> None:
-    """Start, duration, services, errors and the count are those of all spans together."""
+    """Start, duration, services, errors and length are those of all spans together."""
     failed = span("2", "1", start_time=11.0, duration=4.0, service="stock", tags={"error": True})
     running = span("3", "1", start_time=12.0, duration=None, service="shop")
     trace = one_trace(span("1", start_time=10.0, service="shop"), failed, running)
@@ -146,7 +146,7 @@ def test_a_trace_sums_up_its_spans() -> None:
     ],
 )
 def test_a_span_failed_if_its_error_tag_is_true(value: Any, failed: bool) -> None:
-    """The tag `error` counts by its truth, with the text ``false`` as false."""
+    """The tag `error` counts as a bool, and the text ``false`` as false."""
     assert only(tags={"error": value}).error is failed
 
 
@@ -162,29 +162,29 @@ def test_a_span_failed_if_its_error_tag_is_true(value: Any, failed: bool) -> Non
     ],
 )
 def test_the_error_message_is_what_the_error_log_says(fields: dict[str, str], message: str) -> None:
-    """Kind and message are told once each, whichever fields they are in."""
+    """The message has kind and message once each, in whatever fields they are."""
     node = only(tags={"error": True}, logs=[error_log(**fields)])
     assert node.error_message == message
 
 
 def test_the_last_error_log_with_a_message_wins() -> None:
-    """The failure that ended the span is told, not one that it got over."""
+    """The message is that of the failure that ended the span, not of an earlier one."""
     logs = [error_log(message="first"), error_log(message="last"), error_log()]
     assert only(tags={"error": True}, logs=logs).error_message == "last"
 
 
 def test_a_text_in_the_error_tag_is_the_message_where_no_log_has_one() -> None:
-    """Zipkin's form of an error is understood."""
+    """An error in Zipkin's form is understood."""
     assert only(tags={"error": "declined"}).error_message == "declined"
 
 
 def test_a_span_that_did_not_fail_has_no_error_message() -> None:
-    """An error that was handled is a log, and no failure."""
+    """If the span did not fail, an error log is not its message."""
     assert only(logs=[error_log(message="retried")]).error_message == ""
 
 
 def test_spans_of_two_tracers_make_one_trace() -> None:
-    """BasicSpan objects are taken as they are, from several services."""
+    """BasicSpan objects of several services are accepted."""
     shop_recorder, stock_recorder = InMemoryRecorder(), InMemoryRecorder()
     shop = BasicTracer(shop_recorder, service_name="shop")
     stock = BasicTracer(stock_recorder, service_name="stock")
@@ -198,7 +198,7 @@ def test_spans_of_two_tracers_make_one_trace() -> None:
 
 
 def test_an_exception_that_left_a_span_is_its_error_message() -> None:
-    """What `Span.__exit__` records is what the tree tells."""
+    """The message is the one that `Span.__exit__` logs."""
     recorder = InMemoryRecorder()
     tracer = BasicTracer(recorder)
     with pytest.raises(ValueError, match="no card"), tracer.start_span("pay"):
@@ -208,7 +208,7 @@ def test_an_exception_that_left_a_span_is_its_error_message() -> None:
 
 
 def test_missing_and_mistyped_fields_are_empty() -> None:
-    """A broken line in a file of spans is shown as far as it goes, and raises nothing."""
+    """A broken line in a file of spans is shown as far as possible, and raises nothing."""
     broken = {"start_time": "soon", "duration": float("nan"), "tags": [], "logs": [3, {}]}
     trace = one_trace(broken)
     node = trace.roots[0]
@@ -232,7 +232,7 @@ SPANS = st.lists(
 
 @given(SPANS)
 def test_every_span_has_exactly_one_place(spans: list[dict[str, Any]]) -> None:
-    """Whatever the ids and the parents are, walking the traces gives each span once."""
+    """For any ids and parents, walking the traces gives each span once."""
     walked = Counter(
         id(node.fields) for trace in Trace.from_spans(spans) for node, _ in trace.walk()
     )

@@ -1,4 +1,4 @@
-"""The tracers here pass the harness, and each of its checks fails for a tracer that is broken."""
+"""The tracers of this project pass the harness, and each check fails for a broken tracer."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from opentracing_recorder import BasicTracer
 
 
 class EveryCheck(APICompatibilityCheckMixin):
-    """With nothing turned off."""
+    """All checks are turned on."""
 
     def is_parent(self, parent: Any, span: Any) -> bool:
         return span.parent_id == (None if parent is None else parent.context.span_id)
@@ -49,7 +49,7 @@ class EveryCheck(APICompatibilityCheckMixin):
 
 
 class TestMockTracer(EveryCheck):
-    """MockTracer passes every check, one tracer for all of them."""
+    """MockTracer passes every check, with one tracer for all of them."""
 
     shared = MockTracer()
 
@@ -65,7 +65,7 @@ class TestBasicTracer(EveryCheck):
 
 
 class TestNoopTracer(APICompatibilityCheckMixin):
-    """The no-op passes the calls that the contract asks for."""
+    """The no-op tracer passes the calls of the contract."""
 
     def tracer(self) -> Tracer:
         return Tracer()
@@ -87,7 +87,7 @@ class TestNoopTracer(APICompatibilityCheckMixin):
 
 
 class UnderUnittest(unittest.TestCase, EveryCheck):
-    """Named so that pytest leaves it to the test below."""
+    """Its name hides it from pytest; the test below runs it."""
 
     __test__ = False
 
@@ -100,7 +100,7 @@ def checks_of(mixin: type) -> list[str]:
 
 
 def test_unittest_runs_every_check() -> None:
-    """unittest alone finds the checks, and runs them."""
+    """unittest alone finds and runs the checks."""
     suite = unittest.defaultTestLoader.loadTestsFromTestCase(UnderUnittest)
     result = suite.run(unittest.TestResult())
     assert (result.testsRun, result.failures, result.errors, result.skipped) == (
@@ -113,7 +113,7 @@ def test_unittest_runs_every_check() -> None:
 
 @pytest.mark.needs_os
 def test_it_loads_only_the_standard_library_and_the_api() -> None:
-    """There is nothing to install for it: neither pytest nor mock, nor this project's recorder."""
+    """It needs no installation: neither pytest nor mock, nor this project's recorder."""
     code = (
         f"import sys; sys.path[:0] = {sys.path!r};"
         "from opentracing.harness import api_check, scope_check;"
@@ -124,13 +124,13 @@ def test_it_loads_only_the_standard_library_and_the_api() -> None:
 
 
 def test_the_tracer_must_be_given() -> None:
-    """Without `tracer` the error names what is missing."""
+    """Without `tracer`, the error names the method."""
     with pytest.raises(NotImplementedError, match=r"TracerHooks must override tracer\(\)"):
         TracerHooks().tracer()
 
 
 def test_defaults_are_those_of_2_4_and_no_more() -> None:
-    """A suite written for 2.4 is asked for what 2.4 asked for; the rest has to be turned on."""
+    """A suite written for 2.4 runs the checks of 2.4; all others are off by default."""
     mixin = APICompatibilityCheckMixin()
     assert (mixin.check_baggage_values(), mixin.check_scope_manager()) == (True, True)
     turned_off = [
@@ -158,7 +158,7 @@ def test_what_is_not_turned_on_is_skipped(check: str) -> None:
         getattr(APICompatibilityCheckMixin(), check)()
 
 
-# Broken tracers, each with the checks that must notice.
+# Broken tracers, each with the checks that must fail.
 
 BROKEN: list[tuple[str, Callable[[], Tracer]]] = []
 
@@ -172,7 +172,7 @@ def fails(*checks: str) -> Callable[[type], type]:
 
 
 def with_span(*checks: str) -> Callable[[type], type]:
-    """For a span class: a tracer that starts such spans."""
+    """A tracer that starts spans of the given class."""
 
     def add(broken: type) -> type:
         class BrokenTracer(MockTracer):
@@ -189,7 +189,7 @@ def with_span(*checks: str) -> Callable[[type], type]:
 
 
 def with_scope(*checks: str) -> Callable[[type], type]:
-    """For a scope class: a tracer whose manager hands out such scopes."""
+    """A tracer whose manager returns scopes of the given class."""
 
     def add(broken: type) -> type:
         class Manager(ScopeManager):
@@ -363,7 +363,7 @@ class FinishesWhenAsked(MockTracer):
 
 
 class ForgetfulScope(Scope):
-    """Closes, and restores nothing."""
+    """A scope that restores nothing when it closes."""
 
     def __init__(self, manager: Any, span: Span, finish_on_close: bool) -> None:
         super().__init__(manager, span)
@@ -590,7 +590,7 @@ class RaisesForNothing(MockTracer):
     ("check", "broken"), BROKEN, ids=[f"{broken.__name__}-{check}" for check, broken in BROKEN]
 )
 def test_check_fails_for_a_broken_tracer(check: str, broken: Callable[[], Tracer]) -> None:
-    """The check notices what is broken: it neither passes nor is skipped."""
+    """The check fails for the broken tracer: it neither passes nor is skipped."""
     mixin = EveryCheck()
     tracer = broken()
     mixin.tracer = lambda: tracer  # type: ignore[method-assign]
@@ -600,12 +600,12 @@ def test_check_fails_for_a_broken_tracer(check: str, broken: Callable[[], Tracer
 
 
 def test_every_check_is_proved_to_fail() -> None:
-    """No check is left out of the table above."""
+    """The table above has every check."""
     assert {check for check, _ in BROKEN} == set(checks_of(APICompatibilityCheckMixin))
 
 
 def test_the_scope_manager_used_for_broken_scopes_is_not_what_fails() -> None:
-    """Broken scopes are told from whole ones by the checks, not by the stand-in manager."""
+    """The stand-in manager passes the checks with whole scopes."""
     mixin = EveryCheck()
     mixin.tracer = lambda: MockTracer(ThreadLocalScopeManager())  # type: ignore[method-assign]
     mixin.test_start_active_span_restores_the_outer_one()

@@ -1,4 +1,4 @@
-"""The scope managers here pass the harness, and each check fails for a manager that is broken."""
+"""The scope managers of this project pass the harness, and each check fails for a broken one."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from ...runtimes import (
 
 
 class EveryCheck(ScopeCompatibilityCheckMixin):
-    """With everything turned on."""
+    """All checks are turned on."""
 
     def check_errors(self) -> bool:
         return True
@@ -44,7 +44,7 @@ class EveryCheck(ScopeCompatibilityCheckMixin):
 
 
 class OnAnotherThread(EveryCheck):
-    """Where elsewhere is another thread, which Pyodide lacks."""
+    """`run_elsewhere` uses another thread, which Pyodide lacks."""
 
     @pytest.mark.needs_os
     def test_close_elsewhere(self) -> None:
@@ -56,14 +56,14 @@ class OnAnotherThread(EveryCheck):
 
 
 class TestThreadLocalScopeManager(OnAnotherThread):
-    """Passes every check, in a thread."""
+    """It passes every check, in a thread."""
 
     def scope_manager(self) -> ScopeManager:
         return ThreadLocalScopeManager()
 
 
 class TestAsyncioScopeManager(OnAnotherThread):
-    """Passes every check, in a task."""
+    """It passes every check, in a task."""
 
     def scope_manager(self) -> ScopeManager:
         return AsyncioScopeManager()
@@ -73,7 +73,7 @@ class TestAsyncioScopeManager(OnAnotherThread):
 
 
 class TestContextVarsScopeManager(OnAnotherThread):
-    """Passes every check, in a task."""
+    """It passes every check, in a task."""
 
     def scope_manager(self) -> ScopeManager:
         return ContextVarsScopeManager()
@@ -83,7 +83,7 @@ class TestContextVarsScopeManager(OnAnotherThread):
 
 
 class TestContextVarsScopeManagerInCopiedContext(EveryCheck):
-    """Passes every check, one manager for all; elsewhere is a copy of the context."""
+    """One manager passes every check; `run_elsewhere` uses a copy of the context."""
 
     shared = ContextVarsScopeManager()
 
@@ -96,7 +96,7 @@ class TestContextVarsScopeManagerInCopiedContext(EveryCheck):
 
 @needs_gevent
 class TestGeventScopeManager(OnAnotherThread):
-    """Passes every check, in a greenlet."""
+    """It passes every check, in a greenlet."""
 
     def scope_manager(self) -> ScopeManager:
         return gevent_manager()
@@ -107,7 +107,7 @@ class TestGeventScopeManager(OnAnotherThread):
 
 @needs_gevent
 class TestGeventScopeManagerInAnotherGreenlet(TestGeventScopeManager):
-    """Passes every check where elsewhere is another greenlet."""
+    """It passes every check; `run_elsewhere` uses another greenlet."""
 
     def run_elsewhere(self, test_fn: Callable[[], object]) -> None:
         in_greenlet(test_fn)
@@ -115,7 +115,7 @@ class TestGeventScopeManagerInAnotherGreenlet(TestGeventScopeManager):
 
 @needs_tornado
 class TestTornadoScopeManager(OnAnotherThread):
-    """Passes every check, in a stack context on Tornado's loop."""
+    """It passes every check, in a stack context on Tornado's loop."""
 
     def scope_manager(self) -> ScopeManager:
         return tornado_manager()
@@ -125,7 +125,7 @@ class TestTornadoScopeManager(OnAnotherThread):
 
 
 class UnderUnittest(unittest.TestCase, EveryCheck):
-    """Named so that pytest leaves it to the test below."""
+    """Its name hides it from pytest; the test below runs it."""
 
     __test__ = False
 
@@ -139,7 +139,7 @@ def checks_of(mixin: type) -> list[str]:
 
 @pytest.mark.needs_os
 def test_unittest_runs_every_check() -> None:
-    """unittest alone finds the checks, and runs them."""
+    """unittest alone finds and runs the checks."""
     suite = unittest.defaultTestLoader.loadTestsFromTestCase(UnderUnittest)
     result = suite.run(unittest.TestResult())
     assert (result.testsRun, result.failures, result.errors, result.skipped) == (
@@ -151,7 +151,7 @@ def test_unittest_runs_every_check() -> None:
 
 
 def test_the_scope_manager_must_be_given() -> None:
-    """Without `scope_manager` the error names what is missing."""
+    """Without `scope_manager`, the error names the method."""
     with pytest.raises(NotImplementedError, match=r"must override scope_manager\(\)"):
         ScopeHooks().scope_manager()
 
@@ -168,14 +168,14 @@ def test_the_scope_manager_must_be_given() -> None:
     ],
 )
 def test_what_goes_beyond_the_contract_is_off(check: str) -> None:
-    """A suite written for 2.4 is not asked for it; the skip names what turns it on."""
+    """A suite written for 2.4 does not run them; the skip names the method that turns them on."""
     with pytest.raises(unittest.SkipTest, match=r"check_\w+\(\) is false"):
         getattr(ScopeCompatibilityCheckMixin(), check)()
 
 
 @pytest.mark.needs_os
 def test_a_failure_elsewhere_is_a_failure_here() -> None:
-    """What raises in the other context raises in the check."""
+    """An exception in the other context is raised in the check."""
 
     def fail() -> None:
         raise AssertionError("elsewhere")
@@ -184,7 +184,7 @@ def test_a_failure_elsewhere_is_a_failure_here() -> None:
         ScopeHooks().run_elsewhere(fail)
 
 
-# A plain manager, one stack for all, that passes every check; and what breaks it.
+# A plain manager, with one stack for all, that passes every check; and faults for it.
 
 BROKEN: list[tuple[str, type]] = []
 
@@ -230,7 +230,7 @@ class StackManager(ScopeManager):
 
 
 def with_scope(*checks: str) -> Callable[[type], type]:
-    """For a scope class: the plain manager with such scopes."""
+    """A plain manager that returns scopes of the given class."""
 
     def add(broken: type) -> type:
         manager = type(broken.__name__, (StackManager,), {"scope_class": broken})
@@ -241,7 +241,7 @@ def with_scope(*checks: str) -> Callable[[type], type]:
 
 
 class TestStackManager(OnAnotherThread):
-    """The plain manager is whole, so what fails below fails for what is broken."""
+    """The plain manager passes every check, so a check below fails only for the fault."""
 
     def scope_manager(self) -> ScopeManager:
         return StackManager()
@@ -401,7 +401,7 @@ class ReportsEverything(StackScope):
 
 @fails("test_close_elsewhere", "test_close_elsewhere_nested")
 class ClosesWhereActiveOnly(StackManager):
-    """As 2.4's managers did."""
+    """Scopes as those of 2.4's managers."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -424,7 +424,7 @@ class ClosesWhereActiveOnly(StackManager):
     ("check", "broken"), BROKEN, ids=[f"{broken.__name__}-{check}" for check, broken in BROKEN]
 )
 def test_check_fails_for_a_broken_scope_manager(check: str, broken: type) -> None:
-    """The check notices what is broken: it neither passes nor is skipped."""
+    """The check fails for the broken manager: it neither passes nor is skipped."""
     mixin = EveryCheck()
     manager = broken()
     mixin.scope_manager = lambda: manager  # type: ignore[method-assign]
@@ -434,5 +434,5 @@ def test_check_fails_for_a_broken_scope_manager(check: str, broken: type) -> Non
 
 
 def test_every_check_is_proved_to_fail() -> None:
-    """No check is left out of the table above."""
+    """The table above has every check."""
     assert {check for check, _ in BROKEN} == set(checks_of(ScopeCompatibilityCheckMixin))

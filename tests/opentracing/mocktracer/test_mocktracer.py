@@ -1,4 +1,4 @@
-"""MockTracer behaves as 2.4's: these are facts recorded from 2.4.0, unless a test says other."""
+"""MockTracer behaves as in 2.4: the facts are recorded from 2.4.0, unless a test says otherwise."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ from opentracing_recorder.timeline import render_text
 
 @pytest.mark.needs_os
 def test_the_api_does_not_load_it() -> None:
-    """`import opentracing` loads neither it nor the recorder; its own import does."""
+    """`import opentracing` imports neither it nor the recorder; importing it does."""
     code = (
         f"import sys; sys.path[:0] = {sys.path!r}; import opentracing;"
         "print('opentracing_recorder' in sys.modules, hasattr(opentracing, 'mocktracer'));"
@@ -46,7 +46,7 @@ def test_the_api_does_not_load_it() -> None:
 
 
 def test_it_is_patched_by_its_dotted_name() -> None:
-    """As Django's settings name it, and suites replace it."""
+    """Django's settings and test suites name it by its dotted name."""
     with mock.patch("opentracing.mocktracer.MockTracer") as patched:
         assert opentracing.mocktracer.MockTracer is patched
     assert opentracing.mocktracer.MockTracer is MockTracer
@@ -57,7 +57,7 @@ def ids(span: MockSpan) -> tuple[int | None, int | None, int | None]:
 
 
 def test_ids_are_consecutive_from_1() -> None:
-    """A span takes the next id, and the root of a trace one more for the trace."""
+    """A span takes the next id, and the root of a trace takes another one for the trace."""
     tracer = MockTracer()
     root = tracer.start_span("a")
     children = [
@@ -77,7 +77,7 @@ def test_ids_are_consecutive_from_1() -> None:
 @pytest.mark.needs_os
 @pytest.mark.threads
 def test_ids_do_not_repeat_among_threads() -> None:
-    """Spans started on several threads at once have ids of their own."""
+    """Spans started on several threads at once have different ids."""
     tracer = MockTracer()
     barrier = threading.Barrier(4)
 
@@ -98,7 +98,7 @@ def test_ids_do_not_repeat_among_threads() -> None:
 
 
 def test_a_single_reference_is_a_parent() -> None:
-    """What was an AttributeError in 2.4; references to None are passed over."""
+    """In 2.4, it was an AttributeError; references to None are skipped."""
     tracer = MockTracer()
     parent = tracer.start_span("a")
     assert ids(tracer.start_span("b", references=child_of(parent.context))) == (2, 3, 1)
@@ -106,13 +106,13 @@ def test_a_single_reference_is_a_parent() -> None:
 
 
 def test_a_made_up_parent_may_have_ids_of_any_type() -> None:
-    """A child takes them over as they are."""
+    """A child takes them unchanged."""
     span = MockTracer().start_span("a", child_of=SpanContext("trace", "span"))  # type: ignore
     assert ids(span) == ("trace", 1, "span")
 
 
 def test_a_foreign_parent_starts_a_trace() -> None:
-    """What was an AttributeError in 2.4."""
+    """In 2.4, it was an AttributeError."""
     span = MockTracer().start_span("a", child_of=Tracer().start_span())
     assert ids(span) == (2, 1, None)
 
@@ -122,12 +122,12 @@ def test_a_foreign_parent_starts_a_trace() -> None:
     [(None, ThreadLocalScopeManager), (ContextVarsScopeManager(), ContextVarsScopeManager)],
 )
 def test_scope_manager(scope_manager: opentracing.ScopeManager, expected: type) -> None:
-    """Thread-local unless one is given."""
+    """The manager is thread-local unless one is given."""
     assert type(MockTracer(scope_manager).scope_manager) is expected
 
 
 def test_finished_spans_are_a_copy_in_order_of_finish() -> None:
-    """`reset` forgets them; what was running meanwhile comes in later."""
+    """`reset` clears them; a span that runs meanwhile is added when it finishes."""
     tracer = MockTracer()
     first, second = tracer.start_span("first"), tracer.start_span("second")
     second.finish()
@@ -140,7 +140,7 @@ def test_finished_spans_are_a_copy_in_order_of_finish() -> None:
 
 
 def test_unfinished_spans_are_in_order_of_start() -> None:
-    """New in 2.5: a suite sees what instrumentation forgot; `reset` does not hide it."""
+    """New in 2.5: a suite sees the spans that were never finished; `reset` does not hide them."""
     tracer = MockTracer()
     first, second, third = (tracer.start_span(name) for name in "abc")
     second.finish()
@@ -152,7 +152,7 @@ def test_unfinished_spans_are_in_order_of_start() -> None:
 
 
 def test_a_new_span_has_what_it_was_given() -> None:
-    """Names and values as they are, None included; the tags are a copy."""
+    """Names and values are unchanged, None included; the tags are a copy."""
     tags = {"a": 1, 2: ["b"]}
     span = MockTracer().start_span("x", tags=tags, start_time=5)
     assert (span.operation_name, span.tags, span.start_time) == ("x", tags, 5)
@@ -171,7 +171,7 @@ def test_a_span_starts_and_finishes_now_by_default() -> None:
 
 
 def test_a_span_keeps_what_happens_to_it() -> None:
-    """Tags, logs and baggage are there at once, through calls that chain."""
+    """Tags, logs and baggage are set at once, by calls that can be chained."""
     span = MockTracer().start_span("x")
     event = {"event": "e"}
     chained = span.set_operation_name("y").set_tag("t", None).set_baggage_item("b", "c")
@@ -183,7 +183,7 @@ def test_a_span_keeps_what_happens_to_it() -> None:
 
 
 def test_an_error_is_logged_with_its_objects() -> None:
-    """The exception and the traceback are the very objects, not text."""
+    """The exception and the traceback are the objects themselves, not text."""
     tracer = MockTracer()
     error = ValueError("sold out")
     with pytest.raises(ValueError, match="sold out"), tracer.start_active_span("x"):
@@ -198,7 +198,7 @@ def test_an_error_is_logged_with_its_objects() -> None:
 
 
 def test_finish_freezes_nothing() -> None:
-    """What instrumentation does too late shows, and so does a second finish."""
+    """Changes after `finish` are kept, and so is a second `finish`."""
     tracer = MockTracer()
     span = tracer.start_span("x")
     span.finish(5)
@@ -215,7 +215,7 @@ def test_finish_freezes_nothing() -> None:
 
 
 def test_every_attribute_can_be_assigned() -> None:
-    """Suites build the spans they need."""
+    """Test suites build the spans that they need."""
     span = MockSpan(MockTracer(), "x", SpanContext(1, 2, {"b": "c"}), 3, {"t": 1}, 4)
     assert (ids(span), span.tags, span.start_time) == ((1, 2, 3), {"t": 1}, 4)
     assert span.get_baggage_item("b") == "c"
@@ -251,7 +251,7 @@ def test_nothing_is_limited_or_sampled_out() -> None:
 
 @pytest.mark.parametrize("format", [Format.TEXT_MAP, Format.HTTP_HEADERS])
 def test_text_wire(format: str) -> None:
-    """Two ids in hexadecimal, and baggage as it is; keys of baggage come back in lower case."""
+    """The ids are hexadecimal, baggage is unchanged; its keys are returned in lower case."""
     tracer = MockTracer()
     carrier = {"other": "x"}
     tracer.inject(SpanContext(255, 16, {"Guest": "Amy B"}), format, carrier)
@@ -267,7 +267,7 @@ def test_text_wire(format: str) -> None:
 
 
 def test_text_of_another_tracers_context() -> None:
-    """What BasicTracer made is injected too."""
+    """A context of BasicTracer can be injected."""
     span = BasicTracer().start_span("x")
     carrier: dict[str, str] = {}
     MockTracer().inject(span.context, Format.TEXT_MAP, carrier)
@@ -278,7 +278,7 @@ def test_text_of_another_tracers_context() -> None:
 
 
 def test_text_values_may_be_bytes() -> None:
-    """Kafka's headers are."""
+    """Kafka's headers are bytes."""
     context = MockTracer().extract(
         Format.TEXT_MAP, {"ot-tracer-traceid": b"1", "ot-tracer-spanid": b"101"}
     )
@@ -299,14 +299,14 @@ def test_text_values_may_be_bytes() -> None:
     ],
 )
 def test_a_carrier_without_a_whole_trace_is_corrupted(format: str, carrier: object) -> None:
-    """Suites expect this exception from an empty carrier too. (2.4: ValueError for a bad id.)"""
+    """Suites expect this exception for an empty carrier too. (2.4: ValueError for a bad id.)"""
     with pytest.raises(SpanContextCorruptedException):
         MockTracer().extract(format, carrier)
 
 
 @pytest.mark.parametrize("carrier", [{}, "text", None])
 def test_binary_wants_a_bytearray(carrier: object) -> None:
-    """Anything else is an InvalidCarrierException, both ways."""
+    """Any other carrier is an InvalidCarrierException, for inject and extract."""
     tracer = MockTracer()
     with pytest.raises(InvalidCarrierException):
         tracer.inject(SpanContext(1, 2), Format.BINARY, carrier)
@@ -315,7 +315,7 @@ def test_binary_wants_a_bytearray(carrier: object) -> None:
 
 
 def test_binary_is_never_unpickled() -> None:
-    """What was a way to run any code in 2.4 is a broken carrier."""
+    """In 2.4, a carrier could run any code; now it is a corrupted one."""
 
     class Payload:
         def __reduce__(self) -> tuple[object, ...]:
@@ -326,7 +326,7 @@ def test_binary_is_never_unpickled() -> None:
 
 
 def test_binary_is_basictracers_own() -> None:
-    """A mock tracer reads what BasicTracer sends, whose sampling decision loses nothing."""
+    """A mock tracer reads carriers of BasicTracer, and keeps their sampling decision."""
     sent = BasicTracer().start_span("a", tags={"sampling.priority": 0})
     sent.set_baggage_item("b", "c")
     carrier = bytearray()
@@ -344,7 +344,7 @@ def test_binary_is_basictracers_own() -> None:
 
 
 def test_propagators_may_define_one_half() -> None:
-    """A registered one is used for its format; what it leaves out does nothing."""
+    """A registered propagator is used for its format; a missing method does nothing."""
 
     class Marker(Propagator):
         def inject(self, span_context: object, carrier: list[object]) -> None:
@@ -359,7 +359,7 @@ def test_propagators_may_define_one_half() -> None:
 
 
 def test_an_unknown_format_is_refused() -> None:
-    """Nothing is guessed."""
+    """No other format is used in its place."""
     with pytest.raises(UnsupportedFormatException):
         MockTracer().inject(SpanContext(1, 2), "unknown", {})
     with pytest.raises(UnsupportedFormatException):
@@ -367,7 +367,7 @@ def test_an_unknown_format_is_refused() -> None:
 
 
 def test_contexts_carry_two_ids_and_baggage() -> None:
-    """`with_baggage_item` makes a new one, of the same class."""
+    """`with_baggage_item` makes a new context, of the same class."""
     context = SpanContext(1, 2)
     changed = context.with_baggage_item("a", "b")
     assert (context.baggage, changed.baggage) == ({}, {"a": "b"})
@@ -377,7 +377,7 @@ def test_contexts_carry_two_ids_and_baggage() -> None:
 
 
 def test_spans_are_as_good_as_basictracers() -> None:
-    """Traces, dicts and recorders take mock spans too."""
+    """Traces, dicts and recorders accept mock spans too."""
     tracer = MockTracer()
     with tracer.start_active_span("a"), tracer.start_active_span("b", start_time=1):
         pass
@@ -391,7 +391,7 @@ def test_spans_are_as_good_as_basictracers() -> None:
 
 
 def test_the_parent_among_references_is_the_first_child_of() -> None:
-    """What 2.4 made of the first, whatever its type, is as in BasicTracer."""
+    """In 2.4, the first reference of any type was the parent; now it is as in BasicTracer."""
     tracer = MockTracer()
     follows, child = follows_from(SpanContext(1, 2)), child_of(SpanContext(3, 4))
     assert tracer.start_span("x", references=[follows, child]).parent_id == 4
@@ -399,7 +399,7 @@ def test_the_parent_among_references_is_the_first_child_of() -> None:
 
 
 def test_fields_are_read_by_name_and_vars_shows_what_was_added() -> None:
-    """Slots hold them, as README's guide for migration says."""
+    """The fields are slots, as README's guide for migration says."""
     span = MockTracer().start_span("x")
     span.own = 1  # type: ignore[attr-defined]
     assert "operation_name" not in vars(span)

@@ -1,4 +1,4 @@
-"""Scopes that are closed in another context, task or thread than the one they were opened in."""
+"""Scopes that are closed in a context, task or thread that they were not opened in."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def in_a_copy(action: Any) -> Any:
 
 
 def test_an_active_scope_closed_in_a_copy_gives_way_in_both() -> None:
-    """The scope outside it becomes active in the copy and in the context it belongs to."""
+    """The outer scope becomes active, in the copy and in its own context."""
     manager, span = ContextVarsScopeManager(), FakeSpan()
     with manager.activate(FakeSpan(), True) as outer:
         inner = manager.activate(span, True)
@@ -57,7 +57,7 @@ def test_an_active_scope_closed_in_a_copy_gives_way_in_both() -> None:
 
 
 def test_an_outer_scope_closed_in_a_copy_ends_at_once() -> None:
-    """It does not wait for a scope that is open only in the copy, and its owner forgets it."""
+    """It does not wait for a scope that is open only in the copy, and its own context drops it."""
     manager, span = ContextVarsScopeManager(), FakeSpan()
     outer = manager.activate(span, True)
 
@@ -74,7 +74,7 @@ def test_an_outer_scope_closed_in_a_copy_ends_at_once() -> None:
 
 
 def test_a_scope_closed_in_a_copy_keeps_other_managers_apart() -> None:
-    """The other manager's scopes stay active, in the copy and outside."""
+    """The other manager's scopes stay active, in the copy and in the original."""
     one, two = ContextVarsScopeManager(), ContextVarsScopeManager()
     first, second = one.activate(FakeSpan(), True), two.activate(FakeSpan(), True)
 
@@ -89,7 +89,7 @@ def test_a_scope_closed_in_a_copy_keeps_other_managers_apart() -> None:
 
 
 def test_a_task_may_close_the_scope_that_its_parent_opened() -> None:
-    """The parent no longer shows it, and its own close does nothing more."""
+    """The parent no longer shows it, and closing it again does nothing."""
     manager, span = ContextVarsScopeManager(), FakeSpan()
 
     async def main() -> None:
@@ -107,7 +107,7 @@ def test_a_task_may_close_the_scope_that_its_parent_opened() -> None:
 
 
 def test_a_background_task_goes_on_below_a_parent_closed_out_of_order() -> None:
-    """What a task inherited stays its active scope, also when its parent closed it late."""
+    """The scope that a task inherited stays active, also if its parent closed it late."""
     manager = ContextVarsScopeManager()
     outer, inner = manager.activate(FakeSpan(), True), manager.activate(FakeSpan(), True)
     background = contextvars.copy_context()
@@ -132,7 +132,7 @@ async def _pages(manager: Any, span: FakeSpan) -> AsyncIterator[int]:
 
 
 def test_an_async_generator_dropped_half_way_is_forgotten() -> None:
-    """The event loop closes it in a task of its own; the consumer keeps its own active scope."""
+    """The event loop closes it in another task; the consumer keeps its own active scope."""
     manager, span = ContextVarsScopeManager(), FakeSpan()
 
     async def main() -> None:
@@ -165,7 +165,7 @@ def test_an_async_generator_left_at_the_end_of_the_loop_is_closed() -> None:
 
 
 def test_async_generators_interleave_in_tasks() -> None:
-    """Generators consumed by several tasks at once disturb neither each other nor the parent."""
+    """Generators that several tasks consume affect neither each other nor the parent."""
     manager = ContextVarsScopeManager()
     spans = [FakeSpan() for _ in range(5)]
 
@@ -214,7 +214,7 @@ def test_tasks_cancelled_at_nested_awaits_close_all_their_scopes() -> None:
 
 @pytest.mark.needs_os
 def test_a_callback_on_a_pool_thread_closes_quietly() -> None:
-    """A scope handed to a thread pool finishes there, and the opener's context forgets it."""
+    """A scope passed to a thread pool finishes there, and its own context drops it."""
     manager, span = ContextVarsScopeManager(), FakeSpan()
     with ThreadPoolExecutor(1) as pool:
         scope = manager.activate(span, True)
@@ -228,7 +228,7 @@ def test_a_callback_on_a_pool_thread_closes_quietly() -> None:
 @pytest.mark.needs_os
 @pytest.mark.threads
 def test_threads_nest_independently() -> None:
-    """Eight threads that open and close at once each see just their own scopes."""
+    """Eight threads that open and close scopes at once each see only their own."""
     manager, barrier = ContextVarsScopeManager(), threading.Barrier(8)
     failures: list[Any] = []
 
@@ -253,7 +253,7 @@ def test_threads_nest_independently() -> None:
 
 
 def test_asyncio_scope_closed_in_another_task() -> None:
-    """The span finishes quietly, and the task that opened the scope falls back to the outer one."""
+    """The span finishes without a warning, and the outer scope is active in its own task."""
     manager, span = AsyncioScopeManager(), FakeSpan()
 
     async def main() -> None:
@@ -287,7 +287,7 @@ def test_asyncio_scope_opened_outside_the_loop_and_closed_in_a_task() -> None:
 
 
 def test_asyncio_callbacks_use_the_thread() -> None:
-    """In a callback, where no task runs, scopes work and are not those of a task."""
+    """In a callback, where no task runs, scopes work, and are not those of a task."""
     manager = AsyncioScopeManager()
 
     async def main() -> None:
@@ -308,7 +308,7 @@ def test_asyncio_callbacks_use_the_thread() -> None:
 
 
 def test_asyncio_never_makes_an_event_loop(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Outside a loop the manager neither asks for one nor makes one."""
+    """Outside a loop, the manager neither looks for one nor makes one."""
     manager = AsyncioScopeManager()
     for name in ("get_event_loop", "new_event_loop"):
         monkeypatch.setattr(asyncio, name, lambda: pytest.fail("an event loop was asked for"))

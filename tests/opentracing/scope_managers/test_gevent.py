@@ -1,4 +1,4 @@
-"""What is particular to scopes in greenlets, and that monkey-patching changes nothing."""
+"""Scopes in greenlets, also with monkey-patching."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def tracer(recorder: InMemoryRecorder, caplog: pytest.LogCaptureFixture) -> Iter
 
 
 def test_the_scope_is_kept_under_the_name_that_2_4_used(tracer: BasicTracer) -> None:
-    """The greenlet has its scope in the known attribute, and none once it is closed."""
+    """The greenlet has its scope in the known attribute, and none after it is closed."""
 
     def run() -> None:
         with tracer.start_active_span("span") as scope:
@@ -55,7 +55,7 @@ def test_the_scope_is_kept_under_the_name_that_2_4_used(tracer: BasicTracer) -> 
 
 
 def test_the_names_that_2_4_subclasses_call(tracer: BasicTracer) -> None:
-    """Scopes are made, set and got by the private names, with and without a greenlet given."""
+    """The private names make, set and get scopes, with and without a given greenlet."""
     manager: Any = tracer.scope_manager
     other = gevent.spawn(lambda: manager.active)
     scope = _GeventScope(manager, tracer.start_span("span"), True)
@@ -85,7 +85,7 @@ def test_scopes_of_subclasses_written_for_2_4_nest(tracer: BasicTracer) -> None:
 def test_a_scope_closed_in_another_greenlet(
     tracer: BasicTracer, recorder: InMemoryRecorder
 ) -> None:
-    """The span finishes quietly, and the greenlet that opened it falls back to the outer scope."""
+    """The span finishes without a warning, and the outer scope is active in its own greenlet."""
 
     def run() -> None:
         with tracer.start_active_span("outer") as outer:
@@ -102,7 +102,7 @@ def test_a_scope_closed_in_another_greenlet(
 def test_a_killed_greenlet_finishes_its_spans(
     exception: type[BaseException], tracer: BasicTracer, recorder: InMemoryRecorder
 ) -> None:
-    """Being killed, or out of time, closes the scopes; the spans did not fail."""
+    """Killing or a timeout closes the scopes; the spans did not fail."""
     waiting = Event()
 
     def work() -> None:
@@ -124,7 +124,7 @@ def test_a_killed_greenlet_finishes_its_spans(
 
 
 def test_a_greenlet_takes_a_forgotten_scope_with_it(tracer: BasicTracer) -> None:
-    """A scope that nobody closed goes when its greenlet does."""
+    """A scope that was never closed is freed with its greenlet."""
 
     def forget() -> weakref.ref[Scope]:
         return weakref.ref(tracer.start_active_span("forgotten"))
@@ -136,7 +136,7 @@ def test_a_greenlet_takes_a_forgotten_scope_with_it(tracer: BasicTracer) -> None
 
 
 def test_callbacks_of_the_hub_have_scopes(tracer: BasicTracer) -> None:
-    """A callback of the event loop itself starts with none, and leaves none to the next."""
+    """A callback of the event loop itself starts without a scope, and leaves none to the next."""
     seen: list[Span | None] = []
     done = Event()
 
@@ -156,7 +156,7 @@ def test_callbacks_of_the_hub_have_scopes(tracer: BasicTracer) -> None:
 
 
 def test_native_threads_are_apart(tracer: BasicTracer) -> None:
-    """What is active in a greenlet is not active on a thread of gevent's pool."""
+    """The active span of a greenlet is not active on a thread of gevent's pool."""
     with tracer.start_active_span("main") as scope:
         assert gevent.get_hub().threadpool.apply(lambda: tracer.active_span) is None
         assert tracer.active_span is scope.span
@@ -167,7 +167,7 @@ def test_native_threads_are_apart(tracer: BasicTracer) -> None:
     "imported", ["", "opentracing_recorder, opentracing.scope_managers.gevent"]
 )
 def test_all_holds_when_monkey_patched(imported: str) -> None:
-    """Scopes and the testbed pass in a patched process, whichever was imported first."""
+    """Scopes and the testbed pass in a patched process, in either order of imports."""
     script = f"""
 import sys
 {imported and "import " + imported}

@@ -1,4 +1,4 @@
-"""The rules for scopes that are not closed in the order of their opening, and for islands."""
+"""The rules for scopes that are closed out of order, and for managers used together."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ ACTIONS = st.lists(st.tuples(st.integers(0, 3), st.integers(0, 7)), max_size=30)
 @every_runtime
 @given(actions=ACTIONS)
 def test_managers_follow_the_model_in_any_sequence(make: Any, run: Any, actions: Any) -> None:
-    """Whatever is opened and closed in two managers, each behaves as a stack of its own.
+    """In any sequence of opening and closing, each of two managers behaves as its own stack.
 
     A scope that is not on top waits for those above it.
     """
@@ -141,7 +141,7 @@ def test_a_waiting_scope_ended_by_another_context_stays_closed_in_its_own() -> N
 def test_a_manager_forgets_its_scope_whatever_another_opened_in_between(
     make: Any, run: Any
 ) -> None:
-    """Closing a scope does not bring back another manager's that was closed meanwhile."""
+    """Closing a scope does not restore another manager's scope that was closed meanwhile."""
 
     def test() -> None:
         one, two = make(), make()
@@ -174,7 +174,7 @@ def test_waiting_spans_finish_from_the_inside_out(make: Any, run: Any) -> None:
 
 @every_runtime
 def test_a_waiting_scope_keeps_its_finish_on_close(make: Any, run: Any) -> None:
-    """A span that was activated without `finish_on_close` is not finished by waiting either."""
+    """A waiting scope without `finish_on_close` does not finish its span."""
 
     def test() -> None:
         manager, span = make(), FakeSpan()
@@ -189,7 +189,7 @@ def test_a_waiting_scope_keeps_its_finish_on_close(make: Any, run: Any) -> None:
 
 @every_runtime
 def test_a_span_that_fails_to_finish_holds_up_no_other(make: Any, run: Any) -> None:
-    """The exception goes on, after the waiting spans finished and the scopes ended."""
+    """The exception propagates, after the waiting spans have finished and the scopes ended."""
 
     def test() -> None:
         manager, span = make(), FakeSpan()
@@ -223,7 +223,7 @@ def test_a_span_that_closes_its_scope_finishes_once(make: Any, run: Any) -> None
 def test_waiting_scopes_end_when_the_inner_one_is_closed_on_another_thread(
     make: Any, run: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """An outer scope that waited does not wait for ever."""
+    """An outer scope that waited does not wait forever."""
 
     def test() -> None:
         manager, span = make(), FakeSpan()
@@ -240,7 +240,7 @@ def test_waiting_scopes_end_when_the_inner_one_is_closed_on_another_thread(
 @pytest.mark.needs_os
 @every_runtime
 def test_an_outer_scope_closed_on_another_thread_is_passed_over(make: Any, run: Any) -> None:
-    """When the inner scopes close, the next one restored is one that is still open."""
+    """When the inner scopes close, the restored scope is one that is still open."""
 
     def test() -> None:
         manager = make()
@@ -258,7 +258,7 @@ def test_an_outer_scope_closed_on_another_thread_is_passed_over(make: Any, run: 
 @pytest.mark.needs_os
 @every_runtime
 def test_a_scope_closed_elsewhere_is_let_go(make: Any, run: Any) -> None:
-    """Its own context keeps no reference to it, once anyone asked there what is active."""
+    """Its own context drops the reference to it at the next look at the active scope."""
 
     def test() -> None:
         manager = make()
@@ -275,7 +275,7 @@ def test_a_scope_closed_elsewhere_is_let_go(make: Any, run: Any) -> None:
 
 @every_runtime
 def test_gc_has_nothing_to_do(make: Any, run: Any) -> None:
-    """No reference cycle is left, however the scopes were closed."""
+    """No reference cycle is left, however the scopes are closed."""
 
     def test() -> None:
         manager, other = make(), make()
@@ -318,7 +318,7 @@ def test_scopes_take_any_attribute(make: Any, run: Any) -> None:
 
 @every_runtime
 def test_an_exception_is_noted_and_goes_on(make: Any, run: Any) -> None:
-    """Leaving the block by an exception tags the span, closes the scope, and swallows nothing."""
+    """If an exception leaves the block, it tags the span, closes the scope, and propagates."""
 
     def test() -> None:
         manager, span = make(), FakeSpan()
@@ -334,7 +334,7 @@ def test_an_exception_is_noted_and_goes_on(make: Any, run: Any) -> None:
 
 
 def test_a_scope_closed_while_hidden_does_not_come_back() -> None:
-    """What was closed inside `no_parent_scope` is not active after the block."""
+    """A scope that is closed inside `no_parent_scope` is not active after the block."""
     manager, span = ContextVarsScopeManager(), FakeSpan()
     with manager.activate(FakeSpan(), True) as outer:
         inner = manager.activate(span, True)
@@ -347,7 +347,7 @@ def test_a_scope_closed_while_hidden_does_not_come_back() -> None:
 
 
 def test_scopes_of_subclasses_written_for_2_4_nest() -> None:
-    """A manager's own kind of scope, stored by the names that 2.4 has, is shown and restored."""
+    """A manager's own kind of scope, stored by the names of 2.4, is shown and restored."""
     manager = ThreadLocalScopeManager()
     own = Scope(manager, FakeSpan())
     manager._tls_scope.active = own
@@ -357,7 +357,7 @@ def test_scopes_of_subclasses_written_for_2_4_nest() -> None:
 
 
 def test_asyncio_manager_keeps_the_methods_that_2_4_subclasses_call() -> None:
-    """`_get_task`, `_set_task_scope` and `_get_task_scope` work with and without a task given."""
+    """`_get_task`, `_set_task_scope` and `_get_task_scope` work with and without a given task."""
 
     async def main() -> None:
         manager, task = AsyncioScopeManager(), asyncio.current_task()
@@ -377,7 +377,7 @@ def test_asyncio_manager_keeps_the_methods_that_2_4_subclasses_call() -> None:
 
 @every_runtime
 def test_a_closed_scope_that_is_kept_keeps_no_other(make: Any, run: Any) -> None:
-    """Whoever holds a closed scope does not hold the one that was active outside it."""
+    """A closed scope does not keep the outer scope alive."""
 
     def test() -> None:
         manager = make()
@@ -395,7 +395,7 @@ def test_a_closed_scope_that_is_kept_keeps_no_other(make: Any, run: Any) -> None
 
 
 def test_many_managers_share_one_context_variable() -> None:
-    """A manager adds nothing to the context that would outlive it."""
+    """A manager adds nothing to the context that outlives it."""
 
     def test() -> None:
         before = len(contextvars.copy_context())
@@ -411,7 +411,7 @@ def test_many_managers_share_one_context_variable() -> None:
                 with ContextVarsScopeManager().activate(FakeSpan(), True):
                     assert len(contextvars.copy_context()) == within
 
-    # In a context of its own: other tests may have left the variable in this one.
+    # In its own context: other tests may have left the variable in this one.
     contextvars.Context().run(directly, test)
 
 

@@ -1,4 +1,4 @@
-"""What every scope manager does, and what sets some of them apart."""
+"""The behaviour that all scope managers share, and their differences."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class FakeSpan(Span):
 
 @every_runtime
 def test_activation_nests(make: Any, run: Any) -> None:
-    """The innermost open scope is active; closing finishes the span only if that was asked for."""
+    """The innermost open scope is active; with `finish_on_close`, closing it finishes the span."""
 
     def test() -> None:
         manager, outer, inner = make(), FakeSpan(), FakeSpan()
@@ -61,7 +61,7 @@ def test_activation_nests(make: Any, run: Any) -> None:
 @every_runtime
 @pytest.mark.parametrize("order", list(itertools.permutations(range(4))))
 def test_scopes_close_in_any_order(make: Any, run: Any, order: tuple[int, ...]) -> None:
-    """In every order: the active scope is the innermost open one with no open closing request
+    """In every order, the active scope is the innermost open one with no open closing request
     inside it, each span finishes once, and nothing stays active.
     """
 
@@ -125,7 +125,7 @@ def test_order_of_finishing_and_restoring(make: Any, run: Any) -> None:
 
 @every_runtime
 def test_managers_are_islands(make: Any, run: Any, caplog: pytest.LogCaptureFixture) -> None:
-    """Two managers never see each other's scopes, however their scopes interleave."""
+    """Two managers never see each other's scopes, however these interleave."""
 
     def test() -> None:
         one, two = make(), make()
@@ -174,7 +174,7 @@ def test_a_scope_closed_on_another_thread_finishes_quietly(
 
 @every_runtime
 def test_closed_scopes_leave_nothing_behind(make: Any, run: Any) -> None:
-    """After closing, in and out of order, no reference is kept, and gc has nothing to collect."""
+    """After closing, in and out of order, no reference is kept, and gc finds no garbage."""
 
     def test() -> None:
         manager = make()
@@ -196,7 +196,7 @@ def test_closed_scopes_leave_nothing_behind(make: Any, run: Any) -> None:
 
 
 def test_contextvars_hands_the_scope_to_tasks_and_isolates_them() -> None:
-    """A task inherits the active scope, and siblings do not see what the others activate."""
+    """A task inherits the active scope, and siblings do not see each other's scopes."""
     manager = ContextVarsScopeManager()
 
     async def child(inherited: Any) -> None:
@@ -238,7 +238,7 @@ def test_a_background_task_keeps_the_scope_it_inherited() -> None:
 
 
 def test_an_abandoned_async_generator_does_not_stay_active() -> None:
-    """A generator closed by the event loop, in another context, gives the place back."""
+    """If the event loop closes a generator in another context, the outer scope is active again."""
     manager, span = ContextVarsScopeManager(), FakeSpan()
 
     async def pages() -> AsyncIterator[int]:
@@ -260,7 +260,7 @@ def test_an_abandoned_async_generator_does_not_stay_active() -> None:
 
 
 def test_a_generator_left_half_way_gives_the_place_back() -> None:
-    """Closing a generator inside which a scope is open restores the consumer's scope."""
+    """Closing a generator that has a scope open restores the consumer's scope."""
     manager, span = ContextVarsScopeManager(), FakeSpan()
 
     def items() -> Iterator[int]:
@@ -277,7 +277,7 @@ def test_a_generator_left_half_way_gives_the_place_back() -> None:
 
 
 def test_a_cancelled_task_finishes_its_span() -> None:
-    """Cancellation at an await closes the scope; the span is no failure."""
+    """Cancellation at an await closes the scope; the span has not failed."""
     manager, span = ContextVarsScopeManager(), FakeSpan()
 
     async def wait() -> None:
@@ -296,7 +296,7 @@ def test_a_cancelled_task_finishes_its_span() -> None:
 
 
 def test_no_parent_scope_hides_what_is_active() -> None:
-    """Inside the block nothing is active, for any manager; outside all is as before."""
+    """Inside the block, no scope of any manager is active; after it, each is again."""
     one, two = ContextVarsScopeManager(), ContextVarsScopeManager()
     with one.activate(FakeSpan(), True) as scope, two.activate(FakeSpan(), True):
         with no_parent_scope():
@@ -314,7 +314,7 @@ def test_no_parent_scope_may_be_left_in_another_context() -> None:
 
 
 def test_asyncio_does_not_inherit_and_uses_the_known_attribute() -> None:
-    """A task starts with nothing active; the scope is kept on it under the name that 2.4 used."""
+    """A task starts with no active scope; its scope is an attribute with the name of 2.4."""
     manager = AsyncioScopeManager()
 
     async def child() -> None:
@@ -330,7 +330,7 @@ def test_asyncio_does_not_inherit_and_uses_the_known_attribute() -> None:
 
 
 def test_thread_local_scope_is_restored_when_finish_raises() -> None:
-    """A span whose `finish` raises does not stay active."""
+    """If `finish` raises, the span does not stay active."""
 
     class Broken(FakeSpan):
         def finish(self, finish_time: float | None = None) -> None:
@@ -346,7 +346,7 @@ def test_thread_local_scope_is_restored_when_finish_raises() -> None:
 def test_a_missing_library_is_named_with_its_extra(
     library: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Importing the manager of a library that is not installed says what to install."""
+    """If a library is missing, importing its manager names the extra to install."""
     module = f"opentracing.scope_managers.{library}"
     monkeypatch.setitem(sys.modules, library, None)
     monkeypatch.delitem(sys.modules, module, raising=False)

@@ -1,4 +1,4 @@
-"""The trace that work on another thread belongs to, whether threads inherit contexts or not."""
+"""The trace of work on another thread, whether threads inherit contexts or not."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ pytestmark = pytest.mark.needs_os
 
 Work = Callable[[], Any]
 
-# Seconds after which a job counts as lost: long, since only a failure waits for it.
+# Seconds after which a job counts as lost: long, as only a failure waits so long.
 TIMEOUT = 30
 
 
@@ -39,7 +39,7 @@ class Parents:
         self.follows_context = isinstance(self.manager, ContextVarsScopeManager)
 
     def job(self, name: str) -> Work:
-        """Work that has a span of this name."""
+        """A job that has a span of this name."""
 
         def run() -> None:
             with self.tracer.start_active_span(name):
@@ -48,13 +48,13 @@ class Parents:
         return run
 
     def requests(self) -> Iterator[int]:
-        """Two requests, one after the other, each with a span that is active meanwhile."""
+        """Two requests, one after the other, each with an active span."""
         for number in (1, 2):
             with self.tracer.start_active_span(f"request {number}"):
                 yield number
 
     def of_jobs(self) -> list[str | None]:
-        """The names of the parents of "job 1" and "job 2"; None where one has no parent."""
+        """The names of the parents of "job 1" and "job 2"; None for a root."""
         names = {span.context.span_id: span.operation_name for span in self.recorder.spans}
         jobs = [self.recorder.one(f"job {number}") for number in (1, 2)]
         return [None if job.parent_id is None else names[job.parent_id] for job in jobs]
@@ -90,7 +90,7 @@ every_start = pytest.mark.parametrize("start", [by_thread, by_subclass, by_timer
 def test_a_thread_starts_with_nothing_active_unless_it_inherits(
     make: Any, run: Any, start: Callable[[Work], None]
 ) -> None:
-    """Where threads inherit contexts, what a context holds is active in the thread too."""
+    """If threads inherit contexts, the active span is active in the new thread too."""
 
     def test() -> None:
         parents = Parents(make)
@@ -104,7 +104,7 @@ def test_a_thread_starts_with_nothing_active_unless_it_inherits(
 
 @every_runtime
 def test_a_thread_that_outlives_its_request(make: Any, run: Any) -> None:
-    """In the next request, too, it goes on with the finished span that it inherited, or none."""
+    """In the next request, it still has the finished span that it inherited, or none."""
 
     def test() -> None:
         parents = Parents(make)
@@ -130,7 +130,7 @@ def test_a_thread_that_outlives_its_request(make: Any, run: Any) -> None:
 
 @every_runtime
 def test_a_thread_of_the_low_level_module_inherits_nothing(make: Any, run: Any) -> None:
-    """``_thread.start_new_thread`` starts with nothing active on every Python."""
+    """``_thread.start_new_thread`` starts without an active span on every Python."""
 
     def test() -> None:
         parents = Parents(make)
@@ -148,7 +148,7 @@ def test_a_thread_of_the_low_level_module_inherits_nothing(make: Any, run: Any) 
 def test_a_pool_keeps_the_request_that_started_its_thread_where_threads_inherit(
     make: Any, run: Any
 ) -> None:
-    """There the next request's job becomes a child of the first request; elsewhere none is one."""
+    """Then the next request's job is a child of the first request; otherwise both are roots."""
 
     def test() -> None:
         parents = Parents(make)
@@ -163,7 +163,7 @@ def test_a_pool_keeps_the_request_that_started_its_thread_where_threads_inherit(
 
 @every_runtime
 def test_a_copy_of_the_context_hands_each_job_its_own_request(make: Any, run: Any) -> None:
-    """It does so on every Python, with managers that follow the context; others see no parent."""
+    """Managers that follow the context pass it on every Python; with others, jobs are roots."""
 
     def test() -> None:
         parents = Parents(make)
@@ -179,7 +179,7 @@ def test_a_copy_of_the_context_hands_each_job_its_own_request(make: Any, run: An
 
 @every_runtime
 def test_an_empty_context_gives_a_job_no_parent(make: Any, run: Any) -> None:
-    """On every Python, whatever the pool's thread has inherited."""
+    """It is a root on every Python, whatever the pool's thread has inherited."""
 
     def test() -> None:
         parents = Parents(make)
@@ -194,7 +194,7 @@ def test_an_empty_context_gives_a_job_no_parent(make: Any, run: Any) -> None:
 
 @every_runtime
 def test_a_job_may_hide_what_its_thread_has_inherited(make: Any, run: Any) -> None:
-    """With `no_parent_scope` in the job it has no parent, on every Python."""
+    """With `no_parent_scope` in the job, it is a root on every Python."""
 
     def test() -> None:
         parents = Parents(make)
@@ -213,7 +213,7 @@ def test_a_job_may_hide_what_its_thread_has_inherited(make: Any, run: Any) -> No
 
 @every_runtime
 def test_a_pool_started_where_nothing_is_active_keeps_nothing(make: Any, run: Any) -> None:
-    """Its first job in `no_parent_scope` is enough: later jobs have no parent on any Python."""
+    """If its first job is in `no_parent_scope`, later jobs are roots on every Python."""
 
     def test() -> None:
         parents = Parents(make)
@@ -264,7 +264,7 @@ def test_what_asyncio_hands_to_a_thread(
 
 
 def test_the_worker_of_a_batch_recorder_inherits_nothing() -> None:
-    """It starts in an empty context: it keeps no request's span or variables, on any Python."""
+    """It starts in an empty context: it keeps no request's span or variables, on every Python."""
     of_request: contextvars.ContextVar[str] = contextvars.ContextVar("of_request")
     seen: list[Any] = []
 

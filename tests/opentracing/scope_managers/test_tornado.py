@@ -1,4 +1,4 @@
-"""What is particular to scopes in Tornado: its coroutines, callbacks, server and stack contexts."""
+"""Scopes in Tornado: its coroutines, callbacks, server and stack contexts."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def run(main: Callable[[], Any]) -> None:
 
 
 def test_a_stack_context_has_scopes_of_its_own(tracer: BasicTracer) -> None:
-    """Nothing is active at its start, and what is active at its end does not leak out."""
+    """No span is active at its start, and the active span at its end is not active after it."""
     with tracer.start_active_span("outer") as outer:
         with tracer_stack_context():
             assert tracer.active_span is None
@@ -78,7 +78,7 @@ def test_a_stack_context_has_scopes_of_its_own(tracer: BasicTracer) -> None:
 
 
 def test_a_stack_context_left_by_an_exception(tracer: BasicTracer) -> None:
-    """The exception goes on, and the scope outside is active again."""
+    """The exception propagates, and the outer scope is active again."""
 
     def fail() -> None:
         with tracer_stack_context():
@@ -141,7 +141,7 @@ def test_a_stack_context_keeps_a_callback_from_inheriting(tracer: BasicTracer) -
 def test_a_coroutine_may_yield_several_children_at_once(
     tracer: BasicTracer, recorder: InMemoryRecorder
 ) -> None:
-    """Decorated and native children that interleave are all below the parent, which stays active;
+    """Decorated and native children interleave below the parent, which stays active;
     2.4 could not do so.
     """
     opened: list[Span] = []
@@ -178,7 +178,7 @@ def test_a_coroutine_may_yield_several_children_at_once(
 
 
 def test_stack_contexts_of_interleaving_coroutines(tracer: BasicTracer) -> None:
-    """A block may hold a `yield`: each coroutine gets back what was active in it before."""
+    """A block may have a `yield`: each coroutine has its own active span again after it."""
     opened: list[None] = []
     both_open = Event()
 
@@ -201,7 +201,7 @@ def test_stack_contexts_of_interleaving_coroutines(tracer: BasicTracer) -> None:
 
 
 def test_a_loop_run_inside_a_stack_context(tracer: BasicTracer, recorder: InMemoryRecorder) -> None:
-    """`run_sync` in the block, as suites written for 2.4 have it, goes on with what is active."""
+    """`run_sync` in the block, as in suites written for 2.4, starts with the active span."""
     loop = IOLoop(make_current=False)
     try:
         with tracer_stack_context(), tracer.start_active_span("parent"):
@@ -213,7 +213,7 @@ def test_a_loop_run_inside_a_stack_context(tracer: BasicTracer, recorder: InMemo
 
 @pytest.mark.needs_os
 def test_a_callback_added_by_another_thread_does_not_inherit(tracer: BasicTracer) -> None:
-    """It goes on with what was active on that thread, not with what the loop's thread has."""
+    """It has the active span of that thread, not that of the loop's thread."""
     seen: list[Span | None] = []
     of_thread = tracer.start_span("of the thread")
 
@@ -223,7 +223,7 @@ def test_a_callback_added_by_another_thread_does_not_inherit(tracer: BasicTracer
             if len(seen) == 2:
                 done.set()
 
-        with no_parent_scope():  # a thread may have inherited what is active where it was started
+        with no_parent_scope():  # a thread may have inherited a span that was active at its start
             loop.add_callback(callback)
             with tracer.scope_manager.activate(of_thread, False):
                 loop.add_callback(callback)
@@ -243,7 +243,7 @@ def test_a_callback_added_by_another_thread_does_not_inherit(tracer: BasicTracer
 
 @pytest.mark.needs_os
 def test_requests_to_a_server_at_once(tracer: BasicTracer, recorder: InMemoryRecorder) -> None:
-    """Each request has a trace of its own, whatever was active when the server was started."""
+    """Each request has its own trace, whatever span was active when the server was started."""
     arrived: list[None] = []
     all_there = Event()
 
@@ -283,7 +283,7 @@ def test_requests_to_a_server_at_once(tracer: BasicTracer, recorder: InMemoryRec
 
 @pytest.mark.needs_os
 def test_a_stack_context_of_any_factory() -> None:
-    """`ThreadSafeStackContext` enters what its factory makes, anew for each thread and entry."""
+    """`ThreadSafeStackContext` enters a new object of its factory for each thread and entry."""
     log: list[str] = []
     names = iter(["first", "inner", "other"])
     entered, may_leave = threading.Event(), threading.Event()
@@ -318,7 +318,7 @@ def test_a_stack_context_of_any_factory() -> None:
 
 
 def test_a_tornado_before_6_is_used_by_its_stack_contexts(monkeypatch: pytest.MonkeyPatch) -> None:
-    """There the names are those of the other implementation, which `make test-installs` tries."""
+    """Its names are those of the other implementation, which `make test-installs` tests."""
     stack_context = ModuleType("tornado.stack_context")
     stack_context.StackContext = type("StackContext", (), {})  # type: ignore[attr-defined]
     monkeypatch.setattr(tornado, "version_info", (5, 1, 1, 0))
