@@ -1,4 +1,4 @@
-"""The benchmark programs still run, and the check of the budgets can fail."""
+"""The benchmark programs run, and the check of the budgets can fail."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ pytestmark = pytest.mark.needs_os
 
 BENCHMARKS = Path(__file__).resolve().parent / "benchmarks"
 
-# One of each kind: each takes a process, which PyPy starts slowly.
+# One of each kind: each starts a process, which is slow on PyPy.
 CASES = [
     "request",
     "asyncio.gather of 100 spans",
@@ -63,7 +63,7 @@ def test_a_case_can_be_measured(case: str, runner: ModuleType, tables: ModuleTyp
 
 
 def test_a_peer_that_cannot_run_says_why(runner: ModuleType, tables: ModuleType) -> None:
-    """A program whose tracer is not installed is left out, with what is missing."""
+    """A program whose tracer is not installed is skipped, with the reason."""
     peer = runner.find_peer("no_such_peer", Path(sys.executable))
 
     (reason,) = tables.reasons([peer], {})
@@ -95,7 +95,7 @@ def test_a_peer_that_cannot_run_says_why(runner: ModuleType, tables: ModuleType)
 def test_the_check_fails_for_a_budget_missed_by_more_than_the_tolerance(
     case: str, ratio: float, verdict: str, holds: bool, runner: ModuleType, tables: ModuleType
 ) -> None:
-    """Every row says whether it holds; only more than budget and tolerance fails."""
+    """Every row has its result; only exceeding both budget and tolerance fails."""
     from budgets import BUDGETS
 
     figures: Any = runner.Figures()
@@ -112,7 +112,7 @@ def test_the_check_fails_for_a_budget_missed_by_more_than_the_tolerance(
 
 
 def test_a_budget_that_was_not_measured_is_shown(tables: ModuleType) -> None:
-    """Nothing measured: every row says so, and none is left out."""
+    """Without measurements, every row says so, and none is missing."""
     from budgets import BUDGETS
 
     table = tables.budgets({}, 0.1)

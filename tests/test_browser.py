@@ -1,4 +1,4 @@
-"""The browser of the tests does to a page what its methods say."""
+"""The browser of the tests does what its methods say."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def opened(page: Page, tmp_path: Path) -> Page:
 
 
 def test_it_runs_javascript_and_returns_its_value(opened: Page) -> None:
-    """Values come back as JSON has them, also from a promise."""
+    """Values are returned as JSON gives them, also from a promise."""
     assert opened.run("Promise.resolve({title: document.title, numbers: [1, 2.5, null]})") == {
         "title": "a page",
         "numbers": [1, 2.5, None],
@@ -41,13 +41,13 @@ def test_it_runs_javascript_and_returns_its_value(opened: Page) -> None:
 
 
 def test_an_error_in_javascript_is_raised(opened: Page) -> None:
-    """What an expression throws is raised here, with its message."""
+    """An exception in an expression is raised in the test, with its message."""
     with pytest.raises(RuntimeError, match="missing is not defined"):
         opened.run("missing")
 
 
 def test_it_waits_until_a_condition_holds(opened: Page) -> None:
-    """The wait ends with the condition's value, once it is true."""
+    """The wait returns the condition's value when it is true."""
     opened.run("void setTimeout(() => { window.later = 'now' }, 100)")
     assert opened.wait_for("window.later") == "now"
 
@@ -59,13 +59,13 @@ def test_a_wait_in_vain_says_what_the_page_shows(opened: Page) -> None:
 
 
 def test_it_clicks_what_is_out_of_sight(opened: Page) -> None:
-    """An element below the fold is scrolled to, and clicked once."""
+    """An element below the fold is scrolled into view, and clicked once."""
     opened.click("button")
     assert opened.run("clicks") == 1
 
 
 def test_it_writes_and_presses_keys(opened: Page) -> None:
-    """Letters go to the field that has the focus; Tab moves on, with Shift back."""
+    """Text goes to the field with the focus; Tab moves the focus, with Shift backwards."""
     opened.click("input")
     for key in ("a", "B", "Space", "c"):
         opened.press(key)
@@ -76,7 +76,7 @@ def test_it_writes_and_presses_keys(opened: Page) -> None:
 
 
 def test_it_takes_preferences_and_the_size_of_a_phone(opened: Page) -> None:
-    """The page sees a dark colour scheme, and a phone's width and touch screen."""
+    """The page gets a dark colour scheme, and a phone's width and touch screen."""
     opened.prefer(prefers_color_scheme="dark")
     opened.resize(390, 844, phone=True)
     assert opened.run("getComputedStyle(document.body).backgroundColor") == "rgb(0, 0, 0)"
@@ -85,7 +85,7 @@ def test_it_takes_preferences_and_the_size_of_a_phone(opened: Page) -> None:
 
 @pytest.mark.parametrize(("whole", "height"), [(False, 600), (True, 3000)])
 def test_it_takes_a_picture(opened: Page, tmp_path: Path, whole: bool, height: int) -> None:
-    """The picture is a PNG, as large as the window, or as high as the page."""
+    """The picture is a PNG, with the size of the window, or the height of the page."""
     opened.resize(800, 600)
     opened.picture(tmp_path / "page.png", whole=whole)
     png = (tmp_path / "page.png").read_bytes()
@@ -94,7 +94,7 @@ def test_it_takes_a_picture(opened: Page, tmp_path: Path, whole: bool, height: i
 
 
 def test_it_knows_what_a_page_asked_for_and_what_failed_in_it(page: Page, tmp_path: Path) -> None:
-    """Each request is noted with its address, and each unhandled error with its message."""
+    """Each request is recorded with its address, and each unhandled error with its message."""
     (tmp_path / "page.html").write_text(
         "<img src=data:,x><script src=gone.js></script><script>boom()</script>"
     )

@@ -21,7 +21,7 @@ from opentracing_recorder.__main__ import main as show
 
 EXAMPLES = Path(__file__).resolve().parent.parent / "examples"
 
-# Examples run on the packages that these tests have imported, installed or not.
+# Examples run on the same packages as these tests, installed or not.
 PACKAGES = str(Path(opentracing.__file__).resolve().parent.parent)
 
 
@@ -54,14 +54,14 @@ def load(name: str) -> ModuleType:
 
 
 def test_every_example_has_a_test() -> None:
-    """A new example does not go without a test."""
+    """A new example without a test fails here."""
     tested = set(re.findall(r'run\("(\w+\.py)"', Path(__file__).read_text(encoding="utf-8")))
     assert {each.name for each in EXAMPLES.glob("*.py")} == tested
 
 
 @pytest.mark.needs_os
 def test_checkout_draws_one_trace_across_three_services(tmp_path: Path) -> None:
-    """The demo shows three traces over all services, the failed span with its error, and a page."""
+    """The demo prints three traces across all services, the failed span's error, and a page."""
     page = tmp_path / "page.html"
     printed = run("checkout.py", "--html", str(page))
     assert printed.count("7 spans · shop, stock, payment") == 3
@@ -75,7 +75,7 @@ def test_checkout_draws_one_trace_across_three_services(tmp_path: Path) -> None:
 
 
 def test_the_recorded_trace_can_be_shown(capsys: pytest.CaptureFixture[str]) -> None:
-    """The file of spans that README's picture was made of is whole, and folds its queries."""
+    """The file of spans behind README's picture is complete, and its queries are folded."""
     assert show(["show", str(EXAMPLES / "failed_checkout.jsonl"), "--width", "100"]) == 0
     shown, complaints = capsys.readouterr()
     assert "23 spans · shop, cart, stock, payment, mail · 4 errors" in shown
@@ -84,13 +84,13 @@ def test_the_recorded_trace_can_be_shown(capsys: pytest.CaptureFixture[str]) -> 
 
 
 def test_the_picture_is_small() -> None:
-    """It comes with every clone."""
+    """Every clone contains it."""
     assert (EXAMPLES / "timeline.png").stat().st_size < 100_000
 
 
 @pytest.mark.needs_os
 def test_checkout_writes_its_page_to_a_file_of_its_own() -> None:
-    """Without a path each run writes a new file, and says where."""
+    """Without a path, each run writes a new file, and prints its path."""
     page = Path(run("checkout.py").splitlines()[-1].partition(": ")[2])
     try:
         assert page.read_text(encoding="utf-8").startswith("<!DOCTYPE html>")
@@ -100,7 +100,7 @@ def test_checkout_writes_its_page_to_a_file_of_its_own() -> None:
 
 
 def order(checkout: ModuleType, path: str) -> tuple[list[InMemoryRecorder], int]:
-    """What the shop, stock and payment recorded for one order, and the shop's answer."""
+    """The spans of the shop, stock and payment for one order, and the shop's answer."""
     stock, payment = checkout.Stock("stock"), checkout.Payment("payment")
     shop = checkout.Shop(stock, payment)
     with stock, payment, shop:
@@ -131,7 +131,7 @@ def test_checkout_makes_one_trace_of_three_services() -> None:
 
 @pytest.mark.needs_os
 def test_checkout_tags_both_sides_of_a_call() -> None:
-    """Server and client spans say what they are, what was asked, of whom, and how it ended."""
+    """Server and client spans have tags for role, request, peer and status."""
     (shop, stock, _), _ = order(load("checkout"), "/checkout/teapot/valid")
     called, served = shop.one("call stock").tags, stock.one("GET /stock").tags
     assert called["span.kind"] == "client"
@@ -148,7 +148,7 @@ def test_checkout_tags_both_sides_of_a_call() -> None:
 
 @pytest.mark.needs_os
 def test_checkout_marks_what_failed() -> None:
-    """A failed charge marks the spans from the charge to the shop's call, and none besides."""
+    """A failed charge marks the spans from the charge to the shop's call, and no others."""
     (shop, stock, payment), status = order(load("checkout"), "/checkout/teapot/expired")
     failed = [span.operation_name for span in payment.find(error=True) + shop.find(error=True)]
     assert status == 402
@@ -161,7 +161,7 @@ def test_checkout_marks_what_failed() -> None:
 
 @pytest.mark.needs_os
 def test_checkout_shows_the_slow_query() -> None:
-    """The query for a rare item takes most of its trace, and says in a log that it is slow."""
+    """The query for a rare item takes most of its trace, and has a log for it."""
     (shop, stock, _), _ = order(load("checkout"), "/checkout/unicorn/valid")
     query = stock.one("SELECT stock")
     assert query.duration >= 0.1
@@ -171,7 +171,7 @@ def test_checkout_shows_the_slow_query() -> None:
 
 @pytest.mark.needs_os
 def test_checkout_marks_a_call_that_nobody_answers() -> None:
-    """A client span whose connection is refused is marked as failed, with the exception."""
+    """A client span whose connection is refused has an error, with the exception."""
     checkout = load("checkout")
     with checkout.Stock("stock") as gone:
         pass
@@ -184,7 +184,7 @@ def test_checkout_marks_a_call_that_nobody_answers() -> None:
 
 @pytest.mark.needs_os
 def test_checkout_stops_all_of_its_threads() -> None:
-    """Nothing of a service runs on when its block is left."""
+    """No thread of a service runs after its block."""
     before = set(threading.enumerate())
     order(load("checkout"), "/checkout/teapot/valid")
     assert set(threading.enumerate()) == before
@@ -192,7 +192,7 @@ def test_checkout_stops_all_of_its_threads() -> None:
 
 @pytest.mark.needs_os
 def test_checkout_survives_a_broken_trace_header() -> None:
-    """A request whose trace headers are broken is served, in a trace of its own."""
+    """A request with broken trace headers is served, in a trace of its own."""
     checkout = load("checkout")
     with checkout.Payment("payment") as payment:
         connection = http.client.HTTPConnection("127.0.0.1", payment.server_port, timeout=10)
@@ -212,7 +212,7 @@ def test_inbound_outbound_makes_the_same_trace_with_either_storage() -> None:
 
 @pytest.mark.parametrize("headers", [{}, {"ot-tracer-traceid": "nonsense"}])
 def test_before_request_has_no_parent_but_the_caller(headers: dict[str, str]) -> None:
-    """Without a readable caller the server span starts a trace, even where a span is active."""
+    """If the caller cannot be read, the server span is a root, even if a span is active."""
     example = load("inbound_outbound")
     tracer = BasicTracer(InMemoryRecorder())
     request = example.Request("checkout", "http://shop/checkout", headers=headers)
@@ -245,7 +245,7 @@ def test_asyncio_gather_keeps_tasks_apart() -> None:
 
 @pytest.mark.needs_os
 def test_sqlite_recorder_prints_the_slowest_first() -> None:
-    """The whole comes first, then its parts from the longest to the shortest, with their tags."""
+    """The whole is printed first, then its parts, the longest first, with their tags."""
     assert run("sqlite_recorder.py").splitlines() == [
         "  480 s  breakfast  {}",
         "  360 s  boil egg   {'size': 'L'}",
@@ -257,7 +257,7 @@ def test_sqlite_recorder_prints_the_slowest_first() -> None:
 @pytest.mark.needs_os
 @pytest.mark.threads
 def test_sqlite_recorder_stores_spans_of_all_threads(tmp_path: Path) -> None:
-    """Spans that eight threads finish at once are all in the file, each in one row."""
+    """Spans that eight threads finish at once are all in the table, each in one row."""
     path = str(tmp_path / "spans.db")
     example = load("sqlite_recorder")
     barrier = threading.Barrier(8)
@@ -283,7 +283,7 @@ def test_sqlite_recorder_stores_spans_of_all_threads(tmp_path: Path) -> None:
 @pytest.mark.needs_os
 @pytest.mark.parametrize("message", ["an order arrived", "packing"])
 def test_log_correlation_names_the_trace_on_each_line(message: str) -> None:
-    """A line logged while a span is active carries its ids; others carry none."""
+    """A line logged while a span is active has its ids; other lines have none."""
     lines = run("log_correlation.py").splitlines()
     line = next(each for each in lines if message in each)
     assert re.match(r"\[[0-9a-f]{16} [0-9a-f]{16}\] shop", line)

@@ -1,4 +1,4 @@
-"""What is installed is whole, and the project's files agree with each other."""
+"""The installed packages are complete, and the project's files agree with each other."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ for name in sorted(set(sys.modules) - before):
 
 
 def literals() -> dict[str, Any]:
-    """The names and arguments in setup.py whose value stands there as it is."""
+    """The literal names and arguments in setup.py."""
     found = {}
     for node in ast.walk(ast.parse((ROOT / "setup.py").read_text(encoding="utf-8"))):
         if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
@@ -48,7 +48,7 @@ def literals() -> dict[str, Any]:
 
 
 def headings() -> list[str]:
-    """The lines of the changelog that zest.releaser takes for the heading of a version."""
+    """The lines of the changelog that zest.releaser reads as headings of versions."""
     lines = (ROOT / "CHANGELOG.rst").read_text(encoding="utf-8").splitlines()
     return [line for line in lines if re.search(r".\(.+\)\W*$| [-~] .", line)]
 
@@ -66,18 +66,18 @@ def runner() -> ModuleType:
 
 
 def test_the_changelog_is_about_this_version() -> None:
-    """The newest entry is the version that setup.py builds."""
+    """The newest entry is for the version that setup.py builds."""
     version = re.sub(r"\.dev0$", "", literals()["version"])
     assert re.match(rf"{re.escape(version)} \((unreleased|\d{{4}}-\d\d-\d\d)\)$", headings()[0])
 
 
 def test_the_changelog_has_no_false_heading() -> None:
-    """No other line looks like the heading of a version: a release would cut the entry there."""
+    """No other line looks like the heading of a version: a release would end the entry there."""
     assert [each for each in headings() if not re.match(r"\d+\.\d+\.\d+ \(\S+\)$", each)] == []
 
 
 def test_every_package_is_shipped() -> None:
-    """What has an ``__init__.py`` is named in setup.py."""
+    """Every folder with an ``__init__.py`` is named in setup.py."""
     there = {
         ".".join(each.relative_to(ROOT).parts[:-1])
         for top in ("opentracing", "opentracing_recorder")
@@ -87,14 +87,14 @@ def test_every_package_is_shipped() -> None:
 
 
 def test_pytest_finds_the_plugin_under_its_own_name() -> None:
-    """Under another, `-p` with the module's name would load it a second time."""
+    """Under another name, `-p` with the module's name would load it a second time."""
     name = pytest_plugin.__name__
     assert literals()["entry_points"] == {"pytest11": [f"{name} = {name}"]}
 
 
 def test_nothing_compiled_is_needed_for_zipkin() -> None:
-    """orjson has no wheels for builds without the GIL, which no marker names: it is its own extra,
-    and the tests install both.
+    """orjson, which has no wheels for builds without the GIL, is its own extra; the tests install
+    both.
     """
     names = {
         extra: [re.split(r"[<>=;~! ]", each)[0] for each in literals()[extra]]
@@ -105,7 +105,7 @@ def test_nothing_compiled_is_needed_for_zipkin() -> None:
 
 @pytest.mark.needs_os
 def test_zipkin_without_orjson() -> None:
-    """The recorder encodes with the standard library where orjson is not installed."""
+    """Without orjson, the recorder encodes with the standard library."""
     script = """
 import sys
 sys.modules["orjson"] = None
@@ -120,13 +120,13 @@ print(zipkin.ZipkinTracer.__name__)
 
 @pytest.mark.parametrize("package", ["opentracing", "opentracing_recorder"])
 def test_packages_are_typed(package: str) -> None:
-    """The marker that type checkers look for is there, and is shipped."""
+    """The marker for type checkers is present, and is shipped."""
     assert (ROOT / package / "py.typed").read_bytes() == b""
     assert "py.typed" in literals()["package_data"][package]
 
 
 def test_every_file_that_a_package_reads_is_shipped() -> None:
-    """What lies beside the modules, and is none, is named in setup.py."""
+    """Files beside the modules that are no modules are named in setup.py."""
     for package, named in literals()["package_data"].items():
         files = [each for each in (ROOT / package).iterdir() if each.is_file()]
         assert {each.name for each in files if each.suffix not in (".py", ".pyc")} == set(named)
@@ -134,8 +134,8 @@ def test_every_file_that_a_package_reads_is_shipped() -> None:
 
 @pytest.mark.needs_os
 def test_import_loads_only_the_standard_library() -> None:
-    """`import opentracing` loads its own modules and the standard library's, even in a clean
-    process where more is installed.
+    """`import opentracing` loads only its own modules and the standard library's, even if more is
+    installed.
     """
     command = [sys.executable, "-c", f"import sys; sys.path.insert(0, {str(ROOT)!r}); {PROBE}"]
     printed = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
@@ -155,7 +155,7 @@ def test_all_supported_versions_are_tested(runner: ModuleType) -> None:
 
 
 def test_builds_without_the_gil_are_tested(runner: ModuleType) -> None:
-    """Of each version that has them, and none is taken for the ordinary build."""
+    """Each version with such a build has it, and none is mistaken for the ordinary build."""
     expected = {f"python3.{minor}t": [f"CPython 3.{minor}t"] for minor in (13, 14)}
     assert runner.wanted_without_gil() == expected
     assert not set(expected) & set(runner.wanted())
@@ -165,7 +165,7 @@ def test_builds_without_the_gil_are_tested(runner: ModuleType) -> None:
 def test_an_interpreter_that_does_not_run_is_passed_over(
     runner: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A shim without its Python, or with another one, does not hide the one that is there."""
+    """A shim without its Python, or with another one, does not hide a working one."""
     scripts = {"broken": "exit 127", "other": "echo CPython 3.8", "right": "echo CPython 3.9"}
     for folder, line in scripts.items():
         script = tmp_path / folder / "python3.9"
@@ -222,7 +222,7 @@ def fetching(runner: ModuleType, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 
 @pytest.mark.needs_os
 def test_a_python_that_is_not_found_is_fetched(runner: ModuleType, fetching: Fetching) -> None:
-    """The newest one, and no other; what is fetched is run to see that it can."""
+    """Only the newest one is; the fetched one is run to see that it works."""
     found = runner.find_or_fetch("python3.14", ["CPython 3.14"])
     assert found == str(fetching.folder / "into" / "bin" / "python3.14")
     assert fetching.made == [f"{fetching.folder}/into/.installed"]
@@ -235,7 +235,7 @@ def test_a_python_that_is_not_found_is_fetched(runner: ModuleType, fetching: Fet
 def test_a_python_that_is_found_is_not_fetched(
     runner: ModuleType, fetching: Fetching, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The machine's own comes first."""
+    """The machine's own one is used."""
     own = fetching.folder / "maven" / "python3.14"
     own.write_text("#!/bin/sh\necho CPython 3.14\n", encoding="utf-8")
     own.chmod(0o755)
@@ -261,7 +261,7 @@ def test_why_a_python_cannot_be_fetched_is_said(
     fetching: Fetching,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """A machine that cannot have it leaves it out and says so; only a broken fetch is a failure."""
+    """A machine that cannot have it skips it with a reason; only a broken download is a failure."""
     if lacking == "linux":
         monkeypatch.setattr(sys, "platform", "darwin")
     elif lacking == "x86_64":
@@ -276,7 +276,7 @@ def test_why_a_python_cannot_be_fetched_is_said(
 
 
 def test_the_tests_of_contexts_run_with_and_without_inheritance(runner: ModuleType) -> None:
-    """On each version whose threads can inherit contexts; the files that are named exist."""
+    """They run on each version whose threads can inherit contexts; the named files exist."""
     assert list(runner.wanted_with_inherited_contexts()) == ["python3.14"]
     assert [each for each in runner.OF_CONTEXTS if not (ROOT / each).exists()] == []
 
@@ -302,7 +302,7 @@ def test_pyodide_needs_a_recent_node_and_npm(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """An older Node, or one without npm, is as good as none."""
+    """An older Node, or one without npm, counts as missing."""
     for name in ["node", *others]:
         (tmp_path / name).write_text(f"#!/bin/sh\necho {version}\n", encoding="utf-8")
         (tmp_path / name).chmod(0o755)

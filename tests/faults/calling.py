@@ -1,4 +1,4 @@
-"""A recorder that calls back; for the tests of hostile recorders."""
+"""A recorder that calls a function, for the tests of hostile recorders."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from opentracing_recorder import BasicSpan, InMemoryRecorder
 
 
 class Calling(InMemoryRecorder):
-    """Does what a test says with each span, and keeps it."""
+    """Calls a test's function with each span, and keeps the span."""
 
     def __init__(self, action: Callable[[BasicSpan], object]) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""Carriers out of any bytes, for each format that we read; and what has to hold of every one."""
+"""Carriers made of any bytes, for each format that we read; and the checks for all of them."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _LIST, _BYTES, _ITERATOR, _ODD_VALUES, _ENVIRON = 1, 2, 4, 8, 16
 
 
 def text_carrier(data: bytes) -> Any:
-    """Entries from lines of ``name:value``; the bits of the first byte say in what form."""
+    """Entries from lines of ``name:value``; the bits of the first byte choose their form."""
     form = data[0] if data else 0
     pairs: list[Any] = []
     for line in data[1:].split(b"\n"):
@@ -38,7 +38,7 @@ def text_carrier(data: bytes) -> Any:
         if form & _BYTES:
             pairs.append((name, value))
         else:
-            # What is not UTF-8 becomes lone surrogates, which no encoder takes.
+            # Bytes that are not UTF-8 become lone surrogates, which no encoder accepts.
             pairs.append(
                 (name.decode("utf-8", "surrogateescape"), value.decode("utf-8", "surrogateescape"))
             )
@@ -52,14 +52,14 @@ def text_carrier(data: bytes) -> Any:
 
 
 def binary_carrier(data: bytes) -> bytes:
-    """The bytes themselves, or framed by their right length if the first one is even."""
+    """The bytes unchanged, or framed by their correct length if the first one is even."""
     if not data or data[0] % 2:
         return data[1:]
     return (len(data) - 1).to_bytes(4, "big") + data[1:]
 
 
 class WireFormat(NamedTuple):
-    """One format that we read, and bytes that make good carriers for it."""
+    """One format that we read, and bytes that make valid carriers for it."""
 
     name: str
     propagator: Any
@@ -137,9 +137,9 @@ def wire_formats() -> list[WireFormat]:
 
 
 class Tally:
-    """Reads carriers of one format, checks what comes of them, and counts.
+    """Reads carriers of one format, checks the extracted contexts, and counts.
 
-    `slack` is how many times as long as usual an extract may take, where it is instrumented.
+    `slack` is the factor by which an instrumented extract may take longer.
     """
 
     def __init__(self, wire_format: WireFormat, slack: float = 1.0) -> None:
@@ -152,11 +152,11 @@ class Tally:
         self.slowest_input = b""
 
     def read(self, data: bytes) -> None:
-        """Extract from what `data` stands for; an AssertionError says what did not hold."""
+        """Extract from the carrier of `data`; an AssertionError names the check that failed."""
         self.inputs += 1
         spent, outcome = self._extract(data)
         self.outcomes[outcome] += 1
-        if spent > self.slowest:  # once may be the machine's doing
+        if spent > self.slowest:  # a single slow run may be due to the machine
             spent = min(spent, *(self._extract(data)[0] for _ in range(3)))
         if spent > self.slowest:
             self.slowest, self.slowest_input = spent, data
@@ -183,7 +183,7 @@ class Tally:
 
 
 def check_context(context: Any) -> None:
-    """What comes from outside is of the right types, and bounded."""
+    """The values of an extracted context have the right types, and limits."""
     assert isinstance(context, BasicSpanContext)
     assert context.has_trace or (context.trace_id is None and context.span_id is None)
     assert context.sampled in (True, False, None)

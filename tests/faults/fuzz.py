@@ -1,7 +1,7 @@
 """Fuzz every `extract` with atheris, guided by coverage: ``python -m tests.faults.fuzz [INPUTS]``.
 
-One process a format, so many inputs each (default: a million). An input that fails is shown as
-Python has it, and the exit status is 1. Run by ``make fuzz``.
+Each format has its own process, and INPUTS inputs (default: a million). If an input fails, its repr
+is printed, and the exit status is 1. Run by ``make fuzz``.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from tests.faults.carriers import WireFormat
 
-# Single tokens: atheris finds out by itself how they go together.
+# Single tokens: atheris combines them by itself.
 _WORDS = (
     *("ot-tracer-traceid:", "ot-tracer-spanid:", "ot-tracer-sampled:", "ot-baggage-"),
     *("HTTP_", "REQUEST_METHOD:"),
@@ -26,7 +26,7 @@ _WORDS = (
 )
 
 
-# Instrumented code is slower; the slowest inputs are tried again without, and with the true limit.
+# Instrumented code is slower: the slowest inputs are tried again without it, by the true limit.
 _SLACK = 8.0
 
 
@@ -46,7 +46,7 @@ def _fuzz(name: str, inputs: int, folder: Path) -> None:
         except BaseException:
             print(f"{name}: fails with {data!r}", flush=True)
             raise
-        if tally.inputs == inputs // 10:  # atheris' own tables have grown by then
+        if tally.inputs == inputs // 10:  # by then, atheris' own tables have grown
             resident = _resident_kib()
         elif tally.inputs == inputs:
             grown = _resident_kib() - resident
@@ -66,7 +66,7 @@ def _fuzz(name: str, inputs: int, folder: Path) -> None:
 
 
 def _fuzz_apart(wire_format: WireFormat, inputs: int) -> bool:
-    """Fuzz one format in a process of its own; whether it stood everything."""
+    """Fuzz one format in its own process; return whether it passed."""
     from tests.faults.carriers import Tally
 
     with tempfile.TemporaryDirectory() as name:
@@ -79,7 +79,7 @@ def _fuzz_apart(wire_format: WireFormat, inputs: int) -> bool:
             print((folder / "log").read_text(errors="replace")[-4000:])
             return False
         tally = Tally(wire_format)
-        for _ in range(10):  # the first times fill its tables of names
+        for _ in range(10):  # the first calls fill its tables of names
             tally.slowest = 0.0
             tally.read(slowest.read_bytes())
         print(f"  slowest: {tally.slowest * 1e6:,.0f} µs per KiB", flush=True)
@@ -96,7 +96,7 @@ def main(arguments: list[str]) -> int:
     if len(arguments) > 1:
         _fuzz(arguments[1], inputs, Path(arguments[2]))
         return 0
-    from tests.faults.carriers import wire_formats  # not above: there it is to be instrumented
+    from tests.faults.carriers import wire_formats  # imported here, because it must be instrumented
 
     failed = [each.name for each in wire_formats() if not _fuzz_apart(each, inputs)]
     print(f"failed: {', '.join(failed)}" if failed else "no input failed")

@@ -1,4 +1,4 @@
-"""Objects that fail, lie or never end; for the table of hostile values."""
+"""Objects that fail, lie or never end, for the table of hostile values."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ HUGE = 1 << 18
 
 
 class HostileError(Exception):
-    """What a failing value raises; its own text fails as well."""
+    """The exception of failing values; its own text fails as well."""
 
     def __str__(self) -> str:
         raise RuntimeError("no text of the error either")
@@ -43,12 +43,12 @@ SPECIAL_METHODS = (
 
 
 def that_fails(base: type, *names: str, fail: Callable[..., Any] = fail) -> type:
-    """A class derived from `base` with these methods, all of which do the same."""
+    """A class derived from `base` with these methods, all of which call the same function."""
     return type(f"Failing{base.__name__.capitalize()}", (base,), dict.fromkeys(names, fail))
 
 
 def of_class(answer: Callable[[], Any]) -> Any:
-    """An object that says what `answer` says where it is asked for its class."""
+    """An object whose class, if it is asked, is the result of `answer`."""
 
     class Pretender:
         @property
@@ -75,14 +75,14 @@ def returning(result: Any, *names: str) -> Any:
 
 
 class FailingMeta(type):
-    """Of a class that fails as its instances do."""
+    """The metaclass of classes that fail as their instances do."""
 
     __str__ = __repr__ = __hash__ = __eq__ = __instancecheck__ = __subclasscheck__ = fail
     __name__ = __module__ = property(fail)  # type: ignore[assignment]
 
 
 class LazyNothing:
-    """As lazy objects are: whatever is asked of it, another does, and there is none."""
+    """A lazy object with nothing behind it: every access fails."""
 
     def __getattribute__(self, name: str) -> Any:
         raise HostileError
@@ -92,7 +92,7 @@ class LazyNothing:
 
 
 class Colliding:
-    """A key that meets another in a dict, and then fails."""
+    """A key that equals another one in a dict, and then fails."""
 
     def __init__(self, other: object) -> None:
         self._hash = hash(other)
@@ -104,7 +104,7 @@ class Colliding:
 
 
 class Array:
-    """As numpy's arrays are: comparisons give arrays, and an array is neither true nor false."""
+    """Like numpy's arrays: comparisons give arrays, and an array has no truth value."""
 
     shape, dtype = (2,), "float64"
 
@@ -128,7 +128,7 @@ class Array:
 
 
 class GrowingDict(UserDict):  # type: ignore[type-arg]
-    """While it is gone through, it gets more."""
+    """Iterating over it adds items."""
 
     def __iter__(self) -> Iterator[Any]:
         for number in itertools.count():

@@ -1,4 +1,4 @@
-"""Every place where an application hands something to a tracer or a span."""
+"""Every call by which an application passes a value to a tracer or a span."""
 
 from __future__ import annotations
 
@@ -35,8 +35,8 @@ def _at_start(arguments: Callable[[Any], dict[str, Any]]) -> Place:
 
 
 def _as_key(value: Any) -> dict[Any, Any]:
-    """A dict with the value as a key, or without, where no dict takes it."""
-    if not is_small(value):  # its hash would never be done
+    """A dict with the value as a key, or without it if no dict accepts it."""
+    if not is_small(value):  # its hash would never end
         return {"other": 1}
     try:
         return {value: value, "other": 1}
@@ -54,7 +54,7 @@ def _failed(span: Span, value: Any) -> None:
 
 def _raised(tracer: Tracer, value: Any) -> Span:
     error = value if issubclass(type(value), Exception) else ValueError(value, value)
-    if not is_small(error):  # nobody who catches it could ask for its text
+    if not is_small(error):  # the text of the exception fails too
         error = ValueError("without it")
     with pytest.raises(type(error)) as caught, tracer.start_active_span("hostile") as scope:
         raise error

@@ -1,6 +1,6 @@
-"""What applications put into tags and logs at their worst: objects that fail, lie or never end.
+"""Hostile values for tags and logs: objects that fail, lie or never end.
 
-Each is made anew by a function, as some are used up or grow when they are looked at.
+A function makes each of them, as reading some of them exhausts them or makes them grow.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Every recorder that we ship, each with a place where its spans arrive."""
+"""Every recorder of this project, each with a destination for its spans."""
 
 from __future__ import annotations
 
@@ -38,14 +38,14 @@ from ..zipkin_payload import spans_in
 
 
 class Sink(ABC):
-    """A recorder, and what has come of its spans."""
+    """A recorder, and the spans that have arrived at its destination."""
 
     def __init__(self, recorder: Recorder) -> None:
         self.recorder = recorder
 
     @abstractmethod
     def arrived(self) -> list[str]:
-        """The ids of the spans that have arrived, each as often as it did."""
+        """The ids of the spans that have arrived; an id is repeated if its span is."""
 
 
 class InMemory(Sink):
@@ -59,7 +59,7 @@ class InMemory(Sink):
         return [span.context.to_span_id() for span in spans]
 
     def look_at(self, spans: Sequence[Any]) -> None:
-        """Do with spans all that a test or a developer may do."""
+        """Use a span in every way that a test or a developer may."""
         assert repr(spans)
         assert self.memory.outline(["key", "error"])
         self.memory.find(tags={"key": 1}, error=True)
@@ -122,7 +122,7 @@ class Zipkin(Sink):
 
 
 class ZipkinWithoutOrjson(Sink):
-    """What goes to Zipkin where there are no wheels of orjson."""
+    """ZipkinRecorder's JSON without orjson."""
 
     class _Recorder(BatchRecorder):
         def __init__(self) -> None:
@@ -144,7 +144,7 @@ class ZipkinWithoutOrjson(Sink):
 
 
 class _Strict(SpanExporter):
-    """Takes what OTLP has a place for, and nothing else."""
+    """Accepts the fields of OTLP, and nothing else."""
 
     def __init__(self) -> None:
         self.spans: list[str] = []
@@ -188,7 +188,7 @@ class OpenTelemetry(Sink):
 
 
 class Console(Sink):
-    """OpenTelemetry's own JSON, as text in UTF-8."""
+    """OpenTelemetry's own JSON, as UTF-8 text."""
 
     def __init__(self) -> None:
         self.out = io.TextIOWrapper(io.BytesIO(), "utf-8", "strict")
@@ -203,7 +203,7 @@ class Console(Sink):
 
 
 def all_sinks(server: ScriptedServer, path: Path) -> dict[str, Sink]:
-    """One for each recorder, by name."""
+    """One sink for each recorder, by name."""
     return {
         "InMemoryRecorder": InMemory(),
         "the timelines": Timelines(),

@@ -1,4 +1,4 @@
-"""Applications that put the worst into their spans: nothing raises, hangs, or costs other spans."""
+"""Hostile values in spans: nothing raises or hangs, and no other span is lost."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def server() -> Iterator[ScriptedServer]:
 def test_a_hostile_value_arrives_and_so_do_the_others(
     value: str, server: ScriptedServer, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """In whatever place, through every recorder; and all that is recorded is counted."""
+    """In any place, through every recorder, and every recorded span is counted."""
     sinks = all_sinks(server, tmp_path / "spans.jsonl")
     started = time.process_time()
     with BasicTracer(CompositeRecorder(each.recorder for each in sinks.values())) as tracer:
@@ -75,14 +75,14 @@ def test_a_hostile_value_arrives_and_so_do_the_others(
 
 @every_value
 def test_a_hostile_value_does_no_harm_to_a_tracer_that_joins_spans(value: str) -> None:
-    """Which looks into the tags at the start."""
+    """Such a tracer reads the tags at the start."""
     recorder = InMemoryRecorder()
     expected = record(ZipkinTracer("shop", recorder=recorder, one_span_per_rpc=True), value, TAGS)
     assert {span.context.to_span_id() for span in recorder.spans} == expected.keys()
 
 
 def record(tracer: BasicTracer, value: str, places: Mapping[str, Place] = PLACES) -> dict[str, str]:
-    """A hostile span for each place, with plain ones between; by id, where those are that count."""
+    """A hostile span for each place, with plain ones between; by id, if the span counts."""
     expected = {}
     for place, put in places.items():
         plain = tracer.start_span("plain")
@@ -92,7 +92,7 @@ def record(tracer: BasicTracer, value: str, places: Mapping[str, Place] = PLACES
             span: Any = put(tracer, HOSTILE_VALUES[value]())
         except Exception as error:
             raise AssertionError(f"{value} as {place} raises") from error
-        if span.sampled:  # what `sampling.priority` was set to may say no
+        if span.sampled:  # the hostile value of `sampling.priority` may be false
             expected[span.context.to_span_id()] = place
     plain = tracer.start_span("plain")
     plain.finish()
@@ -101,7 +101,7 @@ def record(tracer: BasicTracer, value: str, places: Mapping[str, Place] = PLACES
 
 
 def test_zipkin_s_encoder_keeps_no_long_text_that_should_be_an_address() -> None:
-    """It remembers addresses; a million digits are none."""
+    """The encoder remembers addresses; a million digits are not one."""
     span = BasicTracer().start_span("a", tags={"peer.ipv4": "9" * 1_000_000})
     span.finish()
     before = _zipkin_json._address.cache_info().misses
@@ -112,7 +112,7 @@ def test_zipkin_s_encoder_keeps_no_long_text_that_should_be_an_address() -> None
 
 @every_value
 def test_a_mock_tracer_keeps_a_hostile_value(value: str) -> None:
-    """The very object, as a tag and in a log."""
+    """The object itself is kept, as a tag and in a log."""
     tracer, made = MockTracer(), HOSTILE_VALUES[value]()
     with tracer.start_active_span("a", tags={"at start": made}) as scope:
         scope.span.set_tag("key", made).log_kv({"event": made})
@@ -124,7 +124,7 @@ def test_a_mock_tracer_keeps_a_hostile_value(value: str) -> None:
 
 @every_value
 def test_a_hostile_value_does_no_harm_to_a_mock_tracer(value: str) -> None:
-    """In whatever place: nothing raises, and each span is kept."""
+    """In any place, nothing raises, and each span is kept."""
     tracer = MockTracer()
     for place, put in PLACES.items():
         tracer.reset()
@@ -141,7 +141,7 @@ def test_a_hostile_value_does_no_harm_to_a_mock_tracer(value: str) -> None:
     [ThreadLocalScopeManager, ContextVarsScopeManager],
 )
 def test_a_hostile_value_may_be_active(value: str, kind: type) -> None:
-    """In place of a span: children are roots, an error passes through, and the scope closes."""
+    """It is given as a span: children are roots, an error propagates, and the scope closes."""
     tracer = BasicTracer(scope_manager=kind())
     made, error = HOSTILE_VALUES[value](), KeyError("the application's")
     with tracer.scope_manager.activate(made, True):
@@ -154,7 +154,7 @@ def test_a_hostile_value_may_be_active(value: str, kind: type) -> None:
 
 @pytest.mark.parametrize("text", ["x☃", "x", "\x00\n"], ids=["wide", "ASCII", "control"])
 def test_megabytes_of_text_are_drawn_in_no_time(text: str) -> None:
-    """A timeline in text takes of it what has room."""
+    """A timeline in text uses no more of the text than its width."""
     recorder = InMemoryRecorder()
     text *= 4_000_000 // len(text)
     tracer = BasicTracer(recorder, service_name=text)
@@ -166,5 +166,5 @@ def test_megabytes_of_text_are_drawn_in_no_time(text: str) -> None:
     drawn = render_text(traces, width=80)
     spent = time.process_time() - started
     assert len(drawn) < 9 * 4 * 81
-    assert spent < 5.0  # seconds; to look at all of it takes five times as long
+    assert spent < 5.0  # seconds; five times as long if it read the whole text
     assert render_html(traces[:1])

@@ -1,4 +1,4 @@
-"""No carrier raises, takes long or leaves much behind; and none that we write breaks a header."""
+"""No carrier raises, takes long or uses much memory; and none that we write breaks a header."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ every_format = pytest.mark.parametrize("wire_format", FORMATS, ids=lambda each: 
 
 @every_format
 def test_mutations_of_good_carriers(wire_format: WireFormat) -> None:
-    """Good carriers with bytes changed, cut, repeated and joined raise only what is documented."""
-    tally = Tally(wire_format, slack=100.0)  # it is not time that is measured here
+    """Valid carriers with bytes changed, cut, repeated and joined raise only documented errors."""
+    tally = Tally(wire_format, slack=100.0)  # this test does not measure time
     drawn = random.Random(wire_format.name)
     for _ in range(3000):
         tally.read(mutated(drawn, wire_format.seeds))
@@ -114,7 +114,7 @@ def test_huge_carriers_take_no_longer_than_their_size(carrier: Any) -> None:
     for name, extract in extracts().items():
         readers = 4 if name == "composite" else 1
         spent[name] = math.inf
-        for attempt in range(30):  # the machine may be busy: what can be done counts
+        for attempt in range(30):  # the machine may be busy: the shortest time counts
             if attempt >= 3 and spent[name] < SECONDS_PER_KIB:
                 break
             started = time.thread_time()
@@ -127,16 +127,16 @@ def test_huge_carriers_take_no_longer_than_their_size(carrier: Any) -> None:
 
 @pytest.mark.parametrize("carrier", HUGE.values(), ids=HUGE)
 def test_huge_carriers_take_memory_by_their_size(carrier: Any) -> None:
-    """Reading them takes at most forty times their size, and nothing of it stays."""
+    """Reading a huge carrier takes at most forty times its size, and frees all of it."""
     peaks = {}
     for name, extract in extracts().items():
-        read(extract, carrier)  # what is remembered of names, which has bounds of its own
+        read(extract, carrier)  # the remembered names, which have their own limits
         tracemalloc.start()
         try:
             read(extract, carrier)
             kept, peak = tracemalloc.get_traced_memory()
             if kept >= MAX_KEPT:
-                gc.collect()  # until then the interpreter keeps 2000 freed pairs, for later ones
+                gc.collect()  # until then, the interpreter keeps 2000 freed pairs for reuse
                 kept, _ = tracemalloc.get_traced_memory()
         finally:
             tracemalloc.stop()
@@ -161,13 +161,13 @@ def read(extract: Callable[[Any], Any], carrier: Any) -> None:
 
 @pytest.mark.parametrize("name", ["headers", "composite"])
 def test_names_that_are_never_repeated_are_forgotten(name: str) -> None:
-    """What propagators remember of names stays below 16 MiB, whatever names are sent."""
+    """The names that propagators remember stay below 16 MiB, whatever names are sent."""
     wire_format = next(each for each in wire_formats() if each.name == name)
     drawn = random.Random(1)
     tracemalloc.start()
     try:
-        for number in range(250):  # more than the sets that are remembered
-            # As many and as long as are remembered, in characters of four bytes.
+        for number in range(250):  # more sets than are remembered
+            # As many and as long names as are remembered, with four bytes for each character.
             names = [f"{chr(0x10000 + drawn.randrange(0x8000))}{number}" for _ in range(400)]
             read(wire_format.propagator.extract, dict.fromkeys(names, "1"))
             read(wire_format.propagator.extract, {f"{number}".encode() * 30: b"1"})
@@ -213,7 +213,7 @@ anything = st.one_of(
 def test_nothing_that_is_written_breaks_a_header(
     propagator: Any, make_carrier: Any, baggage: Any, extra: Any, sampled: Any, parent_id: Any
 ) -> None:
-    """Names and values have visible ASCII alone, or a blank within, whatever a context holds."""
+    """Names and values have only visible ASCII and inner spaces, whatever a context has."""
     carrier = make_carrier()
     context = BasicSpanContext(1, 2, baggage, sampled, parent_id, extra)
     propagator.inject(context, carrier)

@@ -1,6 +1,6 @@
-"""However a program ends: in bounded time, quietly, and with its spans delivered.
+"""However a program ends, it ends in limited time, without output, and its spans are delivered.
 
-Each program runs in a process of its own, whose standard error is compared to the last line.
+Each program runs in its own process, and every line of its standard error is compared.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ def span(name):
 
 
 class Backend:
-    """Where the spans of a program go, and the command that runs it."""
+    """The backend for the spans of a program, and the command that runs the program."""
 
     command: list[str]
     argv: list[str]
@@ -56,7 +56,7 @@ class Backend:
         raise NotImplementedError
 
     def delivered(self) -> list[str]:
-        """The names of the spans that came, sorted."""
+        """The names of the spans that arrived, sorted."""
         return sorted(span.get("operation_name") or span["name"] for span in self.spans())
 
     def failed(self) -> list[str]:
@@ -68,7 +68,7 @@ class Backend:
 
 
 class Zipkin(Backend):
-    """Receives what the exit sends, unless it `answers` otherwise."""
+    """Receives the spans sent at exit, unless it `answers` otherwise."""
 
     def __init__(self, server: ScriptedServer) -> None:
         self.server = server
@@ -80,7 +80,7 @@ class Zipkin(Backend):
 
 
 class Lines(Backend):
-    """A file, which has each span as soon as it is finished."""
+    """A file, which has each span as soon as it has finished."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -96,7 +96,7 @@ def server() -> Iterator[ScriptedServer]:
         yield server
 
 
-# The interpreter as applications run it, and as developers do who want to hear of anything.
+# The interpreter as applications run it, and as developers do who want all warnings.
 PLAIN = [sys.executable]
 STRICT = [sys.executable, "-X", "dev", "-W", "error"]
 
@@ -117,14 +117,14 @@ def backend(server: ScriptedServer, request: pytest.FixtureRequest, tmp_path: Pa
 
 
 class Ended:
-    """How a program ended."""
+    """The exit of a program."""
 
     def __init__(self, code: int, stderr: str, seconds: float) -> None:
         self.code, self.stderr, self.seconds = code, stderr, seconds
 
 
 def run(backend: Backend, program: str, kill: signal.Signals | None = None) -> Ended:
-    """Run a program to its end; with `kill`, it gets that signal once it has printed a line."""
+    """Run a program to its end; with `kill`, it gets that signal after its first line."""
     process = subprocess.Popen(
         [*backend.command, "-c", PRELUDE + textwrap.dedent(program), *backend.argv],
         stdout=subprocess.PIPE,
@@ -147,12 +147,12 @@ def run(backend: Backend, program: str, kill: signal.Signals | None = None) -> E
 
 
 def is_one_traceback(stderr: str, last: str) -> bool:
-    """Whether it is a single traceback with this last line, and nothing else."""
+    """Whether the text is a single traceback with this last line, and nothing else."""
     return bool(re.fullmatch(rf"Traceback \(most recent call last\):\n(?: .*\n)+{last}\n", stderr))
 
 
 def test_a_normal_exit(backend: Backend) -> None:
-    """Everything that main, a thread that outlives it, and a scope that was closed, recorded."""
+    """The spans of main, of a thread that outlives it, and of a closed scope are delivered."""
     program = """
         tracer = new_tracer()
         def late():
@@ -169,7 +169,7 @@ def test_a_normal_exit(backend: Backend) -> None:
 
 
 def test_sys_exit_in_a_thread(backend: Backend) -> None:
-    """It ends that thread alone: its spans end, not as failures, and main goes on."""
+    """It ends only that thread: its spans end without an error, and main goes on."""
     program = """
         tracer = new_tracer()
         def leave():
@@ -187,7 +187,7 @@ def test_sys_exit_in_a_thread(backend: Backend) -> None:
 
 
 def test_an_uncaught_exception(backend: Backend) -> None:
-    """Its traceback is all that is printed; its span is delivered, as failed."""
+    """Its traceback is all that is printed; its span is delivered with the error."""
     program = """
         tracer = new_tracer()
         span("before")
@@ -223,7 +223,7 @@ def test_an_uncaught_exception_in_a_thread(backend: Backend) -> None:
 
 
 def test_sigterm_with_a_handler(backend: Backend) -> None:
-    """A handler that calls `sys.exit` ends the active spans, not as failures."""
+    """A handler that calls `sys.exit` ends the active spans without an error."""
     program = """
         tracer = new_tracer()
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(3))
@@ -240,9 +240,9 @@ def test_sigterm_with_a_handler(backend: Backend) -> None:
 
 
 def test_sigterm_at_any_moment(backend: Backend) -> None:
-    """Also in the midst of recording: what had finished is delivered, and nothing twice.
+    """Also during recording, finished spans are delivered, and none twice.
 
-    The one span that was just finishing may be lost, or not.
+    The span that is just finishing may be lost.
     """
     program = """
         tracer = new_tracer(queue_size=1_000_000, interval=0.01, exit_timeout=30)
@@ -271,7 +271,7 @@ def test_sigterm_at_any_moment(backend: Backend) -> None:
 
 
 def test_sigint(backend: Backend) -> None:
-    """KeyboardInterrupt prints its traceback and nothing else; it is no failure of the span."""
+    """KeyboardInterrupt prints only its traceback; the span has no error."""
     program = """
         tracer = new_tracer()
         with tracer.start_active_span("main"):
@@ -287,7 +287,7 @@ def test_sigint(backend: Backend) -> None:
 
 
 def test_daemon_threads_that_go_on_tracing(backend: Backend) -> None:
-    """They hold up nothing and print nothing; what finished before the exit is delivered once."""
+    """They delay nothing and print nothing; spans finished before the exit arrive once."""
     program = """
         tracer = new_tracer()
         start = threading.Barrier(5)
@@ -312,12 +312,12 @@ def test_daemon_threads_that_go_on_tracing(backend: Backend) -> None:
 
 
 def hang(connection: Any) -> None:
-    """Never answer; the client has to give up."""
+    """Never answer, so that the client must time out."""
     connection.recv(1)
 
 
 def drip(connection: Any) -> None:
-    """Answer byte by byte, without end."""
+    """Answer byte by byte, without an end."""
     connection.sendall(b"HTTP/1.1 202 ")
     while True:
         connection.sendall(b"A")
@@ -326,7 +326,7 @@ def drip(connection: Any) -> None:
 
 @pytest.mark.parametrize("answer", [hang, drip])
 def test_a_backend_that_hangs(zipkin: Zipkin, answer: Answer) -> None:
-    """The exit waits for no more than its limit, and says what was lost in one line."""
+    """The exit waits no longer than its limit, and logs the number of lost spans in one line."""
     zipkin.server.otherwise = answer
     program = """
         tracer = new_tracer(exit_timeout=0.5)
@@ -360,7 +360,7 @@ def test_close_in_an_exit_handler(backend: Backend, register: str) -> None:
 
 
 def test_spans_of_exit_handlers(backend: Backend) -> None:
-    """What runs before the recorder's handler is delivered; the rest, quietly, where it can be.
+    """Spans before the recorder's handler are delivered; later ones may be, without output.
 
     Handlers run in the reverse order of their registration.
     """
@@ -376,7 +376,7 @@ def test_spans_of_exit_handlers(backend: Backend) -> None:
     assert backend.delivered() == [*late, "before", "main"]
 
 
-# What keeps a span until the interpreter takes itself apart: the program's own module, or others.
+# The references that keep a span until finalization: the program's own module, or others.
 KEPT_BY_THE_PROGRAM = """
 a_global = Finishing("global")
 a_cycle = Finishing("cycle")
@@ -405,9 +405,9 @@ next(outer), next(at_home)
 
 @pytest.mark.parametrize("keep", [KEPT_BY_THE_PROGRAM, KEPT_BY_OTHERS], ids=["program", "others"])
 def test_spans_that_finalizers_finish(backend: Backend, keep: str) -> None:
-    """Nothing is printed when the interpreter, taking itself apart, finishes spans.
+    """Nothing is printed if spans finish during the interpreter's finalization.
 
-    It comes too late for a queue. A file may take them still, each once.
+    It is too late for a queue. A file may still have them, each once.
     """
     program = """
         tracer = new_tracer()
@@ -432,8 +432,8 @@ def test_spans_that_finalizers_finish(backend: Backend, keep: str) -> None:
 
 @pytest.mark.parametrize("keep", [KEPT_BY_THE_PROGRAM, KEPT_BY_OTHERS], ids=["program", "others"])
 def test_mistakes_that_finalizers_make(zipkin: Zipkin, keep: str) -> None:
-    """What would be logged at any other time, such as a recorder that raises, is not printed then:
-    logging may be half gone, and would itself raise.
+    """A mistake that is otherwise logged, such as a recorder that raises, is not logged then:
+    logging may be finalized itself, and would raise.
     """
     program = """
         from opentracing_recorder import Recorder

@@ -1,4 +1,4 @@
-"""Spans that are finished twice, by many, elsewhere or too late; and values that interrupt."""
+"""Spans finished twice, by many threads, in a child or too late; and values that interrupt."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def tracer_for(sinks: dict[str, Sink]) -> BasicTracer:
 
 
 def check(sinks: dict[str, Sink], spans: list[BasicSpan]) -> None:
-    """These spans have arrived everywhere, each once, and are counted."""
+    """Every sink has these spans, each once, and counts them."""
     expected = Counter(span.context.to_span_id() for span in spans)
     for name, sink in sinks.items():
         assert Counter(sink.arrived()) == expected, name
@@ -51,7 +51,7 @@ def check(sinks: dict[str, Sink], spans: list[BasicSpan]) -> None:
 
 
 def at_once(number: int, act: Callable[[], object]) -> None:
-    """Have so many threads do the same, as nearly at once as can be."""
+    """Run a function on several threads as nearly at once as possible."""
     barrier = threading.Barrier(number)
     errors: list[BaseException] = []
 
@@ -70,13 +70,13 @@ def at_once(number: int, act: Callable[[], object]) -> None:
     assert errors == []
 
 
-# Not by the marker `threads`: where the GIL is off, what the sinks import cannot be had.
+# Not by the marker `threads`: without the GIL, the sinks' packages cannot be installed.
 @pytest.mark.usefixtures("threads_interrupt_each_other")
 @pytest.mark.parametrize("number", [2, 8])
 def test_a_span_that_threads_finish_at_once_is_recorded_once(
     number: int, sinks: dict[str, Sink]
 ) -> None:
-    """By one of them, whatever the others do to the span meanwhile."""
+    """One thread's `finish` counts, whatever the others do to the span at that time."""
     tracer = tracer_for(sinks)
     spans = [tracer.start_span("contested") for _ in range(200)]
 
@@ -92,7 +92,7 @@ def test_a_span_that_threads_finish_at_once_is_recorded_once(
 
 
 def test_a_span_that_is_finished_twice_is_recorded_once(sinks: dict[str, Sink]) -> None:
-    """As it was the first time."""
+    """It is recorded as it was at the first time."""
     tracer = tracer_for(sinks)
     with tracer.start_active_span("twice") as scope:
         scope.span.finish(scope.span.start_time + 2)
@@ -107,7 +107,7 @@ def test_a_span_that_is_finished_twice_is_recorded_once(sinks: dict[str, Sink]) 
 def test_what_is_finished_after_its_tracer_closed_is_dropped_and_counted(
     sinks: dict[str, Sink],
 ) -> None:
-    """By recorders with a queue; the others still take it, and nothing raises."""
+    """Recorders with a queue drop it; the others still record it, and nothing raises."""
     tracer = tracer_for(sinks)
     late = tracer.start_span("late")
     tracer.start_span("in time").finish()
@@ -128,7 +128,7 @@ def test_what_is_finished_after_its_tracer_closed_is_dropped_and_counted(
 def test_a_span_that_a_child_finishes_as_well_is_recorded_once_in_each(
     sinks: dict[str, Sink],
 ) -> None:
-    """A fork copies the span: each process has one of its own to finish."""
+    """A fork copies the span, so that each process finishes its own."""
     tracer = tracer_for(sinks)
     before, shared = tracer.start_span("before"), tracer.start_span("shared")
     before.finish()
@@ -152,7 +152,7 @@ def test_a_span_that_a_child_finishes_as_well_is_recorded_once_in_each(
     for name, sink in sinks.items():
         if isinstance(sink.recorder, BatchRecorder):
             assert sink.recorder.stats == Stats(2, 2, 0, 0, 0), name
-    both = [before, shared, shared]  # where both write to one place
+    both = [before, shared, shared]  # if both write to one file
     for name in ("JSONLinesRecorder", "ZipkinRecorder"):
         assert Counter(sinks[name].arrived()) == Counter(
             each.context.to_span_id() for each in both
@@ -160,11 +160,11 @@ def test_a_span_that_a_child_finishes_as_well_is_recorded_once_in_each(
     assert tracer.close(60)
 
 
-# What is no Exception.
+# Exceptions that are no Exception.
 
 
 class Interrupting:
-    """Raises what ends a program, or a task, where somebody asks for its text."""
+    """Raises an exception that ends a program, or a task, if its text is asked for."""
 
     def __init__(self, error: type[BaseException]) -> None:
         self.error = error
@@ -184,7 +184,7 @@ every_interrupt = pytest.mark.parametrize(
 def test_an_interrupt_passes_through_on_the_thread_of_the_application(
     error: type[BaseException], sinks: dict[str, Sink]
 ) -> None:
-    """It is not the tracer's to swallow; later spans are recorded as before."""
+    """The tracer does not swallow it; later spans are recorded."""
     by_name = {name: sinks[name] for name in ("LoggingRecorder", "JSONLinesRecorder")}
     for sink in by_name.values():
         tracer = BasicTracer(sink.recorder)
@@ -209,7 +209,7 @@ def test_an_interrupt_passes_through_on_the_thread_of_the_application(
 def test_an_interrupt_on_the_thread_of_a_recorder_costs_its_span_alone(
     name: str, error: type[BaseException], sinks: dict[str, Sink]
 ) -> None:
-    """Nobody waits there for an interrupt; the rest of the batch arrives."""
+    """On that thread it interrupts nothing else; the rest of the batch arrives."""
     sink = sinks[name]
     tracer, expected = BasicTracer(sink.recorder), []
     for number in range(5):
@@ -233,7 +233,7 @@ def test_an_interrupt_on_the_thread_of_a_recorder_costs_its_span_alone(
 def test_an_interrupt_of_the_application_s_thread_comes_out_of_a_flush_that_sends_itself(
     sinks: dict[str, Sink], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Where no thread can be started: no span is lost for it."""
+    """If no thread can be started, no span is lost by it."""
 
     def refuse(*args: Any) -> None:
         raise RuntimeError("can't start new thread")

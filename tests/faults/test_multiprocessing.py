@@ -1,7 +1,7 @@
 """Children of multiprocessing, however they are started: every span of each arrives, once.
 
-They end by `os._exit`, without the interpreter's exit. Each program runs in a process of its own,
-from a file, which its children import where they are not forked.
+They end by `os._exit`, without the interpreter's exit. Each program runs in its own process, from a
+file, which its children import if they are not forked.
 """
 
 from __future__ import annotations
@@ -90,7 +90,7 @@ methods = pytest.mark.parametrize("method", multiprocessing.get_all_start_method
 
 
 class Delivered:
-    """What a program's processes sent."""
+    """The spans that a program's processes sent."""
 
     def __init__(self, path: Path) -> None:
         lines = [line.split(" ", 3) for line in path.read_text().splitlines()]
@@ -98,7 +98,7 @@ class Delivered:
         assert len({span for _, _, span, _ in lines}) == len(lines), "a span's id comes twice"
         traces = {(trace, process) for process, trace, _, _ in lines}
         assert len({trace for trace, _ in traces}) == len(traces), "two processes have one trace"
-        # Each process sent its own: the parent's were sent by one process, which sent no other.
+        # Each process sent its own: the parent's came from one process, which sent no others.
         of_the_parent = [line[0] for line in lines if line[3] in ("first", "last")]
         assert len(of_the_parent) == 2
         assert len(set(of_the_parent)) == 1
@@ -106,13 +106,13 @@ class Delivered:
 
 
 def run(tmp_path: Path, method: str, program: str) -> Delivered:
-    """Run a program whose `main` goes on as given; it must end well, in time, and quietly."""
+    """Run a program with this `main`; it must end with status 0, in time, and without output."""
     script, place = tmp_path / "program.py", tmp_path / "spans"
     script.write_text(
         PRELUDE.replace(r"\n", "\\n") + textwrap.indent(textwrap.dedent(program), " " * 4) + END
     )
     ended = subprocess.run(
-        # From Python 3.12 a fork beside a thread is warned of; what becomes of it is tested here.
+        # From Python 3.12, forking beside a thread gives a warning; its effects are tested here.
         [sys.executable, "-W", "ignore:This process:DeprecationWarning", script, place, method],
         capture_output=True,
         text=True,
@@ -125,7 +125,7 @@ def run(tmp_path: Path, method: str, program: str) -> Delivered:
 
 @methods
 def test_processes(tmp_path: Path, method: str) -> None:
-    """What several children record at once, however each of them ends."""
+    """The spans of several children at once arrive, however each child ends."""
     program = """
         children = [start.Process(target=record, args=range(each, each + 500)) for each in (0, 500)]
         endings = leave, leave_a_thread, leave_a_pool_of_threads, have_a_child
@@ -178,10 +178,10 @@ POOLS = {
 @methods
 @pytest.mark.parametrize("kind", POOLS)
 def test_pools(tmp_path: Path, method: str, kind: str) -> None:
-    """What tasks record, however many of them a worker has, and however it ends.
+    """The spans of tasks arrive, however many a worker runs, and however it ends.
 
-    A pool that is terminated, as `with` does, kills its workers by a signal: what they did not
-    flush is lost, unless they close at signals.
+    Terminating a pool, as `with` does, kills its workers by a signal: spans that they did not flush
+    are lost, unless they close at signals.
     """
     delivered = run(tmp_path, method, POOLS[kind])
     tasks = [f"{what} {number}" for what in ("task", "in") for number in range(30)]
@@ -191,7 +191,7 @@ def test_pools(tmp_path: Path, method: str, kind: str) -> None:
 
 @methods
 def test_a_pool_terminated_in_the_midst(tmp_path: Path, method: str) -> None:
-    """It does not hang, whatever its workers are at, and no span arrives twice."""
+    """It does not hang, whatever its workers are doing, and no span arrives twice."""
     program = """
         pool = start.Pool(3)
         pool.map_async(task_that_flushes, range(100_000), chunksize=1)

@@ -1,6 +1,6 @@
-"""Hostile recorders: the application goes on, and every other recorder gets its due.
+"""Hostile recorders: the application goes on, and every other recorder gets its spans.
 
-Those that call back are in `test_recursion.py`; the plain failures in the recorders' own tests.
+Recorders that call the tracer are in `test_recursion.py`, plain failures in the recorders' tests.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from opentracing_recorder import (
 
 from .calling import Calling, messages
 
-LONG = 10.0  # seconds that a test waits for what must happen; it fails then
+LONG = 10.0  # seconds that a test waits for an event before it fails
 
 
 @pytest.mark.parametrize("scope_manager", [ContextVarsScopeManager, ThreadLocalScopeManager])
@@ -37,8 +37,8 @@ LONG = 10.0  # seconds that a test waits for what must happen; it fails then
 def test_what_is_no_exception_goes_through(
     scope_manager: Callable[[], Any], error: type[BaseException]
 ) -> None:
-    """An interrupt that comes while a span is recorded is the application's; scopes end all the
-    same, and the next span is recorded.
+    """An interrupt while a span is recorded reaches the application; scopes end nevertheless, and
+    the next span is recorded.
     """
 
     def interrupt(span: BasicSpan) -> None:
@@ -60,7 +60,7 @@ def test_what_is_no_exception_goes_through(
 @pytest.mark.needs_os
 @pytest.mark.threads
 def test_only_the_thread_that_finishes_waits() -> None:
-    """A recorder that blocks for a second holds up no span of another thread's."""
+    """A recorder that blocks for a second delays no span of another thread."""
     entered, gate = threading.Event(), threading.Event()
 
     def block(span: BasicSpan) -> None:
@@ -83,7 +83,7 @@ def test_only_the_thread_that_finishes_waits() -> None:
 
 
 def test_a_recorder_that_puts_another_in_its_place() -> None:
-    """No span gets lost in between, and none comes twice."""
+    """No span is lost by the change, and none is recorded twice."""
     recorders = [Calling(lambda span: use(span, 1)), Calling(lambda span: use(span, 0))]
 
     def use(span: BasicSpan, index: int) -> None:
@@ -111,7 +111,7 @@ def start_again(span: BasicSpan) -> None:
 def test_a_recorder_that_spoils_its_span(
     spoil: Callable[[BasicSpan], None], tmp_path: Path
 ) -> None:
-    """The application's calls raise nothing, and who comes next still gets the span, once."""
+    """The application's calls raise nothing, and the next recorder still gets the span, once."""
     last = InMemoryRecorder()
     file = JSONLinesRecorder(tmp_path / "spans.jsonl")
     tracer = BasicTracer(CompositeRecorder([Calling(spoil), LoggingRecorder(), file, last]))
@@ -126,7 +126,7 @@ def test_a_recorder_that_spoils_its_span(
 
 
 class Sending(BatchRecorder):
-    """Does what a test says with each batch."""
+    """Calls a test's function with each batch."""
 
     def __init__(self, action: Callable[[Sequence[BasicSpan]], object], **options: Any) -> None:
         super().__init__(**{"interval": 0.01, **options})
@@ -140,7 +140,7 @@ class Sending(BatchRecorder):
 def test_a_recorder_whose_constructor_was_not_called(
     kind: type[Recorder], caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Its spans are lost, which the log says; the application goes on, to its end."""
+    """Its spans are lost, and logged as lost; the application runs to its end."""
     forgetful = type("Forgetful", (kind,), {"__init__": lambda self: None})
     last = InMemoryRecorder()
     tracer = BasicTracer(CompositeRecorder([forgetful(), last]))
@@ -155,7 +155,7 @@ def test_a_recorder_whose_constructor_was_not_called(
 
 @pytest.mark.needs_os
 def test_a_backend_that_records_what_it_sends() -> None:
-    """Each report has another to make, but `flush` and `close` end, and each span is counted."""
+    """Each report makes another one, but `flush` and `close` end, and each span is counted."""
     recorder = Sending(lambda spans: [recorder.record_span(span) for span in spans])
     tracer = BasicTracer(recorder)
     for number in range(10):
@@ -171,7 +171,7 @@ def test_a_backend_that_records_what_it_sends() -> None:
 @pytest.mark.needs_os
 @pytest.mark.parametrize("method", ["flush", "close"])
 def test_a_recorder_that_delivers_each_span_at_once(method: str) -> None:
-    """The application waits, as it was told to, and for no more than the delivery."""
+    """The application waits, as it is set to, but only for the delivery."""
     sent: list[str] = []
 
     class Impatient(Sending):
@@ -192,7 +192,7 @@ def test_a_recorder_that_delivers_each_span_at_once(method: str) -> None:
 @pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
 @pytest.mark.parametrize("where", ["record_span", "send"])
 def test_a_fork_in_the_midst(where: str) -> None:
-    """Of a recorder's call, on whichever thread: parent and child count what is their own."""
+    """A recorder forks in a call, on any thread: parent and child count their own spans."""
     codes: list[int] = []
 
     def fork(first: BasicSpan) -> None:
@@ -222,7 +222,7 @@ def test_a_fork_in_the_midst(where: str) -> None:
     tracer = BasicTracer(recorder)
     for name in ("fork", "after"):
         tracer.start_span(name).finish()
-    assert recorder.flush(LONG)  # not `close`: a child of a closed recorder is closed as well
+    assert recorder.flush(LONG)  # not `close`: the child of a closed recorder is closed as well
     assert codes == [0]
     assert recorder.close(LONG)
     assert recorder.stats == Stats(2, 2, 0, 0, 0)

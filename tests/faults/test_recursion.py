@@ -1,6 +1,6 @@
-"""Recorders, hooks and samplers that call the tracer, or themselves: there is an end to it.
+"""Recorders, hooks and samplers that call the tracer, or themselves: the recursion ends.
 
-Python's limit alone is none: with two calls in each, it is met again and again, for ever.
+Python's limit alone does not end it: with two calls in each, it is reached endlessly often.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ from opentracing_recorder import (
 
 from .calling import Calling, messages
 
-LONG = 10.0  # seconds that a test waits for what must happen; it fails then
+LONG = 10.0  # seconds that a test waits for an event before it fails
 
 
 @contextmanager
 def in_time(seconds: float = LONG) -> Iterator[None]:
-    """What is done within uses no more of the processor's time; what has no end takes hours."""
+    """The block must end within this CPU time; endless recursion takes hours."""
     start = time.process_time()
     yield
     assert time.process_time() - start < seconds
@@ -74,7 +74,7 @@ every_circle = pytest.mark.parametrize(
     ("trace", "late"),
     [
         *product([one, one_after_another, one_in_another], [False, True]),
-        (whatever_happens, False),  # begun late, it has no end: no error gets out
+        (whatever_happens, False),  # begun late, it never ends: no error gets out
     ],
 )
 
@@ -87,10 +87,10 @@ def test_a_recorder_that_traces_each_call_comes_to_an_end(
     composite: bool,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """Soon at its first span, or once at Python's limit; from then on, it gets the application's
-    spans alone, each once.
+    """It ends soon at the first span, or once at Python's limit; from then on, the recorder gets
+    only the application's spans, each once.
 
-    One line says so. Were the limit met in each call, two spans a call would take for ever.
+    One log line reports it. If each call reached the limit, two spans a call would take forever.
     """
     tracing, other = Calling(unless_quiet(trace)), InMemoryRecorder()
     recorder = CompositeRecorder([tracing, other]) if composite else tracing
@@ -118,7 +118,7 @@ def test_a_recorder_that_traces_each_call_comes_to_an_end(
 @pytest.mark.needs_os
 @pytest.mark.threads
 def test_each_thread_has_an_end_of_its_own(caplog: pytest.LogCaptureFixture) -> None:
-    """A span that finishes on another thread is recorded, while one is recorded on this."""
+    """A span that finishes on another thread is recorded while one is recorded on this thread."""
     inside, done = threading.Event(), threading.Event()
 
     def trace(span: BasicSpan) -> None:
@@ -145,7 +145,7 @@ def test_each_thread_has_an_end_of_its_own(caplog: pytest.LogCaptureFixture) -> 
 def test_a_hook_that_traces_each_call_comes_to_an_end(
     trace: Callable[[BasicSpan], None], late: bool, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """`span_started` too; its recorder gets every span of the application's."""
+    """The same holds for `span_started`; its recorder gets every span of the application."""
     recorder = Hooked(unless_quiet(trace))
     tracer = BasicTracer(recorder)
     if late:
@@ -164,7 +164,7 @@ def test_a_hook_that_traces_each_call_comes_to_an_end(
 def test_a_sampler_that_traces_each_call_comes_to_an_end(
     late: bool, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """It decides about the application's traces as before, and what it makes itself is kept."""
+    """It samples the application's traces as before, and its own spans are kept."""
 
     class Tracing(Sampler):
         begun = not late
@@ -191,7 +191,7 @@ def test_a_sampler_that_traces_each_call_comes_to_an_end(
 
 
 def test_a_recorder_that_calls_itself(caplog: pytest.LogCaptureFixture) -> None:
-    """It fails as any does: one message, and the next recorder gets each span once."""
+    """It is one failure: one message, and the next recorder gets each span once."""
 
     class Looping(Recorder):
         def record_span(self, span: BasicSpan) -> None:
@@ -207,7 +207,7 @@ def test_a_recorder_that_calls_itself(caplog: pytest.LogCaptureFixture) -> None:
 
 
 def test_recorders_in_a_circle(caplog: pytest.LogCaptureFixture) -> None:
-    """Several ways round do not multiply; who is not in the circle still gets each span."""
+    """Several circles do not multiply; recorders outside them still get each span."""
 
     class Back(Recorder):
         def record_span(self, span: BasicSpan) -> None:
@@ -230,12 +230,12 @@ def test_recorders_in_a_circle(caplog: pytest.LogCaptureFixture) -> None:
         assert not tracer.flush(1)
         assert not tracer.close(1)
     assert {span.operation_name for span in last.spans} == {"x"}
-    assert len(messages(caplog)) == 3  # one for each way round
+    assert len(messages(caplog)) == 3  # one for each circle
     assert all(message.startswith("Back.span_started raised") for message in messages(caplog))
 
 
 def test_flush_and_close_of_the_tracer_from_its_recorder() -> None:
-    """Whoever calls whom: they end, and `close` closes once."""
+    """`flush` and `close` call each other, but end, and `close` closes once."""
     closed: list[str] = []
 
     class Calls(InMemoryRecorder):

@@ -1,6 +1,6 @@
-"""However a block of code is left, its scopes end: nothing stays active, is lost, or is kept.
+"""However a block of code is left, its scopes end: none stays active, is lost, or is kept alive.
 
-Spans here are the reference tracer's. What single scopes do is tested beside the scope managers.
+The spans are the reference tracer's. Single scopes are tested beside the scope managers.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from ..runtimes import THREADS_INHERIT, every_runtime, needs_tornado, tornado_ma
 
 @pytest.fixture(autouse=True)
 def _quick_collections() -> Iterator[None]:
-    """The garbage collector passes over what was there before: it runs often here."""
+    """Frequent collections, which skip the objects that exist already."""
     freeze = getattr(gc, "freeze", None)
     if freeze is None:  # PyPy
         yield
@@ -41,7 +41,7 @@ def _quick_collections() -> Iterator[None]:
 
 
 class Watch:
-    """A tracer that remembers which spans and scopes it made, without keeping them."""
+    """A tracer that records which spans and scopes it made, without references to them."""
 
     def __init__(self, manager: ScopeManager) -> None:
         self.recorder = InMemoryRecorder()
@@ -76,7 +76,7 @@ class Watch:
         return [name for name, made in self._made if made() is not None]
 
     def check_all_ended(self) -> None:
-        """Nothing is active, each span was recorded once, and then nobody refers to any of it."""
+        """No scope is active, each span was recorded once, and no reference to any is left."""
         assert self.active is None
         assert sorted(span.operation_name for span in self.recorder.spans) == sorted(self.opened)
         self.recorder.clear()
@@ -95,11 +95,11 @@ def on_another_thread(action: Callable[[], Any]) -> None:
 
 @every_runtime
 def test_no_order_of_closing_keeps_anything(make: Any, run: Any) -> None:
-    """In each of the 24 orders of four, spans are recorded once, and are free without the gc."""
+    """In each of the 24 orders of four, spans are recorded once, and freed without the gc."""
 
     def test() -> None:
         watch = Watch(make())
-        assert watch.active is None  # what the runtime makes at first use is not ours
+        assert watch.active is None  # objects that the runtime makes at first use are not ours
         gc.collect()
         gc.disable()
         try:
@@ -126,7 +126,7 @@ def test_no_order_of_closing_keeps_anything(make: Any, run: Any) -> None:
 def test_no_order_of_closing_here_and_elsewhere_keeps_anything(make: Any, run: Any) -> None:
     """The same holds whichever of the four scopes are closed on another thread.
 
-    What was closed at home gives way to the nearest that is open; nothing is active at the end.
+    Closing a scope in its own context restores the nearest open one; none is active at the end.
     """
 
     def test() -> None:
@@ -168,7 +168,7 @@ def throw(generator: Any) -> None:
 
 
 def drop(generator: Any) -> None:
-    """The caller has the last reference to it, and gives it up."""
+    """Drop the last reference to it, which the caller passes."""
 
 
 def drop_in_a_cycle(generator: Any) -> None:
@@ -183,7 +183,7 @@ ways_to_leave = pytest.mark.parametrize("leave", [close, throw, drop, drop_in_a_
 @ways_to_leave
 @pytest.mark.parametrize("at", [1, 2, 3])
 def test_a_generator_left_at_any_yield(make: Any, run: Any, leave: Any, at: int) -> None:
-    """Its consumer's span is active again, and the generator's spans are children of it."""
+    """Its consumer's span is active again, and the generator's spans are its children."""
 
     def test() -> None:
         watch = Watch(make())
@@ -207,7 +207,7 @@ def test_a_generator_left_at_any_yield(make: Any, run: Any, leave: Any, at: int)
 @every_runtime
 @ways_to_leave
 def test_a_generator_left_below_its_consumers_scope(make: Any, run: Any, leave: Any) -> None:
-    """A scope that the consumer opened meanwhile stays active; with it the generator's ends."""
+    """A scope that the consumer opened later stays active; closing it ends the generator's too."""
 
     def test() -> None:
         watch = Watch(make())
@@ -228,7 +228,7 @@ def test_a_generator_left_below_its_consumers_scope(make: Any, run: Any, leave: 
 
 @every_runtime
 def test_generators_left_in_another_order(make: Any, run: Any) -> None:
-    """Of generators that interleave, each may be left first: in every order all their spans end."""
+    """Interleaving generators may be left in any order: all their spans end."""
 
     def item(watch: Watch, name: str) -> Iterator[None]:
         with watch.open(name):
@@ -272,7 +272,7 @@ async def pages(watch: Watch) -> AsyncIterator[int]:
             try:
                 yield 2
             finally:
-                await asyncio.sleep(0)  # it cannot be closed in one go
+                await asyncio.sleep(0)  # it cannot be closed in one step
         yield 3
 
 
@@ -280,7 +280,7 @@ async def pages(watch: Watch) -> AsyncIterator[int]:
 @pytest.mark.parametrize("leave", [drop, drop_in_a_cycle])
 @pytest.mark.parametrize("at", [1, 2, 3])
 def test_an_async_generator_closed_by_the_garbage_collector(make: Any, leave: Any, at: int) -> None:
-    """Whoever runs when the loop closes it keeps the active span that it had."""
+    """The code that runs when the loop closes it keeps its active span."""
     watch = Watch(make())
 
     async def main() -> None:
@@ -305,7 +305,7 @@ def test_an_async_generator_closed_by_the_garbage_collector(make: Any, leave: An
 
 @every_asyncio_manager
 def test_async_generators_left_when_the_loop_ends(make: Any) -> None:
-    """The loop's shutdown closes each of those that are still referred to."""
+    """The loop's shutdown closes each generator that is still referenced."""
     watch = Watch(make())
     kept: list[Any] = []
 
@@ -321,7 +321,7 @@ def test_async_generators_left_when_the_loop_ends(make: Any) -> None:
 
 
 def test_an_async_generator_that_no_loop_knows() -> None:
-    """Driven by hand, without a loop to close it, the garbage collector ends its scope."""
+    """Without a loop to close it, the garbage collector ends its scope."""
     watch = Watch(ContextVarsScopeManager())
 
     async def page() -> AsyncIterator[int]:
@@ -343,7 +343,7 @@ def test_an_async_generator_that_no_loop_knows() -> None:
 
 
 class Cancelling:
-    """Counts awaits, and cancels the task that makes the chosen one: it is cancelled there."""
+    """Counts awaits, and cancels the task at the chosen one."""
 
     def __init__(self, at: int) -> None:
         self.at = at
@@ -418,7 +418,7 @@ AWAITS = 20
 
 
 def test_every_await_is_tried() -> None:
-    """The request makes as many awaits as the next test cancels."""
+    """The request has as many awaits as the next test cancels."""
     watch, awaits = Watch(ContextVarsScopeManager()), Cancelling(0)
     run_loop(lambda: handle(watch, awaits))
     assert awaits.made == AWAITS
@@ -428,7 +428,7 @@ def test_every_await_is_tried() -> None:
 @every_asyncio_manager
 @pytest.mark.parametrize("at", range(1, AWAITS + 1))
 def test_a_task_cancelled_at_an_await(make: Any, at: int) -> None:
-    """All its spans end, none as a failure, and its parent's span stays active in the parent."""
+    """All its spans end without an error, and its parent's span stays active in the parent."""
     watch, awaits = Watch(make()), Cancelling(at)
 
     async def main() -> None:
@@ -438,7 +438,7 @@ def test_a_task_cancelled_at_an_await(make: Any, at: int) -> None:
                 await task
             assert watch.active == "main"
             del task
-            gc.collect()  # an async generator that was left is closed
+            gc.collect()  # an abandoned async generator is closed
             for _ in range(5):
                 await asyncio.sleep(0)
 
@@ -511,7 +511,7 @@ def test_tasks_together(make: Any, together: Together) -> None:
 @together
 @pytest.mark.parametrize("failing", range(3))
 def test_one_of_tasks_together_fails(make: Any, together: Together, failing: int) -> None:
-    """Its span alone is a failure; the others end, cancelled or not, and nothing stays active."""
+    """Only its span has an error; the others end, cancelled or not, and no scope stays active."""
     watch = Watch(make())
 
     async def child(number: int) -> None:
@@ -532,7 +532,7 @@ def test_one_of_tasks_together_fails(make: Any, together: Together, failing: int
                 assert [str(each) for each in members] == ["sold out"]
                 del members
             assert watch.active == "main"
-            for _ in range(5):  # after `gather`, the others go on
+            for _ in range(5):  # after `gather`, the other tasks run on
                 await asyncio.sleep(0)
 
     run_loop(main)
@@ -543,7 +543,7 @@ def test_one_of_tasks_together_fails(make: Any, together: Together, failing: int
 @every_asyncio_manager
 @together
 def test_tasks_together_are_cancelled(make: Any, together: Together) -> None:
-    """Whoever waits for them passes the cancellation on: all spans end, none as a failure."""
+    """The waiting task passes the cancellation on: all spans end without an error."""
     watch = Watch(make())
     started: list[str] = []
 
@@ -605,7 +605,7 @@ every_thread_manager = pytest.mark.parametrize(
 @every_submit
 @every_thread_manager
 def test_work_in_an_executor(make: Any, inherits: bool, submit: Submit) -> None:
-    """It inherits the active span where its context is copied; an error is its own span's."""
+    """It inherits the active span if its context is copied; an error is on its own span."""
     watch = Watch(make())
     threads_inherit = inherits and THREADS_INHERIT
     inherits = threads_inherit or (inherits and submit is not run_in_executor)
@@ -626,8 +626,8 @@ def test_work_in_an_executor(make: Any, inherits: bool, submit: Submit) -> None:
             assert [str(each) for each in errors if each is not None] == ["sold out"]
             del errors, jobs
             assert watch.active == "main"
-            # The threads have nothing of the work left, neither active nor alive: only what they
-            # have been started with.
+            # The threads keep nothing of the work, neither active nor alive, but only the context
+            # that they were started with.
             leftovers = [asyncio.wrap_future(pool.submit(lambda: watch.active)) for _ in range(8)]
             assert await asyncio.gather(*leftovers) == ["main" if threads_inherit else None] * 8
 
@@ -648,7 +648,7 @@ def test_work_in_an_executor(make: Any, inherits: bool, submit: Submit) -> None:
 def test_a_scope_opened_before_an_executor_and_closed_in_it(
     make: Any, inherits: bool, submit: Submit
 ) -> None:
-    """It ends there, and the task that opened it goes back to the scope outside."""
+    """It ends there, and in the task that opened it the outer scope is active again."""
     watch = Watch(make())
 
     async def main() -> None:
@@ -671,7 +671,7 @@ def test_a_scope_opened_before_an_executor_and_closed_in_it(
 def test_a_task_cancelled_while_an_executor_works(
     make: Any, inherits: bool, submit: Submit
 ) -> None:
-    """The thread works on, and its span ends when it does; the task's ends at once."""
+    """The thread's span ends when its work does; the task's ends at once."""
     watch = Watch(make())
     started, may_end = threading.Event(), threading.Event()
 

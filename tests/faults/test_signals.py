@@ -52,15 +52,15 @@ class Limit(Exception):
 
 
 class KeyLimit(KeyError):
-    """One that its makers derived from what dicts raise."""
+    """A time limit that derives from an exception of dicts."""
 
 
 class ValueLimit(ValueError):
-    """Likewise, of what values raise."""
+    """A time limit that derives from an exception of values."""
 
 
 class CallLimit(RuntimeError, TypeError):
-    """Likewise, of what calls raise."""
+    """A time limit that derives from an exception of calls."""
 
 
 def as_function(signum: int, frame: object) -> None:
@@ -175,7 +175,7 @@ def alarm(*arguments: Any) -> Any:
 
 @pytest.mark.parametrize("name", HANDLERS)
 def test_handlers_of_every_form(name: str) -> None:
-    """A handler is known by its frame, whether or not it keeps its arguments and its place."""
+    """A handler is recognised by its frame, whether or not it keeps its arguments and its name."""
     signal.signal(signal.SIGALRM, HANDLERS[name])
     tracer = BasicTracer(Calling(alarm))
     with pytest.raises(Limit):
@@ -183,7 +183,7 @@ def test_handlers_of_every_form(name: str) -> None:
 
 
 class Value:
-    """One whose every method takes so long that the time limit comes."""
+    """A value whose every method takes so long that the time limit is reached."""
 
     __str__ = __repr__ = __bool__ = __float__ = __iter__ = __len__ = __int__ = __eq__ = alarm
     __hash__ = object.__hash__
@@ -310,7 +310,7 @@ def _error_tag() -> None:
 @pytest.mark.parametrize("limit", [Limit, TimeoutError, KeyLimit, ValueLimit, CallLimit])
 @pytest.mark.parametrize("place", PLACES)
 def test_limits_pass_from_every_place(place: str, limit: type[Exception]) -> None:
-    """Wherever the application's own code is called, and whatever its limits derive from."""
+    """The limit passes from every place that calls the application's code, whatever its class."""
 
     def handle(signum: int, frame: object) -> None:
         raise limit
@@ -323,7 +323,7 @@ def test_limits_pass_from_every_place(place: str, limit: type[Exception]) -> Non
 def test_failures_of_recorders_are_kept_back_as_before(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """What no handler raised is logged, also where a function is given a frame and a number."""
+    """Exceptions that no handler raised are logged, also if a function has a frame and a number."""
 
     def fail(span: BasicSpan) -> None:
         note(1, sys._getframe().f_back, 2)
@@ -341,7 +341,7 @@ def test_failures_of_recorders_are_kept_back_as_before(
 
 
 def test_the_scopes_around_a_limit_are_closed() -> None:
-    """Of the spans that a limit passes, each is recorded once, and nothing stays active."""
+    """Each span that a limit passes is recorded once, and none stays active."""
     signal.signal(signal.SIGALRM, as_function)
     recorder = InMemoryRecorder()
     names = []
@@ -360,7 +360,7 @@ def test_the_scopes_around_a_limit_are_closed() -> None:
 
 
 def test_a_limit_in_the_file_recorder_counts_the_span(tmp_path: Path) -> None:
-    """The span that a limit kept out of the file is a loss; the next one is written."""
+    """A span that a limit kept out of the file counts as lost; the next one is written."""
     signal.signal(signal.SIGALRM, as_function)
     recorder = JSONLinesRecorder(tmp_path / "spans.jsonl")
     tracer = BasicTracer(recorder)
@@ -375,7 +375,7 @@ def test_a_limit_in_the_file_recorder_counts_the_span(tmp_path: Path) -> None:
 
 # Alarms at any moment.
 
-LONG = 5.0  # seconds that a test waits for what must happen at once
+LONG = 5.0  # seconds that a test waits for an event before it fails
 
 ALARMS = 300
 SECONDS = 5.0
@@ -388,7 +388,7 @@ PLAIN_LIMITS = (Limit, TimeoutError)
 def storm(
     work: Callable[[], object], limits: tuple[type[Exception], ...] = EVERY_LIMIT
 ) -> tuple[int, int]:
-    """How many alarms a storm of them raised in `work`, and how many of these came out of it."""
+    """The number of alarms that a storm raised in `work`, and of those that came out of it."""
     raised: list[Exception] = []
     seen = 0
 
@@ -405,7 +405,7 @@ def storm(
     signal.signal(signal.SIGALRM, handle)
     chance = random.Random(16)
     end = time.monotonic() + SECONDS
-    gc.disable()  # what is raised in the collector's callbacks, such as Hypothesis's, goes nowhere
+    gc.disable()  # exceptions in the collector's callbacks, such as Hypothesis's, are lost
     try:
         while len(raised) < ALARMS and time.monotonic() < end:
             try:
@@ -418,7 +418,7 @@ def storm(
 
 
 class Kept(logging.Handler):
-    """Keeps what it gets, and unlike those of `logging` catches nothing."""
+    """A handler that keeps its records, and unlike those of `logging` catches nothing."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -430,7 +430,7 @@ class Kept(logging.Handler):
 
 
 class InPython(Recorder):
-    """One that works for long, in Python."""
+    """A recorder that works for long, in Python."""
 
     def __init__(self) -> None:
         self.spans: list[BasicSpan] = []
@@ -456,7 +456,7 @@ def assert_all_came(
 
 @pytest.mark.parametrize("make", [InMemoryRecorder, InPython])
 def test_alarms_at_recorders_in_memory(make: Callable[[], Any]) -> None:
-    """Every alarm reaches the application, and no span is there twice."""
+    """Every alarm reaches the application, and no span is recorded twice."""
     recorder = make()
     tracer = BasicTracer(CompositeRecorder([recorder, InMemoryRecorder(max_spans=10)]))
     assert_all_came(lambda: request(tracer))
@@ -476,21 +476,21 @@ def test_alarms_at_the_file_recorder(tmp_path: Path) -> None:
 
 
 def test_alarms_at_the_logging_recorder(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Every alarm reaches the application, but for those that `logging` catches."""
-    # For these a LogRecord catches whatever is raised while it looks for their names.
+    """Every alarm reaches the application, except those that `logging` catches."""
+    # For these, a LogRecord catches every exception while it looks for their names.
     for name in ("logMultiprocessing", "logAsyncioTasks"):
         monkeypatch.setattr(logging, name, False, raising=False)
     logger = logging.Logger("spans")
     kept = Kept()
     logger.addHandler(kept)
     tracer = BasicTracer(LoggingRecorder(logger))
-    # A LogRecord catches others itself while it is made.
+    # A LogRecord catches other exceptions itself while it is made.
     assert_all_came(lambda: request(tracer), PLAIN_LIMITS)
     assert len(kept.spans) == len({span["span_id"] for span in kept.spans})
 
 
 def test_alarms_at_a_batch_recorder() -> None:
-    """Every alarm reaches the application; the worker goes on, and every span has its place."""
+    """Every alarm reaches the application; the worker goes on, and every span is counted once."""
     sent: list[int] = []
 
     class Batches(BatchRecorder):
@@ -513,7 +513,7 @@ def test_alarms_at_a_batch_recorder() -> None:
 
 
 def test_an_alarm_while_the_worker_starts() -> None:
-    """It reaches the application, and the next span is sent, whether or not a thread started."""
+    """The alarm reaches the application, and the next span is sent, whether or not it started."""
     started = _thread.start_new_thread
     for start in (alarm, lambda *given: (started(*given), alarm())):
         sent = threading.Event()
@@ -552,7 +552,7 @@ CALLS: dict[str, Callable[[BasicTracer, BasicSpan], object]] = {
 
 
 def test_alarms_at_first_logs_leave_no_lock() -> None:
-    """The lock that all spans share is free after each: another thread would wait for ever."""
+    """The lock that all spans share is released after each: otherwise another thread would hang."""
     tracer = BasicTracer(InMemoryRecorder(max_spans=10))
     spans = [tracer.start_span("job") for _ in range(1000)]
 
@@ -581,7 +581,7 @@ def _is_free() -> bool:
 
 @pytest.mark.parametrize("call", CALLS)
 def test_alarms_at_spans(call: str) -> None:
-    """Every alarm that comes while a span is used reaches the application."""
+    """Every alarm during the use of a span reaches the application."""
     tracer = BasicTracer(InMemoryRecorder(max_spans=10))
     span = tracer.start_span("job", tags={"a": object(), "b": [Exception("c")]})
     assert_all_came(lambda: CALLS[call](tracer, span))
@@ -591,14 +591,14 @@ def test_alarms_at_spans(call: str) -> None:
     "propagator", [None, TraceContextPropagator(), B3Propagator(), JaegerPropagator()]
 )
 def test_alarms_at_propagators(propagator: Any) -> None:
-    """Every alarm that comes while headers are read or written reaches the application."""
+    """Every alarm during reading or writing headers reaches the application."""
     options = {} if propagator is None else {"propagators": {Format.HTTP_HEADERS: propagator}}
     tracer = BasicTracer(InMemoryRecorder(), **options)  # type: ignore[arg-type]
     span = tracer.start_span("job").set_baggage_item("a", "é")
     numbers = iter(range(10**9))
 
     def exchange() -> None:
-        # Names that are new each time take the slow ways too.
+        # Names that are new each time take the slow paths too.
         for carrier in ({}, {"host": "a", f"x-{next(numbers)}": "b"}, Headers()):
             tracer.inject(span, Format.HTTP_HEADERS, carrier)
             tracer.extract(Format.HTTP_HEADERS, carrier)
@@ -618,18 +618,18 @@ def test_alarms_at_propagators(propagator: Any) -> None:
 
 
 class Headers(dict):  # type: ignore[type-arg]
-    """Of another type than the usual."""
+    """Headers that are no dict."""
 
 
 # The rule.
 
-# Files whose code runs in tests, on the command line, or while the package is imported.
+# Files whose code runs only in tests, on the command line, or at the import of the package.
 ELSEWHERE = {
     "__main__.py", "_harness_proxy.py", "_harness_spans.py", "fork.py", "_harness_propagator.py",
     "_harness_recorder.py", "_harness_recorder_hooks.py", "_harness_sampler.py",
 }  # fmt: skip
 
-# What no time limit derives from.
+# Exceptions that no time limit derives from.
 NEVER_A_LIMIT = {
     "BatchTooLarge", "BufferError", "Empty", "ImportError", "InvalidCarrierException",
     "LocationParseError", "OverflowError", "RecursionError", "Rejected",
@@ -637,7 +637,7 @@ NEVER_A_LIMIT = {
     "json.JSONDecodeError", "struct.error",
 }  # fmt: skip
 
-# On another thread than the main one, where a process ends, or with the interrupt in hand.
+# Not on the main thread, at the end of a process, or with the interrupt already caught.
 SEEN_TO = {("shutdown.py", "work"), ("shutdown.py", "_end"), ("_nesting.py", "_finish_each")}
 
 
@@ -650,7 +650,7 @@ def excepts(tree: ast.AST, function: str = "") -> Iterator[tuple[str, ast.Except
 
 
 def test_every_except_block_thinks_of_them() -> None:
-    """Whatever catches on the application's thread lets interrupts through, or raises again."""
+    """Every `except` on the application's thread lets interrupts through, or raises again."""
     missing = []
     for package in (opentracing, opentracing_recorder):
         folder = Path(package.__file__).parent

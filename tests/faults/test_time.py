@@ -1,4 +1,4 @@
-"""Time grows with the size of what is read, and not with its square."""
+"""Reading takes time linear in the size, not quadratic."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from opentracing_recorder.json_lines import bounded_lines, read_spans
 from opentracing_recorder.snapshot import snapshot
 from opentracing_recorder.timeline import render_html, render_text
 
-# Four times as much takes four times as long, and sixteen times by the square.
+# Four times the size takes four times as long; if quadratic, sixteen times.
 _MOST = 8.0
 
 
 def grows_with_its_size(read: Callable[[Any], object], small: Any, large: Any) -> bool:
-    """Whether four times as much takes less than eight times as long."""
+    """Whether four times the size takes less than eight times as long."""
     least = [float("inf"), float("inf")]
-    # Other work on the machine only adds: what is too slow is measured again.
+    # Other work on the machine only adds time: a slow run is measured again.
     for _ in range(8):
         for index, given in enumerate((small, large)):
             gc.collect()
-            gc.disable()  # its cost grows with all that the process holds
+            gc.disable()  # its cost grows with all objects of the process
             try:
                 start = time.process_time()
                 read(given)
@@ -39,7 +39,7 @@ def grows_with_its_size(read: Callable[[Any], object], small: Any, large: Any) -
 
 
 def spans(number: int, parent: Callable[[int], int]) -> list[dict[str, Any]]:
-    """So many spans of one trace, the last in front; `parent` gives the number of each one's."""
+    """`number` spans of one trace, the last one first; `parent` gives the number of a parent."""
     return [
         {
             "trace_id": "1",
@@ -82,7 +82,7 @@ def a_circle(number: int) -> list[dict[str, Any]]:
 def test_trees_take_time_by_their_spans(
     read: Callable[[Any], object], make: Callable[[int], list[dict[str, Any]]]
 ) -> None:
-    """Of any shape, be it put together or drawn."""
+    """For trees of any shape, to make them or to draw them."""
     size = 2500
     assert grows_with_its_size(read, make(size), make(4 * size))
 
@@ -99,7 +99,7 @@ LINES: dict[str, Callable[[int], bytes]] = {
 
 @pytest.mark.parametrize("make", LINES.values(), ids=LINES.keys())
 def test_lines_take_time_by_their_length(make: Callable[[int], bytes]) -> None:
-    """Also those in which every part looks like the start of a span."""
+    """Including lines in which every part looks like the start of a span."""
 
     def read(text: bytes) -> None:
         for _ in read_spans(bounded_lines(io.BytesIO(text))):

@@ -1,4 +1,4 @@
-"""Reading and replacing headers takes time by their number, and not by its square."""
+"""Reading and replacing headers takes time linear in their number, not quadratic."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from opentracing_recorder._carrier import MAX_ENTRIES
 
 from .carriers import DOCUMENTED, wire_formats
 
-# Four times as much takes four times as long, and sixteen times by the square.
+# Four times the size takes four times as long; if quadratic, sixteen times.
 MOST = 8.0
 ENTRIES = 1500
 
@@ -60,7 +60,7 @@ class Repeating:
 
 
 class Listed(Repeating):
-    """The shape of email.message.Message: each name that is deleted is sought in all headers."""
+    """The shape of email.message.Message: deleting a name searches all headers."""
 
     def __init__(self, pairs: list[tuple[str, Any]]) -> None:
         self.pairs = pairs
@@ -121,7 +121,7 @@ CONTENTS: dict[str, Callable[[int], list[tuple[str, str]]]] = {
 
 
 def seconds(prepare: Callable[[], Any], read: Callable[[Any], object]) -> float:
-    """What reading costs at the least: other work on the machine, and the collector, only add."""
+    """The shortest time to read: other work on the machine, and the collector, only add."""
     least = float("inf")
     for _ in range(3):
         given = prepare()
@@ -132,7 +132,7 @@ def seconds(prepare: Callable[[], Any], read: Callable[[Any], object]) -> float:
 
 
 def assert_linear(prepare: Callable[[int], Any], read: Callable[[Any], object], size: int) -> None:
-    for _ in range(4):  # the machine may be busy: what can be done counts
+    for _ in range(4):  # the machine may be busy: the shortest time counts
         small = max(seconds(lambda: prepare(size), read), 1e-4)
         large = seconds(lambda: prepare(4 * size), read)
         if large < MOST * small:
@@ -153,7 +153,7 @@ def extracted(propagator: Any) -> Callable[[Any], Any]:
 @pytest.mark.parametrize("content", CONTENTS)
 @pytest.mark.parametrize("name", TEXT)
 def test_text_is_read_in_linear_time(name: str, content: str) -> None:
-    """From every form of carrier."""
+    """From every form of carrier, it is."""
     for form in FORMS.values():
 
         def carrier(size: int, form: Any = form) -> Any:
@@ -165,7 +165,7 @@ def test_text_is_read_in_linear_time(name: str, content: str) -> None:
 @pytest.mark.parametrize("unit", ["2200", "22060a01611201ff", "22060a0161120162", "3000", "08ff01"])
 @pytest.mark.parametrize("name", BINARY)
 def test_binary_is_read_in_linear_time(name: str, unit: str) -> None:
-    """Whatever fields are repeated."""
+    """It is, whichever fields are repeated."""
 
     def message(size: int) -> bytes:
         ids = bytes.fromhex("09 0100000000000000 11 0100000000000000")
@@ -179,7 +179,7 @@ def test_binary_is_read_in_linear_time(name: str, unit: str) -> None:
 @pytest.mark.parametrize("content", ["one name", "many names"])
 @pytest.mark.parametrize("form", [each for each in FORMS if each != "an iterator"])
 def test_text_is_replaced_in_linear_time(name: str, content: str, form: str) -> None:
-    """Of headers that know no better, each name costs a look at all of them."""
+    """In carriers without a fast look-up, each name costs one pass over all headers."""
     if form == "all pairs in a list" and content == "many names":
         content = "one name"
     context = BasicSpanContext(3, 4, {"a": "b"})
@@ -192,7 +192,7 @@ def test_text_is_replaced_in_linear_time(name: str, content: str, form: str) -> 
 
 @pytest.mark.parametrize("name", [*TEXT, *BINARY])
 def test_baggage_is_written_in_linear_time(name: str) -> None:
-    """However much an application has set."""
+    """It is, however much baggage an application has set."""
     propagator = {**TEXT, **BINARY}[name]
     assert_linear(
         lambda size: BasicSpanContext(3, 4, {f"k{number}": "é" for number in range(size)}),
@@ -203,7 +203,7 @@ def test_baggage_is_written_in_linear_time(name: str) -> None:
 
 @pytest.mark.parametrize("field", ["baggage", "tracestate"])
 def test_a_hundred_thousand_headers_are_read_in_a_moment(field: str) -> None:
-    """All of them: of baggage each item that is left out is counted."""
+    """All are read; each dropped item of baggage is counted."""
     number = 100_000
     carrier = [("traceparent", TRACE["traceparent"])]
     carrier += [(field, f"k{each}=1") for each in range(number)]
@@ -217,7 +217,7 @@ def test_a_hundred_thousand_headers_are_read_in_a_moment(field: str) -> None:
 
 
 class Endless:
-    """A mapping that never ends."""
+    """A mapping without an end."""
 
     def __init__(self, repeats: bool) -> None:
         self.repeats = repeats
@@ -239,7 +239,7 @@ class Endless:
 
 
 class EndlessDict(dict[str, str]):
-    """The same, which says that it is a dict."""
+    """A mapping without an end that claims to be a dict."""
 
     def items(self) -> Any:
         return Endless(False).items()
@@ -262,7 +262,7 @@ ENDLESS: dict[str, Callable[[], Any]] = {
 def test_a_carrier_that_never_ends_is_read_as_far_as_ten_thousand_entries(
     name: str, make: Callable[[], Any]
 ) -> None:
-    """What stands there counts, and what comes after is not looked at."""
+    """The first entries count, and the others are not read."""
     context = TEXT[name].extract(make())
     assert (context.trace_id, context.span_id) == (1, 2)
     pairs = (("x", "1") for _ in range(MAX_ENTRIES))
@@ -272,7 +272,7 @@ def test_a_carrier_that_never_ends_is_read_as_far_as_ten_thousand_entries(
 @pytest.mark.parametrize("repeats", [False, True])
 @pytest.mark.parametrize("name", TEXT)
 def test_nothing_is_written_into_a_carrier_that_never_ends(name: str, repeats: bool) -> None:
-    """What a stranger left there could not be removed."""
+    """A former header in it could not be removed."""
     carrier = Endless(repeats)
     with pytest.raises(InvalidCarrierException, match="Endless; wanted: to write to"):
         TEXT[name].inject(BasicSpanContext(3, 4), carrier)

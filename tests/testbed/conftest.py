@@ -1,4 +1,4 @@
-"""What the testbed's patterns run on: `runtime`, each in turn, and a `tracer` that fits it."""
+"""The fixtures of the testbed: `runtime`, each in turn, and a `tracer` for it."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def recorder() -> InMemoryRecorder:
 
 @pytest.fixture
 def tracer(runtime: Runtime, recorder: InMemoryRecorder) -> Iterator[BasicTracer]:
-    """A tracer on the runtime's scope manager, which no pattern may leave with an active span."""
+    """A tracer on the runtime's scope manager; a pattern must not leave an active span on it."""
     tracer = BasicTracer(recorder, scope_manager=runtime.make_scope_manager())
     yield tracer
     assert tracer.active_span is None

@@ -1,7 +1,7 @@
-"""Runtimes: ways of running things at once, with one face, so that each pattern is written once.
+"""Concurrency runtimes with one interface, so that each pattern is written once.
 
-Patterns are coroutines. Where the runtime blocks instead of awaiting, an await is a blocking call
-inside a coroutine that is never suspended.
+Patterns are coroutines. If a runtime blocks instead of awaiting, an await is a blocking call inside
+a coroutine that is never suspended.
 """
 
 from __future__ import annotations
@@ -33,14 +33,14 @@ from ..runtimes import (
 
 Unit = Callable[..., Coroutine[Any, Any, Any]]
 
-# Seconds after which what was waited for counts as lost: long, since only a failure waits for it.
+# Seconds after which an event counts as lost: long, as only a failure waits so long.
 TIMEOUT = 10
 
 THREADS = 32
 
 
 class Runtime(abc.ABC):
-    """A way of running units at once, and a scope manager that knows them apart."""
+    """A way to run units concurrently, and a scope manager that keeps their scopes apart."""
 
     inherits: bool
     """Whether a unit starts with the span that was active where it was spawned, or with none."""
@@ -55,22 +55,22 @@ class Runtime(abc.ABC):
 
     @abc.abstractmethod
     def spawn(self, unit: Unit, *args: Any) -> Awaitable[Any]:
-        """Run a coroutine function as a new unit; to await it gives what it returns or raises."""
+        """Run a coroutine function as a new unit; awaiting it gives its result, or raises."""
 
     @abc.abstractmethod
     def call(self, function: Callable[..., Any], *args: Any) -> Awaitable[Any]:
-        """Run a plain function, soon, as this runtime's callback; to await it gives its result."""
+        """Run a plain function soon, as this runtime's callback; awaiting it gives its result."""
 
     @abc.abstractmethod
     def event(self) -> Any:
-        """Something with `set()` and an awaitable `wait()`."""
+        """An object with `set()` and an awaitable `wait()`."""
 
     @abc.abstractmethod
     def queue(self) -> Any:
-        """Something with `put_nowait(item)` and an awaitable `get()`."""
+        """An object with `put_nowait(item)` and an awaitable `get()`."""
 
     def rendezvous(self, parties: int) -> Callable[[], Awaitable[None]]:
-        """A function to await, which goes on once so many units have called it."""
+        """An awaitable function that returns when `parties` units have called it."""
         arrived: list[None] = []
         all_there = self.event()
 
@@ -106,12 +106,12 @@ class Blocking(Runtime):
 
 
 class Threads(Blocking):
-    """Units are the tasks of a thread pool, which uses its threads again."""
+    """Units are the tasks of a thread pool, which reuses its threads."""
 
     def run(self, main: Unit) -> None:
         with ThreadPoolExecutor(THREADS) as self._pool:
-            # All threads start before a span is active. Where threads inherit the context they are
-            # started in, they would keep it.
+            # All threads start before a span is active: if threads inherit the context that they
+            # are started in, they would keep it.
             meeting = threading.Barrier(THREADS)
             for each in [self._pool.submit(meeting.wait, TIMEOUT) for _ in range(THREADS)]:
                 each.result(TIMEOUT)
@@ -126,7 +126,7 @@ class Threads(Blocking):
 
 
 class CopyingThreads(Threads):
-    """The same, with a copy of the context for each unit."""
+    """Units are the tasks of a thread pool, each with a copy of the context."""
 
     def call(self, function: Callable[..., Any], *args: Any) -> Awaitable[Any]:
         return super().call(contextvars.copy_context().run, function, *args)
@@ -236,7 +236,7 @@ class StackContexts(Runtime):
 
         @gen.coroutine
         def coroutine() -> Any:
-            # Not by yielding it: Tornado 5 would make it a task, which has no stack contexts.
+            # Yielding it would not do: Tornado 5 makes it a task, which has no stack contexts.
             return (yield from unit(*args).__await__())
 
         with tracer_stack_context():
@@ -312,18 +312,18 @@ class _BlockingQueue:
 
 
 class _Result:
-    """Something to await, more than once, which blocks until a result is there."""
+    """An object to await, more than once, which blocks until its result is set."""
 
     def __init__(self, get: Callable[[], Any]) -> None:
         self._get = get
 
     def __await__(self) -> Any:
         return self._get()
-        yield  # which makes this the generator that an await asks for
+        yield  # this makes it a generator, which an await needs
 
 
 def _unsuspended(unit: Unit, *args: Any) -> Any:
-    """Run a coroutine to its end where no await suspends it."""
+    """Run a coroutine to its end that no await suspends."""
     coroutine = unit(*args)
     try:
         coroutine.send(None)

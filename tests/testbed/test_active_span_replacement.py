@@ -1,4 +1,4 @@
-"""A unit replaces the active span by another, and goes on below that one."""
+"""A unit replaces the active span with another, and continues below that one."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from .runtimes import Runtime
 def test_replacing_the_active_span(
     runtime: Runtime, tracer: BasicTracer, recorder: InMemoryRecorder
 ) -> None:
-    """Spans go below what replaced the active span, and again below that one afterwards."""
+    """Spans are children of the replacement while it is active, and afterwards of the former."""
 
     async def work(initial: Span) -> None:
         with tracer.scope_manager.activate(initial, True):
@@ -47,7 +47,7 @@ def test_replacing_the_active_span(
 def test_taking_over_a_span_leaves_the_giver_its_own(
     runtime: Runtime, tracer: BasicTracer, recorder: InMemoryRecorder
 ) -> None:
-    """A unit that activates and finishes a span handed to it changes nothing for who started it."""
+    """A unit that activates and finishes a span passed to it leaves its starter's span active."""
 
     async def take_over(span: Span) -> None:
         with tracer.scope_manager.activate(span, True):

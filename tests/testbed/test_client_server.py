@@ -1,4 +1,4 @@
-"""A client calls a server that runs elsewhere; the trace travels in the message."""
+"""A client calls a server in another unit; the trace travels in the message."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from .runtimes import Runtime
 def test_server_spans_go_below_their_client_s(
     runtime: Runtime, tracer: BasicTracer, recorder: InMemoryRecorder
 ) -> None:
-    """Clients that call one server at once each find its span below their own, in their trace."""
+    """If several clients call one server at once, each server span is a child of its client's."""
 
     async def serve(requests: Any, count: int) -> None:
         for _ in range(count):

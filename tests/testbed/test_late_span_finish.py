@@ -1,4 +1,4 @@
-"""Spans are finished in another order than they were started: a parent before its children."""
+"""Spans finish in another order than they were started: a parent before its children."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from .runtimes import Runtime
 def test_children_finish_after_their_parent(
     runtime: Runtime, tracer: BasicTracer, recorder: InMemoryRecorder
 ) -> None:
-    """Children go on after the parent's scope was closed, and are recorded below it."""
+    """Children that go on after the parent's scope closed are recorded as its children."""
 
     async def child(parent: Span, everybody: Any, parent_done: Any) -> None:
         with tracer.scope_manager.activate(parent, False):
@@ -45,7 +45,7 @@ def test_children_finish_after_their_parent(
 def test_a_parent_finishes_long_after_it_was_active(
     runtime: Runtime, tracer: BasicTracer, recorder: InMemoryRecorder
 ) -> None:
-    """A span that was active in many units, and finished by none, is finished by who made it."""
+    """A span that was active in many units, none of which finished it, is finished by its maker."""
 
     def work(parent: Span) -> None:
         with tracer.scope_manager.activate(parent, False), tracer.start_active_span("child"):

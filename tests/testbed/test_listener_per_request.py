@@ -1,4 +1,4 @@
-"""Each request has a listener, which finishes the span when the response is there."""
+"""Each request has a listener, which finishes the span when the response arrives."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from .runtimes import Runtime
 
 
 class Listener:
-    """Holds the span of its request until it hears the response, in whatever unit."""
+    """Keeps the span of its request until the response arrives, in any unit."""
 
     def __init__(self, span: Span) -> None:
         self.span = span
@@ -24,7 +24,7 @@ class Listener:
 def test_responses_out_of_order_finish_each_its_own_span(
     runtime: Runtime, tracer: BasicTracer, recorder: InMemoryRecorder
 ) -> None:
-    """Whichever response comes first, it finishes the span of its request, below the sender's."""
+    """In whatever order the responses arrive, each finishes the span of its request."""
 
     async def answer(name: str, listener: Listener, may_answer: Any) -> None:
         await may_answer.wait()

@@ -1,4 +1,4 @@
-"""One span is the parent of what several callbacks do at once."""
+"""One span is the parent of several concurrent callbacks."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from .runtimes import Runtime
 def test_callbacks_are_children_of_who_made_them(
     runtime: Runtime, tracer: BasicTracer, recorder: InMemoryRecorder
 ) -> None:
-    """Callbacks that were handed the span start theirs below it, and leave it the active one."""
+    """Callbacks start children of the span passed to them, and it stays active in their starter."""
 
     def callback(parent: Span) -> None:
         with tracer.scope_manager.activate(parent, False), tracer.start_active_span("callback"):
@@ -37,7 +37,7 @@ def test_callbacks_are_children_of_who_made_them(
 def test_units_open_at_once_do_not_see_each_other_s_spans(
     runtime: Runtime, tracer: BasicTracer, recorder: InMemoryRecorder
 ) -> None:
-    """While all have a span open, in each its own is active, and what it starts is below that."""
+    """If all callbacks have an open span, each has its own as the active one, and as parent."""
 
     async def work(name: str, parent: Span, everybody: Any, all_checked: Any) -> None:
         with tracer.start_active_span(name, child_of=parent) as scope:
@@ -68,7 +68,7 @@ def test_units_open_at_once_do_not_see_each_other_s_spans(
 def test_a_callback_that_fails_marks_its_own_span(
     runtime: Runtime, tracer: BasicTracer, recorder: InMemoryRecorder
 ) -> None:
-    """The exception reaches who waits; the other spans, and what is active, are left alone."""
+    """The exception reaches the waiting unit; other spans and the active span are unaffected."""
 
     def callback(name: str, parent: Span) -> None:
         with tracer.start_active_span(name, child_of=parent):

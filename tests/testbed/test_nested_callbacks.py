@@ -1,4 +1,4 @@
-"""Callbacks make callbacks, all for one span, which the last one finishes."""
+"""Callbacks start callbacks, all for one span, which the last one finishes."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from .runtimes import Runtime
 def test_a_span_handed_down_a_chain_of_callbacks(
     runtime: Runtime, tracer: BasicTracer, recorder: InMemoryRecorder
 ) -> None:
-    """Each callback finds the span active, tags it and hands it on; the last one finishes it."""
+    """Each callback finds the span active, tags it and passes it on; the last one finishes it."""
 
     def callback(depth: int, span: Span) -> Awaitable[object] | None:
         with tracer.scope_manager.activate(span, finish_on_close=depth == 3):
@@ -34,7 +34,7 @@ def test_a_span_handed_down_a_chain_of_callbacks(
 def test_a_callback_s_callback_after_its_scope_was_closed(
     runtime: Runtime, tracer: BasicTracer, recorder: InMemoryRecorder
 ) -> None:
-    """What a callback made runs after it, and finds active what the runtime says it inherits."""
+    """A callback started by a callback runs after it, with the span that the runtime inherits."""
     seen: list[Span | None] = []
 
     def outer() -> Awaitable[object]:

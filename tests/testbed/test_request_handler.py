@@ -9,7 +9,7 @@ from .runtimes import Runtime
 
 
 class Handler:
-    """Is told of each request and each response, maybe in different units; keeps no span itself."""
+    """Is called for each request and response, maybe in different units; keeps no span itself."""
 
     def __init__(self, tracer: BasicTracer, parent: SpanContext | None = None) -> None:
         self.tracer = tracer
@@ -27,7 +27,7 @@ class Handler:
 def test_requests_at_once_are_traces_of_their_own(
     runtime: Runtime, tracer: BasicTracer, recorder: InMemoryRecorder
 ) -> None:
-    """Spans of requests that run at once know nothing of each other, nor of who sent them."""
+    """The spans of concurrent requests are not related to each other, nor to their sender's."""
     handler = Handler(tracer)
 
     async def handle(everybody: object) -> None:
@@ -51,7 +51,7 @@ def test_requests_at_once_are_traces_of_their_own(
 def test_requests_may_all_have_one_parent(
     runtime: Runtime, tracer: BasicTracer, recorder: InMemoryRecorder
 ) -> None:
-    """A handler made with a parent starts all its spans below that one."""
+    """A handler made with a parent starts all its spans as children of it."""
 
     async def handle(handler: Handler) -> None:
         request: dict[str, Span] = {}

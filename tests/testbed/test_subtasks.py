@@ -1,4 +1,4 @@
-"""A unit spawns units: what they inherit, and what has to be handed to them."""
+"""A unit starts units: the spans that they inherit, and those that must be passed to them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from .runtimes import Runtime
 def test_what_a_subtask_inherits(
     runtime: Runtime, tracer: BasicTracer, recorder: InMemoryRecorder
 ) -> None:
-    """A unit and a callback start with what the runtime says: the span active there, or none."""
+    """A unit and a callback start with the active span of their starter, or none, by runtime."""
     seen: list[Span | None] = []
 
     def look() -> None:
@@ -38,7 +38,7 @@ def test_what_a_subtask_inherits(
 def test_a_span_handed_to_subtasks_of_subtasks(
     runtime: Runtime, tracer: BasicTracer, recorder: InMemoryRecorder
 ) -> None:
-    """Units that activate the span they were handed are below it, three deep, two at a time."""
+    """Units that activate the span passed to them are its children, three deep, two at a time."""
 
     async def work(name: str, depth: int, parent: Span) -> None:
         with tracer.scope_manager.activate(parent, False), tracer.start_active_span(name) as scope:
@@ -62,7 +62,7 @@ def test_a_span_handed_to_subtasks_of_subtasks(
 def test_what_subtasks_activate_stays_theirs(
     runtime: Runtime, tracer: BasicTracer, recorder: InMemoryRecorder
 ) -> None:
-    """A unit's scope that stays open is not active in who spawned it, nor in the next unit."""
+    """A scope that a unit leaves open is not active in its starter, nor in the next unit."""
 
     async def leave_open(opened: Any, may_close: Any) -> None:
         with tracer.start_active_span("open", ignore_active_span=True):
