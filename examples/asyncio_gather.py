@@ -1,8 +1,8 @@
-"""Concurrent tasks, each with its span: children of the one that was active where they started.
+"""Concurrent tasks, each with its own span: children of the span that is active when they start.
 
     python examples/asyncio_gather.py
 
-The tracer's default scope manager follows asyncio's tasks: nothing is passed from one to the next.
+The tracer's default scope manager follows asyncio's tasks, so you need not pass spans to them.
 """
 
 from __future__ import annotations

@@ -2,9 +2,9 @@
 
     python examples/checkout.py [--html FILE] [--zipkin URL]
 
-Prints each trace as a timeline, and writes them all to one HTML page. With a Zipkin, such as
-http://localhost:9411, it has them too. `TracedHandler` and `call` are what instrumentation of a
-server and of a client looks like.
+Prints each trace as a timeline, and writes them all to one HTML page. With the URL of a Zipkin,
+such as http://localhost:9411, it sends them there too. `TracedHandler` and `call` show how to
+instrument a server and a client.
 """
 
 from __future__ import annotations
@@ -37,8 +37,8 @@ class TracedHandler(BaseHTTPRequestHandler):
             caller = tracer.extract(Format.HTTP_HEADERS, self.headers)
         except opentracing.SpanContextCorruptedException:
             caller = None  # a broken header must not fail the request: a new trace starts
-        # Backends group spans by name: it has the route, and a tag has the whole address. A request
-        # has no parent but its caller, whatever is active on the thread that accepts it.
+        # Backends group spans by name, so it has the route; a tag has the whole address. The only
+        # parent of a request is its caller, even if a span is active on the accepting thread.
         with tracer.start_active_span(
             f"GET {self.server.route}", child_of=caller, ignore_active_span=True
         ) as scope:
@@ -62,7 +62,7 @@ class TracedHandler(BaseHTTPRequestHandler):
         self.wfile.write(body.encode())
 
     def log_message(self, *args: object) -> None:
-        """The timeline tells more than an access log."""
+        """Log nothing: the timeline has more than an access log."""
 
 
 def call(tracer: opentracing.Tracer, service: Service, path: str) -> str:
@@ -91,7 +91,7 @@ def call(tracer: opentracing.Tracer, service: Service, path: str) -> str:
 
 
 class CallFailed(Exception):
-    """Another service could not do its part."""
+    """Another service has failed."""
 
 
 class Service(HTTPServer):
@@ -118,7 +118,7 @@ class Service(HTTPServer):
     def _work(self, request: socket, client_address: Any) -> None:
         try:
             self.finish_request(request, client_address)
-        except Exception:  # such as a client that hung up; the pool would keep it to itself
+        except Exception:  # such as a client that disconnected; the pool does not report it
             self.handle_error(request, client_address)
         finally:
             self.shutdown_request(request)
@@ -136,7 +136,7 @@ class Service(HTTPServer):
 
 
 def make_tracer(service: str, recorder: InMemoryRecorder, zipkin: str | None) -> BasicTracer:
-    """A tracer that records in memory, and for Zipkin where there is one."""
+    """A tracer that records in memory, and sends to Zipkin if there is one."""
     if zipkin is None:
         return BasicTracer(recorder, service_name=service)
     from opentracing_recorder.zipkin import ZipkinRecorder, ZipkinTracer  # needs an extra
@@ -146,7 +146,7 @@ def make_tracer(service: str, recorder: InMemoryRecorder, zipkin: str | None) ->
 
 
 class Stock(Service):
-    """Knows what is in store. It asks a database that is slow for rare things."""
+    """Reports which items are in store, from a database that is slow for rare items."""
 
     route = "/stock"
 
@@ -163,7 +163,7 @@ class Stock(Service):
 
 
 class Payment(Service):
-    """Charges a card. One of the cards is no good."""
+    """Charges a card; one of the cards has expired."""
 
     route = "/charge"
 
@@ -176,7 +176,7 @@ class Payment(Service):
 
 
 class Shop(Service):
-    """What customers call: /checkout/ITEM/CARD."""
+    """The service for customers: /checkout/ITEM/CARD."""
 
     route = "/checkout"
 
@@ -196,10 +196,12 @@ class Shop(Service):
 
 
 def main() -> None:
-    """Send a few orders through the shop, and show what the tracers recorded."""
+    """Send a few orders through the shop, and show the recorded traces."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--html", type=Path, help="where to write the page (default: a new file)")
-    parser.add_argument("--zipkin", metavar="URL", help="a Zipkin that gets the traces too")
+    parser.add_argument(
+        "--html", type=Path, help="write the page to this file (default: a new one)"
+    )
+    parser.add_argument("--zipkin", metavar="URL", help="send the traces to this Zipkin too")
     arguments = parser.parse_args()
     zipkin = arguments.zipkin and arguments.zipkin.rstrip("/")
 

@@ -1,10 +1,10 @@
-"""The two halves of instrumentation, as functions to copy: requests that arrive, and that go out.
+"""The two halves of instrumentation, as functions to copy: inbound and outbound requests.
 
     python examples/inbound_outbound.py
 
-`before_request` continues the caller's trace. `before_http_request` starts a child span and puts it
-into an outgoing request; where the current span is kept in between, a scope manager or a storage of
-the application's own, is up to the function it is given.
+`before_request` continues the caller's trace. `before_http_request` starts a child span and injects
+its context into an outgoing request. It gets the current span from a function, so that a scope
+manager or the application's own storage may keep that span.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from opentracing_recorder.timeline import render_text
 
 @dataclass
 class Request:
-    """What an instrumentation needs to know of a request, of whatever framework."""
+    """The parts of a request that instrumentation needs, for any framework."""
 
     operation: str
     full_url: str
@@ -38,7 +38,7 @@ def before_request(request: Request, tracer: Tracer) -> Span:
         caller = tracer.extract(Format.HTTP_HEADERS, request.headers)
     except opentracing.SpanContextCorruptedException:
         caller = None  # a broken header must not fail the request: a new trace starts
-    # A request has no parent but its caller, whatever is active on the thread that accepts it.
+    # The only parent of a request is its caller, even if a span is active on the accepting thread.
     span = tracer.start_span(request.operation, child_of=caller, ignore_active_span=True)
     span.set_tag(tags.SPAN_KIND, tags.SPAN_KIND_RPC_SERVER)
     span.set_tag(tags.HTTP_URL, request.full_url)
@@ -66,7 +66,7 @@ def before_http_request(
 
 
 def send(request: Request) -> Request:
-    """Stands for the network: what is sent on one side arrives on the other."""
+    """The network: a request that is sent on one side arrives on the other."""
     return Request(
         operation=f"serve {request.operation}",
         full_url=request.full_url,
@@ -107,7 +107,7 @@ def serve(request: Request) -> None:
 
 
 def main() -> None:
-    """Serve one request each way, and show both traces."""
+    """Serve one request with each storage, and show both traces."""
     recorder = InMemoryRecorder()
     with opentracing.use_tracer(BasicTracer(recorder)):
         with_scope_manager(Request("checkout", "http://shop/checkout", remote_ip="127.0.0.1"))

@@ -1,9 +1,9 @@
-"""Log lines that name their trace, and spans that are log lines themselves.
+"""Log lines with the ids of their trace, and spans as log lines.
 
     python examples/log_correlation.py
 
-`SpanContextFilter` puts the active span's ids on each log record, whatever library logged it;
-`LoggingRecorder` writes one line for each finished span.
+`SpanContextFilter` puts the active span's ids on each log record, of any library;
+`LoggingRecorder` logs one line for each finished span.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ logger = logging.getLogger("shop")
 
 
 def main() -> None:
-    """Trace one order; its log lines carry the ids of the active span."""
+    """Trace one order; its log lines have the ids of the active span."""
     handler = logging.StreamHandler(sys.stdout)
     handler.addFilter(SpanContextFilter())
     handler.setFormatter(logging.Formatter("[%(trace_id)16s %(span_id)16s] %(name)s: %(message)s"))

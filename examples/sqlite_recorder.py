@@ -1,8 +1,8 @@
-"""A recorder as a vendor writes it: finished spans into a SQLite table.
+"""A recorder such as a vendor's: it writes finished spans into a SQLite table.
 
     python examples/sqlite_recorder.py
 
-`SQLiteRecorder` is all of it: one method takes a span, on whatever thread finished it.
+`SQLiteRecorder` is the whole of it: one method gets each span, on the thread that finished it.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from opentracing_recorder import BasicSpan, BasicTracer, Recorder
 
 
 class SQLiteRecorder(Recorder):
-    """One row a span. For a backend across a network, record into a queue instead of waiting."""
+    """Writes one row for each span. For a backend over a network, derive from BatchRecorder."""
 
     def __init__(self, path: str) -> None:
         self._database = sqlite3.connect(path, check_same_thread=False)
@@ -47,10 +47,10 @@ class SQLiteRecorder(Recorder):
 
 
 def main() -> None:
-    """Record a few spans, and ask the database what took longest."""
+    """Record a few spans, and query the database for the longest."""
     recorder = SQLiteRecorder(":memory:")
     with BasicTracer(recorder) as tracer:
-        now = time.time()  # times may be given: nobody waits for the eggs here
+        now = time.time()  # explicit times, so that the example need not wait for the eggs
         breakfast = tracer.start_span("breakfast", start_time=now)
         for size, minutes in (("S", 4), ("L", 6), ("M", 5)):
             egg = tracer.start_span("boil egg", breakfast, tags={"size": size}, start_time=now)

@@ -1,10 +1,10 @@
 #!/bin/bash
 # aiokafka 0.14.0 (CPython 3.11, wheels with the compiled record builder): headers of a message must be a list and
 # of exactly that type. A subclass of list with the same pairs, which confluent-kafka and kafka-python take, is
-# refused by AIOKafkaProducer's batches, and so by `send`:
+# rejected by AIOKafkaProducer's batches, and so by `send`:
 #     TypeError: Argument 'headers' has incorrect type (expected list, got Headers)
-# With AIOKAFKA_NO_EXTENSIONS=1, in the same release, it is taken. So a carrier that is to fill the headers of a
-# message has to wrap a list; it cannot be one.
+# With AIOKAFKA_NO_EXTENSIONS=1, in the same release, it is accepted. So a carrier that fills the headers of a
+# message must wrap a list, and cannot be a subclass of it.
 # Output seen:
 #     compiled: list taken, subclass refused
 #     pure Python: list taken, subclass taken

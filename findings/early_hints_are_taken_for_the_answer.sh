@@ -4,7 +4,7 @@
 # response") allow, has its request counted as a success by requests: `status_code` is 103, `ok` is
 # True, `raise_for_status()` raises nothing, and the 503 that follows is never seen. urllib3 returns
 # status 103 too, and its Retry(status_forcelist=[503]) does not retry. Both rest on http.client,
-# which passes over 100 alone.
+# which skips only status 100.
 #
 # Seen with requests 2.32.3 and urllib3 2.2.3, on CPython 3.9, 3.11 and 3.13:
 #

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# PyPy 7.3.11 (Python 3.9.16): an uncaught KeyboardInterrupt ends the process without calling what was
-# registered with atexit. CPython 3.11 calls it, and so does PyPy after any other exception.
+# PyPy 7.3.11 (Python 3.9.16): an uncaught KeyboardInterrupt ends the process without calling the
+# functions registered with atexit. CPython 3.11 calls it, and so does PyPy after any other exception.
 # Seen: "LookupError: ran", "KeyboardInterrupt: " under pypy3; "ran" both times under python3.
 # Needs pypy3, such as Debian's package of that name; no package of an index is involved.
 set -euo pipefail

@@ -115,28 +115,21 @@ def _span(
     for dropped in ("dropped_tags", "dropped_logs"):
         if node.fields.get(dropped):
             facts.append([dropped.replace("_", " "), _shown(text_of(node.fields[dropped]))])
-    span: dict[str, Any] = {
+    baggage = node.fields.get("baggage")
+    span = {
         "depth": depth,
         "name": _shown(node.operation_name),
         "at": node.start_time - start,
         "facts": facts,
+        "service": None if node.service is None else services[node.service],
+        "took": node.duration,
+        "error": node.error or None,
+        "message": _shown(node.error_message, also="\n\t") or None,
+        "tags": _fields(node.tags) or None,
+        "logs": [[_log_time(log, start), _fields(log["fields"])] for log in node.logs] or None,
+        "baggage": _fields(baggage) if isinstance(baggage, Mapping) and baggage else None,
     }
-    if node.service is not None:
-        span["service"] = services[node.service]
-    if node.duration is not None:
-        span["took"] = node.duration
-    if node.error:
-        span["error"] = True
-    if node.error_message:
-        span["message"] = _shown(node.error_message, also="\n\t")
-    if node.tags:
-        span["tags"] = _fields(node.tags)
-    if node.logs:
-        span["logs"] = [[_log_time(log, start), _fields(log["fields"])] for log in node.logs]
-    baggage = node.fields.get("baggage")
-    if isinstance(baggage, Mapping) and baggage:
-        span["baggage"] = _fields(baggage)
-    return span
+    return {key: value for key, value in span.items() if value is not None}
 
 
 def _fields(fields: Mapping[str, Any]) -> list[list[str]]:

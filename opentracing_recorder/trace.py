@@ -176,13 +176,11 @@ def _linked(nodes: list[TraceNode]) -> list[TraceNode]:
     parent_of: dict[int, TraceNode] = {}
     for node in nodes:
         same_id = first[node.span_id]
-        parent: TraceNode | None
+        parent: TraceNode | None = None
         if node is not same_id and node.parent_id == same_id.parent_id:
             # In Zipkin, both sides of a call may share an id: the later span is the server's.
             parent = same_id
-        elif node.parent_id is None:
-            continue
-        else:
+        elif node.parent_id is not None:
             # If two spans have the parent's id, the parent is the one in the child's service.
             own_side = first_of_service.get((node.parent_id, node.service))
             parent = own_side or first.get(node.parent_id)
@@ -201,13 +199,12 @@ def _open_cycles(nodes: list[TraceNode], parent_of: dict[int, TraceNode]) -> Non
     order = {id(node): index for index, node in enumerate(nodes)}
     settled: set[int] = set()
     for node in nodes:
-        path: dict[int, None] = {}
+        path: list[TraceNode] = []
         current: TraceNode | None = node
         while current is not None and id(current) not in settled:
-            if id(current) in path:
-                circle = list(path)[list(path).index(id(current)) :]
-                del parent_of[min(circle, key=order.__getitem__)]
-                break
-            path[id(current)] = None
+            settled.add(id(current))
+            path.append(current)
             current = parent_of.get(id(current))
-        settled.update(path)
+        if current in path:
+            circle = path[path.index(current) :]
+            del parent_of[min(map(id, circle), key=order.__getitem__)]
