@@ -14,7 +14,7 @@ from .json_lines import NotASpan, bounded_lines, read_spans
 from .timeline import render_html, render_text
 from .trace import Trace
 
-_MOST_COMPLAINTS = 5  # for each file; further ones are counted
+_MOST_REPORTS = 5  # for each file; further ones are counted
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -26,14 +26,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         try:
             spans += _read(name)
         except OSError as error:
-            _complain(f"{name}: {error.strerror or error}")
+            _report(f"{name}: {error.strerror or error}")
             status = 1
     traces = Trace.from_spans(spans)
     if options.trace is not None:
         wanted = options.trace.lower()
         traces = [trace for trace in traces if trace.trace_id.lower().startswith(wanted)]
     if not traces:
-        _complain("no spans" if options.trace is None else f"no trace {options.trace}")
+        _report("no spans" if options.trace is None else f"no trace {options.trace}")
         return 1
     try:
         if options.html is None:
@@ -43,7 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # the pager has exited
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except OSError as error:
-        _complain(f"{error.filename or options.html or 'output'}: {error.strerror or error}")
+        _report(f"{error.filename or options.html or 'output'}: {error.strerror or error}")
         status = 1
     return status
 
@@ -94,10 +94,10 @@ def _read(name: str) -> Iterator[dict[str, Any]]:
                 yield span
                 continue
             broken += 1
-            if broken <= _MOST_COMPLAINTS:
-                _complain(f"{name}: {span}; skipped")
-    if broken > _MOST_COMPLAINTS:
-        _complain(f"{name}: {broken - _MOST_COMPLAINTS} more lines are not spans; skipped")
+            if broken <= _MOST_REPORTS:
+                _report(f"{name}: {span}; skipped")
+    if broken > _MOST_REPORTS:
+        _report(f"{name}: {broken - _MOST_REPORTS} more lines are not spans; skipped")
 
 
 def _print(traces: list[Trace], options: argparse.Namespace) -> None:
@@ -122,7 +122,7 @@ def _write_page(traces: list[Trace], options: argparse.Namespace) -> None:
         Path(options.html).write_bytes(page)
 
 
-def _complain(message: str) -> None:
+def _report(message: str) -> None:
     # The names of files are untrusted, and so are their lines.
     print(visible(message, unicode=False), file=sys.stderr)
 

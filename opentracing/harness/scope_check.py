@@ -39,7 +39,7 @@ class ScopeCompatibilityCheckMixin(ScopeHooks):
         self.run_test(check)
 
     def test_activate(self) -> None:
-        """A scope is active until it closes; without `finish_on_close` its span goes on."""
+        """Without `finish_on_close`, closing a scope does not finish its span."""
         self.run_test(self._check_activate)
 
     def test_activate_external(self) -> None:

@@ -36,7 +36,7 @@ def _at_start(arguments: Callable[[Any], dict[str, Any]]) -> Place:
 
 def _as_key(value: Any) -> dict[Any, Any]:
     """A dict with the value as a key, or without it if no dict accepts it."""
-    if not is_small(value):  # its hash would never end
+    if not is_small(value):  # its hash would take forever
         return {"other": 1}
     try:
         return {value: value, "other": 1}
@@ -54,7 +54,7 @@ def _failed(span: Span, value: Any) -> None:
 
 def _raised(tracer: Tracer, value: Any) -> Span:
     error = value if issubclass(type(value), Exception) else ValueError(value, value)
-    if not is_small(error):  # the text of the exception fails too
+    if not is_small(error):  # its text would take forever
         error = ValueError("without it")
     with pytest.raises(type(error)) as caught, tracer.start_active_span("hostile") as scope:
         raise error

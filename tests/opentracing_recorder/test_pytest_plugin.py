@@ -223,7 +223,7 @@ def test_failing():
 
 
 def test_importing_the_plugin_imports_no_tracer() -> None:
-    """Besides pytest, it imports no other module of this project, and none that pytest lacks."""
+    """It imports no other module of this project, and only modules that pytest has loaded."""
     root = str(Path(__file__).resolve().parents[2])
     code = (
         f"import sys; sys.path.insert(0, {root!r}); import pytest, shutil;"

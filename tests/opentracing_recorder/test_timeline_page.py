@@ -223,8 +223,8 @@ def test_a_trace_of_ten_thousand_spans_can_be_used_within_two_seconds(
 
 
 def test_a_span_may_have_any_number_of_logs_and_tags(show: Show) -> None:
-    """The page draws as many marks as can be told apart, lists 500 of each, and says how many more
-    there are; what is not listed is found all the same.
+    """The page draws as many marks as fit, lists 500 logs and 500 tags, and counts the others; the
+    search finds those too.
     """
     logs = [
         {"timestamp": 10.0 + number / 125_000, "fields": {"event": f"step {number}"}}

@@ -323,7 +323,7 @@ def test_a_tornado_before_6_is_used_by_its_stack_contexts(monkeypatch: pytest.Mo
     stack_context.StackContext = type("StackContext", (), {})  # type: ignore[attr-defined]
     monkeypatch.setattr(tornado, "version_info", (5, 1, 1, 0))
     monkeypatch.setitem(sys.modules, "tornado.stack_context", stack_context)
-    for name in ("tornado", "_tornado_stack_contexts"):  # imported anew, and put back
+    for name in ("tornado", "_tornado_stack_contexts"):  # imported again, and restored
         monkeypatch.setattr(scope_managers, name, None, raising=False)
         monkeypatch.setitem(sys.modules, f"opentracing.scope_managers.{name}", stack_context)
         del sys.modules[f"opentracing.scope_managers.{name}"]
