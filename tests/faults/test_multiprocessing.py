@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-pytestmark = pytest.mark.needs_os
+pytestmark = [pytest.mark.needs_os, pytest.mark.long]
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 

@@ -19,6 +19,8 @@ from opentracing_recorder.carrier import MAX_ENTRIES
 
 from .carriers import DOCUMENTED, wire_formats
 
+pytestmark = pytest.mark.long
+
 # Four times as much takes four times as long, and sixteen times by the square.
 MOST = 8.0
 ENTRIES = 1500

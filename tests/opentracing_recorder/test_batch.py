@@ -506,6 +506,7 @@ def test_the_default_attempts_bridge_a_minute_and_a_half(
     recorder.close()
 
 
+@pytest.mark.long
 def test_an_outage_of_hours_does_not_end_the_worker(
     backend: Backend, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -1247,6 +1248,7 @@ def test_at_exit_backends_that_hang_take_the_time_of_one() -> None:
     assert run(script + "use()\nstart = time.monotonic()\n") == ["sent", "sent", "sent", "in-time"]
 
 
+@pytest.mark.long
 def test_at_exit_a_backend_that_hangs_leaves_the_others_their_time() -> None:
     """Also where no thread can be started, as in exit handlers of Python 3.12."""
     script = """
