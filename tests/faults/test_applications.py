@@ -79,7 +79,9 @@ def test_a_hostile_value_arrives_and_so_do_the_others(
         assert lost == [], f"{value}, through {recorder}"
         assert len(arrived) == len(expected)
         if isinstance(sink.recorder, BatchRecorder):
-            assert sink.recorder.stats == Stats(len(expected), len(expected), 0, 0, 0), recorder
+            # On a machine with other work, sending may be slow.
+            stats = sink.recorder.stats._replace(slow=0)
+            assert stats == Stats(len(expected), len(expected), 0, 0, 0), recorder
     assert time.process_time() - started < SECONDS
     expected_news = ("is finished", "tags of a new span", "baggage was cut")
     unexpected = [
