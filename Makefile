@@ -72,13 +72,13 @@ demo-zipkin: $(INSTALLED)-zipkin  ## show the same in a Zipkin, the one at ZIPKI
 installed: $(INSTALLED)-tests
 installed-threads: $(INSTALLED)-threads
 
-# As many processes as cores; each starts Chromium at most once. A file's tests stay together.
+# As many processes as cores, or none with --pdb. A file's tests stay together, and share its server.
 PARALLEL := -n auto --dist=loadfile
 
-test: $(INSTALLED)-tests  ## run the tests but the long ones, or some of them: TESTS=tests/testbed
+test: $(INSTALLED)-tests  ## run the tests but the long ones, on all cores, or some (TESTS=tests/testbed)
 	$(RUN) -m pytest -q $(PARALLEL) -m 'not long' $(TESTS)
 
-test-faults: $(INSTALLED)-tests  ## run the long tests: hostile values, signals, ways to end, growing input
+test-faults: $(INSTALLED)-tests  ## run the long tests (hostile values, signals, ways to end, growing input)
 	$(RUN) -m pytest -q $(PARALLEL) -m long $(TESTS)
 
 # Their files alone: others import what is not installed for this.
