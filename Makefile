@@ -24,7 +24,7 @@ TYPED := opentracing opentracing_recorder $(wildcard tests/typing/*.py)
 
 .DEFAULT_GOAL := help
 .PHONY: help bootstrap demo demo-zipkin installed installed-threads test test-all test-collector test-downstream \
-  test-installs test-pyodide test-servers test-threads test-zipkin soak fuzz lint types bench bench-check dist clean
+  test-faults test-installs test-pyodide test-servers test-threads test-zipkin soak fuzz lint types bench bench-check dist clean
 
 help:  ## show this list (the default)
 	@sed -n 's/^\([a-z-]*\):.*##/\1:/p' Makefile | awk -F': +' '{ printf "  make %-16s %s\n", $$1, $$2 }'
@@ -72,8 +72,14 @@ demo-zipkin: $(INSTALLED)-zipkin  ## show the same in a Zipkin, the one at ZIPKI
 installed: $(INSTALLED)-tests
 installed-threads: $(INSTALLED)-threads
 
-test: $(INSTALLED)-tests  ## run the tests, or some of them: TESTS=tests/testbed
-	$(RUN) -m pytest -q $(TESTS)
+# As many processes as cores, or none with --pdb. A file's tests stay together, and share its server.
+PARALLEL := -n auto --dist=loadfile
+
+test: $(INSTALLED)-tests  ## run the tests but the long ones, on all cores, or some (TESTS=tests/testbed)
+	$(RUN) -m pytest -q $(PARALLEL) -m 'not long' $(TESTS)
+
+test-faults: $(INSTALLED)-tests  ## run the long tests (hostile values, signals, ways to end, growing input)
+	$(RUN) -m pytest -q $(PARALLEL) -m long $(TESTS)
 
 # Their files alone: others import what is not installed for this.
 test-threads: $(INSTALLED)-threads  ## run the tests that race threads, with the GIL off where it can be

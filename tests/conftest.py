@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 from collections import Counter
 from collections.abc import Iterator
@@ -24,6 +25,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         action="store_true",
         help="fail where a Zipkin cannot be started, instead of leaving its tests out",
     )
+
+
+def pytest_collection_finish() -> None:
+    """Keep what is there by now out of garbage collections: many tests need one."""
+    if hasattr(gc, "freeze"):  # PyPy has no such function
+        gc.collect()
+        gc.freeze()
 
 
 @pytest.fixture(autouse=True)

@@ -4,13 +4,12 @@ The supported versions are those in the classifiers of setup.py. Each is looked 
 versions and on the path, and gets its own environment below ``env/``, by ``make test``. The newest
 is fetched from Maven's repository if it is found nowhere. It runs the tests of contexts twice: also
 with threads that inherit the context they are started in. Where there is Node, it runs as Pyodide
-too, by
-``make test-pyodide``; builds without the GIL run the tests that race threads, by
-``make test-threads``. Real servers answer every Python alike, and the tests of faults take long:
-both are left to ``make test``.
+too, by ``make test-pyodide``; builds without the GIL run the tests that race threads, by
+``make test-threads``. Of the long tests, the oldest and the newest Python run those to which the
+interpreter matters: how a process ends. The others are left to ``make test-faults``.
 
-As many run at once as the machine has cores, since much of a run is waiting; each prints its output
-when it is done.
+As many run at once as the machine has cores, each in one process: to collect the tests in every
+process of each would take longer. Each prints its output when it is done.
 """
 
 from __future__ import annotations
@@ -53,6 +52,13 @@ OF_CONTEXTS = [
     "tests/test_readme.py",
 ]
 
+# The long tests that the oldest and the newest Python run: exits, signals and children.
+OF_ENDS = [
+    "tests/faults/test_exit.py",
+    "tests/faults/test_multiprocessing.py",
+    "tests/faults/test_signals.py",
+]
+
 
 def supported_versions() -> list[str]:
     """The versions that the classifiers name, such as ``3.9``."""
@@ -76,6 +82,12 @@ def wanted_without_gil() -> dict[str, list[str]]:
     """The same for builds that can run without the GIL, from the first version that has them."""
     versions = [f"3.{minor}t" for minor in minors() if minor >= 13]
     return {f"python{version}": [f"CPython {version}"] for version in versions}
+
+
+def wanted_with_long_tests() -> dict[str, str]:
+    """The oldest and the newest interpreter, each by the name of its run of long tests."""
+    versions = supported_versions()
+    return {f"python{each}": f"python{each}, ends" for each in (versions[0], versions[-1])}
 
 
 def wanted_with_inherited_contexts() -> dict[str, str]:
@@ -147,7 +159,11 @@ def make(target: str, *variables: str, options: str = "") -> subprocess.Complete
     return subprocess.run(
         [os.environ.get("MAKE", "make"), "--no-print-directory", target, *variables],
         cwd=ROOT,
-        env={**os.environ, "PYTEST_ADDOPTS": f"{os.environ.get('PYTEST_ADDOPTS', '')} {options}"},
+        env={
+            **os.environ,
+            "PYTEST_ADDOPTS": f"{os.environ.get('PYTEST_ADDOPTS', '')} {options}",
+            "PYTEST_XDIST_AUTO_NUM_WORKERS": "0",
+        },
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -157,10 +173,7 @@ def make(target: str, *variables: str, options: str = "") -> subprocess.Complete
 
 def run_tests(name: str, interpreter: str, target: str, *variables: str) -> str:
     """The result of a make target that runs the tests."""
-    options = "-p no:cacheprovider"
-    if target == "test":
-        options += " --ignore=tests/backends --ignore=tests/faults"
-    run = make(target, *variables, options=options)
+    run = make(target, *variables, options="-p no:cacheprovider")
     print(f"== {name}: {interpreter}\n{run.stdout}", flush=True)
     return "passed" if run.returncode == 0 else "FAILED"
 
@@ -169,24 +182,27 @@ def main() -> int:
     """Run everything; 0 when there was an interpreter, and each one found passed."""
     results = {}
     jobs = {}
-    second_runs = wanted_with_inherited_contexts()
+    second_runs: dict[str, dict[str, tuple[str, ...]]] = {}
+    for name, inheriting in wanted_with_inherited_contexts().items():
+        variables = "PYTHON_THREAD_INHERIT_CONTEXT=1", f"TESTS={' '.join(OF_CONTEXTS)}"
+        second_runs.setdefault(name, {})[inheriting] = "test", *variables
+    for name, ends in wanted_with_long_tests().items():
+        second_runs.setdefault(name, {})[ends] = "test-faults", f"TESTS={' '.join(OF_ENDS)}"
     # The slowest first: PyPy, which is the last of them.
     for name, identities in reversed(wanted().items()):
-        inheriting = second_runs.get(name)
+        others = second_runs.get(name, {})
         try:
             python = find_or_fetch(name, identities)
         except LeftOut as why:
-            results[name] = str(why)
-            if inheriting is not None:
-                results[inheriting] = str(why)
+            results.update(dict.fromkeys([name, *others], str(why)))
             continue
-        jobs[name] = python, "test", f"PYTHON={python}", f"VENV=env/pythons/{name}"
-        if inheriting is not None:
+        environment = f"PYTHON={python}", f"VENV=env/pythons/{name}"
+        jobs[name] = python, "test", *environment
+        for other, (target, *variables) in others.items():
             # make gives its variables to what it runs.
-            tests = f"TESTS={' '.join(OF_CONTEXTS)}"
-            jobs[inheriting] = *jobs[name], "PYTHON_THREAD_INHERIT_CONTEXT=1", tests
+            jobs[other] = python, target, *environment, *variables
         # Before any test, and one after the other: each writes the project's metadata here.
-        make("installed", *jobs[name][2:])
+        make("installed", *environment)
     for name, identities in wanted_without_gil().items():
         python = find(name, identities)
         if python is None:
@@ -203,7 +219,8 @@ def main() -> int:
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         running = {name: pool.submit(run_tests, name, *job) for name, job in jobs.items()}
     results.update({name: run.result() for name, run in running.items()})
-    names = [*wanted(), *second_runs.values(), *wanted_without_gil(), "pyodide"]
+    others = [other for each in second_runs.values() for other in each]
+    names = [*wanted(), *others, *wanted_without_gil(), "pyodide"]
     print("\n".join(f"{name:22} {results[name]}" for name in names))
     failed = any(each.startswith("FAILED") for each in results.values())
     return 0 if "passed" in results.values() and not failed else 1

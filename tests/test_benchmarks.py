@@ -50,6 +50,7 @@ def tables(runner: ModuleType) -> ModuleType:
 
 
 @pytest.mark.parametrize("case", CASES)
+@pytest.mark.long
 def test_a_case_can_be_measured(case: str, runner: ModuleType, tables: ModuleType) -> None:
     """A short run of this project's program for the case gives a figure, and a row of the table."""
     peer = runner.find_peer("opentracing_2_5", Path(sys.executable))

@@ -281,6 +281,12 @@ def test_the_tests_of_contexts_run_with_and_without_inheritance(runner: ModuleTy
     assert [each for each in runner.OF_CONTEXTS if not (ROOT / each).exists()] == []
 
 
+def test_the_oldest_and_the_newest_python_run_the_long_tests_of_ends(runner: ModuleType) -> None:
+    """The files that are named exist."""
+    assert list(runner.wanted_with_long_tests()) == ["python3.9", "python3.14"]
+    assert [each for each in runner.OF_ENDS if not (ROOT / each).exists()] == []
+
+
 def test_pyodide_is_of_a_supported_python(runner: ModuleType) -> None:
     """The first number of its version, such as 314, is a Python that the classifiers name."""
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")

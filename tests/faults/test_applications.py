@@ -26,6 +26,7 @@ from opentracing_recorder.timeline import render_html, render_text
 from opentracing_recorder.zipkin import ZipkinTracer
 
 from ..http_server import ScriptedServer
+from ..tables import table
 from .hostile_places import PLACES, TAGS, Place
 from .hostile_values import HOSTILE_VALUES
 from .sinks import all_sinks
@@ -37,7 +38,23 @@ SECONDS = 60.0
 mapping without end a quarter, on a busy machine.
 """
 
-every_value = pytest.mark.parametrize("value", HOSTILE_VALUES)
+A_DOZEN = [
+    "all methods raise",
+    "a mapping whose keys raise",
+    "an object without a class",
+    "an error without text",
+    "a list of arrays",
+    "__str__ returns None",
+    "says that it is a Span",
+    "a mock with magic",
+    "a dict in itself",
+    "an endless mapping",
+    "huge text of surrogates",
+    "NaN",
+]
+"""Of each kind the worst, for the tests that always run."""
+
+every_value = pytest.mark.parametrize("value", table(HOSTILE_VALUES, A_DOZEN))
 
 
 @pytest.fixture(scope="module")
@@ -62,7 +79,9 @@ def test_a_hostile_value_arrives_and_so_do_the_others(
         assert lost == [], f"{value}, through {recorder}"
         assert len(arrived) == len(expected)
         if isinstance(sink.recorder, BatchRecorder):
-            assert sink.recorder.stats == Stats(len(expected), len(expected), 0, 0, 0), recorder
+            # On a machine with other work, sending may be slow.
+            stats = sink.recorder.stats._replace(slow=0)
+            assert stats == Stats(len(expected), len(expected), 0, 0, 0), recorder
     assert time.process_time() - started < SECONDS
     expected_news = ("is finished", "tags of a new span", "baggage was cut")
     unexpected = [
@@ -153,6 +172,7 @@ def test_a_hostile_value_may_be_active(value: str, kind: type) -> None:
 
 
 @pytest.mark.parametrize("text", ["x☃", "x", "\x00\n"], ids=["wide", "ASCII", "control"])
+@pytest.mark.long
 def test_megabytes_of_text_are_drawn_in_no_time(text: str) -> None:
     """A timeline in text uses no more of the text than its width."""
     recorder = InMemoryRecorder()

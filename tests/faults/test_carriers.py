@@ -25,6 +25,8 @@ from opentracing_recorder import (
 
 from .carriers import DOCUMENTED, SECONDS_PER_KIB, Tally, WireFormat, check_context, wire_formats
 
+pytestmark = pytest.mark.long
+
 FORMATS = wire_formats()
 every_format = pytest.mark.parametrize("wire_format", FORMATS, ids=lambda each: each.name)
 

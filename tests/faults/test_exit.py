@@ -21,7 +21,7 @@ import pytest
 
 from ..http_server import Answer, ScriptedServer
 
-pytestmark = pytest.mark.needs_os
+pytestmark = [pytest.mark.needs_os, pytest.mark.long]
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-pytestmark = pytest.mark.needs_os
+pytestmark = [pytest.mark.needs_os, pytest.mark.long]
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 
@@ -116,7 +116,7 @@ def run(tmp_path: Path, method: str, program: str) -> Delivered:
         [sys.executable, "-W", "ignore:This process:DeprecationWarning", script, place, method],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=120,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
     )
     assert (ended.stderr, ended.returncode) == ("", 0)

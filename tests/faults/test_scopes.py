@@ -27,17 +27,7 @@ from opentracing_recorder import BasicTracer, InMemoryRecorder
 
 from ..runtimes import THREADS_INHERIT, every_runtime, needs_tornado, tornado_manager
 
-
-@pytest.fixture(autouse=True)
-def _quick_collections() -> Iterator[None]:
-    """Frequent collections, which skip the objects that exist already."""
-    freeze = getattr(gc, "freeze", None)
-    if freeze is None:  # PyPy
-        yield
-    else:
-        freeze()
-        yield
-        gc.unfreeze()
+pytestmark = pytest.mark.long
 
 
 class Watch:

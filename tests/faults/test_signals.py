@@ -44,7 +44,7 @@ from .calling import Calling
 needs_alarms = pytest.mark.skipif(
     not hasattr(signal, "setitimer"), reason="there is no SIGALRM on this system"
 )
-pytestmark = [pytest.mark.needs_os, needs_alarms]
+pytestmark = [pytest.mark.needs_os, pytest.mark.long, needs_alarms]
 
 
 class Limit(Exception):

@@ -15,6 +15,8 @@ from opentracing_recorder.json_lines import bounded_lines, read_spans
 from opentracing_recorder.snapshot import snapshot
 from opentracing_recorder.timeline import render_html, render_text
 
+pytestmark = pytest.mark.long
+
 # Four times the size takes four times as long; if quadratic, sixteen times.
 _MOST = 8.0
 

@@ -19,6 +19,8 @@ from opentracing_recorder._carrier import MAX_ENTRIES
 
 from .carriers import DOCUMENTED, wire_formats
 
+pytestmark = pytest.mark.long
+
 # Four times the size takes four times as long; if quadratic, sixteen times.
 MOST = 8.0
 ENTRIES = 1500

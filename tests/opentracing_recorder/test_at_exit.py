@@ -15,6 +15,7 @@ import pytest
 
 from ..endings import ENDINGS, run
 from ..http_server import ScriptedServer
+from ..tables import table
 
 pytestmark = pytest.mark.needs_os
 
@@ -109,7 +110,7 @@ def server() -> Iterator[ScriptedServer]:
         yield server
 
 
-@pytest.mark.parametrize("ending", ENDINGS)
+@pytest.mark.parametrize("ending", table(ENDINGS, ["the end of the script", "a spawned child"]))
 @pytest.mark.parametrize("recorder", RECORDERS)
 def test_the_last_spans_arrive(
     tmp_path: Path, server: ScriptedServer, recorder: str, ending: str

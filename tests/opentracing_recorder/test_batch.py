@@ -7,6 +7,7 @@ import contextvars
 import gc
 import logging
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -506,6 +507,7 @@ def test_the_default_attempts_bridge_a_minute_and_a_half(
     recorder.close()
 
 
+@pytest.mark.long
 def test_an_outage_of_hours_does_not_end_the_worker(
     backend: Backend, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -513,7 +515,7 @@ def test_an_outage_of_hours_does_not_end_the_worker(
     monkeypatch.setattr("opentracing_recorder.batch_worker._LONGEST_BACK_OFF", 0.0)
     recorder = backend(*[OSError()] * 800, attempts=1000)
     recorder.record()
-    assert recorder.flush(_LONG)
+    assert recorder.flush(60)
     assert recorder.stats == Stats(1, 1, 0, 0, 0)
 
 
@@ -965,7 +967,7 @@ def test_close_ends_in_time_during_a_pause(backend: Backend) -> None:
     assert not recorder.close(0.3)
     assert time.monotonic() - start < 2
     assert recorder.stats == Stats(2, 0, 2, 0, 0)
-    assert recorder.released == 1
+    wait_until(lambda: recorder.released == 1)
 
 
 def test_a_flush_that_a_close_overtakes_says_that_spans_were_lost(backend: Backend) -> None:
@@ -1203,8 +1205,21 @@ def record(*names):
 """
 
 
-def run(script: str, prelude: str = _PRELUDE, split: str | None = None) -> list[str]:
-    """The words (or lines) that the script prints; it must leave stderr empty, and end well."""
+# gevent's own hook in a forked child, on Python 3.13 and later, if a thread is older than its
+# patches: see findings/gevent_fork_hook_fails_beside_an_older_thread.sh.
+_GEVENTS_HOOK = r"""Exception ignored in.* <bound method _ForkHooks\.after_fork_in_child .*
+Traceback .*
+(  .*\n)+TypeError: _ThreadHandle\._set_done\(\) takes no keyword arguments
+"""
+
+
+def run(
+    script: str, prelude: str = _PRELUDE, split: str | None = None, tolerated: str = ""
+) -> list[str]:
+    """The words (or lines) that the script prints; it must end well and leave stderr empty.
+
+    Nothing but what matches `tolerated` may be there, once.
+    """
     done = subprocess.run(
         # From Python 3.12 a fork beside a thread is warned of; that is what these tests are about.
         [sys.executable, "-W", "ignore:This process:DeprecationWarning", "-c", prelude + script],
@@ -1212,7 +1227,10 @@ def run(script: str, prelude: str = _PRELUDE, split: str | None = None) -> list[
         text=True,
         timeout=60,
     )
-    assert (done.stderr, done.returncode) == ("", 0)
+    stderr = done.stderr
+    if tolerated and re.fullmatch(tolerated, stderr):
+        stderr = ""
+    assert (stderr, done.returncode) == ("", 0)
     return done.stdout.split(split)
 
 
@@ -1247,6 +1265,7 @@ def test_at_exit_backends_that_hang_take_the_time_of_one() -> None:
     assert run(script + "use()\nstart = time.monotonic()\n") == ["sent", "sent", "sent", "in-time"]
 
 
+@pytest.mark.long
 def test_at_exit_a_backend_that_hangs_leaves_the_others_their_time() -> None:
     """Also where no thread can be started, as in exit handlers of Python 3.12."""
     script = """
@@ -1540,7 +1559,8 @@ record("last")
 assert recorder.close(10)
 """
     expected = ["child", "first", *["greenlet"] * 3, "last", "second"]
-    assert sorted(run(script)) == (["before"] if used_before else []) + expected
+    names = run(script, tolerated=_GEVENTS_HOOK if used_before else "")
+    assert sorted(names) == (["before"] if used_before else []) + expected
 
 
 @pytest.mark.parametrize("patched_first", [True, False])

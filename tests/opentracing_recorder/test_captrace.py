@@ -205,6 +205,7 @@ def test_spans_of_one_tick_stand_in_the_order_of_their_start() -> None:
     assert [span["operation_name"] for span in captrace.as_dicts()] == ["first", "second"]
 
 
+@pytest.mark.long
 def test_messages_are_of_a_length_to_read() -> None:
     """Of twenty thousand spans a message shows two hundred lines, none of them endless, and says
     how many more there are.

@@ -633,6 +633,7 @@ class SendsAtOnce(Queued):
         ),
     ],
 )
+@pytest.mark.long
 def test_a_broken_recorder_is_found(
     broken: type[Queued], check: str, message: str, tmp_path: Path
 ) -> None:
@@ -775,6 +776,7 @@ class KeepsADeadConnection(Lines):
         ),
     ],
 )
+@pytest.mark.long
 def test_a_recorder_that_its_network_ends_is_found(
     broken: type[Lines], check: str, message: str
 ) -> None:

@@ -310,6 +310,7 @@ def test_the_marker_refuses_what_it_does_not_know(pytester: pytest.Pytester) -> 
     result.stdout.fnmatch_lines(["*takes fail_on_unfinished=True or False*"])
 
 
+@pytest.mark.long
 def test_under_xdist_the_report_comes_from_the_worker(pytester: pytest.Pytester) -> None:
     """Tests in parallel processes do not see each other's spans, and failures have timelines."""
     pytester.makepyfile(
@@ -368,6 +369,7 @@ def test_between(captrace):
 
 
 @pytest.mark.parametrize("scope", ["function", "module"])
+@pytest.mark.long
 def test_under_pytest_asyncio_no_scope_reaches_another_test(
     scope: str, pytester: pytest.Pytester
 ) -> None:

@@ -197,6 +197,7 @@ def test_many_traces_are_a_list_to_open(show: Show) -> None:
     assert names(page) == ["op 1"]
 
 
+@pytest.mark.long
 def test_a_trace_of_ten_thousand_spans_can_be_used_within_two_seconds(
     page: Page, tmp_path: Path
 ) -> None:
@@ -222,6 +223,7 @@ def test_a_trace_of_ten_thousand_spans_can_be_used_within_two_seconds(
     assert names(page) == ["op 0", "SELECT"]
 
 
+@pytest.mark.long
 def test_a_span_may_have_any_number_of_logs_and_tags(show: Show) -> None:
     """The page draws as many marks as fit, lists 500 logs and 500 tags, and counts the others; the
     search finds those too.

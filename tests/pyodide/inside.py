@@ -57,7 +57,7 @@ def main() -> int:
     asyncio.events.new_event_loop = ClockLoop
     count = Count()
     # The tests of real servers import what is not installed for Pyodide.
-    chosen = ["-m", "not needs_os", "--ignore=tests/backends", "--ignore=tests/faults"]
+    chosen = ["-m", "not needs_os and not long", "--ignore=tests/backends", "--ignore=tests/faults"]
     status = pytest.main(["-q", "-p", "no:cacheprovider", *chosen], plugins=[count])
     print(
         f"Pyodide {pyodide.__version__}, Python {platform.python_version()}: {count.run} tests run,"

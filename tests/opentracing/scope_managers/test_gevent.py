@@ -166,6 +166,7 @@ def test_native_threads_are_apart(tracer: BasicTracer) -> None:
 @pytest.mark.parametrize(
     "imported", ["", "opentracing_recorder, opentracing.scope_managers.gevent"]
 )
+@pytest.mark.long
 def test_all_holds_when_monkey_patched(imported: str) -> None:
     """Scopes and the testbed pass in a patched process, in either order of imports."""
     script = f"""
