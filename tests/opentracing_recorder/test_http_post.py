@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import itertools
+import os
 import shutil
 import socket
 import ssl
@@ -14,6 +16,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.client import HTTPException, IncompleteRead
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -296,56 +299,218 @@ def test_ipv6_addresses_are_urls_too() -> None:
 
 @pytest.fixture
 def certificate(tmp_path: Path) -> Path:
-    """A certificate for 127.0.0.1 that nobody vouches for, with its key."""
+    """A certificate for 127.0.0.1 and zipkin.test that nobody vouches for, with its key."""
     openssl = shutil.which("openssl")
     if openssl is None:
         pytest.skip("openssl is not installed: it makes the certificate")
     path = tmp_path / "certificate.pem"
     command = [openssl, "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2"]
-    command += ["-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1"]
+    command += ["-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1,DNS:zipkin.test"]
     command += ["-keyout", str(tmp_path / "key.pem"), "-out", str(path)]
     subprocess.run(command, check=True, capture_output=True)
     path.write_bytes(path.read_bytes() + (tmp_path / "key.pem").read_bytes())
     return path
 
 
+class SecureServer:
+    """Takes one connection, with TLS, and bodies that end in ``!``; a proxy if it is asked to."""
+
+    def __init__(self, listener: socket.socket, certificate: Path) -> None:
+        self.port = listener.getsockname()[1]
+        self.url = f"https://127.0.0.1:{self.port}/"
+        self.heads: list[bytes] = []
+        self.client: Any = None
+        self._listener = listener
+        self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        self._context.load_cert_chain(str(certificate))  # PyPy takes no path
+        self._context.load_verify_locations(str(certificate))
+        self._context.verify_mode = ssl.CERT_OPTIONAL
+
+    def serve(self) -> None:
+        connection, _ = self._listener.accept()
+        if connection.recv(7, socket.MSG_PEEK) == b"CONNECT":
+            self.heads.append(connection.recv(65536))
+            connection.sendall(b"HTTP/1.1 200 Connection established\r\n\r\n")
+        try:
+            with self._context.wrap_socket(connection, server_side=True) as secure:
+                self.client = secure.getpeercert()
+                while received := secure.recv(1 << 20):
+                    if b"POST" in received:
+                        self.heads.append(received)
+                    if received.endswith(b"!"):
+                        secure.sendall(ACCEPTED)
+        except OSError:  # the client does not trust it
+            pass
+
+
 @pytest.fixture
-def secure_server(certificate: Path) -> Iterator[str]:
-    """The URL of a server that takes one connection, with TLS, and bodies that end in ``!``."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(str(certificate))  # PyPy takes no path
+def secure_server(certificate: Path) -> Iterator[SecureServer]:
     with socket.create_server(("127.0.0.1", 0)) as listener:
-
-        def serve() -> None:
-            connection, _ = listener.accept()
-            try:
-                with context.wrap_socket(connection, server_side=True) as secure:
-                    while received := secure.recv(1 << 20):
-                        if received.endswith(b"!"):
-                            secure.sendall(ACCEPTED)
-            except OSError:  # the client does not trust it
-                pass
-
-        thread = threading.Thread(target=serve)
+        server = SecureServer(listener, certificate)
+        thread = threading.Thread(target=server.serve)
         thread.start()
-        yield f"https://127.0.0.1:{listener.getsockname()[1]}/"
+        yield server
         thread.join()
 
 
-def test_tls_works_with_a_certificate_that_is_trusted(
-    secure_server: str, certificate: Path, monkeypatch: pytest.MonkeyPatch
+def test_tls_works_with_a_certificate_that_the_environment_trusts(
+    secure_server: SecureServer, certificate: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Requests follow each other on one connection there too."""
     monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
-    connection = HTTPPost(secure_server, "/")
+    connection = HTTPPost(secure_server.url, "/")
     assert [connection.post(b"spans!", {}, 5).status for _ in range(3)] == [202, 202, 202]
     connection.close()
+    assert secure_server.client in (None, {})
 
 
-def test_a_certificate_that_nobody_vouches_for_is_refused(secure_server: str) -> None:
+def test_certificates_are_read_from_files(secure_server: SecureServer, certificate: Path) -> None:
+    """The server's is trusted for `ca_file`, and it is shown the client's."""
+    key = certificate.with_name("key.pem")
+    connection = HTTPPost(
+        secure_server.url, "/", ca_file=certificate, client_cert=certificate, client_key=key
+    )
+    assert connection.post(b"spans!", {}, 5).status == 202
+    connection.close()
+    assert secure_server.client["subject"] == ((("commonName", "127.0.0.1"),),)
+
+
+def test_a_certificate_that_nobody_vouches_for_is_refused(secure_server: SecureServer) -> None:
     """Nothing is sent to a server that cannot prove who it is."""
     with pytest.raises((ssl.SSLError, SSLError), match=r"self[- ]signed"):
-        HTTPPost(secure_server, "/").post(b"spans!", {}, 5)
+        HTTPPost(secure_server.url, "/").post(b"spans!", {}, 5)
+
+
+def test_an_encrypted_key_is_refused_at_once(certificate: Path) -> None:
+    """Nobody is asked for its password."""
+    key = certificate.with_name("encrypted.pem")
+    command = ["openssl", "pkey", "-in", str(certificate), "-out", str(key)]
+    command += ["-aes256", "-passout", "pass:sesame"]
+    subprocess.run(command, check=True, capture_output=True)
+    with pytest.raises(ValueError, match="client_key cannot be used"):
+        HTTPPost("https://zipkin/", "/", client_cert=certificate, client_key=key)
+
+
+# Proxies.
+
+_VARIABLES = ("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY")
+
+
+@pytest.fixture
+def environment(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    """An environment without a proxy."""
+    for name in _VARIABLES:
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.lower(), raising=False)
+    return monkeypatch
+
+
+@pytest.mark.parametrize("name", ["HTTP_PROXY", "http_proxy"])
+def test_the_proxy_of_the_environment_forwards_posts(
+    name: str, environment: pytest.MonkeyPatch
+) -> None:
+    """It gets the whole URL, and the password that is for it."""
+    with ScriptedServer() as proxy:
+        environment.setenv(name, f"http://me:open%20sesame@127.0.0.1:{proxy.port}")
+        connection = HTTPPost("http://zipkin.test:9411/?a=b#c", "/spans")
+        assert [connection.post(b"[]", {"a": "1"}, 5).status for _ in range(2)] == [202, 202]
+        connection.close()
+    first, second = proxy.requests
+    assert first.line == "POST http://zipkin.test:9411/spans?a=b HTTP/1.1"
+    assert (first.headers["host"], first.headers["a"]) == ("zipkin.test:9411", "1")
+    basic = "Basic " + base64.b64encode(b"me:open sesame").decode()
+    assert first.headers["proxy-authorization"] == basic
+    assert basic in connection.secrets
+    assert (first.connection, second.connection) == (1, 1)
+
+
+@pytest.mark.parametrize("scheme", ["", "http://"])
+def test_the_proxy_of_the_environment_tunnels_tls(
+    scheme: str, secure_server: SecureServer, certificate: Path, environment: pytest.MonkeyPatch
+) -> None:
+    """It does not see what is sent; the server's own certificate is verified."""
+    environment.setenv("HTTPS_PROXY", f"{scheme}me:sesame@127.0.0.1:{secure_server.port}")
+    connection = HTTPPost("https://zipkin.test/", "/spans", ca_file=certificate)
+    assert [connection.post(b"[]!", {}, 5).status for _ in range(2)] == [202, 202]
+    connection.close()
+    tunnel, first, second = secure_server.heads
+    assert tunnel.startswith(b"CONNECT zipkin.test:443 HTTP/1.")
+    assert b"authorization: Basic " in tunnel
+    assert first.startswith(b"POST /spans HTTP/1.1")
+    assert b"Host: zipkin.test\r\n" in first
+    assert b"authorization" not in first + second
+
+
+def test_a_proxy_may_be_reached_by_tls(
+    secure_server: SecureServer, certificate: Path, environment: pytest.MonkeyPatch
+) -> None:
+    """Its certificate is verified as a server's is."""
+    environment.setenv("HTTP_PROXY", secure_server.url)
+    connection = HTTPPost("http://zipkin.test/", "/spans", ca_file=certificate)
+    assert connection.post(b"[]!", {}, 5).status == 202
+    connection.close()
+    assert secure_server.heads[0].startswith(b"POST http://zipkin.test/spans HTTP/1.1")
+
+
+@pytest.mark.parametrize(
+    ("url", "no_proxy"),
+    [
+        ("http://localhost:{port}/", ""),
+        ("http://127.0.0.1:{port}/", ""),
+        ("http://zipkin.test:{port}/", "other.test, .test"),
+        ("http://zipkin.test:{port}/", "*"),
+    ],
+)
+def test_some_servers_are_reached_without_a_proxy(
+    url: str, no_proxy: str, environment: pytest.MonkeyPatch
+) -> None:
+    """Those of this machine, and those that NO_PROXY names."""
+    look_up = socket.getaddrinfo
+    environment.setattr("socket.getaddrinfo", lambda host, *args: look_up("127.0.0.1", *args))
+    environment.setenv("HTTP_PROXY", "http://127.0.0.1:1")
+    environment.setenv("NO_PROXY", no_proxy)
+    with ScriptedServer() as server:
+        connection = HTTPPost(url.format(port=server.port), "/")
+        assert connection.post(b"", {}, 5).status == 202
+        connection.close()
+
+
+@pytest.mark.parametrize("proxy", ["socks5://me:sesame@proxy:1080", "http://me:sesame@proxy:port"])
+def test_a_proxy_that_cannot_serve_is_not_shown(
+    proxy: str, environment: pytest.MonkeyPatch
+) -> None:
+    """The error names the variable."""
+    environment.setenv("https_proxy", proxy)
+    with pytest.raises(ValueError, match="the proxy in HTTPS_PROXY") as caught:
+        HTTPPost("https://zipkin.test/", "/")
+    assert "sesame" not in str(caught.value)
+
+
+# Forks.
+
+
+@pytest.mark.parametrize("through", ["server", "proxy"])
+def test_a_forgotten_connection_is_not_closed(
+    through: str, secure_server: SecureServer, certificate: Path, environment: pytest.MonkeyPatch
+) -> None:
+    """The parent's TLS session goes on, and the child's descriptor is closed."""
+    url = secure_server.url
+    if through == "proxy":
+        environment.setenv("HTTPS_PROXY", f"http://127.0.0.1:{secure_server.port}")
+        url = "https://zipkin.test/"
+    parent = HTTPPost(url, "/", ca_file=certificate)
+    assert parent.post(b"!", {}, 5).status == 202
+    assert parent._connection is not None
+    sock: Any = parent._connection.sock
+    descriptor = os.dup(sock.fileno())
+    parent.forget()
+    assert sock.fileno() == -1
+    kept = socket.socket(fileno=descriptor)
+    kept.setblocking(False)
+    with pytest.raises(BlockingIOError):  # the server has not been told of an end, and says none
+        kept.recv(1)
+    kept.close()
+    parent.forget()
 
 
 def test_a_clock_that_goes_back_gives_a_slow_server_no_more_time(
