@@ -207,6 +207,8 @@ def _tls_options(
         is_file = isinstance(path, (str, os.PathLike)) and os.path.isfile(path)
         if path is not None and not is_file:
             raise ValueError(f"{name} must be the path of a file, not {path!r}")
+    if not any(given.values()):
+        return {}
     context = create_urllib3_context()
     name = "ca_file"
     try:
