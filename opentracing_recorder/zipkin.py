@@ -1,6 +1,97 @@
-"""Spans to Zipkin: ZipkinRecorder sends them, ZipkinTracer is a tracer with all that it takes.
+"""Sends spans to Zipkin: `ZipkinTracer` is a tracer made for it, `ZipkinRecorder` its recorder.
 
-Needs urllib3, from ``opentracing[zipkin]``; ``opentracing[zipkin,orjson]`` encodes faster.
+Install ``opentracing[zipkin,orjson]``, start a server (``docker run -p 9411:9411
+openzipkin/zipkin``), and at the start of your application::
+
+    import opentracing
+    from opentracing_recorder.zipkin import ZipkinTracer
+
+    opentracing.set_global_tracer(ZipkinTracer("shop", url="http://localhost:9411"))
+
+`ZipkinTracer` is a `BasicTracer` that has what Zipkin's own tracers have: B3 headers for
+``HTTP_HEADERS`` and ``TEXT_MAP``, trace ids of 128 bits, and a `ZipkinRecorder`, which sends spans
+in batches from a thread of its own. The recorder has options of its own; give it to the tracer, or
+to any `BasicTracer`::
+
+    from opentracing_recorder.zipkin import ZipkinRecorder, ZipkinTracer
+
+    recorder = ZipkinRecorder(
+        "shop",
+        "https://zipkin.example:9411",
+        headers={"Authorization": "Bearer ..."},
+        queue_size=65536,
+    )
+    tracer = ZipkinTracer("shop", recorder=recorder)
+
+**Options of ZipkinRecorder**
+
+- ``service_name``: the name of this process in Zipkin, which shows it in lower case.
+- ``url``: where spans are posted to (default: ``http://localhost:9411/api/v2/spans``). A URL
+  without a path gets ``/api/v2/spans``.
+- ``ip``, ``port``: the address under which this service is reached, for Zipkin to show (default:
+  none).
+- ``headers``: sent with each report (default: none).
+- ``compress_from``: the size in bytes from which a report is compressed with gzip (default: 16384;
+  for a server on this machine nothing is compressed).
+- ``ca_file``: the certificates to trust instead of the system's, a PEM file (default: the
+  system's, or those in ``SSL_CERT_FILE``).
+- ``client_cert``, ``client_key``: the certificate, with its chain, that this process shows to the
+  server, and its private key, PEM files (default: none). The key may be in the file of the
+  certificate. It cannot be encrypted.
+- ``queue_size`` (16384 spans), ``batch_size`` (512 spans), ``interval`` (1 second),
+  ``send_timeout`` (10 seconds), ``attempts`` (40), ``exit_timeout`` (5 seconds): those of
+  `BatchRecorder`.
+
+**TLS and proxies.** An ``https`` URL verifies the server's certificate. The files are read again
+for each connection, so that renewed certificates are used. Reports go through the proxy in
+``HTTPS_PROXY`` or ``HTTP_PROXY``, by the scheme of the URL, unless ``NO_PROXY`` names the host;
+the variables may be in lower case, and are read when the recorder is made. A server on this
+machine, ``localhost`` or a loopback address, is reached without a proxy.
+
+**Limits.** The application never waits. If the queue is full, spans are dropped and counted;
+``recorder.stats`` says what became of the spans. At the interpreter's exit the rest is sent,
+within ``exit_timeout``. A report is one exchange of at most ``send_timeout`` seconds; redirects
+are not followed; 64 KiB of a reply are read.
+
+**Errors.** An argument that cannot serve raises TypeError or ValueError, which names it; so does a
+variable that holds no proxy's URL. Later faults are logged, at most once a minute, without the
+values of ``headers``, the query of the URL or the proxy's password:
+
+- The server answers 408, 429 or 5xx, breaks off, or cannot be reached: the batch is sent again, up
+  to ``attempts`` times, and not before the time in ``Retry-After``.
+- It answers 413: the batch is sent in halves.
+- It answers anything but 2xx: the spans count as failed.
+- A span cannot be encoded: it counts as failed; the rest of its batch is sent.
+
+**One span for both sides of a call.** With ``ZipkinTracer(..., one_span_per_rpc=True)``, a span
+that is started with the tag ``span.kind`` = ``server``, for a caller in another process, has the
+id of its caller's span: both sides report their half of one span, as Zipkin's own tracers do. Give
+the tag at the start, in ``tags=``. Without the option, the server's span is a child of the
+caller's.
+
+**Of a span, Zipkin gets**
+
+- the operation and service names, in lower case, as ``name`` and ``localEndpoint``;
+- its ids, as ``traceId``, ``id`` and ``parentId``; ``debug`` for the debug flag, ``shared`` for a
+  span that has its caller's id;
+- its times, as ``timestamp`` and ``duration`` in whole microseconds, at least 1;
+- the tag ``span.kind``, as ``kind``, if it is client, server, producer or consumer;
+- the tags ``peer.service``, ``peer.ipv4`` (text or number), ``peer.ipv6`` and ``peer.port``, as
+  ``remoteEndpoint``; a value that is no address or port stays a tag;
+- the tag ``error``, with its text; if that is only ``true``, with the message of the last log
+  whose event is ``error``. A false one is left out, as Zipkin takes any ``error`` tag for a
+  failure;
+- other tags, as ``tags``: text as it is, numbers, booleans and collections as JSON, all else as
+  text;
+- logs, as ``annotations``: the name of an event that has no other fields, otherwise the fields as
+  JSON, cut at 4096 characters;
+- references beyond the parent, as the tag ``references``, such as ``follows_from TRACEID:SPANID``,
+  separated by commas;
+- no baggage.
+
+orjson encodes the spans; without it the standard library does, which takes twice as long. Install
+``opentracing[zipkin]`` alone if orjson has no wheel: for builds without the GIL, and some
+platforms. On PyPy it is left out by itself.
 """
 
 from __future__ import annotations
@@ -19,6 +110,7 @@ from opentracing import Format, ScopeManager
 from opentracing.interrupts import reraise_interrupt
 from opentracing.tags import SPAN_KIND, SPAN_KIND_RPC_SERVER
 
+from ._http_post import HTTPPost, Path
 from ._json_safe import text_of
 from ._zipkin_json import SharedSpanContext, encode, endpoint
 from .b3_propagator import B3Propagator
@@ -29,10 +121,11 @@ from .propagator import Propagator
 from .recorder import Recorder
 from .sampler import Sampler
 from .span import BasicSpan
-from .timed_connection import TimedConnection
 from .tracer import BasicTracer
 
-DEFAULT_URL = "http://localhost:9411/api/v2/spans"
+_PATH = "/api/v2/spans"
+
+DEFAULT_URL = f"http://localhost:9411{_PATH}"
 
 COMPRESS_FROM = 16 * 1024
 """The size in bytes from which on reports to other machines are compressed."""
@@ -44,16 +137,8 @@ _SHORTEST_SECRET = 4  # characters; hiding less would spoil too much of what a s
 class ZipkinRecorder(BatchRecorder):
     """Sends spans to a Zipkin server as JSON (version 2), in batches, on a thread of its own.
 
-    - `service_name` names this process in Zipkin, which shows it in lower case.
-    - `url` is where spans are posted to; ``https`` verifies the server's certificate.
-    - `ip` and `port` are the address under which this service is reached, where it should be shown.
-    - `headers` are sent with each report, such as ``{"Authorization": ...}``.
-    - `compress_from` is the size in bytes from which on a report is compressed with gzip (default:
-      16 KiB, but nothing is compressed for a server on this machine, as that only costs time).
-    - `options` are those of `BatchRecorder`: sizes, intervals and time limits.
-
-    What a span's fields become is in README, "Zipkin". Raises TypeError or ValueError for an
-    argument that cannot serve, and names it.
+    The guide of this module describes the options. Raises TypeError or ValueError for an argument
+    that cannot serve, and names it.
     """
 
     def __init__(
@@ -65,28 +150,46 @@ class ZipkinRecorder(BatchRecorder):
         port: int | None = None,
         headers: Mapping[str, str] | None = None,
         compress_from: int | None = None,
-        **options: Any,
+        ca_file: Path | None = None,
+        client_cert: Path | None = None,
+        client_key: Path | None = None,
+        queue_size: int = 16384,
+        batch_size: int = 512,
+        interval: float = 1.0,
+        send_timeout: float = 10.0,
+        attempts: int = 40,
+        exit_timeout: float = 5.0,
     ) -> None:
         if not isinstance(service_name, str):
             raise TypeError(f"service_name must be a str, not {type(service_name).__name__}")
         self._local_endpoint = endpoint(service_name, _checked_ip(ip), port=_checked_port(port))
+        own_headers = _checked_headers({} if headers is None else headers)
         self._headers = {
             "user-agent": "opentracing-python",
-            **_checked_headers({} if headers is None else headers),
+            **own_headers,
             "content-type": "application/json",
             "b3": "0",  # a server that is traced itself does not trace the reports
         }
         self._compressed_headers = {**self._headers, "content-encoding": "gzip"}
-        self._connection = TimedConnection(url)
-        given = [*(headers or {}).values(), re.sub("[&=]", " ", self._connection.query)]
-        words = {word for each in given for word in each.split() if len(word) >= _SHORTEST_SECRET}
+        self._http = HTTPPost(
+            url, _PATH, ca_file=ca_file, client_cert=client_cert, client_key=client_key
+        )
+        texts = re.sub("[&=]", " ", " ".join([*own_headers.values(), *self._http.secrets]))
+        words = {word for word in texts.split() if len(word) >= _SHORTEST_SECRET}
         self._secrets = sorted(words, key=len, reverse=True)
         if compress_from is None:
-            compress_from = sys.maxsize if self._connection.is_local else COMPRESS_FROM
+            compress_from = sys.maxsize if self._http.is_local else COMPRESS_FROM
         elif isinstance(compress_from, bool) or not isinstance(compress_from, int):
             raise TypeError(f"compress_from must be an int, not {type(compress_from).__name__}")
         self._compress_from = compress_from
-        super().__init__(**options)  # last: from here on a fork calls `forked`
+        super().__init__(  # last: from here on a fork calls `forked`
+            queue_size=queue_size,
+            batch_size=batch_size,
+            interval=interval,
+            send_timeout=send_timeout,
+            attempts=attempts,
+            exit_timeout=exit_timeout,
+        )
 
     def send(self, spans: Sequence[BasicSpan]) -> int:
         body, left_out = encode(spans, self._local_endpoint, self._span_errors)
@@ -96,11 +199,11 @@ class ZipkinRecorder(BatchRecorder):
         if len(body) >= self._compress_from:
             body, headers = gzip.compress(body, 1, mtime=0), self._compressed_headers
         try:
-            reply = self._connection.post(body, headers, self.send_timeout)
+            reply = self._http.post(body, headers, self.send_timeout)
         except HTTPException as error:  # its text may be what the server sent
             reraise_interrupt()
-            what = one_line(text_of(error), self._secrets, _SHOWN)
-            raise Unavailable(f"Zipkin's answer cannot be read: {what}") from None
+            found = one_line(text_of(error), self._secrets, _SHOWN)
+            raise Unavailable(f"Zipkin's answer cannot be read: {found}") from None
         status = reply.status
         if 200 <= status < 300:
             return left_out
@@ -115,32 +218,33 @@ class ZipkinRecorder(BatchRecorder):
         raise Rejected(answer)
 
     def release(self) -> None:
-        self._connection.close()
+        self._http.close()
 
     def forked(self) -> None:
-        self._connection.forget()
+        self._http.forget()
 
 
 class ZipkinTracer(BasicTracer):
-    """A tracer for Zipkin: B3 headers, 128-bit trace ids, and a `ZipkinRecorder`.
+    """A tracer for Zipkin: B3 headers, trace ids of 128 bits, and a `ZipkinRecorder`.
 
     ::
 
-        tracer = ZipkinTracer("shop", url="http://zipkin:9411/api/v2/spans")
+        tracer = ZipkinTracer("shop", url="http://zipkin:9411")
 
-    The arguments up to `max_logs` are those of `BasicTracer`; `propagators` are added to B3 for
-    HTTP_HEADERS and TEXT_MAP. The `options` are those of `ZipkinRecorder`; a `recorder` takes the
-    place of the one that is made of `url` and `options`.
+    - `url` is that of the `ZipkinRecorder`, which has its defaults otherwise.
+    - `recorder` is used instead: a `ZipkinRecorder` with other options, or any other.
+    - `propagators` are added to B3 for HTTP_HEADERS and TEXT_MAP.
+    - `one_span_per_rpc` gives a server's span the id of its caller's span: see the guide of this
+      module.
+    - The other arguments are those of `BasicTracer`.
 
-    With `one_span_per_rpc`, a span that is started with ``tags={"span.kind": "server"}`` for a
-    caller in another process has the caller's span id: both sides report their half of one span,
-    as Zipkin's own tracers do. Otherwise it is a child of the caller's span.
+    Raises TypeError or ValueError for an argument that cannot serve, and names it.
     """
 
     def __init__(
         self,
         service_name: str,
-        url: str = DEFAULT_URL,
+        url: str | None = None,
         sampler: Sampler | None = None,
         scope_manager: ScopeManager | None = None,
         *,
@@ -150,45 +254,45 @@ class ZipkinTracer(BasicTracer):
         max_tags: int = 128,
         max_logs: int = 128,
         one_span_per_rpc: bool = False,
-        **options: Any,
     ) -> None:
         if recorder is None:
-            recorder = ZipkinRecorder(service_name, url, **options)
-        elif options or url != DEFAULT_URL:
-            raise TypeError("url and the options are for the recorder that is made without one")
+            recorder = ZipkinRecorder(service_name, DEFAULT_URL if url is None else url)
+        elif url is not None:
+            raise TypeError("url is for the recorder that is made without a recorder")
+        b3 = B3Propagator()
         super().__init__(
             recorder,
             sampler,
             scope_manager,
+            propagators={Format.HTTP_HEADERS: b3, Format.TEXT_MAP: b3, **(propagators or {})},
             trace_id_bits=trace_id_bits,
             max_tags=max_tags,
             max_logs=max_logs,
             service_name=service_name,
         )
-        b3 = B3Propagator()
-        defaults = {Format.HTTP_HEADERS: b3, Format.TEXT_MAP: b3}
-        for format, propagator in {**defaults, **(propagators or {})}.items():
-            self.register_propagator(format, propagator)
         self.one_span_per_rpc = one_span_per_rpc
         if one_span_per_rpc:
-            self._place = _join_caller
+            self._place = self.place_span
 
-
-def _join_caller(span: BasicSpan, caller: BasicSpanContext, tags: Mapping[str, Any] | None) -> None:
-    """Give a server's span the id of its parent, if that is in another process."""
-    if not caller.is_remote or span.parent_id is None or not _is_server(tags):
-        return
-    # A caller that left the decision to this service reports nothing of this span.
-    kind = SharedSpanContext if caller.sampled else BasicSpanContext
-    span.parent_id = caller.parent_id
-    span._context = kind(
-        caller.trace_id,
-        caller.span_id,
-        span._baggage,
-        span.sampled,
-        caller.parent_id,
-        caller.extra,
-    )
+    def place_span(
+        self, span: BasicSpan, parent: BasicSpanContext, tags: Mapping[str, Any] | None
+    ) -> None:
+        """Give a server's span the id of its parent, if that is in another process."""
+        if not self.one_span_per_rpc or not parent.is_remote:
+            return
+        if span.parent_id is None or not _is_server(tags):
+            return
+        # A caller that left the decision to this service reports nothing of this span.
+        kind = SharedSpanContext if parent.sampled else BasicSpanContext
+        span.parent_id = parent.parent_id
+        span._context = kind(
+            parent.trace_id,
+            parent.span_id,
+            span._baggage,
+            span.sampled,
+            parent.parent_id,
+            parent.extra,
+        )
 
 
 def _is_server(tags: Mapping[str, Any] | None) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import logging
 import os
@@ -24,6 +25,7 @@ from opentracing import Format, child_of, follows_from
 from opentracing_recorder import (
     BasicSpan,
     BasicTracer,
+    BatchRecorder,
     ConstSampler,
     InMemoryRecorder,
     RemoteSpanContext,
@@ -38,8 +40,8 @@ if sys.platform == "emscripten":
 
 from urllib3.connection import HTTPConnection
 
+from opentracing_recorder._http_post import Reply
 from opentracing_recorder._zipkin_json import encode, endpoint
-from opentracing_recorder.timed_connection import Reply
 from opentracing_recorder.zipkin import DEFAULT_URL, ZipkinRecorder, ZipkinTracer
 
 from ..http_server import Answer, Request, ScriptedServer, answer, hang_up
@@ -63,7 +65,8 @@ def make_tracer() -> Iterator[Callable[..., ZipkinTracer]]:
     made = []
 
     def make(server: ScriptedServer, **options: Any) -> ZipkinTracer:
-        tracer = ZipkinTracer("Shop", server.url, **{"interval": 0.02, **options})
+        recorder = ZipkinRecorder("Shop", server.url, **{"interval": 0.02, **options})
+        tracer = ZipkinTracer("Shop", recorder=recorder)
         made.append(tracer)
         return tracer
 
@@ -173,7 +176,7 @@ def test_nothing_is_compressed_for_this_machine(
         encodings.append(headers.get("content-encoding"))
         return Reply(202, "Accepted", {}, b"")
 
-    monkeypatch.setattr(recorder._connection, "post", post)
+    monkeypatch.setattr(recorder._http, "post", post)
     span = ZipkinTracer("shop", recorder=InMemoryRecorder()).start_span("x" * 20_000)
     span.finish()
     assert recorder.send([span]) == 0
@@ -442,9 +445,10 @@ def test_a_forked_child_has_a_connection_of_its_own(server: ScriptedServer) -> N
     """Parent and child go on reporting; neither disturbs the other's connection."""
     program = """
         import os, sys
-        from opentracing_recorder.zipkin import ZipkinTracer
+        from opentracing_recorder.zipkin import ZipkinRecorder, ZipkinTracer
 
-        tracer = ZipkinTracer("shop", sys.argv[1], interval=0.02)
+        recorder = ZipkinRecorder("shop", sys.argv[1], interval=0.02)
+        tracer = ZipkinTracer("shop", recorder=recorder)
         tracer.start_span("before").finish()
         assert tracer.flush(10)
         child = os.fork()
@@ -472,9 +476,10 @@ def test_it_works_under_gevents_monkey_patching(server: ScriptedServer) -> None:
         monkey.patch_all()
         import sys
         import gevent
-        from opentracing_recorder.zipkin import ZipkinTracer
+        from opentracing_recorder.zipkin import ZipkinRecorder, ZipkinTracer
 
-        tracer = ZipkinTracer("shop", sys.argv[1], interval=0.02, batch_size=10)
+        recorder = ZipkinRecorder("shop", sys.argv[1], interval=0.02, batch_size=10)
+        tracer = ZipkinTracer("shop", recorder=recorder)
 
         def work():
             for _ in range(20):
@@ -494,10 +499,14 @@ def test_what_is_queued_at_the_interpreters_exit_is_sent(server: ScriptedServer)
     """Nobody need call `close`."""
     program = """
         import sys
-        from opentracing_recorder.zipkin import ZipkinTracer
+        from opentracing_recorder.zipkin import ZipkinRecorder, ZipkinTracer
 
-        ZipkinTracer("shop", sys.argv[1], interval=60).start_span("last words").finish()
-        tracer = ZipkinTracer("shop", sys.argv[1], interval=60)
+        def make():
+            recorder = ZipkinRecorder("shop", sys.argv[1], interval=60)
+            return ZipkinTracer("shop", recorder=recorder)
+
+        make().start_span("last words").finish()
+        tracer = make()
         tracer.start_span("last words").finish()
     """
     run(program, server)
@@ -548,6 +557,7 @@ def test_reports_are_not_traced_by_an_instrumented_client(
         ({"url": None}, TypeError, "url must be a str"),
         ({"url": "localhost:9411"}, ValueError, "http:// or https://"),
         ({"url": "ftp://zipkin/"}, ValueError, "http:// or https://"),
+        ({"url": "http:zipkin"}, ValueError, "http:// or https://"),
         ({"url": "http://[zipkin/"}, ValueError, "url"),
         ({"url": "http://user:secret@zipkin/"}, ValueError, "put them into headers"),
         ({"ip": "localhost"}, ValueError, "ip must be an IPv4 or IPv6 address"),
@@ -561,6 +571,11 @@ def test_reports_are_not_traced_by_an_instrumented_client(
         ({"headers": {("key", "secret"): ""}}, TypeError, "not tuple to str"),
         ({"url": "ftp://user:secret@zipkin/?secret"}, ValueError, "http:// or https://"),
         ({"url": "http://user:secret@zipkin:x/"}, ValueError, "url cannot be read"),
+        ({"ca_file": "none.pem"}, ValueError, "ca_file must be the path of a file"),
+        ({"client_cert": 5}, ValueError, "client_cert must be the path of a file"),
+        ({"client_cert": __file__}, ValueError, "client_cert or client_key cannot be used"),
+        ({"client_key": __file__}, ValueError, "client_key cannot be used: the certificate"),
+        ({"ca_file": __file__}, ValueError, "ca_file cannot be used"),
         ({"compress_from": "1 KB"}, TypeError, "compress_from must be an int"),
         ({"queue_size": 0}, ValueError, "queue_size"),
         ({"no_such_option": 1}, TypeError, "no_such_option"),
@@ -571,16 +586,48 @@ def test_an_argument_that_cannot_serve_is_refused(
 ) -> None:
     """At construction, by name, and without showing a secret."""
     with pytest.raises(error, match=message) as caught:
-        ZipkinTracer(**{"service_name": "shop", **options})
+        ZipkinRecorder(**{"service_name": "shop", **options})
     assert "secret" not in str(caught.value)
 
 
 def test_a_recorder_of_ones_own_takes_the_place_of_zipkins() -> None:
-    """As tests want it; an option for the one that is not made is a mistake."""
+    """A URL for the recorder that is not made is a mistake."""
     recorder = InMemoryRecorder()
     assert ZipkinTracer("shop", recorder=recorder).recorder is recorder
     with pytest.raises(TypeError, match="recorder"):
-        ZipkinTracer("shop", recorder=recorder, queue_size=5)
+        ZipkinTracer("shop", DEFAULT_URL, recorder=recorder)
+
+
+def test_the_options_of_a_batch_recorder_are_its_own() -> None:
+    """ZipkinRecorder names each of them, with the same default, and none by ``**``."""
+    own = inspect.signature(ZipkinRecorder).parameters
+    base = inspect.signature(BatchRecorder).parameters
+    assert {name: own[name] for name in base} == dict(base)
+    assert {each.kind for each in own.values()} == {
+        inspect.Parameter.POSITIONAL_OR_KEYWORD,
+        inspect.Parameter.KEYWORD_ONLY,
+    }
+
+
+@pytest.mark.parametrize(
+    ("path", "posted_to"),
+    [
+        ("", "/api/v2/spans"),
+        ("/", "/api/v2/spans"),
+        ("?key=1", "/api/v2/spans?key=1"),
+        ("/own/", "/own/"),
+    ],
+)
+def test_a_url_without_a_path_gets_zipkins(
+    path: str,
+    posted_to: str,
+    server: ScriptedServer,
+) -> None:
+    """The address of a server is enough."""
+    tracer = ZipkinTracer("shop", f"http://127.0.0.1:{server.port}{path}")
+    finish(tracer, "GET")
+    assert tracer.close(10)
+    assert server.requests[0].line == f"POST {posted_to} HTTP/1.1"
 
 
 # The tracer.

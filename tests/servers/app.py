@@ -11,9 +11,10 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from opentracing import Format
-from opentracing_recorder.zipkin import ZipkinTracer
+from opentracing_recorder.zipkin import ZipkinRecorder, ZipkinTracer
 
-tracer = ZipkinTracer("app", os.environ["TRACE_URL"], interval=0.1)
+recorder = ZipkinRecorder("app", os.environ["TRACE_URL"], interval=0.1)
+tracer = ZipkinTracer("app", recorder=recorder)
 _notes = os.open(os.environ["NOTES"], os.O_WRONLY | os.O_CREAT | os.O_APPEND)
 
 

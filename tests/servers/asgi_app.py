@@ -19,10 +19,11 @@ from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 
 from opentracing_recorder.shutdown import FlushAtShutdown, close_at_signals
-from opentracing_recorder.zipkin import ZipkinTracer
+from opentracing_recorder.zipkin import ZipkinRecorder, ZipkinTracer
 
 # Nothing but the end of the process sends these.
-tracer = ZipkinTracer("app", os.environ["TRACE_URL"], interval=60)
+recorder = ZipkinRecorder("app", os.environ["TRACE_URL"], interval=60)
+tracer = ZipkinTracer("app", recorder=recorder)
 
 
 async def answer(request: Request) -> PlainTextResponse:

@@ -14,9 +14,10 @@ from pathlib import Path
 from celery import Celery
 from celery.signals import worker_process_shutdown
 
-from opentracing_recorder.zipkin import ZipkinTracer
+from opentracing_recorder.zipkin import ZipkinRecorder, ZipkinTracer
 
-tracer = ZipkinTracer("app", os.environ["TRACE_URL"], interval=float(os.environ["INTERVAL"]))
+recorder = ZipkinRecorder("app", os.environ["TRACE_URL"], interval=float(os.environ["INTERVAL"]))
+tracer = ZipkinTracer("app", recorder=recorder)
 
 queue = Path(os.environ["QUEUE"])
 queue.mkdir(exist_ok=True)

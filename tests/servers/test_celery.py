@@ -167,9 +167,10 @@ def test_pools_without_children(
 
 PROGRAM = """
 import os, sys, threading, time
-from opentracing_recorder.zipkin import ZipkinTracer
+from opentracing_recorder.zipkin import ZipkinRecorder, ZipkinTracer
 
-tracer = ZipkinTracer("app", sys.argv[1], interval=60)
+recorder = ZipkinRecorder("app", sys.argv[1], interval=60)
+tracer = ZipkinTracer("app", recorder=recorder)
 
 def record(name):
     tracer.start_span(str(name)).finish()

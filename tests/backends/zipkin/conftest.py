@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from opentracing_recorder.timed_connection import Reply, TimedConnection
-from opentracing_recorder.zipkin import ZipkinTracer
+from opentracing_recorder._http_post import HTTPPost, Reply
+from opentracing_recorder.zipkin import ZipkinRecorder, ZipkinTracer
 
 from ...zipkin_payload import spans_in
 from .zipkin_server import Missing, ZipkinServer
@@ -36,24 +36,26 @@ MakeTracer = Callable[..., Any]
 
 @pytest.fixture
 def make_tracer(zipkin: ZipkinServer, monkeypatch: pytest.MonkeyPatch) -> Iterator[MakeTracer]:
-    """Makes a ZipkinTracer of a service, with any options, that sends to the real server.
+    """Makes a ZipkinTracer of a service that sends to the real server; `recorder` holds the
+    options of its recorder.
 
     What it sends is held against the rules of Zipkin's API when the test has ended.
     """
     reports: list[bytes] = []
-    post = TimedConnection.post
+    post = HTTPPost.post
 
-    def noted(
-        self: TimedConnection, body: bytes, headers: Mapping[str, str], time_limit: float
-    ) -> Reply:
+    def noted(self: HTTPPost, body: bytes, headers: Mapping[str, str], time_limit: float) -> Reply:
         reports.append(gzip.decompress(body) if "content-encoding" in headers else body)
         return post(self, body, headers, time_limit)
 
-    monkeypatch.setattr(TimedConnection, "post", noted)
+    monkeypatch.setattr(HTTPPost, "post", noted)
     with ExitStack() as tracers:
 
-        def make(service_name: str, **options: Any) -> ZipkinTracer:
-            tracer = ZipkinTracer(service_name, f"{zipkin.url}/api/v2/spans", **options)
+        def make(
+            service_name: str, recorder: Mapping[str, Any] | None = None, **options: Any
+        ) -> ZipkinTracer:
+            own = ZipkinRecorder(service_name, zipkin.url, **(recorder or {}))
+            tracer = ZipkinTracer(service_name, recorder=own, **options)
             return tracers.enter_context(tracer)
 
         yield make

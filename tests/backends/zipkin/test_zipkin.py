@@ -106,7 +106,7 @@ def test_endpoints_arrive(
     expected: dict[str, str],
 ) -> None:
     """This service's address, and the other side's from the peer tags, are the endpoints."""
-    tracer = make_tracer("Shop", ip="198.51.100.7", port=8080)
+    tracer = make_tracer("Shop", recorder={"ip": "198.51.100.7", "port": 8080})
     span = tracer.start_span("ask", tags={"peer.service": "Stock", "peer.port": 5432, **address})
     span.finish()
     found = only(zipkin, tracer, span)
@@ -255,7 +255,7 @@ def test_a_thousand_spans_arrive(
     zipkin: ZipkinServer, make_tracer: MakeTracer, compress_from: int
 ) -> None:
     """All spans of a large trace are found, each once, compressed or not."""
-    tracer = make_tracer("many", compress_from=compress_from)
+    tracer = make_tracer("many", recorder={"compress_from": compress_from})
     with tracer.start_active_span("root") as root:
         for number in range(999):
             tracer.start_span(f"part {number}").finish()

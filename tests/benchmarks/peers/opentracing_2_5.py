@@ -96,7 +96,8 @@ def kept_span() -> Callable[[], object]:
 
 def export(url: str, count: int) -> tuple[Callable[[], object], Callable[[], object]]:
     """A span with 2 tags on its way to Zipkin, and what waits for its arrival."""
-    from opentracing_recorder.zipkin import ZipkinTracer
+    from opentracing_recorder.zipkin import ZipkinRecorder, ZipkinTracer
 
-    tracer = ZipkinTracer("benchmark", url, queue_size=count)
+    recorder = ZipkinRecorder("benchmark", url, queue_size=count)
+    tracer = ZipkinTracer("benchmark", recorder=recorder)
     return tagged_span(tracer), lambda: tracer.flush(60)
