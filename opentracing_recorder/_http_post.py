@@ -11,6 +11,7 @@ import codecs
 import http.client
 import io
 import os
+import socket
 import time
 from collections.abc import Mapping
 from contextlib import closing, suppress
@@ -140,8 +141,13 @@ class HTTPPost:
             # Without urllib3's response around that of `http.client`: it has nothing that is needed
             # here, and costs 25 µs.
             with closing(http.client.HTTPConnection.getresponse(connection)) as response:
-                start = response.read(_MAX_BODY)
-                if response.read(1):
+                try:
+                    start = response.read(_MAX_BODY)
+                    is_whole = not response.read(1)
+                except socket.timeout:  # its status counts: an accepted body is not sent again
+                    reraise_interrupt()
+                    start, is_whole = b"", False
+                if not is_whole:
                     connection.close()
                 elif response.length:
                     raise http.client.IncompleteRead(start, response.length)
@@ -273,7 +279,7 @@ class _TimedReader(io.RawIOBase):
     def readinto(self, buffer: Any) -> int | None:
         left = self._connection.deadline - time.monotonic()
         if left <= 0:
-            raise TimeoutError("the time limit for the whole exchange is over")
+            raise socket.timeout("the time limit for the whole exchange is over")
         timeout: Any = self._connection.timeout
         self._sock.settimeout(min(left, timeout))  # the clock may have gone back
         return self._raw.readinto(buffer)
