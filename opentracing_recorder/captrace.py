@@ -31,7 +31,7 @@ class CapTrace:
     global one, with no span active, and puts back what was there, whatever the block does::
 
         with CapTrace() as captrace:
-            checkout()
+            opentracing.global_tracer().start_span("checkout").finish()
         assert captrace.outline() == "checkout"
     """
 
