@@ -52,7 +52,7 @@ def main(folder: Path) -> int:
     pdoc.render.env.filters["to_markdown"] = to_markdown
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        # A package with an `__all__` does not bring its modules, so each is named; others bring theirs.
+        # A package with an `__all__` does not bring its modules, so each is named.
         warnings.filterwarnings("ignore", "The module specification .* adds a module named")
         pdoc.pdoc(*public_modules(), r"!.*\._(?!_main__)", output_directory=folder)
     for message in sorted({str(warning.message) for warning in caught}):

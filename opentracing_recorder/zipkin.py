@@ -52,7 +52,7 @@ class ZipkinRecorder(BatchRecorder):
       16 KiB, but nothing is compressed for a server on this machine, as that only costs time).
     - `options` are those of `BatchRecorder`: sizes, intervals and time limits.
 
-    What a span's fields become is in README, "Zipkin". Raises TypeError or ValueError for an
+    What a span's fields become is in the guide of this module. Raises TypeError or ValueError for an
     argument that cannot serve, and names it.
     """
 

@@ -1,9 +1,9 @@
 """Guides are true: the code in the docstrings of public modules runs, and prints what they show.
 
-The guide of a module is its docstring. Its blocks run as one program, top to bottom, with no name but
-those that they import or define. A block in the docstring of a class or a function is a fragment: it
-runs by itself, among the names of its module and `STAGE`. A name that nothing defines stands for the
-reader's own code.
+The guide of a module is its docstring. Its blocks run as one program, top to bottom, and import or
+define every name they use. A block in the docstring of a class or a function is a fragment: it runs
+by itself, among the names of its module and a few that every fragment has. A name that nothing
+defines stands for the reader's own code.
 """
 
 from __future__ import annotations

@@ -123,7 +123,7 @@ def test_the_links_between_pages_lead_somewhere(page: str) -> None:
 
 def test_the_map_has_every_module() -> None:
     """CONTRIBUTING names each module of both packages, and no other."""
-    (listing,) = re.findall(r"^```text\n(.*?)^```$", PAGES["CONTRIBUTING.md"], re.M | re.S)
+    (listing,) = re.findall(r"^```\n(.*?)^```$", PAGES["CONTRIBUTING.md"], re.M | re.S)
     words = set(re.findall(r"\w+\*?", listing))
     for package in ("opentracing", "opentracing_recorder"):
         for path in (ROOT / package).glob("*.py"):
