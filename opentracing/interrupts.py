@@ -1,8 +1,8 @@
 """Exceptions of signal handlers, such as time limits, which must reach the application.
 
 Python runs a signal's handler between any two steps of the main thread. If the handler raises, the
-exception comes out of the code that was running, which may be tracing. A tracer, recorder or propagator
-that keeps exceptions from the application calls `reraise_interrupt` first::
+exception comes out of the code that was running, which may be tracing. A tracer, recorder or
+propagator that keeps exceptions from the application calls `reraise_interrupt` first::
 
     from opentracing.interrupts import reraise_interrupt
     from opentracing_recorder import Recorder

@@ -52,8 +52,8 @@ class ZipkinRecorder(BatchRecorder):
       16 KiB, but nothing is compressed for a server on this machine, as that only costs time).
     - `options` are those of `BatchRecorder`: sizes, intervals and time limits.
 
-    What a span's fields become is in the guide of this module. Raises TypeError or ValueError for an
-    argument that cannot serve, and names it.
+    The guide of this module lists what a span's fields become. Raises TypeError or ValueError
+    for an argument that cannot serve, and names it.
     """
 
     def __init__(
