@@ -10,7 +10,9 @@ from __future__ import annotations
 import re
 import sys
 import warnings
+from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import jinja2
 import pdoc
@@ -23,6 +25,7 @@ ROOT = HERE.parent
 PACKAGES = ("opentracing", "opentracing_recorder")
 
 _LITERAL_BLOCK = re.compile(r"^(.*)::\n((?:\n+ {4,}.*)+)", re.MULTILINE)
+_NAME = re.compile(r"(?<!`)`(\w+)`(?!`)")
 
 
 def public_modules() -> list[str]:
@@ -35,8 +38,24 @@ def public_modules() -> list[str]:
 
 @jinja2.pass_context
 def to_markdown(context: jinja2.runtime.Context, docstring: str) -> str:
-    """A docstring as Markdown: a ``::`` block becomes a fenced one, which pdoc colours."""
-    return to_markdown_with_context(context, _LITERAL_BLOCK.sub(_fenced, docstring))
+    """A docstring as Markdown.
+
+    A ``::`` block becomes a fenced one, which pdoc colours. A public name of a package becomes a
+    link on every page; pdoc itself links only the names that the page's module has.
+    """
+    module = context["module"]
+    up = "../" * module.modulename.count(".")
+
+    def linked(match: re.Match[str]) -> str:
+        name = match[1]
+        package = next((each for each in PACKAGES if name in import_module(each).__all__), None)
+        if package is None or hasattr(module.obj, name):
+            return match[0]
+        return f"[`{name}`]({up}{package}.html#{name})"
+
+    text = docstring.partition("\n\nPYTEST_DONT_REWRITE")[0]
+    text = _LITERAL_BLOCK.sub(_fenced, _NAME.sub(linked, text))
+    return to_markdown_with_context(context, text)
 
 
 def _fenced(match: re.Match[str]) -> str:
@@ -47,7 +66,8 @@ def _fenced(match: re.Match[str]) -> str:
 
 
 def main(folder: Path) -> int:
-    pdoc.doc_pyi.find_stub_file = lambda module_name: None  # types-opentracing describes 2.4
+    stubs: Any = pdoc.doc_pyi
+    stubs.find_stub_file = lambda module: None  # types-opentracing describes 2.4
     pdoc.render.configure(docformat="markdown", template_directory=HERE, search=True)
     pdoc.render.env.filters["to_markdown"] = to_markdown
     with warnings.catch_warnings(record=True) as caught:
