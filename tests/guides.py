@@ -32,6 +32,8 @@ _NEEDS_OS = (
     "ZipkinRecorder",
     "ZipkinTracer",
     "asyncio.run(",
+    "FaultyProxy(",
+    "close_at_signals(",
 )
 
 
