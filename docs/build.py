@@ -49,7 +49,7 @@ def to_markdown(context: jinja2.runtime.Context, docstring: str) -> str:
     def linked(match: re.Match[str]) -> str:
         name = match[1]
         package = next((each for each in PACKAGES if name in import_module(each).__all__), None)
-        if package is None or hasattr(module.obj, name):
+        if package is None or module.get(name) is not None:
             return match[0]
         return f"[`{name}`]({up}{package}.html#{name})"
 
