@@ -24,7 +24,8 @@ TYPED := opentracing opentracing_recorder $(wildcard tests/typing/*.py)
 
 .DEFAULT_GOAL := help
 .PHONY: help bootstrap demo demo-zipkin installed installed-threads test test-all test-collector test-downstream \
-  test-faults test-installs test-pyodide test-servers test-threads test-zipkin soak fuzz lint types bench bench-check dist clean
+  test-faults test-installs test-pyodide test-servers test-threads test-zipkin soak fuzz lint types bench bench-check \
+  docs dist clean
 
 help:  ## show this list (the default)
 	@sed -n 's/^\([a-z-]*\):.*##/\1:/p' Makefile | awk -F': +' '{ printf "  make %-16s %s\n", $$1, $$2 }'
@@ -194,6 +195,9 @@ bench:  ## measure the cost of a span, beside other tracers, in 10 minutes
 
 bench-check:  ## fail when a span costs more than its budget, in a minute
 	$(PYTHON) tests/benchmarks/bench.py --check
+
+docs: $(INSTALLED)-dev  ## build the reference from the docstrings, into env/docs/
+	$(RUN) tests/reference/build.py
 
 dist: $(RUN)  ## build the source distribution and the wheel, and check them
 	$(PIP) build twine

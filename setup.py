@@ -36,6 +36,7 @@ TESTS = [
 DEV = [
     *TESTS,
     "mypy>=1.8",
+    "pdoc>=15",
     "pyright[nodejs]>=1.1.350",
     "ruff==0.17.*",
     "types-opentracing==2.4.*",

@@ -1,8 +1,127 @@
-"""The OpenTracing platform API: what instrumentation calls, whatever tracer is installed.
+"""The OpenTracing platform API, which instrumentation calls whatever tracer is installed.
 
-Everything here is a no-op until an application calls `set_global_tracer`.
+A library depends on this package alone, which imports only the standard library. Until an
+application installs a tracer with `set_global_tracer`, every call is a no-op and costs next to
+nothing. Read the tracer when you need it, not at import::
 
-PYTEST_DONT_REWRITE: for pytest, which would warn where this was imported before pytest started.
+    import opentracing
+    from opentracing import tags
+
+
+    def fetch(url):
+        with opentracing.global_tracer().start_active_span("fetch") as scope:
+            scope.span.set_tag(tags.HTTP_URL, url)
+            scope.span.log_kv({"event": "sent"})
+            return 200
+
+
+    fetch("http://stock/teapot")  # no tracer is installed: nothing is recorded
+
+An application installs one, or `use_tracer` does it for a block. The examples below need a tracer
+that records::
+
+    from opentracing_recorder import BasicTracer, InMemoryRecorder
+
+    recorder = InMemoryRecorder()
+    tracer = BasicTracer(recorder)
+
+    with opentracing.use_tracer(tracer):
+        fetch("http://stock/teapot")
+
+    print(recorder.outline(tags=["http.url"]))
+
+which prints::
+
+    fetch http.url='http://stock/teapot'
+
+## Spans and scopes
+
+A `Span` is one operation in a trace, from its start until `finish`. A `Scope` is the time during
+which a span is active: a span that starts meanwhile becomes its child. `start_active_span` returns
+a scope, and so does `activate` of the scope manager, for a span that exists already. Closing a
+scope makes the one before it active again. A span may move between threads and tasks; a scope stays
+where it was made. `opentracing.scope_managers` has more about tasks and threads.
+
+::
+
+    recorder.clear()
+
+    with tracer.start_active_span("request") as scope:
+        tracer.active_span.set_tag("user", "ada")  # the same as scope.span
+
+        with tracer.start_active_span("audit", ignore_active_span=True):
+            pass  # the root of another trace
+
+        job = opentracing.start_child_span(scope.span, "job")  # a child, but not active
+        with tracer.scope_manager.activate(job, finish_on_close=False):
+            with tracer.start_active_span("step"):
+                pass  # a child of job
+        # job is no longer active; it continues until job.finish()
+
+    job.finish()
+    print([span.operation_name for span in recorder.spans])
+
+which prints::
+
+    ['audit', 'step', 'request', 'job']
+
+- `active_span` is None if nothing is active.
+- `start_active_span` also takes `finish_on_close` (default: True).
+- `start_span` starts a span without activating it. A span is its own context manager, which
+  finishes it: ``with tracer.start_span("fetch") as span:``.
+- If an exception leaves the block of a span or scope, the span gets the tag `error` and a log with
+  the exception, which continues. Only subclasses of `Exception` are errors: a cancelled task, a
+  closed generator and an interpreter that exits are not.
+
+## References
+
+A span can start from something other than one parent. The first `child_of` among its references
+is the parent, otherwise the first reference. All of them are kept on the span, and their baggage is
+carried on::
+
+    first, second = tracer.start_span("first"), tracer.start_span("second")
+    references = [opentracing.follows_from(first), opentracing.child_of(second)]
+    merged = tracer.start_span("merge", references=references)
+    assert merged.parent_id == second.context.span_id
+
+## Between processes
+
+`inject` writes a span's context into a carrier, such as the headers of a request. `extract` reads
+it in the other process. `Format` lists the formats that every tracer supports::
+
+    headers = {}
+    tracer.inject(merged, opentracing.Format.HTTP_HEADERS, headers)
+    try:
+        caller = tracer.extract(opentracing.Format.HTTP_HEADERS, headers)
+    except opentracing.SpanContextCorruptedException:
+        caller = None  # a malformed header must not fail the request
+    with tracer.start_active_span("serve", child_of=caller, ignore_active_span=True) as scope:
+        scope.span.set_tag(tags.SPAN_KIND, tags.SPAN_KIND_RPC_SERVER)
+        assert scope.span.context.trace_id == merged.context.trace_id
+
+`ignore_active_span` says that a request has no parent but its caller, whatever is active on the
+thread that accepts it. If the carrier holds no trace, `extract` returns None and a new trace
+starts.
+
+Baggage is text that travels with the trace: to every span that starts later downstream, and over
+the wire to other services. Every call carries it, so keep it short, and put no secrets into it::
+
+    with tracer.start_active_span("request") as scope:
+        scope.span.set_baggage_item("tenant", "Café 7")
+        headers = {}
+        tracer.inject(scope.span, opentracing.Format.HTTP_HEADERS, headers)
+
+    print(headers["ot-baggage-tenant"])
+    received = tracer.extract(opentracing.Format.HTTP_HEADERS, headers)
+    print(tracer.start_span("serve", child_of=received).get_baggage_item("tenant"))
+
+which prints::
+
+    Caf%C3%A9%207
+    Café 7
+
+PYTEST_DONT_REWRITE: pytest reads this, and then does not warn if this package was imported before
+pytest started.
 """
 
 from __future__ import annotations

@@ -1,17 +1,26 @@
-"""Lets exceptions of signal handlers, such as time limits, reach the application.
+"""Exceptions of signal handlers, such as time limits, which must reach the application.
 
-Python may run a signal handler between any two steps of the main thread, and an exception of the
-handler comes out of the code that was running, also out of tracing. A tracer, recorder or
-propagator that swallows exceptions must let these through::
+Python runs a signal's handler between any two steps of the main thread. If the handler raises, the
+exception comes out of the code that was running, which may be tracing. A tracer, recorder or
+propagator that keeps exceptions from the application calls `reraise_interrupt` first::
 
-    try:
-        self.write(span)
-    except Exception:
-        reraise_interrupt()
-        ...
+    from opentracing.interrupts import reraise_interrupt
+    from opentracing_recorder import Recorder
 
-It costs nothing until something is raised. It cannot recognise exceptions that another thread
-sets, such as by ``PyThreadState_SetAsyncExc``.
+
+    class FileRecorder(Recorder):
+        def __init__(self, file):
+            self.file = file
+
+        def record_span(self, span):
+            try:
+                self.file.write(span.operation_name)
+            except Exception:
+                reraise_interrupt()  # raises it again, if a signal's handler raised it
+                self.lost = span
+
+It costs nothing until something is raised. Exceptions that another thread sets, for example by
+``PyThreadState_SetAsyncExc``, look like any other and are not raised again.
 """
 
 from __future__ import annotations

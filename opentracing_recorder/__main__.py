@@ -1,4 +1,27 @@
-"""``python -m opentracing_recorder show FILE``: spans from files, as timelines."""
+"""The command ``python -m opentracing_recorder show FILE``, which draws the spans of files.
+
+The files are those that a `JSONLinesRecorder` wrote. Those of several services are drawn together::
+
+    python -m opentracing_recorder show shop.jsonl stock.jsonl      # - is standard input
+    python -m opentracing_recorder show spans.jsonl --trace 3f1a    # by the start of its id
+    python -m opentracing_recorder show spans.jsonl --html out.html # a page
+
+The same from Python::
+
+    from opentracing_recorder import BasicTracer, JSONLinesRecorder
+    from opentracing_recorder.__main__ import main
+
+    with BasicTracer(JSONLinesRecorder("spans.jsonl"), service_name="shop") as tracer:
+        with tracer.start_active_span("checkout"):
+            tracer.start_span("look up stock").finish()
+
+    assert main(["show", "spans.jsonl", "--html", "out.html"]) == 0
+
+The picture fits the terminal's width, or ``--width``. It has colours in a terminal, unless
+``NO_COLOR`` is set or ``--no-color`` is given. ``--no-fold`` draws a line for each span. A
+malformed line, such as the last line of a process that was killed, is reported on standard error
+and skipped. The exit status is 1 if a file or a trace could not be shown.
+"""
 
 from __future__ import annotations
 

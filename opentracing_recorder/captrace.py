@@ -1,4 +1,79 @@
-"""CapTrace: the traces of one test; what pytest's fixture `captrace` is, and of use without it."""
+r"""CapTrace, which records the traces of one test; pytest's fixture `captrace` is one.
+
+The fixture installs a `BasicTracer` as the global tracer for one test, records what is traced, and
+puts back the tracer that was there, whatever the test does::
+
+    import opentracing
+    import pytest
+
+
+    def charge(card):  # the code under test
+        with opentracing.global_tracer().start_active_span("charge", tags={"card": card}):
+            if card == "expired":
+                raise ValueError("the card has expired")
+
+
+    def checkout(card):
+        tracer = opentracing.global_tracer()
+        with tracer.start_active_span("checkout"):
+            with tracer.start_active_span("look up stock"):
+                pass
+            receipt = tracer.start_span("send receipt")
+            charge(card)
+            receipt.finish()
+
+
+    def test_checkout(captrace):
+        checkout("good")
+        expected = "checkout\n  look up stock\n  send receipt\n  charge card='good'"
+        assert captrace.outline(tags=["card"]) == expected
+
+
+    def test_an_expired_card(captrace):
+        with pytest.raises(ValueError):
+            checkout("expired")
+        failed = captrace.one("charge", error=True)
+        assert failed.logs[0].key_values["message"] == "the card has expired"
+        assert [span.operation_name for span in captrace.unfinished] == ["send receipt"]
+
+
+    def test_snapshot(captrace):
+        checkout("good")
+        assert [span["span_id"] for span in captrace.as_dicts()][0] == "0000000000000001"
+
+If a test fails, its report ends with the traces, and with the spans that were started and never
+finished, each with the line that started it.
+
+| Member | Returns |
+|---|---|
+| `spans` | the finished spans, in the order in which they finished |
+| `find(operation_name, tags, error)` | the spans that match all arguments |
+| `one(...)` | the only match; otherwise it raises an AssertionError that shows the trees |
+| `wait_for(..., count=1, timeout=5.0)` | the matches, as soon as there are `count`; in seconds |
+| `outline(tags=())` | the names as trees, siblings by start, with ``!`` if failed, and these tags |
+| `as_dicts()` | the spans in `to_dict` form; ids count from 1, times are steps through the tree |
+| `unfinished` | the spans that were started and not finished |
+| `tracer`, `recorder` | the tracer, and its `InMemoryRecorder` |
+
+Each test has a tracer of its own, so a scope left open in one test is never active in another. This
+holds for tests of coroutines too, with pytest-asyncio or anyio. The global tracer is one for the
+whole process, so a thread that outlives its test finds the next test's tracer.
+`opentracing_recorder.pytest_plugin` lists the options.
+
+Without pytest, `CapTrace` is a context manager, and `opentracing_recorder.trace` has the trees::
+
+    from opentracing_recorder import Trace
+    from opentracing_recorder.captrace import CapTrace
+
+    with CapTrace() as captrace:
+        checkout("good")
+    captrace.one("checkout")
+    (trace,) = Trace.from_spans(captrace.spans)
+
+Spans read `time.time`. A test that replaces it, or uses freezegun, decides all their times, and the
+durations of spans that start meanwhile. time-machine moves start times and logs, but not durations,
+which come from the monotonic clock.
+"""
 
 from __future__ import annotations
 
@@ -31,7 +106,7 @@ class CapTrace:
     global one, with no span active, and puts back what was there, whatever the block does::
 
         with CapTrace() as captrace:
-            checkout()
+            opentracing.global_tracer().start_span("checkout").finish()
         assert captrace.outline() == "checkout"
     """
 

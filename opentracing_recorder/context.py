@@ -1,4 +1,21 @@
-"""BasicSpanContext: what of a span travels to its children and over the wire."""
+"""BasicSpanContext, the part of a span that travels to its children and over the wire.
+
+It holds the ids, the sampling decision and the baggage::
+
+    from opentracing_recorder import BasicSpanContext, BasicTracer
+
+    context = BasicSpanContext(trace_id=1, span_id=2, baggage={"tenant": "7"}, sampled=True)
+    assert context.to_trace_id() == "0000000000000001"
+
+    span = BasicTracer().start_span("work", child_of=context)
+    assert (span.context.trace_id, span.parent_id) == (1, 2)
+    assert span.get_baggage_item("tenant") == "7"
+
+The `baggage` of a context is a dict of its own. An item that is written into it reaches carriers,
+and spans that start from this context later; `set_baggage_item` does the same for a span.
+`RemoteSpanContext` is a context that a propagator read from a carrier. `dropped_baggage` counts the
+items that exceeded the limits: 64 items and 8192 bytes.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,23 @@
-"""InMemoryRecorder: keeps finished spans in a list; for tests, demos and small scripts."""
+"""InMemoryRecorder, which keeps finished spans in a list, for tests, demos and small scripts.
+
+::
+
+    from opentracing_recorder import BasicTracer, InMemoryRecorder
+
+    recorder = InMemoryRecorder(max_spans=1000)  # the last thousand; the default keeps all
+    tracer = BasicTracer(recorder)
+    with tracer.start_active_span("request", tags={"user": "ada"}):
+        pass
+
+    assert recorder.one("request", tags={"user": "ada"}) is recorder.spans[0]
+    assert recorder.outline() == "request"
+    recorder.clear()
+    assert recorder.spans == []
+
+`spans` is a copy, in the order in which the spans finished. `find`, `one` and `wait_for` look for
+spans by name, tags and failure; `wait_for` waits for spans that finish on another thread, 5 seconds
+by default. `outline` returns the names as indented trees. It may be used from any thread.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,33 @@
-"""JSONLinesRecorder: finished spans in a file, one line of JSON each; and how to read them back."""
+"""JSONLinesRecorder, which writes finished spans to a file, one line of JSON each.
+
+It needs no server, and loses nothing if the program crashes: each span is written as it finishes,
+with one append::
+
+    from opentracing_recorder import BasicTracer, JSONLinesRecorder, Trace
+    from opentracing_recorder.json_lines import read_spans
+
+    with BasicTracer(JSONLinesRecorder("spans.jsonl"), service_name="shop") as tracer:
+        with tracer.start_active_span("checkout"):
+            tracer.start_span("look up stock").finish()
+
+    with open("spans.jsonl", "rb") as file:
+        (trace,) = Trace.from_spans(read_spans(file))
+    print(trace.outline())
+
+which prints::
+
+    checkout
+      look up stock
+
+``python -m opentracing_recorder show spans.jsonl`` draws the file.
+
+- Threads, processes and children of a fork may share a file. On a network's file system, and on
+  Windows, give each process a file of its own.
+- The path may be a pipe, such as ``/dev/stdout``. No span waits for its reader. What the reader has
+  not taken is kept, up to 4 MiB, and written with the next span, by `flush`, or at exit or by
+  `FlushAtShutdown`, for which the reader has 1 second. The rest is lost, and logged.
+- A file that was moved or removed, as when logs are rotated, is created again.
+"""
 
 from __future__ import annotations
 

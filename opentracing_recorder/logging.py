@@ -1,4 +1,43 @@
-"""Spans into logs, and trace ids onto log records: LoggingRecorder and SpanContextFilter."""
+"""Spans in the log, and trace ids on log records: LoggingRecorder and SpanContextFilter.
+
+`LoggingRecorder` logs one line for each span, by default at level INFO to the logger
+``opentracing.spans``. The attribute ``span`` of the log record is the whole span, in its `to_dict`
+form. `SpanContextFilter` puts the ids of the active span on the lines that the application logs, so
+that a line leads to its trace::
+
+    import logging
+    import sys
+
+    from opentracing_recorder import (
+        BasicTracer,
+        CompositeRecorder,
+        InMemoryRecorder,
+        LoggingRecorder,
+        SpanContextFilter,
+    )
+
+    recorder = InMemoryRecorder()
+    tracer = BasicTracer(CompositeRecorder([recorder, LoggingRecorder()]))
+
+    handler = logging.StreamHandler(sys.stdout)
+    handler.addFilter(SpanContextFilter(tracer))  # without an argument: the global tracer
+    handler.setFormatter(logging.Formatter("[%(trace_id)s] %(name)s: %(message)s"))
+    logging.getLogger().addHandler(handler)
+    logging.getLogger().setLevel(logging.INFO)
+
+    with tracer.start_active_span("order", tags={"item": "teapot"}):
+        logging.getLogger("shop").info("packing")
+
+which prints::
+
+    [57b805b2aa111ebb] shop: packing
+    [] opentracing.spans: order 0.127ms trace=57b805b2aa111ebb span=9ac39743e98e851b item=teapot
+
+Add the filter to the handler that runs where the line is logged. If a `QueueHandler` or a
+`MemoryHandler` keeps lines for another handler, add it to the former: behind it, another request's
+span may be active. A record that has ids keeps them, so later filters change nothing. A filter on a
+logger does not suffice, because logging does not apply it to the lines of child loggers.
+"""
 
 from __future__ import annotations
 

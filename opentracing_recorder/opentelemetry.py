@@ -1,6 +1,56 @@
-"""OpenTelemetryRecorder: spans go wherever OpenTelemetry's exporters send them.
+"""OpenTelemetryRecorder, which sends spans through any OpenTelemetry exporter.
 
-Needs ``opentracing[opentelemetry]``, which is OpenTelemetry's SDK, and an exporter.
+It needs ``opentracing[opentelemetry]``, which is OpenTelemetry's SDK, and an exporter. For OTLP
+that is ``opentelemetry-exporter-otlp-proto-http`` or ``opentelemetry-exporter-otlp-proto-grpc``,
+whose `OTLPSpanExporter` reads the ``OTEL_EXPORTER_OTLP_*`` variables. Here the exporter keeps the
+spans in memory::
+
+    from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+
+    from opentracing_recorder import BasicTracer
+    from opentracing_recorder.opentelemetry import OpenTelemetryRecorder
+
+    exporter = InMemorySpanExporter()
+    with BasicTracer(OpenTelemetryRecorder(lambda: exporter, "shop")) as tracer:
+        tags = {"span.kind": "client", "http.method": "GET", "http.status_code": 200}
+        tracer.start_span("look up", tags=tags).finish()
+
+    for span in exporter.get_finished_spans():
+        print(span.name, span.kind.name, dict(span.attributes))
+
+which prints::
+
+    look up CLIENT {'http.request.method': 'GET', 'http.response.status_code': 200}
+
+- Pass a function that creates the exporter, not the exporter, if the process forks: connections do
+  not outlive a fork.
+- The process is described when the recorder is created: by ``OTEL_RESOURCE_ATTRIBUTES``, and by the
+  detectors that ``OTEL_EXPERIMENTAL_RESOURCE_DETECTORS`` names, some of which ask a server.
+- Spans that an exporter could not deliver are handed to it again. With ``attempts=1``, only the
+  exporter itself retries, and no span arrives twice.
+- If a connection goes silent without being closed, the exporter over HTTP opens another after its
+  timeout. The one over gRPC was seen to keep the silent one for more than a minute.
+
+By default, the standard tags get OpenTelemetry's names; ``semantic_names=False`` keeps their own:
+
+| OpenTracing | OpenTelemetry |
+|---|---|
+| ``span.kind`` | the span's kind |
+| ``error`` | the span's status, with the message of the last error logged; ``error.type`` |
+| a log | an event, named by the field ``event`` |
+| a log of an error | an event ``exception`` with the type, message and stacktrace |
+| a reference | a link with ``opentracing.ref_type``, except to the parent of a child |
+| ``http.method`` | ``http.request.method`` |
+| ``http.status_code`` | ``http.response.status_code`` |
+| ``http.url`` | ``url.full`` |
+| ``db.instance`` | ``db.namespace`` |
+| ``db.statement`` | ``db.query.text`` |
+| ``db.type`` | ``db.system.name``; ``sql`` is ``other_sql`` |
+| ``message_bus.destination`` | ``messaging.destination.name`` |
+| ``peer.hostname``, ``peer.port`` | ``server.address``, ``server.port`` |
+| the same on a server's span | ``client.address``, ``client.port`` |
+| ``peer.ipv4``, ``peer.ipv6`` | ``network.peer.address`` |
+| any other tag | an attribute of the same name |
 """
 
 from __future__ import annotations

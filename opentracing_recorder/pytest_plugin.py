@@ -1,8 +1,26 @@
-"""The pytest plugin: the fixture `captrace`, and what it adds to the report of a failing test.
+"""The pytest plugin: the fixture `captrace`, and the traces in the report of a failing test.
 
-pytest imports every plugin that is installed, at every start. This one costs next to nothing: the
-tracer is imported when a test asks for the fixture. Works with pytest 7.0 and later; an earlier one
-finds nothing here, and runs as if the plugin were not installed.
+pytest 7.0 or later finds the plugin once `opentracing` is installed.
+`opentracing_recorder.captrace` describes the fixture::
+
+    import opentracing
+
+
+    def test_checkout(captrace):
+        opentracing.global_tracer().start_span("checkout").finish()
+        assert captrace.outline() == "checkout"
+
+- A span that is never finished is never recorded. The ini option ``captrace_fail_on_unfinished =
+  true`` fails every test with such a span that uses the fixture. The marker
+  ``@pytest.mark.captrace`` does so for one test, and
+  ``@pytest.mark.captrace(fail_on_unfinished=False)`` excepts one.
+- ``@pytest.mark.usefixtures("captrace")`` turns the fixture on without an argument.
+- ``-p no:opentracing_recorder.pytest_plugin`` turns the plugin off. If pytest does not look for
+  plugins, ``-p opentracing_recorder.pytest_plugin`` loads it.
+- Under pytest-xdist, the report comes from the worker.
+
+pytest imports every installed plugin at each start, so this one imports the tracer only when a test
+uses the fixture. Before pytest 7.0 it does nothing.
 """
 
 from __future__ import annotations

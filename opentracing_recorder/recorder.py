@@ -1,4 +1,4 @@
-"""Recorder: where finished spans go. Vendors subclass it; see README, "Writing a Recorder"."""
+"""Recorder: where finished spans go. Vendors subclass it."""
 
 from __future__ import annotations
 

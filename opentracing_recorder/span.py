@@ -1,7 +1,38 @@
-"""BasicSpan: a span as it is built, and as recorders get it.
+"""BasicSpan, a span while it is built and as recorders receive it.
 
-The fields of its context live in the span itself until somebody asks for the context: most spans
-are started, tagged and recorded without, and are spared that object.
+A recorder reads the plain attributes of a finished span, or its JSON-safe form::
+
+    from opentracing_recorder import BasicTracer, InMemoryRecorder
+
+    recorder = InMemoryRecorder()
+    tracer = BasicTracer(recorder, service_name="shop")
+    span = tracer.start_span("order", tags={"price": 12.5}, start_time=1700000000.0)
+    span.log_kv({"event": "packed"}, timestamp=1700000000.125)
+    span.finish(finish_time=1700000000.25)
+
+    (span,) = recorder.spans
+    assert (span.operation_name, span.duration, span.parent_id) == ("order", 0.25, None)
+    assert span.logs[0].key_values == {"event": "packed"}
+    assert span.to_dict()["tags"] == {"price": 12.5}
+
+- Times are seconds since the epoch, durations seconds. Without explicit times the duration is
+  measured on the monotonic clock, so it is never negative. If a test has replaced `time.time`, for
+  example with freezegun, the replacement measures the duration too.
+- A finished span is frozen: setters change nothing, the first late call is logged, and a second
+  `finish` does nothing.
+- A span that is not sampled carries its ids and baggage, but keeps no tags and logs, and reaches no
+  recorder. The tag ``sampling.priority`` overrules the sampler: above 0 the span and its later
+  children are sampled, 0 drops them.
+- By default, a span keeps at most 128 tags and 128 logs: of logs the oldest half and the newest
+  half, of tags the oldest, but always ``error``, ``http.status_code`` and ``span.kind``.
+  `dropped_tags` and `dropped_logs` count the rest.
+- Nothing that an application passes to a span makes it raise. Operation names and keys of tags
+  become text; values of tags and fields of logs stay as they are. A logged traceback is kept as
+  text, and a logged exception as a copy without its traceback, so a span keeps no frames alive.
+- Every method may be called from any thread.
+
+The fields of its context live in the span itself until the context is read: most spans are started,
+tagged and recorded without, and need no such object.
 """
 
 from __future__ import annotations

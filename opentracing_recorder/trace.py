@@ -1,7 +1,28 @@
-"""Trace: recorded spans, put together into trees; for timelines and for tests.
+"""Trace, which puts recorded spans together into trees, for timelines and for tests.
 
-Spans may come from several services, in any order. Whatever their ids and parents are, each span
-has its place in exactly one tree.
+Spans may come from several services, in any order, as spans or in their `to_dict` form::
+
+    from opentracing_recorder import BasicTracer, InMemoryRecorder, Trace
+
+    recorder = InMemoryRecorder()
+    tracer = BasicTracer(recorder, service_name="shop")
+    with tracer.start_active_span("checkout"):
+        tracer.start_span("charge", tags={"error": True}).finish()
+
+    (trace,) = Trace.from_spans(recorder.spans)
+    for span, depth in trace.walk():
+        print("    " * depth + span.operation_name)
+    print(len(trace), trace.services, [span.operation_name for span in trace.errors])
+
+which prints::
+
+    checkout
+        charge
+    2 ['shop'] ['charge']
+
+Each span has its place in exactly one tree, whatever its ids and parents are. If a span's parent
+was not recorded, the span is a root. In a notebook, a `Trace` shows itself as the page that
+`opentracing_recorder.timeline` draws.
 """
 
 from __future__ import annotations

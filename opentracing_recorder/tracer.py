@@ -1,4 +1,75 @@
-"""BasicTracer: starts spans, gives them their place in a trace, and hands them to a recorder."""
+"""BasicTracer, which starts spans, gives them their place in a trace, and hands them to a recorder.
+
+An application creates one tracer, installs it with `opentracing.set_global_tracer`, and closes it
+at its end. As a context manager it closes itself::
+
+    from opentracing import Format
+    from opentracing_recorder import (
+        BasicTracer,
+        InMemoryRecorder,
+        ProbabilisticSampler,
+        TraceContextPropagator,
+    )
+
+    recorder = InMemoryRecorder(max_spans=1000)
+    sampler = ProbabilisticSampler(0.5)
+    propagators = {Format.HTTP_HEADERS: TraceContextPropagator()}
+    with BasicTracer(
+        recorder, sampler, propagators=propagators, trace_id_bits=128, service_name="shop"
+    ) as tracer:
+        with tracer.start_active_span("checkout"):
+            pass
+
+The class lists the arguments with their defaults. Every method may be called from any thread.
+
+## Parents
+
+The parent of a span is `child_of`, otherwise the first `child_of` among `references`, otherwise the
+first reference, otherwise the active span, unless `ignore_active_span` is True. References to None
+are ignored.
+
+A context need not be ours to be a parent or to be injected. A context of your own, or of another
+tracer, is read by its attributes: integers `trace_id` and `span_id`, and optionally `sampled`,
+`baggage` or `_baggage`, and `is_remote`. Without both ids it starts a new trace, and nothing is
+injected. A propagator of your own receives the object itself.
+
+## Carriers
+
+`inject` and `extract` take the carriers that libraries use::
+
+    tracer = BasicTracer(InMemoryRecorder())
+    span = tracer.start_span("call")
+    headers = {}
+    tracer.inject(span, Format.HTTP_HEADERS, headers)
+
+    pairs = [(name.encode(), value.encode()) for name, value in headers.items()]
+    environ = {"HTTP_" + name.upper().replace("-", "_"): value for name, value in headers.items()}
+    environ["REQUEST_METHOD"] = "GET"
+    for carrier in (headers, pairs, environ):
+        assert tracer.extract(Format.HTTP_HEADERS, carrier).span_id == span.context.span_id
+    assert tracer.extract(Format.HTTP_HEADERS, None) is None
+
+- A carrier is a mapping, or an iterable of pairs, such as ASGI's. Names and values are `str` or
+  `bytes`. If a value is a list, as in ``multiValueHeaders`` of API Gateway, its first item counts.
+- None, which many libraries use for "no headers", holds no trace.
+- A mapping with the name ``REQUEST_METHOD`` is a WSGI environ; Django's ``request.META`` is one.
+  Names have the form ``HTTP_TRACEPARENT`` there, and variables of the process such as
+  ``TRACEPARENT`` are ignored. In other carriers the form ``HTTP_...`` is ignored.
+- A process continues its parent's trace with ``tracer.extract(Format.TEXT_MAP, os.environ)``. The
+  parent injects into a dict and adds it to the child's environment, in upper case if OpenTelemetry
+  reads it. Names keep their hyphens, so use `TraceContextPropagator` if a shell is in between.
+
+By default, `HTTP_HEADERS` and `TEXT_MAP` use the headers of the basictracer family, and `BINARY`
+its message. `opentracing_recorder.propagator` lists the other formats.
+
+## Errors
+
+Constructors raise a TypeError or ValueError that names the argument. `extract` raises
+`InvalidCarrierException` if the carrier has the wrong type, `SpanContextCorruptedException` if it
+holds a malformed trace, and `UnsupportedFormatException` if the format is not registered.
+Everything else that goes wrong, in a recorder, a sampler or a value, is logged and does not reach
+the application.
+"""
 
 from __future__ import annotations
 

@@ -28,9 +28,9 @@ class MockTracer(BasicTracer):
     """Records spans for a suite to look at::
 
         tracer = MockTracer()
-        fetch(tracer)
-        span = tracer.finished_spans()[0]
-        assert (span.operation_name, span.tags["error"]) == ("fetch", True)
+        tracer.start_span("fetch", tags={"http.method": "GET"}).finish()
+        (span,) = tracer.finished_spans()
+        assert (span.operation_name, span.tags) == ("fetch", {"http.method": "GET"})
 
     Ids are consecutive from 1, one for each span and one for each trace. No span is left out,
     whatever the sampling decision it arrives with. The default scope manager is

@@ -399,7 +399,7 @@ def test_the_parent_among_references_is_the_first_child_of() -> None:
 
 
 def test_fields_are_read_by_name_and_vars_shows_what_was_added() -> None:
-    """The fields are slots, as README's guide for migration says."""
+    """Slots hold them, as CHANGELOG's guide for migration says."""
     span = MockTracer().start_span("x")
     span.own = 1  # type: ignore[attr-defined]
     assert "operation_name" not in vars(span)
