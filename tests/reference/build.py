@@ -21,7 +21,7 @@ import pdoc.render
 from pdoc.render_helpers import to_markdown_with_context
 
 HERE = Path(__file__).resolve().parent
-ROOT = HERE.parent
+ROOT = HERE.parent.parent
 PACKAGES = ("opentracing", "opentracing_recorder")
 
 _LITERAL_BLOCK = re.compile(r"^(.*)::\n((?:\n+ {4,}.*)+)", re.MULTILINE)
