@@ -15,8 +15,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 from opentracing.interrupts import reraise_interrupt
 
-from .at_exit import at_exit, cover_child
-from .fork import at_fork, renew, unforked
+from ._process import at_exit, at_fork, cover_child, renew, unforked
 from .recorder import Recorder
 
 if TYPE_CHECKING:

@@ -5,29 +5,19 @@ each that arrives without a decision.
 from __future__ import annotations
 
 import sys
-import threading
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 
+from ._process import RenewedLock
 from .context import RANDOM_BITS, BasicSpanContext
-from .fork import at_fork
 from .recorder import check_instance
 
 _RANDOM_RANGE = 1 << RANDOM_BITS
 _64_BITS = (1 << 64) - 1
 
-# Guards the tokens of all rate limiters, for few instructions at a time. Re-entrant: a finalizer or
-# a signal handler that runs meanwhile may start a trace of its own.
-_lock = threading.RLock()
-
-
-def _renew_lock() -> None:
-    global _lock
-    _lock = threading.RLock()
-
-
-at_fork(_renew_lock)
+# Guards the tokens of all rate limiters, for few instructions at a time.
+_lock = RenewedLock()
 
 
 class Sampler(ABC):
@@ -128,7 +118,7 @@ class RateLimitingSampler(Sampler):
         self._refilled = time.monotonic()
 
     def sampled(self, trace_id: int, operation_name: str) -> bool:
-        with _lock:
+        with _lock.current:
             now = time.monotonic()
             # A clock that went back has measured nothing; from there it goes on.
             gained = max(0.0, now - self._refilled) * self.per_second

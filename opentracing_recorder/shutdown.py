@@ -32,8 +32,7 @@ from typing import Any
 
 from opentracing.interrupts import reraise_interrupt
 
-from .at_exit import run as run_last_acts
-from .at_exit import run_flushes
+from ._process import run_flushes, run_last_acts
 from .batch import holds_lock, is_worker, longest_exit
 
 __all__ = ["FlushAtShutdown", "close_at_signals"]

@@ -9,7 +9,6 @@ from __future__ import annotations
 import builtins
 import logging
 import sys
-import threading
 import time
 from collections.abc import Mapping
 from copy import copy
@@ -22,6 +21,7 @@ from opentracing.interrupts import reraise_interrupt
 
 from ._clock import now, number_or_none, system
 from ._json_safe import dict_of, is_small, json_safe, text_of
+from ._process import RenewedLock
 from .context import (
     BasicSpanContext,
     ExtractedSpanContext,
@@ -31,7 +31,6 @@ from .context import (
     has_ids,
 )
 from .error_text import loggable
-from .fork import at_fork
 from .recorder import RareNews
 
 if TYPE_CHECKING:
@@ -50,17 +49,8 @@ _STACK = logs.STACK
 _ERROR_OBJECT = logs.ERROR_OBJECT
 
 # Guards what happens rarely, for all spans: making a context or the list of logs, replacing
-# baggage, passing a limit. A lock in each span would cost more than all of these. Re-entrant: a
-# finalizer or a signal handler that runs meanwhile may trace as well.
-_lock = threading.RLock()
-
-
-def _renew_lock() -> None:
-    global _lock
-    _lock = threading.RLock()
-
-
-at_fork(_renew_lock)
+# baggage, passing a limit. A lock in each span would cost more than all of these.
+_lock = RenewedLock()
 
 
 class LogData:
@@ -169,7 +159,7 @@ class BasicSpan(Span):
         return self._own_context or self._make_context()
 
     def _make_context(self) -> BasicSpanContext:
-        with _lock:
+        with _lock.current:
             if self._own_context is None:
                 self._plain = False
                 self._own_context = BasicSpanContext(
@@ -228,7 +218,7 @@ class BasicSpan(Span):
         return self._first_logs() if logs is None else logs
 
     def _first_logs(self) -> list[LogData]:
-        lock: Any = _lock
+        lock: Any = _lock.current
         try:
             lock.acquire()  # `with` costs twice as much
             first = self._logs
@@ -324,7 +314,7 @@ class BasicSpan(Span):
             return self._called_late("set_baggage_item")
         key, value = text_of(key), text_of(value)
         self._make_context()
-        with _lock:
+        with _lock.current:
             assert self._own_context is not None
             self._own_context = self._own_context.with_baggage_item(key, value)
         return self
@@ -508,7 +498,7 @@ class BasicSpan(Span):
         except Exception:
             reraise_interrupt()
             return
-        with _lock:  # else a context made meanwhile could have the earlier decision
+        with _lock.current:  # else a context made meanwhile could have the earlier decision
             self._sampled = sampled
             if self._own_context is not None:
                 self._own_context.sampled = sampled
@@ -518,7 +508,7 @@ class BasicSpan(Span):
     def _drop_tags(self) -> None:
         limit = _limit(self._tracer, "max_tags")
         dropped = []  # freed after the lock: freeing a value may run code of the application
-        with _lock:
+        with _lock.current:
             own = self.tags
             while (over := len(own) - limit) > 0:
                 for key in _least_needed(own, over):
@@ -529,7 +519,7 @@ class BasicSpan(Span):
         """Drop from the middle, so that the oldest half and the newest half stay."""
         limit = _limit(self._tracer, "max_logs")
         dropped = []
-        with _lock:
+        with _lock.current:
             while len(own) > limit:
                 dropped.append(own.pop(limit // 2))
                 self.dropped_logs += 1

@@ -24,6 +24,7 @@ from opentracing.scope_managers.contextvars import ContextVarsScopeManager
 
 from ._clock import system
 from ._json_safe import text_of
+from ._process import renew, unforked
 from .context import (
     NO_EXTRA,
     BasicSpanContext,
@@ -31,7 +32,6 @@ from .context import (
     basic_context,
     copied_baggage,
 )
-from .fork import renew, unforked
 from .ids import random_bits
 from .propagator import Propagator, as_propagator
 from .recorder import FailureLog, NoopRecorder, Recorder, check_instance, check_recorder
