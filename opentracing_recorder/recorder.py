@@ -8,10 +8,11 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from itertools import count
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from opentracing.interrupts import reraise_interrupt
 
+from ._arguments import check_has, check_type
 from .error_text import loggable
 from .recursion import has_room, times_under_way
 
@@ -62,9 +63,10 @@ class CompositeRecorder(Recorder):
     """Hands each span to several recorders, in the order given; one's failure is its own."""
 
     def __init__(self, recorders: Iterable[Recorder]) -> None:
-        if not isinstance(recorders, Iterable):
-            raise TypeError(f"recorders must be Recorders, not {type(recorders).__name__}")
-        self._recorders = [(check_recorder(each), FailureLog(each)) for each in recorders]
+        check_type("recorders", recorders, Iterable, "Recorders")
+        self._recorders = [(each, FailureLog(each)) for each in recorders]
+        for each, _ in self._recorders:
+            check_has("recorder", each, "record_span")
         if any(hasattr(each, "span_started") for each, _ in self._recorders):
             self.span_started = self._span_started
 
@@ -179,20 +181,3 @@ class FailureLog:
                 times,
                 exc_info=loggable(error),
             )
-
-
-def check_recorder(value: Any) -> Recorder:
-    """`value`, if it can record spans; a `TypeError` that names the argument otherwise.
-
-    What code written for basictracer passes need not derive from `Recorder`.
-    """
-    check_instance("recorder", value)
-    if not callable(getattr(value, "record_span", None)):
-        raise TypeError(f"recorder must have a record_span method; {type(value).__name__} has none")
-    return value  # type: ignore[no-any-return]
-
-
-def check_instance(name: str, value: object) -> None:
-    """Refuse a class where an instance of it belongs: it has the methods, but cannot serve."""
-    if isinstance(value, type):
-        raise TypeError(f"{name} must be an instance, not the class {value.__name__}")

@@ -9,9 +9,9 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 
+from ._arguments import check_has, check_range, check_type
 from ._process import RenewedLock
 from .context import RANDOM_BITS, BasicSpanContext
-from .recorder import check_instance
 
 _RANDOM_RANGE = 1 << RANDOM_BITS
 _64_BITS = (1 << 64) - 1
@@ -36,19 +36,11 @@ class Sampler(ABC):
         return self.sampled(context.trace_id or 0, operation_name)
 
 
-def check_sampler(name: str, value: object) -> None:
-    """Refuse what cannot decide; what code written for basictracer passes need not derive."""
-    check_instance(name, value)
-    if not callable(getattr(value, "sampled", None)):
-        raise TypeError(f"{name} must have a sampled method; {type(value).__name__} has none")
-
-
 class ConstSampler(Sampler):
     """Keeps every trace, or none."""
 
     def __init__(self, decision: bool) -> None:
-        if not isinstance(decision, bool):
-            raise TypeError(f"decision must be a bool, not {type(decision).__name__}")
+        check_type("decision", decision, bool)
         self.decision = decision
 
     def sampled(self, trace_id: int, operation_name: str) -> bool:
@@ -74,12 +66,9 @@ class ProbabilisticSampler(Sampler):
     """
 
     def __init__(self, rate: float, *, random_trace_id: bool = False) -> None:
-        if isinstance(rate, bool) or not isinstance(rate, (int, float)):
-            raise TypeError(f"rate must be a number, not {type(rate).__name__}")
-        if not 0 <= rate <= 1:
-            raise ValueError(f"rate must be between 0 and 1, not {rate}")
-        if not isinstance(random_trace_id, bool):
-            raise TypeError(f"random_trace_id must be a bool, not {type(random_trace_id).__name__}")
+        check_type("rate", rate, (int, float), "a number")
+        check_range("rate", rate, 0 <= rate <= 1, "between 0 and 1")
+        check_type("random_trace_id", random_trace_id, bool)
         self.rate = rate
         self.random_trace_id = random_trace_id
         self._threshold = round((1 - rate) * _RANDOM_RANGE)
@@ -107,10 +96,9 @@ class RateLimitingSampler(Sampler):
     """Keeps at most `per_second` traces a second, in bursts of no more than one second's worth."""
 
     def __init__(self, per_second: float) -> None:
-        if isinstance(per_second, bool) or not isinstance(per_second, (int, float)):
-            raise TypeError(f"per_second must be a number, not {type(per_second).__name__}")
-        if not 0 <= per_second <= sys.float_info.max:
-            raise ValueError(f"per_second must be 0 or more, and finite, not {per_second}")
+        check_type("per_second", per_second, (int, float), "a number")
+        is_finite = 0 <= per_second <= sys.float_info.max
+        check_range("per_second", per_second, is_finite, "0 or more, and finite")
         self.per_second = per_second
         # A token bucket: a rate below one a second still has room for one whole token.
         self._capacity = max(float(per_second), 1.0) if per_second else 0.0
@@ -134,11 +122,10 @@ class PerOperationSampler(Sampler):
     """Asks the sampler given for an operation's name, and `default` for every other."""
 
     def __init__(self, default: Sampler, samplers: Mapping[str, Sampler]) -> None:
-        check_sampler("default", default)
-        if not isinstance(samplers, Mapping):
-            raise TypeError(f"samplers must map names to Samplers, not {type(samplers).__name__}")
+        check_has("default", default, "sampled")
+        check_type("samplers", samplers, Mapping, "a mapping of names to Samplers")
         for name, sampler in samplers.items():
-            check_sampler(f"samplers[{name!r}]", sampler)
+            check_has(f"samplers[{name!r}]", sampler, "sampled")
         self.default = default
         self.samplers = dict(samplers)
 

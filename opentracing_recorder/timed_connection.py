@@ -20,6 +20,8 @@ from typing import Any, NamedTuple
 
 from opentracing.interrupts import reraise_interrupt
 
+from ._arguments import check_type
+
 try:
     from urllib3.connection import HTTPConnection, HTTPSConnection
     from urllib3.exceptions import LocationParseError
@@ -60,8 +62,7 @@ class TimedConnection:
     _connection: _TimedHTTP | _TimedHTTPS | None = None
 
     def __init__(self, url: str) -> None:
-        if not isinstance(url, str):
-            raise TypeError(f"url must be a str, not {type(url).__name__}")
+        check_type("url", url, str)
         # It may hold a password or a key: no error shows it, and none has urllib3's as its context.
         parsed = None
         with suppress(LocationParseError):

@@ -22,6 +22,7 @@ from opentracing import (
 from opentracing.interrupts import reraise_interrupt
 from opentracing.scope_managers.contextvars import ContextVarsScopeManager
 
+from ._arguments import check_count, check_has, check_instance, check_range, check_type
 from ._clock import system
 from ._json_safe import text_of
 from ._process import renew, unforked
@@ -34,9 +35,9 @@ from .context import (
 )
 from .ids import random_bits
 from .propagator import Propagator, as_propagator
-from .recorder import FailureLog, NoopRecorder, Recorder, check_instance, check_recorder
+from .recorder import FailureLog, NoopRecorder, Recorder
 from .recursion import inner_of, is_ended, watched
-from .sampler import ConstSampler, Sampler, check_sampler
+from .sampler import ConstSampler, Sampler
 from .span import BasicSpan, StartedSpan, context_of
 
 if TYPE_CHECKING:
@@ -85,20 +86,15 @@ class BasicTracer(Tracer):
     ) -> None:
         if scope_manager is None:
             scope_manager = ContextVarsScopeManager()
-        check_instance("scope_manager", scope_manager)
-        if not callable(getattr(scope_manager, "activate", None)):
-            raise TypeError(
-                f"scope_manager must be a ScopeManager, not {type(scope_manager).__name__}"
-            )
-        if trace_id_bits not in (64, 128):
-            raise ValueError(f"trace_id_bits must be 64 or 128, not {trace_id_bits!r}")
-        if service_name is not None and not isinstance(service_name, str):
-            raise TypeError(f"service_name must be a str, not {type(service_name).__name__}")
+        check_has("scope_manager", scope_manager, "activate")
+        check_range("trace_id_bits", trace_id_bits, trace_id_bits in (64, 128), "64 or 128")
+        if service_name is not None:
+            check_type("service_name", service_name, str)
         super().__init__(scope_manager)
         self.recorder = NoopRecorder() if recorder is None else recorder
         self.sampler = ConstSampler(True) if sampler is None else sampler
-        self.max_tags = _check_limit("max_tags", max_tags)
-        self.max_logs = _check_limit("max_logs", max_logs)
+        self.max_tags = check_count("max_tags", max_tags)
+        self.max_logs = check_count("max_logs", max_logs)
         self.service_name = service_name
         self._trace_id_bits = trace_id_bits
         self._new_id: Callable[[int], int] = random_bits
@@ -107,10 +103,7 @@ class BasicTracer(Tracer):
 
         self._propagators: dict[Any, Propagator] = dict(default_propagators)
         if propagators is not None:
-            if not isinstance(propagators, Mapping):
-                raise TypeError(
-                    f"propagators must map formats to Propagators, not {type(propagators).__name__}"
-                )
+            check_type("propagators", propagators, Mapping, "a mapping of formats to Propagators")
             for format, propagator in propagators.items():
                 self.register_propagator(format, propagator)
         self._delivered: bool | None = None  # what `close` returned
@@ -122,7 +115,8 @@ class BasicTracer(Tracer):
 
     @recorder.setter
     def recorder(self, recorder: Recorder) -> None:
-        self._recorder = watched("_recorder", check_recorder(recorder))
+        check_has("recorder", recorder, "record_span")  # it need not derive from `Recorder`
+        self._recorder = watched("_recorder", recorder)
         self._recorder_failures = FailureLog(recorder)
         started = getattr(recorder, "span_started", None)
         self._span_started = None if started is None else watched("_span_started", started)
@@ -134,7 +128,7 @@ class BasicTracer(Tracer):
 
     @sampler.setter
     def sampler(self, sampler: Sampler) -> None:
-        check_sampler("sampler", sampler)
+        check_has("sampler", sampler, "sampled")
         self._sampler = watched("_sampler", sampler)
         self._sampler_failures = FailureLog(sampler)
         # The default needs no question.
@@ -477,11 +471,3 @@ def _joined_baggage(baggage: Mapping[str, str], links: tuple[Reference, ...]) ->
             for key, value in copied_baggage(context._baggage).items():
                 joined.setdefault(key, value)
     return joined or _NO_BAGGAGE
-
-
-def _check_limit(name: str, value: int) -> int:
-    if isinstance(value, bool) or not isinstance(value, int):
-        raise TypeError(f"{name} must be an int, not {type(value).__name__}")
-    if value < 1:
-        raise ValueError(f"{name} must be at least 1, not {value}")
-    return value

@@ -19,6 +19,7 @@ from opentracing import Format, ScopeManager
 from opentracing.interrupts import reraise_interrupt
 from opentracing.tags import SPAN_KIND, SPAN_KIND_RPC_SERVER
 
+from ._arguments import check_range, check_type
 from ._json_safe import text_of
 from ._zipkin_json import SharedSpanContext, encode, endpoint
 from .b3_propagator import B3Propagator
@@ -67,8 +68,7 @@ class ZipkinRecorder(BatchRecorder):
         compress_from: int | None = None,
         **options: Any,
     ) -> None:
-        if not isinstance(service_name, str):
-            raise TypeError(f"service_name must be a str, not {type(service_name).__name__}")
+        check_type("service_name", service_name, str)
         self._local_endpoint = endpoint(service_name, _checked_ip(ip), port=_checked_port(port))
         self._headers = {
             "user-agent": "opentracing-python",
@@ -83,8 +83,7 @@ class ZipkinRecorder(BatchRecorder):
         self._secrets = sorted(words, key=len, reverse=True)
         if compress_from is None:
             compress_from = sys.maxsize if self._connection.is_local else COMPRESS_FROM
-        elif isinstance(compress_from, bool) or not isinstance(compress_from, int):
-            raise TypeError(f"compress_from must be an int, not {type(compress_from).__name__}")
+        check_type("compress_from", compress_from, int)
         self._compress_from = compress_from
         super().__init__(**options)  # last: from here on a fork calls `forked`
 
@@ -208,17 +207,15 @@ def _checked_ip(ip: str | None) -> IPv4Address | IPv6Address | None:
 
 
 def _checked_port(port: int | None) -> int | None:
-    if port is not None and (isinstance(port, bool) or not isinstance(port, int)):
-        raise TypeError(f"port must be an int, not {type(port).__name__}")
-    if port is not None and not 0 < port < 1 << 16:
-        raise ValueError(f"port must be from 1 to 65535, not {port}")
+    if port is not None:
+        check_type("port", port, int)
+        check_range("port", port, 0 < port < 1 << 16, "from 1 to 65535")
     return port
 
 
 def _checked_headers(headers: Mapping[str, str]) -> dict[str, str]:
     """The headers with names in lower case; a TypeError or ValueError for what cannot be sent."""
-    if not isinstance(headers, Mapping):
-        raise TypeError(f"headers must be a mapping, not {type(headers).__name__}")
+    check_type("headers", headers, Mapping, "a mapping")
     checked = {}
     for name, value in headers.items():
         if not isinstance(name, str) or not isinstance(value, str):
