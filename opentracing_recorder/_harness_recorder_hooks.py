@@ -17,7 +17,7 @@ from ._harness_proxy import FaultyProxy, Mode
 from ._harness_spans import new_spans
 from ._json_safe import json_safe, text_of
 from .error_text import one_line
-from .recorder import Recorder
+from .recorder import Recorder, started_hook
 from .span import BasicSpan
 
 T = TypeVar("T")
@@ -124,7 +124,7 @@ class RecorderTrial(RecorderHooks):
         return self._call(what, lambda: self._record_here(recorder, spans, where))
 
     def _record_here(self, recorder: Recorder, spans: list[BasicSpan], where: str) -> list[str]:
-        started = getattr(recorder, "span_started", None)
+        started = started_hook(recorder)
         for span in spans:
             try:
                 if started is not None:

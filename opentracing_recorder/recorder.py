@@ -8,7 +8,7 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from itertools import count
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from opentracing.interrupts import reraise_interrupt
 
@@ -23,18 +23,24 @@ _logger = logging.getLogger(__name__)
 
 
 class Recorder(ABC):
-    """Takes each finished, sampled span of a tracer.
-
-    A recorder may also define ``span_started(span)``: a tracer then calls it for every sampled span
-    at its start. It is left undefined here, so that other recorders do not pay for it.
-    """
+    """Takes each finished, sampled span of a tracer."""
 
     @abstractmethod
     def record_span(self, span: BasicSpan) -> None:
         """Take one finished span.
 
         Called once for each span, on the thread that finished it, possibly on several at once: be
-        quick, and do not block. What this raises is logged, and never reaches the application.
+        quick, and do not block. An exception is logged, and never reaches the application. The span
+        is this recorder's own: a change of its tags or logs reaches no other recorder.
+        """
+
+    def span_started(self, span: BasicSpan) -> None:  # noqa: B027
+        """See a span at its start; does nothing by default.
+
+        Called for every sampled span, with the ids that will be recorded, on the thread that starts
+        it. The span is the application's, which goes on to change it. An exception is logged, and
+        never reaches the application. A recorder that does not override this method does not pay
+        for it: the tracer looks when it gets the recorder.
         """
 
     def flush(self, timeout: float | None = None) -> bool:
@@ -60,15 +66,17 @@ class NoopRecorder(Recorder):
 
 
 class CompositeRecorder(Recorder):
-    """Hands each span to several recorders, in the order given; one's failure is its own."""
+    """Hands each span to several recorders, in the order given; one's failure is its own.
+
+    The first gets the span itself, and each of the others a copy with tags and logs of its own.
+    """
 
     def __init__(self, recorders: Iterable[Recorder]) -> None:
         check_type("recorders", recorders, Iterable, "Recorders")
         self._recorders = [(each, FailureLog(each)) for each in recorders]
         for each, _ in self._recorders:
             check_has("recorder", each, "record_span")
-        if any(hasattr(each, "span_started") for each, _ in self._recorders):
-            self.span_started = self._span_started
+        self._any_watches = any(started_hook(each) is not None for each, _ in self._recorders)
 
     @property
     def recorders(self) -> tuple[Recorder, ...]:
@@ -76,16 +84,18 @@ class CompositeRecorder(Recorder):
         return tuple(each for each, _ in self._recorders)
 
     def record_span(self, span: BasicSpan) -> None:
-        for recorder, failures in self._recorders:
+        # Copied before the first of them may change it.
+        spans = [span, *(_detached(span) for _ in self._recorders[1:])]
+        for (recorder, failures), own in zip(self._recorders, spans):
             try:
-                recorder.record_span(span)
+                recorder.record_span(own)
             except Exception:
                 reraise_interrupt()
                 failures.report("record_span")
 
-    def _span_started(self, span: BasicSpan) -> None:
+    def span_started(self, span: BasicSpan) -> None:
         for recorder, failures in self._recorders:
-            hook = getattr(recorder, "span_started", None)
+            hook: Any = getattr(recorder, "span_started", None)
             if hook is not None:
                 try:
                     hook(span)
@@ -116,6 +126,25 @@ class CompositeRecorder(Recorder):
                 failures.report(method)
                 delivered = False
         return delivered
+
+
+def _detached(span: Any) -> Any:
+    try:
+        return span._detached()
+    except Exception:  # a stand-in, or a subclass that cannot be copied: shared rather than lost
+        reraise_interrupt()
+        return span
+
+
+def started_hook(recorder: Any) -> Any:
+    """The recorder's `span_started`, or None if there is none, or one that does nothing."""
+    hook: Any = getattr(recorder, "span_started", None)
+    function = getattr(hook, "__func__", None)
+    if function is Recorder.span_started:
+        return None
+    if function is CompositeRecorder.span_started and not hook.__self__._any_watches:
+        return None
+    return hook
 
 
 class RareNews:

@@ -116,7 +116,7 @@ class BasicSpan(Span):
     """The parent's span id, or None for the root of a trace."""
 
     tags: dict[str, Any]
-    """The tags; whoever owns the span may change the dict, a recorder included."""
+    """The tags, in a dict that the span's owner may change: the application, then a recorder."""
 
     references: tuple[Reference, ...] = ()
     """The references given at start, each to a context; those to None are left out."""
@@ -157,6 +157,11 @@ class BasicSpan(Span):
     def context(self) -> BasicSpanContext:
         """The context that children and other processes continue from; valid after finish too."""
         return self._own_context or self._make_context()
+
+    @context.setter
+    def context(self, context: BasicSpanContext) -> None:
+        """Give the span other ids, in `BasicTracer.place_span`; nobody may have seen it before."""
+        self._context = context
 
     def _make_context(self) -> BasicSpanContext:
         with _lock.current:
@@ -438,6 +443,16 @@ class BasicSpan(Span):
 
     def __deepcopy__(self: SpanT, memo: object) -> SpanT:
         return self
+
+    def _detached(self: SpanT) -> SpanT:
+        """A copy with tags and logs of its own, for one of several recorders."""
+        made = copy(self)
+        made.tags = self.tags.copy()
+        if self._logs is not None:
+            made._logs = [copy(log) for log in self._logs]
+            for log in made._logs:
+                log.key_values = log.key_values.copy()
+        return made
 
     # The rare paths.
 

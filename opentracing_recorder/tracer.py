@@ -35,7 +35,7 @@ from .context import (
 )
 from .ids import random_bits
 from .propagator import Propagator, as_propagator
-from .recorder import FailureLog, NoopRecorder, Recorder
+from .recorder import FailureLog, NoopRecorder, Recorder, started_hook
 from .recursion import inner_of, is_ended, watched
 from .sampler import ConstSampler, Sampler
 from .span import BasicSpan, StartedSpan, context_of
@@ -106,6 +106,8 @@ class BasicTracer(Tracer):
             check_type("propagators", propagators, Mapping, "a mapping of formats to Propagators")
             for format, propagator in propagators.items():
                 self.register_propagator(format, propagator)
+        self._places_spans = type(self).place_span is not BasicTracer.place_span
+        self._own_failures = FailureLog(self)
         self._delivered: bool | None = None  # what `close` returned
 
     @property
@@ -118,7 +120,7 @@ class BasicTracer(Tracer):
         check_has("recorder", recorder, "record_span")  # it need not derive from `Recorder`
         self._recorder = watched("_recorder", recorder)
         self._recorder_failures = FailureLog(recorder)
-        started = getattr(recorder, "span_started", None)
+        started = started_hook(recorder)
         self._span_started = None if started is None else watched("_span_started", started)
 
     @property
@@ -253,8 +255,8 @@ class BasicTracer(Tracer):
                 span._own_context = BasicSpanContext(
                     trace_id, span_id, baggage, span._sampled, parent_id, extra
                 )
-            if self._place is not None:
-                self._place(span, given, tags)
+        if self._places_spans:
+            self._place(span, parent, given, tags)
         if self._span_started is not None and span.sampled:
             try:
                 self._span_started(span)
@@ -267,11 +269,38 @@ class BasicTracer(Tracer):
     _known_context = staticmethod(basic_context)
     """Makes one of ours of a parent's context of another make."""
 
-    _place: Callable[[BasicSpan, BasicSpanContext, Mapping[str, Any] | None], None] | None = None
-    """Called with a new span, its parent's context, if it has one, and a copy of its tags.
+    def place_span(
+        self, span: BasicSpan, parent: BasicSpanContext, tags: Mapping[str, Any] | None
+    ) -> None:
+        """Give a new span other ids or another parent; for a subclass to override.
 
-    It may give the span other ids, before a recorder's `span_started` sees it.
-    """
+        Called for every span that is started, sampled or not, before a recorder's `span_started`
+        sees it. It may set `span.context` (a `BasicSpanContext`: ids, decision, baggage) and
+        `span.parent_id`; both are set already as they are by default.
+
+        - `parent` is the context of the span's parent. That of a root has no trace:
+          `parent.has_trace` is False.
+        - `tags` are those given at the start, in text, also for a span that keeps none; None if
+          none was given. They are not to be changed.
+
+        An exception is logged, and never reaches the application: the span goes on as it is. A
+        tracer whose class does not override this method does not pay for it.
+        """
+
+    def _place(
+        self,
+        span: BasicSpan,
+        parent: Any,
+        given: BasicSpanContext | None,
+        tags: Mapping[str, Any] | None,
+    ) -> None:
+        if given is None:
+            given = parent.context if type(parent) is StartedSpan else BasicSpanContext()
+        try:
+            self.place_span(span, given, tags)
+        except Exception:
+            reraise_interrupt()
+            self._own_failures.report("place_span")
 
     def _sample(self, trace_id: int, operation_name: str, given: BasicSpanContext | None) -> bool:
         try:

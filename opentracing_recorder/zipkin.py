@@ -169,25 +169,28 @@ class ZipkinTracer(BasicTracer):
         for format, propagator in {**defaults, **(propagators or {})}.items():
             self.register_propagator(format, propagator)
         self.one_span_per_rpc = one_span_per_rpc
-        if one_span_per_rpc:
-            self._place = _join_caller
+        if type(self).place_span is ZipkinTracer.place_span:
+            self._places_spans = one_span_per_rpc  # otherwise it costs nothing
 
-
-def _join_caller(span: BasicSpan, caller: BasicSpanContext, tags: Mapping[str, Any] | None) -> None:
-    """Give a server's span the id of its parent, if that is in another process."""
-    if not caller.is_remote or span.parent_id is None or not _is_server(tags):
-        return
-    # A caller that left the decision to this service reports nothing of this span.
-    kind = SharedSpanContext if caller.sampled else BasicSpanContext
-    span.parent_id = caller.parent_id
-    span._context = kind(
-        caller.trace_id,
-        caller.span_id,
-        span._baggage,
-        span.sampled,
-        caller.parent_id,
-        caller.extra,
-    )
+    def place_span(
+        self, span: BasicSpan, parent: BasicSpanContext, tags: Mapping[str, Any] | None
+    ) -> None:
+        """With `one_span_per_rpc`, give a server's span the id of a parent in another process."""
+        if not self.one_span_per_rpc or not parent.is_remote or span.parent_id is None:
+            return
+        if not _is_server(tags):
+            return
+        # A caller that left the decision to this service reports nothing of this span.
+        kind = SharedSpanContext if parent.sampled else BasicSpanContext
+        span.parent_id = parent.parent_id
+        span.context = kind(
+            parent.trace_id,
+            parent.span_id,
+            span._baggage,
+            span.sampled,
+            parent.parent_id,
+            parent.extra,
+        )
 
 
 def _is_server(tags: Mapping[str, Any] | None) -> bool:
