@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING
 
 import opentracing
 from opentracing.interrupts import reraise_interrupt
@@ -11,9 +10,7 @@ from opentracing.interrupts import reraise_interrupt
 from ._arguments import check_has, check_type
 from ._json_safe import json_safe, text_of
 from .recorder import Recorder
-
-if TYPE_CHECKING:
-    from .span import BasicSpan
+from .span import BasicSpan
 
 
 class LoggingRecorder(Recorder):

@@ -8,16 +8,14 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from itertools import count
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import opentracing_recorder  # whose names annotations take: `span` imports this module
 from opentracing.interrupts import reraise_interrupt
 
 from ._arguments import check_has, check_type
 from .error_text import loggable
 from .recursion import has_room, times_under_way
-
-if TYPE_CHECKING:
-    from .span import BasicSpan
 
 _logger = logging.getLogger(__name__)
 
@@ -26,7 +24,7 @@ class Recorder(ABC):
     """Takes each finished, sampled span of a tracer."""
 
     @abstractmethod
-    def record_span(self, span: BasicSpan) -> None:
+    def record_span(self, span: opentracing_recorder.BasicSpan) -> None:
         """Take one finished span.
 
         Called once for each span, on the thread that finished it, possibly on several at once: be
@@ -34,7 +32,7 @@ class Recorder(ABC):
         is this recorder's own: a change of its tags or logs reaches no other recorder.
         """
 
-    def span_started(self, span: BasicSpan) -> None:  # noqa: B027
+    def span_started(self, span: opentracing_recorder.BasicSpan) -> None:  # noqa: B027
         """See a span at its start; does nothing by default.
 
         Called for every sampled span, with the ids that will be recorded, on the thread that starts
@@ -61,7 +59,7 @@ class Recorder(ABC):
 class NoopRecorder(Recorder):
     """Keeps nothing; what a tracer has when it is given no recorder."""
 
-    def record_span(self, span: BasicSpan) -> None:
+    def record_span(self, span: opentracing_recorder.BasicSpan) -> None:
         pass
 
 
@@ -83,7 +81,7 @@ class CompositeRecorder(Recorder):
         """The recorders, in the order in which they are called."""
         return tuple(each for each, _ in self._recorders)
 
-    def record_span(self, span: BasicSpan) -> None:
+    def record_span(self, span: opentracing_recorder.BasicSpan) -> None:
         # Copied before the first of them may change it.
         spans = [span, *(_detached(span) for _ in self._recorders[1:])]
         for (recorder, failures), own in zip(self._recorders, spans):
@@ -93,7 +91,7 @@ class CompositeRecorder(Recorder):
                 reraise_interrupt()
                 failures.report("record_span")
 
-    def span_started(self, span: BasicSpan) -> None:
+    def span_started(self, span: opentracing_recorder.BasicSpan) -> None:
         for recorder, failures in self._recorders:
             hook: Any = getattr(recorder, "span_started", None)
             if hook is not None:

@@ -16,6 +16,7 @@ from functools import wraps
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, SupportsIndex, TypeVar
 
+import opentracing_recorder  # whose names annotations take: `tracer` imports this module
 from opentracing import Reference, Span, SpanContext, logs, tags
 from opentracing.interrupts import reraise_interrupt
 
@@ -32,9 +33,6 @@ from .context import (
 )
 from .error_text import loggable
 from .recorder import RareNews
-
-if TYPE_CHECKING:
-    from .tracer import BasicTracer
 
 SpanT = TypeVar("SpanT", bound="BasicSpan")
 
@@ -102,7 +100,7 @@ class BasicSpan(Span):
         "tags",
     )
 
-    _tracer: BasicTracer
+    _tracer: opentracing_recorder.BasicTracer
 
     operation_name: str
 
@@ -131,7 +129,7 @@ class BasicSpan(Span):
 
     def __init__(
         self,
-        tracer: BasicTracer,
+        tracer: opentracing_recorder.BasicTracer,
         operation_name: str | None = None,
         context: BasicSpanContext | None = None,
         parent_id: int | None = None,
@@ -201,7 +199,7 @@ class BasicSpan(Span):
     """Of `perf_counter`; None if the start is given or a replaced clock's; gone once finished."""
 
     @property
-    def tracer(self) -> BasicTracer:
+    def tracer(self) -> opentracing_recorder.BasicTracer:
         """The tracer that started this span."""
         return self._tracer
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from itertools import islice
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 from opentracing import (
     Reference,
@@ -39,9 +39,6 @@ from .recorder import FailureLog, NoopRecorder, Recorder, started_hook
 from .recursion import inner_of, is_ended, watched
 from .sampler import ConstSampler, Sampler
 from .span import BasicSpan, StartedSpan, context_of
-
-if TYPE_CHECKING:
-    from opentracing.tracer import _References
 
 TracerT = TypeVar("TracerT", bound="BasicTracer")
 
@@ -142,7 +139,7 @@ class BasicTracer(Tracer):
         self,
         operation_name: str,
         child_of: Span | SpanContext | None = None,
-        references: _References = None,
+        references: Sequence[Reference] | Reference | None = None,
         tags: Mapping[str, Any] | None = None,
         start_time: float | None = None,
         ignore_active_span: bool = False,
@@ -166,7 +163,7 @@ class BasicTracer(Tracer):
         self,
         operation_name: str | None = None,
         child_of: Span | SpanContext | None = None,
-        references: _References = None,
+        references: Sequence[Reference] | Reference | None = None,
         tags: Mapping[str, Any] | None = None,
         start_time: float | None = None,
         ignore_active_span: bool = False,
@@ -438,7 +435,7 @@ def _start_active_span(
     self: BasicTracer,
     operation_name: str,
     child_of: Span | SpanContext | None = None,
-    references: _References = None,
+    references: Sequence[Reference] | Reference | None = None,
     tags: Mapping[str, Any] | None = None,
     start_time: float | None = None,
     ignore_active_span: bool = False,

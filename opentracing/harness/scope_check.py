@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
 from unittest import mock
 
 from opentracing import ScopeManager, Span
 
 from ._hooks import NON_ERRORS, ScopeHooks, assert_reported, beyond_the_contract, leave_by
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from typing import Any
 
 
 class ScopeCompatibilityCheckMixin(ScopeHooks):

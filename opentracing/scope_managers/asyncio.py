@@ -6,6 +6,7 @@ For applications that were written for it; new ones are better served by `Contex
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 from ..interrupts import reraise_interrupt
 from ..scope import Scope
@@ -13,10 +14,6 @@ from ..span import Span
 from . import ThreadLocalScopeManager
 from ._nesting import NestedScope, scope_on, set_scope_on
 from .constants import ACTIVE_ATTR as ACTIVE_ATTR  # 2.4 has it here
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from typing import Any
 
 
 class AsyncioScopeManager(ThreadLocalScopeManager):

@@ -5,8 +5,9 @@ It serves threads, asyncio and everything else that runs on contextvars, and nee
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from contextlib import contextmanager
-from contextvars import ContextVar
+from contextvars import ContextVar, Token
 
 from ..interrupts import reraise_interrupt
 from ..scope import Scope
@@ -17,6 +18,7 @@ from ._nesting import (
     ELSEWHERE,
     OPEN,
     NestedScope,
+    _Held,
     pruned,
     raise_if_a_span,
     scope_of,
@@ -24,11 +26,6 @@ from ._nesting import (
 )
 
 TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from contextvars import Token
-
-    from ._nesting import _Held
 
 # One for all managers: the interpreter never frees a ContextVar that a context has held.
 _SCOPE: ContextVar[_Held] = ContextVar("scope", default=None)

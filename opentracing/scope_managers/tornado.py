@@ -8,6 +8,9 @@ Tornado 4.5 and 5 carry the active span in their stack contexts, and only from a
 from __future__ import annotations
 
 import threading
+from contextlib import AbstractContextManager
+from types import TracebackType
+from typing import Any
 
 from .contextvars import ContextVarsScopeManager, no_parent_scope
 
@@ -20,10 +23,6 @@ except ImportError as _error:
     ) from _error
 
 TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from contextlib import AbstractContextManager
-    from types import TracebackType
-    from typing import Any
 
 
 class TornadoScopeManager(ContextVarsScopeManager):
