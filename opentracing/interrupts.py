@@ -1,17 +1,24 @@
 """Exceptions of signal handlers: time limits, for one, that must reach the application.
 
-Python runs a signal's handler between any two steps of the main thread, and what the handler raises
-comes out of the code that was at work then, tracing included. A tracer, recorder or propagator that
-keeps exceptions from the application lets these through::
+Python runs a signal's handler between any two steps of the main thread. An exception of the handler
+comes out of the code that was at work then, which may be a tracer's. A tracer, a recorder or a
+propagator that keeps exceptions from the application lets these through::
 
-    try:
-        self.write(span)
-    except Exception:
-        reraise_interrupt()
-        ...
+    from opentracing.interrupts import reraise_interrupt
 
-It costs nothing until something is raised. Exceptions that are set from another thread, as by
-``PyThreadState_SetAsyncExc``, cannot be told from others.
+    def record(span, write):
+        try:
+            write(span)
+        except Exception:
+            reraise_interrupt()  # the first line of the block
+            ...  # keep the exception from the application
+
+    record("span", write=len)
+
+It costs nothing until something is raised. It raises nothing but the handler's exception.
+
+Limits: an exception that is set from another thread, as by ``PyThreadState_SetAsyncExc``, cannot be
+distinguished from others, and a RecursionError is not looked at.
 """
 
 from __future__ import annotations

@@ -33,7 +33,7 @@ class SpanContext:
     """
 
     EMPTY_BAGGAGE: t.Mapping[str, str] = _EmptyBaggage()
-    """What `baggage` is when there is none: equal to ``{}``, shared, immutable."""
+    """The `baggage` of a context that has none: equal to ``{}``, shared, immutable."""
 
     @property
     def baggage(self) -> t.Mapping[str, str]:

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 else:
 
     class _ReferenceFields(tuple):
-        """What `collections.namedtuple` would make: that module takes longer to import than this
-        whole package; `import opentracing` in the benchmarks pays for it.
+        """The class that `collections.namedtuple` would make, written out: that module takes longer
+        to import than this whole package.
         """
 
         __slots__ = ()

@@ -1,4 +1,4 @@
-"""What the checks of recorders ask of the class that subclasses them, and what they share."""
+"""The methods that a subclass of the checks of recorders overrides, and what the checks share."""
 
 from __future__ import annotations
 
@@ -138,7 +138,7 @@ class RecorderTrial(RecorderHooks):
         return [span.operation_name for span in spans]
 
     def _call(self, what: str, call: Callable[[], T], timeout: float | None = None) -> T:
-        """What `call` returns, in time; on a thread that is given up if it does not."""
+        """Return the result of `call` in time; it runs on a thread that is given up otherwise."""
         results: list[T] = []
         errors: list[BaseException] = []
 

@@ -1,4 +1,28 @@
-"""Recorder: where finished spans go. Vendors subclass it; see README, "Writing a Recorder"."""
+"""Recorder: where finished spans go. Backends subclass it::
+
+    from opentracing_recorder import BasicTracer, CompositeRecorder, InMemoryRecorder, Recorder
+
+    class LongestRecorder(Recorder):
+        seconds = 0.0
+
+        def record_span(self, span):
+            self.seconds = max(self.seconds, span.duration)
+
+    longest, recorder = LongestRecorder(), InMemoryRecorder()
+    BasicTracer(CompositeRecorder([longest, recorder])).start_span("checkout").finish()
+    assert longest.seconds == recorder.spans[0].duration
+
+A recorder writes `record_span`. It may override `flush` and `close`, if it holds spans, and
+`span_started`. For a backend that is reached over a network, `BatchRecorder` has the queue, the
+thread and the retries.
+
+- `NoopRecorder` keeps nothing; it is the default of a tracer.
+- `CompositeRecorder(recorders)` hands each span to several, each of which gets a span of its own.
+
+Limits: `record_span` is called on the thread that finishes the span, so it must be quick. Its
+exceptions never reach the application: they are logged, at most once a minute for each recorder,
+with a count. `opentracing_recorder.harness.RecorderCheckMixin` tests a recorder.
+"""
 
 from __future__ import annotations
 

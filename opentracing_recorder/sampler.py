@@ -1,5 +1,37 @@
-"""Sampler: whether a trace is kept. Asked once for each trace that starts in this process, and for
-each that arrives without a decision.
+"""Sampler: decides which traces are kept, in `BasicTracer(recorder, sampler)`.
+
+By default, every trace is kept. A sampler is asked once for each trace that starts in this process,
+and for each that arrives without a decision. All spans that follow obey, in other services too. A
+span that is not sampled still carries ids and baggage, but keeps no tags or logs and reaches no
+recorder::
+
+    from opentracing_recorder import (
+        BasicTracer, ConstSampler, InMemoryRecorder, PerOperationSampler, ProbabilisticSampler
+    )
+
+    sampler = PerOperationSampler(ProbabilisticSampler(1.0), {"GET /health": ConstSampler(False)})
+    recorder = InMemoryRecorder()
+    tracer = BasicTracer(recorder, sampler)
+    tracer.start_span("GET /health").finish()
+    tracer.start_span("GET /cart").finish()
+    assert [span.operation_name for span in recorder.spans] == ["GET /cart"]
+
+- `ConstSampler(decision)` keeps every trace (True, the default of a tracer) or none (False).
+- `ProbabilisticSampler(rate)` keeps a share of the traces, from 0.0 to 1.0. Every service with the
+  same rate decides alike.
+- `RateLimitingSampler(per_second)` keeps at most so many traces a second.
+- `PerOperationSampler(default, samplers)` asks a sampler by the name of the first span's operation.
+
+The tag ``sampling.priority`` overrules every sampler: above 0 it keeps a span and its later
+children, 0 drops them. `EdgePropagator` has the sampler decide for traces that came from outside as
+well.
+
+A sampler of your own derives from `Sampler` and has one method, `sampled`. It is called on the
+thread that starts the span, possibly on several at once. If it raises, the exception is logged, at
+most once a minute, and the trace is kept. `opentracing_recorder.harness.SamplerCheckMixin` tests
+it.
+
+The constructors raise TypeError or ValueError for an argument that cannot serve, and name it.
 """
 
 from __future__ import annotations

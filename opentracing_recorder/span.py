@@ -1,4 +1,18 @@
-"""BasicSpan: a span as it is built, and as recorders get it.
+"""BasicSpan: a span as it is built, and as recorders get it::
+
+    from opentracing_recorder import BasicTracer, InMemoryRecorder
+
+    recorder = InMemoryRecorder()
+    with BasicTracer(recorder).start_span("charge", tags={"currency": "EUR"}) as span:
+        span.log_kv({"event": "retry"})
+    (recorded,) = recorder.spans
+    assert recorded.to_dict()["tags"] == {"currency": "EUR"}
+    assert recorded.duration >= 0.0  # seconds
+
+Tags, logs and times are attributes; `to_dict` has all of it as JSON-safe values. A finished span is
+frozen: its setters change nothing, and the first such call is logged. Its tracer's `max_tags` and
+`max_logs` limit it (128 each by default); `dropped_tags` and `dropped_logs` count what was left
+out. No setter raises.
 
 The fields of its context live in the span itself until somebody asks for the context: most spans
 are started, tagged and recorded without, and are spared that object.

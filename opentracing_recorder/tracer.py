@@ -1,4 +1,24 @@
-"""BasicTracer: starts spans, gives them their place in a trace, and hands them to a recorder."""
+"""BasicTracer: starts spans, gives them their place in a trace, and hands them to a recorder::
+
+    from opentracing_recorder import BasicTracer, InMemoryRecorder
+
+    recorder = InMemoryRecorder()
+    with BasicTracer(recorder, service_name="shop") as tracer:
+        with tracer.start_active_span("checkout") as scope:
+            scope.span.set_tag("items", 3)
+    assert recorder.spans[0].tags == {"items": 3}
+
+The class lists the options with their defaults. A tracer is made once for each process and closed
+at its end, by `close` or by a ``with`` block. Every method may be called from any thread.
+
+A subclass may override `place_span`, which gives spans other ids, and `record`, which gets every
+finished, sampled span.
+
+Limits: 128 tags and 128 logs a span by default. A failing recorder, sampler or `place_span` is
+logged, at most once a minute, and raises nothing into the application. The constructor raises
+TypeError or ValueError for an argument that cannot serve, and names it; `inject` and `extract`
+raise the exceptions of `opentracing.propagation`.
+"""
 
 from __future__ import annotations
 
@@ -122,7 +142,7 @@ class BasicTracer(Tracer):
 
     @property
     def sampler(self) -> Sampler:
-        """What decides which traces are kept."""
+        """The sampler, which decides which traces are kept."""
         return inner_of(self._sampler)  # type: ignore[no-any-return]
 
     @sampler.setter

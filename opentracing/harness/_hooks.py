@@ -1,4 +1,4 @@
-"""What the checks ask of the class that subclasses them, and what they share."""
+"""The methods that a subclass of the checks overrides, and what the checks share."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from opentracing import ScopeManager, Tracer, logs, tags
 
 
 class TracerHooks:
-    """The methods that whoever tests a tracer overrides.
+    """The methods that a test of a tracer overrides.
 
     Only `tracer` and `is_parent` must be. What 2.4 already asked for is on unless it is turned off;
     every other ``check_*`` goes beyond what the API promises of each tracer, and is off unless it
@@ -117,7 +117,7 @@ class ScopeHooks:
 
 
 NON_ERRORS = (GeneratorExit, CancelledError, KeyboardInterrupt, SystemExit)
-"""What leaves spans in normal operation: none of these is an `Exception`."""
+"""Exceptions that leave spans in normal operation: none of these is an `Exception`."""
 
 
 def beyond_the_contract(checked: bool, hook: str) -> None:

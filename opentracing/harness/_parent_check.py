@@ -1,4 +1,4 @@
-"""What holds between spans: who is whose parent, what is active, and who inherits baggage."""
+"""Checks between spans: parents, the active span, and baggage that is inherited."""
 
 from __future__ import annotations
 

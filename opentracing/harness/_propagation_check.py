@@ -1,4 +1,4 @@
-"""What holds for contexts that are injected and extracted."""
+"""Checks of contexts that are injected and extracted."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ class PropagationChecks(TracerHooks):
                 assert others == [], f"{format}: not strings: {others!r}"
 
     def test_extraction_from_text_carriers(self) -> None:
-        """What extraction returns can be a parent, unseen; unrelated entries do not disturb it."""
+        """The result of `extract` can be a parent, unseen; unrelated entries do not disturb it."""
         tracer = self.tracer()
         with tracer.start_span(operation_name="order") as span:
             for format in _TEXT_FORMATS:

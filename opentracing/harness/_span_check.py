@@ -1,4 +1,4 @@
-"""What holds for a span of its own: its setters, its end, and exceptions that leave it."""
+"""Checks of one span: its setters, its end, and exceptions that leave it."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ class SpanChecks(TracerHooks):
         assert_reported(error, set_tag, log_kv)
 
     def test_span_non_error_is_not_reported(self) -> None:
-        """What is no `Exception` leaves no tag ``error``."""
+        """An exception that is no `Exception` leaves no tag ``error``."""
         beyond_the_contract(self.check_errors(), "check_errors")
         for kind in NON_ERRORS:
             span = self.tracer().start_span(operation_name="order")
@@ -129,7 +129,7 @@ class SpanChecks(TracerHooks):
                 assert value == "Amy", f"found {value!r}"
 
     def test_context_baggage(self) -> None:
-        """What baggage is set on a span is in its context."""
+        """Baggage that is set on a span is in its context."""
         with self.tracer().start_span(operation_name="order") as span:
             assert span.context.baggage == {}, f"found {span.context.baggage!r}"
             span.set_baggage_item("Guest-of", "Amy")

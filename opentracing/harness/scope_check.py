@@ -1,4 +1,14 @@
-"""ScopeCompatibilityCheckMixin: the contract of a scope manager, as tests for its author."""
+"""ScopeCompatibilityCheckMixin: the contract of a scope manager, as tests for its author::
+
+    from opentracing.harness.scope_check import ScopeCompatibilityCheckMixin
+    from opentracing.scope_managers.contextvars import ContextVarsScopeManager
+
+    class TestScopeManager(ScopeCompatibilityCheckMixin):
+        def scope_manager(self):
+            return ContextVarsScopeManager()
+
+`opentracing.harness` says what there is to override.
+"""
 
 from __future__ import annotations
 
@@ -167,7 +177,7 @@ class ScopeCompatibilityCheckMixin(ScopeHooks):
         self.run_test(check)
 
     def test_non_error_is_not_reported(self) -> None:
-        """What is no `Exception` leaves no tag ``error`` on the span."""
+        """An exception that is no `Exception` leaves no tag ``error`` on the span."""
         beyond_the_contract(self.check_errors(), "check_errors")
 
         def check() -> None:

@@ -1,4 +1,37 @@
-"""Scope managers for each way of running things at once; this module's own is for threads."""
+"""Scope managers: who sees the active span. This module's own is for threads.
+
+A tracer has one scope manager, given to its constructor. Spans that start while a scope is active
+become children of its span::
+
+    from opentracing.scope_managers import ThreadLocalScopeManager
+    from opentracing_recorder import BasicTracer, InMemoryRecorder
+
+    tracer = BasicTracer(InMemoryRecorder(), scope_manager=ThreadLocalScopeManager())
+    with tracer.start_active_span("handle") as scope:
+        with tracer.start_active_span("fetch") as inner:
+            assert inner.span.parent_id == scope.span.context.span_id
+
+For each, this is where the active span belongs, and what new tasks and threads start with:
+
+- `contextvars.ContextVarsScopeManager`, `BasicTracer`'s default, for threads and asyncio alike: a
+  `contextvars.Context`. Tasks inherit the active span. Threads start with none, unless they inherit
+  contexts, for which Python 3.14 has an option.
+- `ThreadLocalScopeManager`: a thread. Tasks share their thread's; threads start with none.
+- `asyncio.AsyncioScopeManager`: a task, or a thread outside tasks. Both start with none.
+- `gevent.GeventScopeManager`: a greenlet, which starts with none. Needs ``opentracing[gevent]``.
+- `tornado.TornadoScopeManager`: a coroutine or callback, which inherits the active span but for
+  what `tracer_stack_context` shields. Needs ``opentracing[tornado]``.
+
+If several tasks are to have one parent, give each the span: ``activate(span,
+finish_on_close=False)``.
+
+Limits: each scope manager is an island, which sees no other's scopes. A scope is closed where it
+was activated. If it is closed before an inner one, it takes effect when the inner one closes, and
+one warning is logged. None of them raises; importing the last two raises ImportError without their
+library, and says what to install.
+
+A scope manager of your own derives from `ScopeManager`; `opentracing.harness.scope_check` tests it.
+"""
 
 from __future__ import annotations
 

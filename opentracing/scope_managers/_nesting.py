@@ -165,7 +165,7 @@ def nearest_shown(scope: NestedScope | None) -> NestedScope | None:
 
 
 def pruned(held: _Held) -> _Held:
-    """What a context holds, less the scopes closed elsewhere; the same object if there are none."""
+    """The scopes of a context without those closed elsewhere; the same object if there are none."""
     if not isinstance(held, dict):
         return nearest_shown(held)
     shown = {manager: nearest_shown(scope) for manager, scope in held.items()}
@@ -182,7 +182,7 @@ def scope_of(held: _Held, manager: ScopeManager) -> NestedScope | None:
 
 
 def with_scope(held: _Held, manager: ScopeManager, scope: NestedScope | None) -> _Held:
-    """What a context holds once one manager's scope is replaced.
+    """The scopes of a context with one manager's scope replaced.
 
     A dict stays one until it is empty: a scope held by itself was activated with no other
     manager's in sight, so what its activation replaced can be put back as it was.

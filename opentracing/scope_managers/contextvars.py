@@ -1,6 +1,24 @@
 """ContextVarsScopeManager: the active span of each `contextvars.Context`.
 
 It serves threads, asyncio and everything else that runs on contextvars, and needs no configuration.
+`BasicTracer` has one by default::
+
+    import asyncio
+
+    from opentracing_recorder import BasicTracer, InMemoryRecorder
+
+    tracer = BasicTracer(InMemoryRecorder())
+
+    async def fetch():
+        tracer.start_span("fetch").finish()  # a child of "handle"
+
+    async def handle():
+        with tracer.start_active_span("handle"):
+            await asyncio.gather(fetch(), fetch())
+
+    asyncio.run(handle())
+
+`no_parent_scope` hides the active span, for work that is to start a trace of its own.
 """
 
 from __future__ import annotations
