@@ -69,7 +69,7 @@ DATABASE_INSTANCE = "db.instance"
 
 DATABASE_STATEMENT = "db.statement"
 DATABASE_TYPE = "db.type"
-"""``"sql"`` for any SQL database; else the kind of store, such as ``"redis"``."""
+"""``"sql"`` for any SQL database; otherwise the kind of store, such as ``"redis"``."""
 
 DATABASE_USER = "db.user"
 

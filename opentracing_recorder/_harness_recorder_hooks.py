@@ -24,7 +24,7 @@ T = TypeVar("T")
 
 
 class RecorderHooks:
-    """The methods that whoever tests a recorder overrides; only the first two must be.
+    """The methods that a test of a recorder overrides; only the first two must be.
 
     A check that needs one of the others is skipped where it is not, and says what is left out.
     """

@@ -105,6 +105,10 @@ class CompositeRecorder(Recorder):
         """The recorders, in the order in which they are called."""
         return tuple(each for each, _ in self._recorders)
 
+    def __repr__(self) -> str:
+        names = ", ".join(type(each).__name__ for each in self.recorders)
+        return f"<{type(self).__name__} of {names}>"
+
     def record_span(self, span: opentracing_recorder.BasicSpan) -> None:
         # Copied before the first of them may change it.
         spans = [span, *(_detached(span) for _ in self._recorders[1:])]

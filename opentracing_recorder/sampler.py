@@ -75,6 +75,9 @@ class ConstSampler(Sampler):
         check_type("decision", decision, bool)
         self.decision = decision
 
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.decision})"
+
     def sampled(self, trace_id: int, operation_name: str) -> bool:
         return self.decision
 
@@ -104,6 +107,10 @@ class ProbabilisticSampler(Sampler):
         self.rate = rate
         self.random_trace_id = random_trace_id
         self._threshold = round((1 - rate) * _RANDOM_RANGE)
+
+    def __repr__(self) -> str:
+        random = ", random_trace_id=True" if self.random_trace_id else ""
+        return f"{type(self).__name__}({self.rate}{random})"
 
     def sampled(self, trace_id: int, operation_name: str) -> bool:
         bits = trace_id % _RANDOM_RANGE if self.random_trace_id else _mixed(trace_id)
@@ -137,6 +144,9 @@ class RateLimitingSampler(Sampler):
         self._tokens = self._capacity
         self._refilled = time.monotonic()
 
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.per_second})"
+
     def sampled(self, trace_id: int, operation_name: str) -> bool:
         with _lock.current:
             now = time.monotonic()
@@ -160,6 +170,9 @@ class PerOperationSampler(Sampler):
             check_has(f"samplers[{name!r}]", sampler, "sampled")
         self.default = default
         self.samplers = dict(samplers)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.default!r}, {self.samplers!r})"
 
     def sampled(self, trace_id: int, operation_name: str) -> bool:
         return self.samplers.get(operation_name, self.default).sampled(trace_id, operation_name)

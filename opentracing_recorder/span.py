@@ -339,7 +339,7 @@ class BasicSpan(Span):
     def get_baggage_item(self, key: str) -> str | None:
         """The value of a baggage item, or None."""
         context = self._own_context
-        # Not `context.baggage`, which would make a dict for who only reads.
+        # Not `context.baggage`, which would make a dict for a mere reader.
         baggage = self._baggage if context is None else context._baggage
         return baggage.get(text_of(key)) if baggage else None
 
@@ -437,8 +437,8 @@ class BasicSpan(Span):
         name = "BasicSpan" if kind in (StartedSpan, _TravelledSpan) else kind.__name__
         return f"<{name} {self.operation_name!r} {context.to_trace_id()}:{context.to_span_id()}>"
 
-    # Copies. What travels in a pickle is the context: all else belongs to the process that finishes
-    # the span.
+    # Copies. A pickle takes the context along: the rest belongs to the process that finishes the
+    # span.
 
     def __reduce_ex__(self, protocol: SupportsIndex) -> Any:
         return _TravelledSpan, (self.context, self.operation_name, self.start_time)
@@ -525,7 +525,7 @@ class BasicSpan(Span):
         except Exception:
             reraise_interrupt()
             return
-        with _lock.current:  # else a context made meanwhile could have the earlier decision
+        with _lock.current:  # a context made meanwhile could have the earlier decision
             self._sampled = sampled
             if self._own_context is not None:
                 self._own_context.sampled = sampled
@@ -760,7 +760,7 @@ def context_of(value: Any) -> Any:
         context = value if isinstance(value, SpanContext) else getattr(value, "context", value)
         # In 2.4 it need not say that it is one.
         return context if isinstance(context, SpanContext) or has_ids(context) else None
-    except Exception:  # whatever a span of another make does, it is no parent then
+    except Exception:  # a span of another make that raises is no parent
         reraise_interrupt()
         return None
 

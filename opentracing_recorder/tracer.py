@@ -165,7 +165,7 @@ class BasicTracer(Tracer):
         ignore_active_span: bool = False,
         finish_on_close: bool = True,
     ) -> Scope:
-        # By position, which costs half: `active span` in the benchmarks pays for it.
+        # By position, which costs half.
         span = self.start_span(
             operation_name, child_of, references, tags, start_time, ignore_active_span
         )
@@ -199,9 +199,9 @@ class BasicTracer(Tracer):
             if scope is not None:
                 parent = scope.span
 
-        # Not by `isinstance`, for which a lazy object would have to say what its class is.
+        # Not by `isinstance`, which would load a lazy object to get its class.
         if type(parent) is StartedSpan and parent._own_context is None:
-            # Still without a context object: the span itself holds all there is.
+            # Still without a context object: the span itself holds the fields.
             trace_id = parent._trace_id
             parent_id = parent._span_id
             sampled = parent._sampled
@@ -224,7 +224,7 @@ class BasicTracer(Tracer):
                     sampled = given.sampled
                     baggage = given._baggage
                     if baggage is not _NO_BAGGAGE:
-                        # What is written into the parent's from now on is not the child's.
+                        # The child's own: a later change of the parent's does not reach it.
                         baggage = copied_baggage(baggage)
 
         # One id in 2**64 is 0, which means "none" on the wire: then the next one is taken. The span
@@ -240,7 +240,6 @@ class BasicTracer(Tracer):
             sampled = True if self._keeps_all else self._sample(trace_id, operation_name, given)
 
         # The constructor unrolled: no second frame, and no context object that few spans need.
-        # `active span` in the benchmarks pays for it.
         span = StartedSpan()
         span._tracer = self
         span._own_context = None
@@ -267,7 +266,7 @@ class BasicTracer(Tracer):
         if given is not None:
             extra = given.extra
             if extra is not NO_EXTRA:
-                # Nowhere but in a context object, which all descendants have then.
+                # It has its place in a context object alone, which all descendants have then.
                 span._plain = False
                 span._own_context = BasicSpanContext(
                     trace_id, span_id, baggage, span._sampled, parent_id, extra
@@ -422,6 +421,11 @@ class BasicTracer(Tracer):
             self._recorder_failures.report(method)
             return False
 
+    def __repr__(self) -> str:
+        recorder, sampler = type(self.recorder).__name__, type(self.sampler).__name__
+        service = "" if self.service_name is None else f" {self.service_name!r}"
+        return f"<{type(self).__name__}{service} recorder={recorder} sampler={sampler}>"
+
     # Copies. A copy in another process would give the same ids again, and take spans to a recorder
     # that nobody reads.
 
@@ -501,7 +505,7 @@ def _usable(references: Any, known: Callable[[Any], BasicSpanContext]) -> tuple[
 
 
 def _parent_among(links: tuple[Reference, ...]) -> Any:
-    """The first that is CHILD_OF, else the first."""
+    """The first that is CHILD_OF, or the first if there is none."""
     for link in links:
         if link.type == ReferenceType.CHILD_OF:
             return link.referenced_context

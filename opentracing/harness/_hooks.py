@@ -63,7 +63,7 @@ class TracerHooks:
 
 
 class ScopeHooks:
-    """The methods that whoever tests a scope manager overrides; only `scope_manager` must be.
+    """The methods that a test of a scope manager overrides; only `scope_manager` must be.
 
     Every ``check_*`` goes beyond what the API promises, and is off unless it is turned on.
     """

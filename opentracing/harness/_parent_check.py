@@ -41,7 +41,7 @@ class ActiveSpanChecks(TracerHooks):
                 assert self.is_parent(parent.span, child.span), "the active span is not its parent"
 
     def test_start_active_span_ignore_active_span(self) -> None:
-        """`start_active_span` can be told to ignore the active span."""
+        """`start_active_span` ignores the active span if asked to."""
         tracer = self.tracer()
         with (
             tracer.start_active_span("order") as parent,
@@ -125,7 +125,7 @@ class ParentChecks(TracerHooks):
                 assert self.is_parent(parent.span, child), "the active span is not its parent"
 
     def test_start_span_propagation_ignore_active_span(self) -> None:
-        """`start_span` can be told to ignore the active span."""
+        """`start_span` ignores the active span if asked to."""
         tracer = self.tracer()
         with (
             tracer.start_active_span("order") as parent,

@@ -135,7 +135,7 @@ class ScopeCompatibilityCheckMixin(ScopeHooks):
         self.run_test(check)
 
     def test_close_wrong_order_then_inner(self) -> None:
-        """After that the inner scope closes as ever: its span finishes, and it is not active."""
+        """After that the inner scope closes as usual: its span finishes, and it is not active."""
 
         def check() -> None:
             manager, inner_span = self.scope_manager(), _span()

@@ -68,7 +68,7 @@ class NestedScope(Scope):
         at_home = self._is_at_home()
         if not is_active and at_home and self._encloses(active):
             self._state = DEFERRED
-            # While the interpreter takes itself apart the order is its own, and logging may raise.
+            # While the interpreter exits, the order is its own, and logging may raise.
             if not sys.is_finalizing():
                 _logger.warning(
                     "the scope of %s was closed while that of %s, opened inside it, is still"

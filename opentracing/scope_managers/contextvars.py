@@ -76,7 +76,7 @@ class ContextVarsScopeManager(ScopeManager):
             and held._manager is self
             and held._state is not ELSEWHERE
         ):
-            # A constructor would cost more; `active span` in the benchmarks pays for it.
+            # The constructor unrolled.
             scope = _ContextVarsScope()
             scope._manager = self
             scope._span = span
@@ -123,7 +123,7 @@ class _ContextVarsScope(NestedScope):
             and self._state is OPEN
             and (restored is None or restored._state <= CLOSED)
         ):
-            # Active, and nothing else to see to: the base's `close` unrolled.
+            # The usual case: the base's `close` unrolled.
             try:
                 _reset(self._token)  # type: ignore[arg-type]
             except ValueError:  # in a copy of the context it was activated in
@@ -146,7 +146,7 @@ class _ContextVarsScope(NestedScope):
         _hold(with_scope(pruned(_held()), self._manager, scope))
 
     def _is_at_home(self) -> bool:
-        # Only a reset tells, so it is done and undone.
+        # Only a reset shows it, so it is done and undone.
         held = _held()
         try:
             _reset(self._token)  # type: ignore[arg-type]

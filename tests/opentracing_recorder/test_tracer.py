@@ -17,6 +17,7 @@ from opentracing_recorder import (
     BasicSpan,
     BasicSpanContext,
     BasicTracer,
+    CompositeRecorder,
     ConstSampler,
     InMemoryRecorder,
     NoopRecorder,
@@ -407,3 +408,15 @@ def test_place_span_of_a_subclass_of_a_subclass() -> None:
 
     assert _ids(Further().start_span("x")) == (0xA, 1, None)
     assert Mixed().start_span("x").parent_id == 77
+
+
+def test_a_tracer_shows_its_service_and_what_it_was_made_of() -> None:
+    """In one line, without calling the code of a recorder or a sampler."""
+
+    class Own(BasicTracer):
+        pass
+
+    tracer = Own(CompositeRecorder([InMemoryRecorder(), NoopRecorder()]), service_name="shop")
+    shown = "<Own 'shop' recorder=CompositeRecorder sampler=ConstSampler>"
+    assert repr(tracer) == shown
+    assert repr(tracer.recorder) == "<CompositeRecorder of InMemoryRecorder, NoopRecorder>"
