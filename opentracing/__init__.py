@@ -128,7 +128,7 @@ from __future__ import annotations
 
 import sys
 
-from . import logs, tags
+from . import _typing, logs, tags
 from .ext import tags as _ext_tags  # noqa: F401  # `opentracing.ext.tags` is there unasked
 from .propagation import (
     Format,
@@ -147,10 +147,6 @@ from .tracer import (
     follows_from,
     start_child_span,
 )
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from types import TracebackType
 
 __all__ = [
     "Format",
@@ -227,7 +223,7 @@ class use_tracer:
         self,
         exc_type: type[BaseException] | None,
         exc_val: BaseException | None,
-        exc_tb: TracebackType | None,
+        exc_tb: _typing.TracebackType | None,
     ) -> None:
         global tracer, is_tracer_registered
         tracer, is_tracer_registered = self._replaced.pop()

@@ -1,4 +1,13 @@
-"""The standard log fields of the OpenTracing semantic conventions, for `Span.log_kv`."""
+"""The standard log fields of the OpenTracing semantic conventions, for `Span.log_kv`::
+
+    from opentracing import global_tracer, logs
+
+    with global_tracer().start_active_span("charge") as scope:
+        scope.span.log_kv({logs.EVENT: "retry", logs.MESSAGE: "the card's issuer is busy"})
+
+Each constant is a field's key. An exception that leaves a span's ``with`` block is logged under all
+five of them.
+"""
 
 from __future__ import annotations
 

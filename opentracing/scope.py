@@ -2,16 +2,8 @@
 
 from __future__ import annotations
 
+from . import _typing as t
 from .span import Span
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from types import TracebackType
-    from typing import TypeVar
-
-    from .scope_manager import ScopeManager
-
-    _ScopeT = TypeVar("_ScopeT", bound="Scope")
 
 
 class Scope:
@@ -21,7 +13,7 @@ class Scope:
     this base class, `close` does nothing.
     """
 
-    def __init__(self, manager: ScopeManager, span: Span) -> None:
+    def __init__(self, manager: t.ScopeManager, span: Span) -> None:
         self._manager = manager
         self._span = span
 
@@ -31,7 +23,7 @@ class Scope:
         return self._span
 
     @property
-    def manager(self) -> ScopeManager:
+    def manager(self) -> t.ScopeManager:
         """The scope manager that made this scope."""
         return self._manager
 
@@ -42,14 +34,14 @@ class Scope:
         the active one, the active one stays.
         """
 
-    def __enter__(self: _ScopeT) -> _ScopeT:
+    def __enter__(self: t.ScopeT) -> t.ScopeT:
         return self
 
     def __exit__(
         self,
         exc_type: type[BaseException] | None,
         exc_val: BaseException | None,
-        exc_tb: TracebackType | None,
+        exc_tb: t.TracebackType | None,
     ) -> None:
         """Close the scope; an `Exception` that leaves the block is logged on the span first."""
         try:

@@ -5,19 +5,9 @@ Both are complete no-ops; tracers subclass them, libraries only call them.
 
 from __future__ import annotations
 
+from . import _typing as t
 from . import logs, tags
 from .interrupts import reraise_interrupt
-
-# Type checkers know this name; `typing` itself would more than double this package's import time.
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from types import TracebackType
-    from typing import Any, NoReturn, TypeVar
-
-    from .tracer import Tracer
-
-    _SpanT = TypeVar("_SpanT", bound="Span")
 
 
 class _EmptyBaggage(dict[str, str]):
@@ -26,10 +16,10 @@ class _EmptyBaggage(dict[str, str]):
     Copies of it are plain dicts, which can be written.
     """
 
-    def __reduce__(self) -> tuple[Any, ...]:
+    def __reduce__(self) -> tuple[t.Any, ...]:
         return dict, ()
 
-    def _refuse(self: Any, *args: Any, **kwargs: Any) -> NoReturn:
+    def _refuse(self: t.Any, *args: t.Any, **kwargs: t.Any) -> t.NoReturn:
         raise TypeError("EMPTY_BAGGAGE is shared and cannot be changed; use set_baggage_item")
 
     __setitem__ = __ior__ = setdefault = update = _refuse
@@ -42,11 +32,11 @@ class SpanContext:
     identify the span. An instance is not changed once it is made.
     """
 
-    EMPTY_BAGGAGE: Mapping[str, str] = _EmptyBaggage()
-    """What `baggage` is when there is none: equal to ``{}``, shared, immutable."""
+    EMPTY_BAGGAGE: t.Mapping[str, str] = _EmptyBaggage()
+    """The `baggage` of a context that has none: equal to ``{}``, shared, immutable."""
 
     @property
-    def baggage(self) -> Mapping[str, str]:
+    def baggage(self) -> t.Mapping[str, str]:
         """The baggage items; the caller must not change the mapping."""
         return SpanContext.EMPTY_BAGGAGE
 
@@ -70,7 +60,7 @@ class Span:
     Setters return the span, for chaining. What they do after `finish` is up to the tracer.
     """
 
-    def __init__(self, tracer: Tracer | None, context: SpanContext) -> None:
+    def __init__(self, tracer: t.Tracer | None, context: SpanContext) -> None:
         self._tracer = tracer
         self._context = context
 
@@ -80,11 +70,11 @@ class Span:
         return self._context
 
     @property
-    def tracer(self) -> Tracer:
+    def tracer(self) -> t.Tracer:
         """The tracer that started this span."""
         return self._tracer  # type: ignore[return-value]  # None only inside ScopeManager's no-op
 
-    def set_operation_name(self: _SpanT, operation_name: str) -> _SpanT:
+    def set_operation_name(self: t.SpanT, operation_name: str) -> t.SpanT:
         """Replace the name given at start."""
         return self
 
@@ -94,7 +84,7 @@ class Span:
         Nothing but `context` has a defined meaning afterwards.
         """
 
-    def set_tag(self: _SpanT, key: str, value: Any) -> _SpanT:
+    def set_tag(self: t.SpanT, key: str, value: t.Any) -> t.SpanT:
         """Attach one fact to the whole span: a string, a bool or a number.
 
         Setting a key again may replace the value; the tracer decides. Standard keys are in
@@ -103,15 +93,15 @@ class Span:
         return self
 
     def log_kv(
-        self: _SpanT, key_values: Mapping[str, Any], timestamp: float | None = None
-    ) -> _SpanT:
+        self: t.SpanT, key_values: t.Mapping[str, t.Any], timestamp: float | None = None
+    ) -> t.SpanT:
         """Record an event with its fields, now or at `timestamp` (seconds since the epoch).
 
         Values may be of any type. Standard keys are in `opentracing.logs`.
         """
         return self
 
-    def set_baggage_item(self: _SpanT, key: str, value: str) -> _SpanT:
+    def set_baggage_item(self: t.SpanT, key: str, value: str) -> t.SpanT:
         """Attach an item that travels to every later descendant, over the wire as well.
 
         Each call made downstream carries it: keep it small. Children started earlier do not see it.
@@ -122,14 +112,14 @@ class Span:
         """The value of a baggage item, or None."""
         return None
 
-    def __enter__(self: _SpanT) -> _SpanT:
+    def __enter__(self: t.SpanT) -> t.SpanT:
         return self
 
     def __exit__(
         self,
         exc_type: type[BaseException] | None,
         exc_val: BaseException | None,
-        exc_tb: TracebackType | None,
+        exc_tb: t.TracebackType | None,
     ) -> None:
         """Finish the span; an `Exception` on its way out is tagged and logged first."""
         try:
@@ -143,7 +133,7 @@ class Span:
         span: Span | None,
         exc_type: type[BaseException] | None,
         exc_val: BaseException | None,
-        exc_tb: TracebackType | None,
+        exc_tb: t.TracebackType | None,
     ) -> None:
         # Cancellation, generator exit and interpreter exit pass through spans in normal operation:
         # none of them derives from Exception.
@@ -170,13 +160,13 @@ class Span:
             }
         )
 
-    def log_event(self: _SpanT, event: Any, payload: Any = None) -> _SpanT:
+    def log_event(self: t.SpanT, event: t.Any, payload: t.Any = None) -> t.SpanT:
         """Deprecated: use `log_kv`."""
         if payload is None:
             return self.log_kv({logs.EVENT: event})
         return self.log_kv({logs.EVENT: event, "payload": payload})
 
-    def log(self: _SpanT, **kwargs: Any) -> _SpanT:
+    def log(self: t.SpanT, **kwargs: t.Any) -> t.SpanT:
         """Deprecated: use `log_kv`. Takes ``event``, ``payload`` and ``timestamp``."""
         key_values = {key: kwargs[key] for key in (logs.EVENT, "payload") if key in kwargs}
         return self.log_kv(key_values, kwargs.get("timestamp"))

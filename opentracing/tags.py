@@ -1,7 +1,16 @@
 """The standard span tags of the OpenTracing semantic conventions (version 1.1).
 
-Each constant is a tag's key, except the ``SPAN_KIND_*`` values. The source is the
-``semantic_conventions.md`` of the OpenTracing specification.
+Backends know these names, and show or search such tags in their own way. Use them instead of names
+of your own where they fit::
+
+    from opentracing import global_tracer, tags
+
+    with global_tracer().start_active_span("GET /cart") as scope:
+        scope.span.set_tag(tags.SPAN_KIND, tags.SPAN_KIND_RPC_SERVER)
+        scope.span.set_tag(tags.HTTP_STATUS_CODE, 200)
+
+Each constant is a tag's key, except the four ``SPAN_KIND_*`` values. A tag of any other name may be
+set as well. The source is the ``semantic_conventions.md`` of the OpenTracing specification.
 """
 
 from __future__ import annotations

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from . import _typing as t
 from .propagation import Format, UnsupportedFormatException
 from .scope import Scope
 from .scope_manager import ScopeManager
@@ -9,19 +10,16 @@ from .span import Span, SpanContext
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-    from typing import Any, NamedTuple, Union
+    from typing import NamedTuple
 
     class _ReferenceFields(NamedTuple):
         type: str
         referenced_context: SpanContext | Span | None
-
-    _References = Union[Sequence["Reference"], "Reference", None]
 else:
 
     class _ReferenceFields(tuple):
-        """What `collections.namedtuple` would make: that module takes longer to import than this
-        whole package; `import opentracing` in the benchmarks pays for it.
+        """The class that `collections.namedtuple` would make, written out: that module takes longer
+        to import than this whole package.
         """
 
         __slots__ = ()
@@ -83,8 +81,8 @@ class Tracer:
         self,
         operation_name: str,
         child_of: Span | SpanContext | None = None,
-        references: _References = None,
-        tags: Mapping[str, Any] | None = None,
+        references: t.Sequence[Reference] | Reference | None = None,
+        tags: t.Mapping[str, t.Any] | None = None,
         start_time: float | None = None,
         ignore_active_span: bool = False,
         finish_on_close: bool = True,
@@ -103,8 +101,8 @@ class Tracer:
         self,
         operation_name: str | None = None,
         child_of: Span | SpanContext | None = None,
-        references: _References = None,
-        tags: Mapping[str, Any] | None = None,
+        references: t.Sequence[Reference] | Reference | None = None,
+        tags: t.Mapping[str, t.Any] | None = None,
         start_time: float | None = None,
         ignore_active_span: bool = False,
     ) -> Span:
@@ -116,7 +114,7 @@ class Tracer:
         """
         return self._noop_span
 
-    def inject(self, span_context: SpanContext | Span, format: Any, carrier: Any) -> None:
+    def inject(self, span_context: SpanContext | Span, format: t.Any, carrier: t.Any) -> None:
         """Write `span_context` (or a span's context) into `carrier`, in the given format.
 
         Raises `UnsupportedFormatException` for an unknown format, and `InvalidCarrierException`
@@ -125,7 +123,7 @@ class Tracer:
         if format not in Tracer._supported_formats:
             raise UnsupportedFormatException(format)
 
-    def extract(self, format: Any, carrier: Any) -> SpanContext | None:
+    def extract(self, format: t.Any, carrier: t.Any) -> SpanContext | None:
         """Read a span context out of `carrier`, or None where it holds no trace.
 
         Raises `UnsupportedFormatException` for an unknown format, `InvalidCarrierException` for a
@@ -175,7 +173,7 @@ def follows_from(referenced_context: SpanContext | Span | None = None) -> Refere
 def start_child_span(
     parent_span: Span,
     operation_name: str,
-    tags: Mapping[str, Any] | None = None,
+    tags: t.Mapping[str, t.Any] | None = None,
     start_time: float | None = None,
 ) -> Span:
     """Start a child of `parent_span`, on that span's own tracer."""

@@ -11,6 +11,8 @@ import six
 from opentracing import InvalidCarrierException, SpanContextCorruptedException
 from opentracing.interrupts import reraise_interrupt
 
+from ._arguments import check_type
+
 # Names come from outside: what is remembered of them is bounded.
 _MAX_KNOWN_NAMES = 1000
 _MAX_KNOWN_LENGTH = 100
@@ -366,8 +368,7 @@ class KafkaHeaders:
     # No subclass of list, which aiokafka refuses.
 
     def __init__(self, headers: list[Any]) -> None:
-        if not isinstance(headers, list):
-            raise TypeError(f"headers must be a list, not {type(headers).__name__}")
+        check_type("headers", headers, list)
         self.headers = headers
 
     def keys(self) -> list[Any]:

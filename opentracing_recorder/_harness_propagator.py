@@ -37,7 +37,7 @@ _UNRELATED = {"accept": "text/html", "x-unrelated": "1"}
 
 
 class PropagatorHooks:
-    """The methods that whoever tests a propagator overrides; only `propagator` must be."""
+    """The methods that a test of a propagator overrides; only `propagator` must be."""
 
     def propagator(self) -> Propagator:
         """The propagator to test: a new one, or the same each time."""

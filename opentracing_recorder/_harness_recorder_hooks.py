@@ -1,4 +1,4 @@
-"""What the checks of recorders ask of the class that subclasses them, and what they share."""
+"""The methods that a subclass of the checks of recorders overrides, and what the checks share."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from ._harness_proxy import FaultyProxy, Mode
 from ._harness_spans import new_spans
 from ._json_safe import json_safe, text_of
 from .error_text import one_line
-from .recorder import Recorder
+from .recorder import Recorder, started_hook
 from .span import BasicSpan
 
 T = TypeVar("T")
 
 
 class RecorderHooks:
-    """The methods that whoever tests a recorder overrides; only the first two must be.
+    """The methods that a test of a recorder overrides; only the first two must be.
 
     A check that needs one of the others is skipped where it is not, and says what is left out.
     """
@@ -124,7 +124,7 @@ class RecorderTrial(RecorderHooks):
         return self._call(what, lambda: self._record_here(recorder, spans, where))
 
     def _record_here(self, recorder: Recorder, spans: list[BasicSpan], where: str) -> list[str]:
-        started = getattr(recorder, "span_started", None)
+        started = started_hook(recorder)
         for span in spans:
             try:
                 if started is not None:
@@ -138,7 +138,7 @@ class RecorderTrial(RecorderHooks):
         return [span.operation_name for span in spans]
 
     def _call(self, what: str, call: Callable[[], T], timeout: float | None = None) -> T:
-        """What `call` returns, in time; on a thread that is given up if it does not."""
+        """Return the result of `call` in time; it runs on a thread that is given up otherwise."""
         results: list[T] = []
         errors: list[BaseException] = []
 

@@ -14,7 +14,7 @@ _NAMES = ("GET /cart", "", "é☃🎉", "\ud800", "x" * 10_000, "a\nb")
 
 
 class SamplerHooks:
-    """The methods that whoever tests a sampler overrides; only `sampler` must be."""
+    """The methods that a test of a sampler overrides; only `sampler` must be."""
 
     def sampler(self) -> Sampler:
         """A new sampler, made in the same way each time."""

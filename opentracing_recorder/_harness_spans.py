@@ -147,7 +147,7 @@ HOSTILE_VALUES: dict[str, Callable[[], Any]] = {
     "an object that says it is a str": _Pretender,
     "an exception whose str() raises": lambda: ValueError(_Unprintable()),
 }
-"""What fails in an encoder that is not prepared for it, or grows without bound."""
+"""Values that fail in an encoder that is not prepared for them, or grow without bound."""
 
 ODD_NAMES = ("", " ", "\x00", "a\nb", "\ud800", "é☃🎉", "x" * 100_000, "<b>'\"&;%s{0}")
 """Names of operations that cannot be read back from every format."""

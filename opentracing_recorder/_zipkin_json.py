@@ -10,7 +10,7 @@ import json
 from collections.abc import Callable, Sequence
 from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, ip_address
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from opentracing import SpanContext, logs, tags
 from opentracing.interrupts import reraise_interrupt
@@ -26,10 +26,7 @@ from opentracing.tags import (
 from ._json_safe import json_safe, new_parts, text_of
 from .context import BasicSpanContext, format_span_id
 from .fields import is_debug
-from .span import is_failed
-
-if TYPE_CHECKING:
-    from .span import BasicSpan, LogData
+from .span import BasicSpan, LogData, is_failed
 
 dumps: Callable[[Any], bytes]
 

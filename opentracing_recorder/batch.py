@@ -13,11 +13,11 @@ from types import FrameType
 
 from opentracing.interrupts import reraise_interrupt
 
-from .at_exit import at_exit, cover_child
+from ._arguments import check_count, check_seconds, check_timeout
+from ._process import at_exit, at_fork, cover_child
 from .batch_outcome import BatchTooLarge, Rejected, Stats, Unavailable
 from .batch_worker import Worker
 from .error_text import loggable
-from .fork import at_fork
 from .recorder import Recorder
 from .span import BasicSpan
 
@@ -58,12 +58,12 @@ class BatchRecorder(Recorder):
         attempts: int = 40,
         exit_timeout: float = 5.0,
     ) -> None:
-        self.queue_size = _check_count("queue_size", queue_size)
-        self.batch_size = min(_check_count("batch_size", batch_size), self.queue_size)
-        self.interval = _check_seconds("interval", interval)
-        self.attempts = _check_count("attempts", attempts)
-        self.exit_timeout = _check_seconds("exit_timeout", exit_timeout)
-        self._send_timeout = _check_seconds("send_timeout", send_timeout)
+        self.queue_size = check_count("queue_size", queue_size)
+        self.batch_size = min(check_count("batch_size", batch_size), self.queue_size)
+        self.interval = check_seconds("interval", interval)
+        self.attempts = check_count("attempts", attempts)
+        self.exit_timeout = check_seconds("exit_timeout", exit_timeout)
+        self._send_timeout = check_seconds("send_timeout", send_timeout)
         self._worker = Worker(self)
         _register(self)
 
@@ -126,7 +126,7 @@ class BatchRecorder(Recorder):
         this call were dropped or failed and no earlier `flush` has said so. Pauses between attempts
         are cut short.
         """
-        _check_timeout(timeout)
+        check_timeout(timeout)
         return self._current().flush(self, timeout)
 
     def close(self, timeout: float | None = None) -> bool:
@@ -135,7 +135,7 @@ class BatchRecorder(Recorder):
         None means `exit_timeout`. What is left by then is dropped, and so is what is recorded from
         now on. Returns, each time, whether every span ever recorded was sent.
         """
-        _check_timeout(timeout)
+        check_timeout(timeout)
         return self._current().close(self, self.exit_timeout if timeout is None else timeout)
 
     # The rare paths.
@@ -265,26 +265,3 @@ def is_worker(frame: FrameType | None) -> bool:
 def _renew_all() -> None:
     for recorder in _all_open():
         recorder._renew()
-
-
-def _check_count(name: str, value: int) -> int:
-    if isinstance(value, bool) or not isinstance(value, int):
-        raise TypeError(f"{name} must be an int, not {type(value).__name__}")
-    if value < 1:
-        raise ValueError(f"{name} must be at least 1, not {value}")
-    return value
-
-
-def _check_seconds(name: str, value: float) -> float:
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
-        raise TypeError(f"{name} must be a number of seconds, not {type(value).__name__}")
-    if not 0 < value <= threading.TIMEOUT_MAX:
-        raise ValueError(f"{name} must be more than 0 seconds, not {value}")
-    return value
-
-
-def _check_timeout(value: float | None) -> None:
-    if value is not None and (isinstance(value, bool) or not isinstance(value, (int, float))):
-        raise TypeError(f"timeout must be a number of seconds or None, not {type(value).__name__}")
-    if value is not None and value != value:
-        raise ValueError("timeout must be a number of seconds, not nan")

@@ -17,13 +17,12 @@ from typing import Protocol
 
 from opentracing.interrupts import reraise_interrupt
 
+from ._process import at_fork, has_yet_to_fork, is_first_worker
 from .batch_outcome import BatchTooLarge, Rejected, Stats, Unavailable
 from .error_text import error_text, loggable
-from .fork import at_fork
 from .recorder import RareNews
 from .span import BasicSpan
 from .untraced import send_untraced
-from .uwsgi import has_yet_to_fork, is_first_worker
 
 _logger = logging.getLogger(__name__)
 

@@ -19,7 +19,6 @@ items that exceeded the limits: 64 items and 8192 bytes.
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Mapping
 from copy import copy
 from operator import index
@@ -29,7 +28,7 @@ from opentracing import SpanContext
 from opentracing.interrupts import reraise_interrupt
 
 from ._json_safe import dict_of, text_of
-from .fork import at_fork
+from ._process import RenewedLock
 
 _TRACE_IDS = 1 << 128
 _SPAN_IDS = 1 << 64
@@ -51,15 +50,7 @@ NO_EXTRA = SpanContext.EMPTY_BAGGAGE  # any empty mapping that nobody can change
 
 _NO_BAGGAGE = SpanContext.EMPTY_BAGGAGE
 
-_lock = threading.RLock()  # held where a context gets its dict of baggage, which is rare
-
-
-def _renew_lock() -> None:
-    global _lock
-    _lock = threading.RLock()
-
-
-at_fork(_renew_lock)
+_lock = RenewedLock()  # held where a context gets its dict of baggage, which is rare
 
 
 class BasicSpanContext(SpanContext):
@@ -160,7 +151,7 @@ class BasicSpanContext(SpanContext):
         """
         baggage = self._baggage
         if baggage is _NO_BAGGAGE or baggage is None:
-            with _lock:
+            with _lock.current:
                 if self._baggage is baggage:
                     self._baggage = {}
                 baggage = self._baggage

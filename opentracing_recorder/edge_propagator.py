@@ -6,6 +6,7 @@ from typing import Any
 
 from opentracing import SpanContext
 
+from ._arguments import check_type
 from .context import NO_EXTRA, BasicSpanContext, RemoteSpanContext, basic_context
 from .propagator import Propagator
 
@@ -30,10 +31,8 @@ class EdgePropagator(Propagator):
     """
 
     def __init__(self, propagator: Propagator, *, baggage: bool = True) -> None:
-        if not isinstance(propagator, Propagator):
-            raise TypeError(f"propagator must be a Propagator, not {type(propagator).__name__}")
-        if not isinstance(baggage, bool):
-            raise TypeError(f"baggage must be a bool, not {type(baggage).__name__}")
+        check_type("propagator", propagator, Propagator)
+        check_type("baggage", baggage, bool)
         self.propagator = propagator
         self.baggage = baggage
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from random import Random
 
-from .fork import at_fork
+from ._process import at_fork
 
 # A generator of our own: `random.seed()` in the application does not reach it. `getrandbits` is one
 # C call, atomic among threads, and costs a tenth of `os.urandom`.

@@ -29,6 +29,7 @@ from typing import Any
 
 from opentracing.interrupts import reraise_interrupt
 
+from ._arguments import check_count, check_type
 from ._timeline_axis import visible
 from .recorder import Recorder
 from .span import BasicSpan, is_failed
@@ -42,10 +43,7 @@ class InMemoryRecorder(Recorder):
 
     def __init__(self, max_spans: int | None = None) -> None:
         if max_spans is not None:
-            if isinstance(max_spans, bool) or not isinstance(max_spans, int):
-                raise TypeError(f"max_spans must be an int or None, not {type(max_spans).__name__}")
-            if max_spans < 1:
-                raise ValueError(f"max_spans must be at least 1, not {max_spans}")
+            check_count("max_spans", max_spans)
         # A deque's append, copy and clear are atomic, so no lock is needed.
         self._spans: deque[BasicSpan] = deque(maxlen=max_spans)
         # One queue for each waiting `wait_for`; any item wakes it.
@@ -82,8 +80,7 @@ class InMemoryRecorder(Recorder):
         failed spans match; with False, only the others.
         """
         wanted = {} if tags is None else tags
-        if not isinstance(wanted, Mapping):
-            raise TypeError(f"tags must be a mapping of tags to values, not {type(tags).__name__}")
+        check_type("tags", wanted, Mapping, "a mapping of tags to values")
         return [
             span
             for span in self.spans

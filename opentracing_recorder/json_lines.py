@@ -40,16 +40,13 @@ import time
 import weakref
 from collections import deque
 from collections.abc import Iterable, Iterator
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, Any
 
 from opentracing.interrupts import reraise_interrupt
 
-from .at_exit import at_exit, cover_child
-from .fork import at_fork, renew, unforked
+from ._process import at_exit, at_fork, cover_child, renew, unforked
 from .recorder import Recorder
-
-if TYPE_CHECKING:
-    from .span import BasicSpan
+from .span import BasicSpan
 
 _logger = logging.getLogger(__name__)
 

@@ -42,16 +42,14 @@ logger does not suffice, because logging does not apply it to the lines of child
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING
 
 import opentracing
 from opentracing.interrupts import reraise_interrupt
 
+from ._arguments import check_has, check_type
 from ._json_safe import json_safe, text_of
 from .recorder import Recorder
-
-if TYPE_CHECKING:
-    from .span import BasicSpan
+from .span import BasicSpan
 
 
 class LoggingRecorder(Recorder):
@@ -68,10 +66,8 @@ class LoggingRecorder(Recorder):
             logger = "opentracing.spans"
         if isinstance(logger, str):
             logger = logging.getLogger(logger)
-        if not callable(getattr(logger, "log", None)):
-            raise TypeError(f"logger must be a Logger or a name, not {type(logger).__name__}")
-        if isinstance(level, bool) or not isinstance(level, int):
-            raise TypeError(f"level must be an int, not {type(level).__name__}")
+        check_has("logger", logger, "log")
+        check_type("level", level, int)
         self.logger = logger
         self.level = level
 
@@ -126,8 +122,8 @@ class SpanContextFilter(logging.Filter):
 
     def __init__(self, tracer: opentracing.Tracer | None = None) -> None:
         super().__init__()
-        if tracer is not None and not isinstance(tracer, opentracing.Tracer):
-            raise TypeError(f"tracer must be a Tracer, not {type(tracer).__name__}")
+        if tracer is not None:
+            check_type("tracer", tracer, opentracing.Tracer)
         self._tracer = tracer
 
     def filter(self, record: logging.LogRecord) -> bool:

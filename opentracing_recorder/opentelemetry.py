@@ -67,6 +67,7 @@ from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 
 from opentracing.interrupts import reraise_interrupt
 
+from ._arguments import check_type
 from ._json_safe import text_of
 from ._opentelemetry_span import VERSION, to_attributes, to_readable_span
 from .batch import BatchRecorder, Rejected, Unavailable
@@ -122,12 +123,9 @@ class OpenTelemetryRecorder(BatchRecorder):
                 "exporter must be a SpanExporter, or make one when called;"
                 f" {type(exporter).__name__} is neither"
             )
-        if not isinstance(service_name, str):
-            raise TypeError(f"service_name must be a str, not {type(service_name).__name__}")
-        if resource_attributes is not None and not isinstance(resource_attributes, Mapping):
-            raise TypeError(
-                f"resource_attributes must be a Mapping, not {type(resource_attributes).__name__}"
-            )
+        check_type("service_name", service_name, str)
+        if resource_attributes is not None:
+            check_type("resource_attributes", resource_attributes, Mapping)
         self._make_exporter: Any = None if is_ready else exporter
         self._exporter: Any = exporter if is_ready else None
         self._exporter_is_used = False

@@ -11,6 +11,7 @@ from typing import Any
 from opentracing import SpanContext, SpanContextCorruptedException
 from opentracing.interrupts import reraise_interrupt
 
+from ._arguments import check_type
 from ._carrier import pairs_of
 from .context import NO_EXTRA, BasicSpanContext, basic_context, copied_baggage
 from .fields import SharedBaggage, bounded_baggage, report_dropped
@@ -154,8 +155,7 @@ def _remove(propagators: Iterable[Propagator], carrier: Any) -> None:
 
 
 def _checked(name: str, propagators: Iterable[Propagator]) -> tuple[Propagator, ...]:
-    if not isinstance(propagators, Iterable):
-        raise TypeError(f"{name} must be Propagators, not {type(propagators).__name__}")
+    check_type(name, propagators, Iterable, "Propagators")
     return tuple(
         as_propagator(each, f"{name} must be Propagators, not {type(each).__name__}")
         for each in propagators

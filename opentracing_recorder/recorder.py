@@ -1,4 +1,28 @@
-"""Recorder: where finished spans go. Vendors subclass it."""
+"""Recorder: where finished spans go. Backends subclass it::
+
+    from opentracing_recorder import BasicTracer, CompositeRecorder, InMemoryRecorder, Recorder
+
+    class LongestRecorder(Recorder):
+        seconds = 0.0
+
+        def record_span(self, span):
+            self.seconds = max(self.seconds, span.duration)
+
+    longest, recorder = LongestRecorder(), InMemoryRecorder()
+    BasicTracer(CompositeRecorder([longest, recorder])).start_span("checkout").finish()
+    assert longest.seconds == recorder.spans[0].duration
+
+A recorder writes `record_span`. It may override `flush` and `close`, if it holds spans, and
+`span_started`. For a backend that is reached over a network, `BatchRecorder` has the queue, the
+thread and the retries.
+
+- `NoopRecorder` keeps nothing; it is the default of a tracer.
+- `CompositeRecorder(recorders)` hands each span to several, each of which gets a span of its own.
+
+Limits: `record_span` is called on the thread that finishes the span, so it must be quick. Its
+exceptions never reach the application: they are logged, at most once a minute for each recorder,
+with a count. `opentracing_recorder.harness.RecorderCheckMixin` tests a recorder.
+"""
 
 from __future__ import annotations
 
@@ -8,32 +32,37 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from itertools import count
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import opentracing_recorder  # whose names annotations take: `span` imports this module
 from opentracing.interrupts import reraise_interrupt
 
+from ._arguments import check_has, check_type
 from .error_text import loggable
 from .recursion import has_room, times_under_way
-
-if TYPE_CHECKING:
-    from .span import BasicSpan
 
 _logger = logging.getLogger(__name__)
 
 
 class Recorder(ABC):
-    """Takes each finished, sampled span of a tracer.
-
-    A recorder may also define ``span_started(span)``: a tracer then calls it for every sampled span
-    at its start. It is left undefined here, so that other recorders do not pay for it.
-    """
+    """Takes each finished, sampled span of a tracer."""
 
     @abstractmethod
-    def record_span(self, span: BasicSpan) -> None:
+    def record_span(self, span: opentracing_recorder.BasicSpan) -> None:
         """Take one finished span.
 
         Called once for each span, on the thread that finished it, possibly on several at once: be
-        quick, and do not block. What this raises is logged, and never reaches the application.
+        quick, and do not block. An exception is logged, and never reaches the application. The span
+        is this recorder's own: a change of its tags or logs reaches no other recorder.
+        """
+
+    def span_started(self, span: opentracing_recorder.BasicSpan) -> None:  # noqa: B027
+        """See a span at its start; does nothing by default.
+
+        Called for every sampled span, with the ids that will be recorded, on the thread that starts
+        it. The span is the application's, which goes on to change it. An exception is logged, and
+        never reaches the application. A recorder that does not override this method does not pay
+        for it: the tracer looks when it gets the recorder.
         """
 
     def flush(self, timeout: float | None = None) -> bool:
@@ -54,36 +83,45 @@ class Recorder(ABC):
 class NoopRecorder(Recorder):
     """Keeps nothing; what a tracer has when it is given no recorder."""
 
-    def record_span(self, span: BasicSpan) -> None:
+    def record_span(self, span: opentracing_recorder.BasicSpan) -> None:
         pass
 
 
 class CompositeRecorder(Recorder):
-    """Hands each span to several recorders, in the order given; one's failure is its own."""
+    """Hands each span to several recorders, in the order given; one's failure is its own.
+
+    The first gets the span itself, and each of the others a copy with tags and logs of its own.
+    """
 
     def __init__(self, recorders: Iterable[Recorder]) -> None:
-        if not isinstance(recorders, Iterable):
-            raise TypeError(f"recorders must be Recorders, not {type(recorders).__name__}")
-        self._recorders = [(check_recorder(each), FailureLog(each)) for each in recorders]
-        if any(hasattr(each, "span_started") for each, _ in self._recorders):
-            self.span_started = self._span_started
+        check_type("recorders", recorders, Iterable, "Recorders")
+        self._recorders = [(each, FailureLog(each)) for each in recorders]
+        for each, _ in self._recorders:
+            check_has("recorder", each, "record_span")
+        self._any_watches = any(started_hook(each) is not None for each, _ in self._recorders)
 
     @property
     def recorders(self) -> tuple[Recorder, ...]:
         """The recorders, in the order in which they are called."""
         return tuple(each for each, _ in self._recorders)
 
-    def record_span(self, span: BasicSpan) -> None:
-        for recorder, failures in self._recorders:
+    def __repr__(self) -> str:
+        names = ", ".join(type(each).__name__ for each in self.recorders)
+        return f"<{type(self).__name__} of {names}>"
+
+    def record_span(self, span: opentracing_recorder.BasicSpan) -> None:
+        # Copied before the first of them may change it.
+        spans = [span, *(_detached(span) for _ in self._recorders[1:])]
+        for (recorder, failures), own in zip(self._recorders, spans):
             try:
-                recorder.record_span(span)
+                recorder.record_span(own)
             except Exception:
                 reraise_interrupt()
                 failures.report("record_span")
 
-    def _span_started(self, span: BasicSpan) -> None:
+    def span_started(self, span: opentracing_recorder.BasicSpan) -> None:
         for recorder, failures in self._recorders:
-            hook = getattr(recorder, "span_started", None)
+            hook: Any = getattr(recorder, "span_started", None)
             if hook is not None:
                 try:
                     hook(span)
@@ -114,6 +152,25 @@ class CompositeRecorder(Recorder):
                 failures.report(method)
                 delivered = False
         return delivered
+
+
+def _detached(span: Any) -> Any:
+    try:
+        return span._detached()
+    except Exception:  # a stand-in, or a subclass that cannot be copied: shared rather than lost
+        reraise_interrupt()
+        return span
+
+
+def started_hook(recorder: Any) -> Any:
+    """The recorder's `span_started`, or None if there is none, or one that does nothing."""
+    hook: Any = getattr(recorder, "span_started", None)
+    function = getattr(hook, "__func__", None)
+    if function is Recorder.span_started:
+        return None
+    if function is CompositeRecorder.span_started and not hook.__self__._any_watches:
+        return None
+    return hook
 
 
 class RareNews:
@@ -179,20 +236,3 @@ class FailureLog:
                 times,
                 exc_info=loggable(error),
             )
-
-
-def check_recorder(value: Any) -> Recorder:
-    """`value`, if it can record spans; a `TypeError` that names the argument otherwise.
-
-    What code written for basictracer passes need not derive from `Recorder`.
-    """
-    check_instance("recorder", value)
-    if not callable(getattr(value, "record_span", None)):
-        raise TypeError(f"recorder must have a record_span method; {type(value).__name__} has none")
-    return value  # type: ignore[no-any-return]
-
-
-def check_instance(name: str, value: object) -> None:
-    """Refuse a class where an instance of it belongs: it has the methods, but cannot serve."""
-    if isinstance(value, type):
-        raise TypeError(f"{name} must be an instance, not the class {value.__name__}")

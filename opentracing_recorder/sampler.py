@@ -1,33 +1,55 @@
-"""Sampler: whether a trace is kept. Asked once for each trace that starts in this process, and for
-each that arrives without a decision.
+"""Sampler: decides which traces are kept, in `BasicTracer(recorder, sampler)`.
+
+By default, every trace is kept. A sampler is asked once for each trace that starts in this process,
+and for each that arrives without a decision. All spans that follow obey, in other services too. A
+span that is not sampled still carries ids and baggage, but keeps no tags or logs and reaches no
+recorder::
+
+    from opentracing_recorder import (
+        BasicTracer, ConstSampler, InMemoryRecorder, PerOperationSampler, ProbabilisticSampler
+    )
+
+    sampler = PerOperationSampler(ProbabilisticSampler(1.0), {"GET /health": ConstSampler(False)})
+    recorder = InMemoryRecorder()
+    tracer = BasicTracer(recorder, sampler)
+    tracer.start_span("GET /health").finish()
+    tracer.start_span("GET /cart").finish()
+    assert [span.operation_name for span in recorder.spans] == ["GET /cart"]
+
+- `ConstSampler(decision)` keeps every trace (True, the default of a tracer) or none (False).
+- `ProbabilisticSampler(rate)` keeps a share of the traces, from 0.0 to 1.0. Every service with the
+  same rate decides alike.
+- `RateLimitingSampler(per_second)` keeps at most so many traces a second.
+- `PerOperationSampler(default, samplers)` asks a sampler by the name of the first span's operation.
+
+The tag ``sampling.priority`` overrules every sampler: above 0 it keeps a span and its later
+children, 0 drops them. `EdgePropagator` has the sampler decide for traces that came from outside as
+well.
+
+A sampler of your own derives from `Sampler` and has one method, `sampled`. It is called on the
+thread that starts the span, possibly on several at once. If it raises, the exception is logged, at
+most once a minute, and the trace is kept. `opentracing_recorder.harness.SamplerCheckMixin` tests
+it.
+
+The constructors raise TypeError or ValueError for an argument that cannot serve, and name it.
 """
 
 from __future__ import annotations
 
 import sys
-import threading
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 
+from ._arguments import check_has, check_range, check_type
+from ._process import RenewedLock
 from .context import RANDOM_BITS, BasicSpanContext
-from .fork import at_fork
-from .recorder import check_instance
 
 _RANDOM_RANGE = 1 << RANDOM_BITS
 _64_BITS = (1 << 64) - 1
 
-# Guards the tokens of all rate limiters, for few instructions at a time. Re-entrant: a finalizer or
-# a signal handler that runs meanwhile may start a trace of its own.
-_lock = threading.RLock()
-
-
-def _renew_lock() -> None:
-    global _lock
-    _lock = threading.RLock()
-
-
-at_fork(_renew_lock)
+# Guards the tokens of all rate limiters, for few instructions at a time.
+_lock = RenewedLock()
 
 
 class Sampler(ABC):
@@ -46,20 +68,15 @@ class Sampler(ABC):
         return self.sampled(context.trace_id or 0, operation_name)
 
 
-def check_sampler(name: str, value: object) -> None:
-    """Refuse what cannot decide; what code written for basictracer passes need not derive."""
-    check_instance(name, value)
-    if not callable(getattr(value, "sampled", None)):
-        raise TypeError(f"{name} must have a sampled method; {type(value).__name__} has none")
-
-
 class ConstSampler(Sampler):
     """Keeps every trace, or none."""
 
     def __init__(self, decision: bool) -> None:
-        if not isinstance(decision, bool):
-            raise TypeError(f"decision must be a bool, not {type(decision).__name__}")
+        check_type("decision", decision, bool)
         self.decision = decision
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.decision})"
 
     def sampled(self, trace_id: int, operation_name: str) -> bool:
         return self.decision
@@ -84,15 +101,16 @@ class ProbabilisticSampler(Sampler):
     """
 
     def __init__(self, rate: float, *, random_trace_id: bool = False) -> None:
-        if isinstance(rate, bool) or not isinstance(rate, (int, float)):
-            raise TypeError(f"rate must be a number, not {type(rate).__name__}")
-        if not 0 <= rate <= 1:
-            raise ValueError(f"rate must be between 0 and 1, not {rate}")
-        if not isinstance(random_trace_id, bool):
-            raise TypeError(f"random_trace_id must be a bool, not {type(random_trace_id).__name__}")
+        check_type("rate", rate, (int, float), "a number")
+        check_range("rate", rate, 0 <= rate <= 1, "between 0 and 1")
+        check_type("random_trace_id", random_trace_id, bool)
         self.rate = rate
         self.random_trace_id = random_trace_id
         self._threshold = round((1 - rate) * _RANDOM_RANGE)
+
+    def __repr__(self) -> str:
+        random = ", random_trace_id=True" if self.random_trace_id else ""
+        return f"{type(self).__name__}({self.rate}{random})"
 
     def sampled(self, trace_id: int, operation_name: str) -> bool:
         bits = trace_id % _RANDOM_RANGE if self.random_trace_id else _mixed(trace_id)
@@ -117,18 +135,20 @@ class RateLimitingSampler(Sampler):
     """Keeps at most `per_second` traces a second, in bursts of no more than one second's worth."""
 
     def __init__(self, per_second: float) -> None:
-        if isinstance(per_second, bool) or not isinstance(per_second, (int, float)):
-            raise TypeError(f"per_second must be a number, not {type(per_second).__name__}")
-        if not 0 <= per_second <= sys.float_info.max:
-            raise ValueError(f"per_second must be 0 or more, and finite, not {per_second}")
+        check_type("per_second", per_second, (int, float), "a number")
+        is_finite = 0 <= per_second <= sys.float_info.max
+        check_range("per_second", per_second, is_finite, "0 or more, and finite")
         self.per_second = per_second
         # A token bucket: a rate below one a second still has room for one whole token.
         self._capacity = max(float(per_second), 1.0) if per_second else 0.0
         self._tokens = self._capacity
         self._refilled = time.monotonic()
 
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.per_second})"
+
     def sampled(self, trace_id: int, operation_name: str) -> bool:
-        with _lock:
+        with _lock.current:
             now = time.monotonic()
             # A clock that went back has measured nothing; from there it goes on.
             gained = max(0.0, now - self._refilled) * self.per_second
@@ -144,13 +164,15 @@ class PerOperationSampler(Sampler):
     """Asks the sampler given for an operation's name, and `default` for every other."""
 
     def __init__(self, default: Sampler, samplers: Mapping[str, Sampler]) -> None:
-        check_sampler("default", default)
-        if not isinstance(samplers, Mapping):
-            raise TypeError(f"samplers must map names to Samplers, not {type(samplers).__name__}")
+        check_has("default", default, "sampled")
+        check_type("samplers", samplers, Mapping, "a mapping of names to Samplers")
         for name, sampler in samplers.items():
-            check_sampler(f"samplers[{name!r}]", sampler)
+            check_has(f"samplers[{name!r}]", sampler, "sampled")
         self.default = default
         self.samplers = dict(samplers)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.default!r}, {self.samplers!r})"
 
     def sampled(self, trace_id: int, operation_name: str) -> bool:
         return self.samplers.get(operation_name, self.default).sampled(trace_id, operation_name)

@@ -1,21 +1,30 @@
 """For processes that end without the interpreter's exit: deliver what is queued before they do.
 
-The interpreter's exit closes every `BatchRecorder`. It does not happen where a signal ends the
-process by its default action, as SIGTERM does, and so not under uvicorn, which raises the signal
-again once it has shut down. One line each mends that, whichever tracers and recorders there are:
+The interpreter's exit closes every `BatchRecorder`. It does not happen if a signal ends the process
+by its default action, as SIGTERM does, nor under uvicorn, which raises the signal again once it has
+shut down. One line each mends that, for all tracers and recorders of the process::
 
     from opentracing_recorder import FlushAtShutdown, close_at_signals
 
-    app = FlushAtShutdown(app)            # an ASGI application
-    app.add_middleware(FlushAtShutdown)   # the same for one of Starlette's or FastAPI's
-    close_at_signals()                    # a script or a daemon, on its main thread
+    async def app(scope, receive, send): ...  # Django's, Quart's, any ASGI application
 
-Each takes the `exit_timeout` of the recorders at most, 5 seconds by default. What could not be sent
-by then is logged. Neither raises anything into the application.
+    app = FlushAtShutdown(app)  # Starlette and FastAPI: app.add_middleware(FlushAtShutdown)
+
+    if __name__ == "__main__":
+        close_at_signals()  # a script or a daemon, on its main thread
+
+- `FlushAtShutdown` sends the queued spans at the end of ASGI's lifespan. The recorders stay open.
+- `close_at_signals(*signals)` closes the recorders at SIGTERM, SIGINT and SIGHUP, or at the signals
+  given. The process then ends by the signal.
+
+Each takes the `exit_timeout` of the recorders at most (seconds; 5 by default). What could not be
+sent by then is logged. Neither raises anything into the application later; both raise TypeError at
+once for an argument that cannot serve.
 
 Limits: SIGKILL and `os._exit` leave no time; before the latter, call `tracer.flush()`.
-`FlushAtShutdown` needs a server that speaks ASGI's lifespan protocol, as all do by
-default; `uvicorn --lifespan off` turns it off.
+`FlushAtShutdown` needs a server that speaks ASGI's lifespan protocol, as all do by default;
+``uvicorn --lifespan off`` turns it off. `close_at_signals` leaves a signal alone that is ignored or
+has a handler.
 """
 
 from __future__ import annotations
@@ -32,8 +41,7 @@ from typing import Any
 
 from opentracing.interrupts import reraise_interrupt
 
-from .at_exit import run as run_last_acts
-from .at_exit import run_flushes
+from ._process import run_flushes, run_last_acts
 from .batch import holds_lock, is_worker, longest_exit
 
 __all__ = ["FlushAtShutdown", "close_at_signals"]

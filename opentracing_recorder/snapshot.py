@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from opentracing import logs
 
-from .trace import Trace, TraceNode
-
-if TYPE_CHECKING:
-    from .trace import AnySpan
+from .trace import AnySpan, Trace, TraceNode
 
 
 def snapshot(spans: Iterable[AnySpan]) -> list[dict[str, Any]]:

@@ -40,7 +40,6 @@ from __future__ import annotations
 import builtins
 import logging
 import sys
-import threading
 import time
 from collections.abc import Mapping
 from copy import copy
@@ -48,11 +47,13 @@ from functools import wraps
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, SupportsIndex, TypeVar
 
+import opentracing_recorder  # whose names annotations take: `tracer` imports this module
 from opentracing import Reference, Span, SpanContext, logs, tags
 from opentracing.interrupts import reraise_interrupt
 
 from ._clock import now, number_or_none, system
 from ._json_safe import dict_of, is_small, json_safe, text_of
+from ._process import RenewedLock
 from .context import (
     BasicSpanContext,
     ExtractedSpanContext,
@@ -62,11 +63,7 @@ from .context import (
     has_ids,
 )
 from .error_text import loggable
-from .fork import at_fork
 from .recorder import RareNews
-
-if TYPE_CHECKING:
-    from .tracer import BasicTracer
 
 SpanT = TypeVar("SpanT", bound="BasicSpan")
 
@@ -81,17 +78,8 @@ _STACK = logs.STACK
 _ERROR_OBJECT = logs.ERROR_OBJECT
 
 # Guards what happens rarely, for all spans: making a context or the list of logs, replacing
-# baggage, passing a limit. A lock in each span would cost more than all of these. Re-entrant: a
-# finalizer or a signal handler that runs meanwhile may trace as well.
-_lock = threading.RLock()
-
-
-def _renew_lock() -> None:
-    global _lock
-    _lock = threading.RLock()
-
-
-at_fork(_renew_lock)
+# baggage, passing a limit. A lock in each span would cost more than all of these.
+_lock = RenewedLock()
 
 
 class LogData:
@@ -143,7 +131,7 @@ class BasicSpan(Span):
         "tags",
     )
 
-    _tracer: BasicTracer
+    _tracer: opentracing_recorder.BasicTracer
 
     operation_name: str
 
@@ -157,7 +145,7 @@ class BasicSpan(Span):
     """The parent's span id, or None for the root of a trace."""
 
     tags: dict[str, Any]
-    """The tags; whoever owns the span may change the dict, a recorder included."""
+    """The tags, in a dict that the span's owner may change: the application, then a recorder."""
 
     references: tuple[Reference, ...] = ()
     """The references given at start, each to a context; those to None are left out."""
@@ -172,7 +160,7 @@ class BasicSpan(Span):
 
     def __init__(
         self,
-        tracer: BasicTracer,
+        tracer: opentracing_recorder.BasicTracer,
         operation_name: str | None = None,
         context: BasicSpanContext | None = None,
         parent_id: int | None = None,
@@ -199,8 +187,13 @@ class BasicSpan(Span):
         """The context that children and other processes continue from; valid after finish too."""
         return self._own_context or self._make_context()
 
+    @context.setter
+    def context(self, context: BasicSpanContext) -> None:
+        """Give the span other ids, in `BasicTracer.place_span`; nobody may have seen it before."""
+        self._context = context
+
     def _make_context(self) -> BasicSpanContext:
-        with _lock:
+        with _lock.current:
             if self._own_context is None:
                 self._plain = False
                 self._own_context = BasicSpanContext(
@@ -237,7 +230,7 @@ class BasicSpan(Span):
     """Of `perf_counter`; None if the start is given or a replaced clock's; gone once finished."""
 
     @property
-    def tracer(self) -> BasicTracer:
+    def tracer(self) -> opentracing_recorder.BasicTracer:
         """The tracer that started this span."""
         return self._tracer
 
@@ -259,7 +252,7 @@ class BasicSpan(Span):
         return self._first_logs() if logs is None else logs
 
     def _first_logs(self) -> list[LogData]:
-        lock: Any = _lock
+        lock: Any = _lock.current
         try:
             lock.acquire()  # `with` costs twice as much
             first = self._logs
@@ -355,7 +348,7 @@ class BasicSpan(Span):
             return self._called_late("set_baggage_item")
         key, value = text_of(key), text_of(value)
         self._make_context()
-        with _lock:
+        with _lock.current:
             assert self._own_context is not None
             self._own_context = self._own_context.with_baggage_item(key, value)
         return self
@@ -363,7 +356,7 @@ class BasicSpan(Span):
     def get_baggage_item(self, key: str) -> str | None:
         """The value of a baggage item, or None."""
         context = self._own_context
-        # Not `context.baggage`, which would make a dict for who only reads.
+        # Not `context.baggage`, which would make a dict for a mere reader.
         baggage = self._baggage if context is None else context._baggage
         return baggage.get(text_of(key)) if baggage else None
 
@@ -461,8 +454,8 @@ class BasicSpan(Span):
         name = "BasicSpan" if kind in (StartedSpan, _TravelledSpan) else kind.__name__
         return f"<{name} {self.operation_name!r} {context.to_trace_id()}:{context.to_span_id()}>"
 
-    # Copies. What travels in a pickle is the context: all else belongs to the process that finishes
-    # the span.
+    # Copies. A pickle takes the context along: the rest belongs to the process that finishes the
+    # span.
 
     def __reduce_ex__(self, protocol: SupportsIndex) -> Any:
         return _TravelledSpan, (self.context, self.operation_name, self.start_time)
@@ -479,6 +472,16 @@ class BasicSpan(Span):
 
     def __deepcopy__(self: SpanT, memo: object) -> SpanT:
         return self
+
+    def _detached(self: SpanT) -> SpanT:
+        """A copy with tags and logs of its own, for one of several recorders."""
+        made = copy(self)
+        made.tags = self.tags.copy()
+        if self._logs is not None:
+            made._logs = [copy(log) for log in self._logs]
+            for log in made._logs:
+                log.key_values = log.key_values.copy()
+        return made
 
     # The rare paths.
 
@@ -539,7 +542,7 @@ class BasicSpan(Span):
         except Exception:
             reraise_interrupt()
             return
-        with _lock:  # else a context made meanwhile could have the earlier decision
+        with _lock.current:  # a context made meanwhile could have the earlier decision
             self._sampled = sampled
             if self._own_context is not None:
                 self._own_context.sampled = sampled
@@ -549,7 +552,7 @@ class BasicSpan(Span):
     def _drop_tags(self) -> None:
         limit = _limit(self._tracer, "max_tags")
         dropped = []  # freed after the lock: freeing a value may run code of the application
-        with _lock:
+        with _lock.current:
             own = self.tags
             while (over := len(own) - limit) > 0:
                 for key in _least_needed(own, over):
@@ -560,7 +563,7 @@ class BasicSpan(Span):
         """Drop from the middle, so that the oldest half and the newest half stay."""
         limit = _limit(self._tracer, "max_logs")
         dropped = []
-        with _lock:
+        with _lock.current:
             while len(own) > limit:
                 dropped.append(own.pop(limit // 2))
                 self.dropped_logs += 1
@@ -774,7 +777,7 @@ def context_of(value: Any) -> Any:
         context = value if isinstance(value, SpanContext) else getattr(value, "context", value)
         # In 2.4 it need not say that it is one.
         return context if isinstance(context, SpanContext) or has_ids(context) else None
-    except Exception:  # whatever a span of another make does, it is no parent then
+    except Exception:  # a span of another make that raises is no parent
         reraise_interrupt()
         return None
 

@@ -28,15 +28,12 @@ was not recorded, the span is a root. In a notebook, a `Trace` shows itself as t
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any, Union
+from typing import Any, Union
 
 from ._json_safe import text_of
-from .span import is_failed
+from .span import BasicSpan, is_failed
 
-if TYPE_CHECKING:
-    from .span import BasicSpan
-
-    AnySpan = Union[BasicSpan, Mapping[str, Any]]
+AnySpan = Union[BasicSpan, Mapping[str, Any]]
 
 
 class TraceNode:

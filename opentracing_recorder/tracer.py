@@ -75,10 +75,10 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from itertools import islice
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 from opentracing import (
     Reference,
@@ -93,8 +93,10 @@ from opentracing import (
 from opentracing.interrupts import reraise_interrupt
 from opentracing.scope_managers.contextvars import ContextVarsScopeManager
 
+from ._arguments import check_count, check_has, check_instance, check_range, check_type
 from ._clock import system
 from ._json_safe import text_of
+from ._process import renew, unforked
 from .context import (
     NO_EXTRA,
     BasicSpanContext,
@@ -102,16 +104,12 @@ from .context import (
     basic_context,
     copied_baggage,
 )
-from .fork import renew, unforked
 from .ids import random_bits
 from .propagator import Propagator, as_propagator
-from .recorder import FailureLog, NoopRecorder, Recorder, check_instance, check_recorder
+from .recorder import FailureLog, NoopRecorder, Recorder, started_hook
 from .recursion import inner_of, is_ended, watched
-from .sampler import ConstSampler, Sampler, check_sampler
+from .sampler import ConstSampler, Sampler
 from .span import BasicSpan, StartedSpan, context_of
-
-if TYPE_CHECKING:
-    from opentracing.tracer import _References
 
 TracerT = TypeVar("TracerT", bound="BasicTracer")
 
@@ -156,20 +154,15 @@ class BasicTracer(Tracer):
     ) -> None:
         if scope_manager is None:
             scope_manager = ContextVarsScopeManager()
-        check_instance("scope_manager", scope_manager)
-        if not callable(getattr(scope_manager, "activate", None)):
-            raise TypeError(
-                f"scope_manager must be a ScopeManager, not {type(scope_manager).__name__}"
-            )
-        if trace_id_bits not in (64, 128):
-            raise ValueError(f"trace_id_bits must be 64 or 128, not {trace_id_bits!r}")
-        if service_name is not None and not isinstance(service_name, str):
-            raise TypeError(f"service_name must be a str, not {type(service_name).__name__}")
+        check_has("scope_manager", scope_manager, "activate")
+        check_range("trace_id_bits", trace_id_bits, trace_id_bits in (64, 128), "64 or 128")
+        if service_name is not None:
+            check_type("service_name", service_name, str)
         super().__init__(scope_manager)
         self.recorder = NoopRecorder() if recorder is None else recorder
         self.sampler = ConstSampler(True) if sampler is None else sampler
-        self.max_tags = _check_limit("max_tags", max_tags)
-        self.max_logs = _check_limit("max_logs", max_logs)
+        self.max_tags = check_count("max_tags", max_tags)
+        self.max_logs = check_count("max_logs", max_logs)
         self.service_name = service_name
         self._trace_id_bits = trace_id_bits
         self._new_id: Callable[[int], int] = random_bits
@@ -178,12 +171,11 @@ class BasicTracer(Tracer):
 
         self._propagators: dict[Any, Propagator] = dict(default_propagators)
         if propagators is not None:
-            if not isinstance(propagators, Mapping):
-                raise TypeError(
-                    f"propagators must map formats to Propagators, not {type(propagators).__name__}"
-                )
+            check_type("propagators", propagators, Mapping, "a mapping of formats to Propagators")
             for format, propagator in propagators.items():
                 self.register_propagator(format, propagator)
+        self._places_spans = type(self).place_span is not BasicTracer.place_span
+        self._own_failures = FailureLog(self)
         self._delivered: bool | None = None  # what `close` returned
 
     @property
@@ -193,19 +185,20 @@ class BasicTracer(Tracer):
 
     @recorder.setter
     def recorder(self, recorder: Recorder) -> None:
-        self._recorder = watched("_recorder", check_recorder(recorder))
+        check_has("recorder", recorder, "record_span")  # it need not derive from `Recorder`
+        self._recorder = watched("_recorder", recorder)
         self._recorder_failures = FailureLog(recorder)
-        started = getattr(recorder, "span_started", None)
+        started = started_hook(recorder)
         self._span_started = None if started is None else watched("_span_started", started)
 
     @property
     def sampler(self) -> Sampler:
-        """What decides which traces are kept."""
+        """The sampler, which decides which traces are kept."""
         return inner_of(self._sampler)  # type: ignore[no-any-return]
 
     @sampler.setter
     def sampler(self, sampler: Sampler) -> None:
-        check_sampler("sampler", sampler)
+        check_has("sampler", sampler, "sampled")
         self._sampler = watched("_sampler", sampler)
         self._sampler_failures = FailureLog(sampler)
         # The default needs no question.
@@ -217,13 +210,13 @@ class BasicTracer(Tracer):
         self,
         operation_name: str,
         child_of: Span | SpanContext | None = None,
-        references: _References = None,
+        references: Sequence[Reference] | Reference | None = None,
         tags: Mapping[str, Any] | None = None,
         start_time: float | None = None,
         ignore_active_span: bool = False,
         finish_on_close: bool = True,
     ) -> Scope:
-        # By position, which costs half: `active span` in the benchmarks pays for it.
+        # By position, which costs half.
         span = self.start_span(
             operation_name, child_of, references, tags, start_time, ignore_active_span
         )
@@ -241,7 +234,7 @@ class BasicTracer(Tracer):
         self,
         operation_name: str | None = None,
         child_of: Span | SpanContext | None = None,
-        references: _References = None,
+        references: Sequence[Reference] | Reference | None = None,
         tags: Mapping[str, Any] | None = None,
         start_time: float | None = None,
         ignore_active_span: bool = False,
@@ -257,9 +250,9 @@ class BasicTracer(Tracer):
             if scope is not None:
                 parent = scope.span
 
-        # Not by `isinstance`, for which a lazy object would have to say what its class is.
+        # Not by `isinstance`, which would load a lazy object to get its class.
         if type(parent) is StartedSpan and parent._own_context is None:
-            # Still without a context object: the span itself holds all there is.
+            # Still without a context object: the span itself holds the fields.
             trace_id = parent._trace_id
             parent_id = parent._span_id
             sampled = parent._sampled
@@ -282,7 +275,7 @@ class BasicTracer(Tracer):
                     sampled = given.sampled
                     baggage = given._baggage
                     if baggage is not _NO_BAGGAGE:
-                        # What is written into the parent's from now on is not the child's.
+                        # The child's own: a later change of the parent's does not reach it.
                         baggage = copied_baggage(baggage)
 
         # One id in 2**64 is 0, which means "none" on the wire: then the next one is taken. The span
@@ -298,7 +291,6 @@ class BasicTracer(Tracer):
             sampled = True if self._keeps_all else self._sample(trace_id, operation_name, given)
 
         # The constructor unrolled: no second frame, and no context object that few spans need.
-        # `active span` in the benchmarks pays for it.
         span = StartedSpan()
         span._tracer = self
         span._own_context = None
@@ -325,13 +317,13 @@ class BasicTracer(Tracer):
         if given is not None:
             extra = given.extra
             if extra is not NO_EXTRA:
-                # Nowhere but in a context object, which all descendants have then.
+                # It has its place in a context object alone, which all descendants have then.
                 span._plain = False
                 span._own_context = BasicSpanContext(
                     trace_id, span_id, baggage, span._sampled, parent_id, extra
                 )
-            if self._place is not None:
-                self._place(span, given, tags)
+        if self._places_spans:
+            self._place(span, parent, given, tags)
         if self._span_started is not None and span.sampled:
             try:
                 self._span_started(span)
@@ -344,11 +336,38 @@ class BasicTracer(Tracer):
     _known_context = staticmethod(basic_context)
     """Makes one of ours of a parent's context of another make."""
 
-    _place: Callable[[BasicSpan, BasicSpanContext, Mapping[str, Any] | None], None] | None = None
-    """Called with a new span, its parent's context, if it has one, and a copy of its tags.
+    def place_span(
+        self, span: BasicSpan, parent: BasicSpanContext, tags: Mapping[str, Any] | None
+    ) -> None:
+        """Give a new span other ids or another parent; for a subclass to override.
 
-    It may give the span other ids, before a recorder's `span_started` sees it.
-    """
+        Called for every span that is started, sampled or not, before a recorder's `span_started`
+        sees it. It may set `span.context` (a `BasicSpanContext`: ids, decision, baggage) and
+        `span.parent_id`; both are set already as they are by default.
+
+        - `parent` is the context of the span's parent. That of a root has no trace:
+          `parent.has_trace` is False.
+        - `tags` are those given at the start, in text, also for a span that keeps none; None if
+          none was given. They are not to be changed.
+
+        An exception is logged, and never reaches the application: the span goes on as it is. A
+        tracer whose class does not override this method does not pay for it.
+        """
+
+    def _place(
+        self,
+        span: BasicSpan,
+        parent: Any,
+        given: BasicSpanContext | None,
+        tags: Mapping[str, Any] | None,
+    ) -> None:
+        if given is None:
+            given = parent.context if type(parent) is StartedSpan else BasicSpanContext()
+        try:
+            self.place_span(span, given, tags)
+        except Exception:
+            reraise_interrupt()
+            self._own_failures.report("place_span")
 
     def _sample(self, trace_id: int, operation_name: str, given: BasicSpanContext | None) -> bool:
         try:
@@ -453,6 +472,11 @@ class BasicTracer(Tracer):
             self._recorder_failures.report(method)
             return False
 
+    def __repr__(self) -> str:
+        recorder, sampler = type(self.recorder).__name__, type(self.sampler).__name__
+        service = "" if self.service_name is None else f" {self.service_name!r}"
+        return f"<{type(self).__name__}{service} recorder={recorder} sampler={sampler}>"
+
     # Copies. A copy in another process would give the same ids again, and take spans to a recorder
     # that nobody reads.
 
@@ -486,7 +510,7 @@ def _start_active_span(
     self: BasicTracer,
     operation_name: str,
     child_of: Span | SpanContext | None = None,
-    references: _References = None,
+    references: Sequence[Reference] | Reference | None = None,
     tags: Mapping[str, Any] | None = None,
     start_time: float | None = None,
     ignore_active_span: bool = False,
@@ -532,7 +556,7 @@ def _usable(references: Any, known: Callable[[Any], BasicSpanContext]) -> tuple[
 
 
 def _parent_among(links: tuple[Reference, ...]) -> Any:
-    """The first that is CHILD_OF, else the first."""
+    """The first that is CHILD_OF, or the first if there is none."""
     for link in links:
         if link.type == ReferenceType.CHILD_OF:
             return link.referenced_context
@@ -548,11 +572,3 @@ def _joined_baggage(baggage: Mapping[str, str], links: tuple[Reference, ...]) ->
             for key, value in copied_baggage(context._baggage).items():
                 joined.setdefault(key, value)
     return joined or _NO_BAGGAGE
-
-
-def _check_limit(name: str, value: int) -> int:
-    if isinstance(value, bool) or not isinstance(value, int):
-        raise TypeError(f"{name} must be an int, not {type(value).__name__}")
-    if value < 1:
-        raise ValueError(f"{name} must be at least 1, not {value}")
-    return value

@@ -110,6 +110,7 @@ from opentracing import Format, ScopeManager
 from opentracing.interrupts import reraise_interrupt
 from opentracing.tags import SPAN_KIND, SPAN_KIND_RPC_SERVER
 
+from ._arguments import check_range, check_type
 from ._http_post import HTTPPost, Path
 from ._json_safe import text_of
 from ._zipkin_json import SharedSpanContext, encode, endpoint
@@ -160,8 +161,7 @@ class ZipkinRecorder(BatchRecorder):
         attempts: int = 40,
         exit_timeout: float = 5.0,
     ) -> None:
-        if not isinstance(service_name, str):
-            raise TypeError(f"service_name must be a str, not {type(service_name).__name__}")
+        check_type("service_name", service_name, str)
         self._local_endpoint = endpoint(service_name, _checked_ip(ip), port=_checked_port(port))
         own_headers = _checked_headers({} if headers is None else headers)
         self._headers = {
@@ -179,8 +179,7 @@ class ZipkinRecorder(BatchRecorder):
         self._secrets = sorted(words, key=len, reverse=True)
         if compress_from is None:
             compress_from = sys.maxsize if self._http.is_local else COMPRESS_FROM
-        elif isinstance(compress_from, bool) or not isinstance(compress_from, int):
-            raise TypeError(f"compress_from must be an int, not {type(compress_from).__name__}")
+        check_type("compress_from", compress_from, int)
         self._compress_from = compress_from
         super().__init__(  # last: from here on a fork calls `forked`
             queue_size=queue_size,
@@ -271,21 +270,21 @@ class ZipkinTracer(BasicTracer):
             service_name=service_name,
         )
         self.one_span_per_rpc = one_span_per_rpc
-        if one_span_per_rpc:
-            self._place = self.place_span
+        if type(self).place_span is ZipkinTracer.place_span:
+            self._places_spans = one_span_per_rpc  # otherwise it costs nothing
 
     def place_span(
         self, span: BasicSpan, parent: BasicSpanContext, tags: Mapping[str, Any] | None
     ) -> None:
-        """Give a server's span the id of its parent, if that is in another process."""
-        if not self.one_span_per_rpc or not parent.is_remote:
+        """With `one_span_per_rpc`, give a server's span the id of a parent in another process."""
+        if not self.one_span_per_rpc or not parent.is_remote or span.parent_id is None:
             return
-        if span.parent_id is None or not _is_server(tags):
+        if not _is_server(tags):
             return
         # A caller that left the decision to this service reports nothing of this span.
         kind = SharedSpanContext if parent.sampled else BasicSpanContext
         span.parent_id = parent.parent_id
-        span._context = kind(
+        span.context = kind(
             parent.trace_id,
             parent.span_id,
             span._baggage,
@@ -312,17 +311,15 @@ def _checked_ip(ip: str | None) -> IPv4Address | IPv6Address | None:
 
 
 def _checked_port(port: int | None) -> int | None:
-    if port is not None and (isinstance(port, bool) or not isinstance(port, int)):
-        raise TypeError(f"port must be an int, not {type(port).__name__}")
-    if port is not None and not 0 < port < 1 << 16:
-        raise ValueError(f"port must be from 1 to 65535, not {port}")
+    if port is not None:
+        check_type("port", port, int)
+        check_range("port", port, 0 < port < 1 << 16, "from 1 to 65535")
     return port
 
 
 def _checked_headers(headers: Mapping[str, str]) -> dict[str, str]:
     """The headers with names in lower case; a TypeError or ValueError for what cannot be sent."""
-    if not isinstance(headers, Mapping):
-        raise TypeError(f"headers must be a mapping, not {type(headers).__name__}")
+    check_type("headers", headers, Mapping, "a mapping")
     checked = {}
     for name, value in headers.items():
         if not isinstance(name, str) or not isinstance(value, str):

@@ -6,15 +6,12 @@ import contextvars
 import threading
 import unittest
 from asyncio import CancelledError
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from typing import Any
 from unittest import mock
 
 from opentracing import ScopeManager, Tracer, logs, tags
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Callable
-    from contextlib import AbstractContextManager
-    from typing import Any
 
 
 class TracerHooks:

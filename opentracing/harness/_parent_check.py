@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
 from unittest import mock
 
 import opentracing
 from opentracing import Span, SpanContext, Tracer, child_of, follows_from
 
 from ._hooks import NON_ERRORS, TracerHooks, beyond_the_contract, leave_by
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from typing import Any
 
 
 class ActiveSpanChecks(TracerHooks):

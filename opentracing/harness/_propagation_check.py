@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 from opentracing import (
     Format,
     InvalidCarrierException,
@@ -11,11 +14,6 @@ from opentracing import (
 )
 
 from ._hooks import TracerHooks, beyond_the_contract
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Callable
-    from typing import Any
 
 _TEXT_FORMATS = (Format.TEXT_MAP, Format.HTTP_HEADERS)
 _UNRELATED = {"accept": "text/html", "x-unrelated": "1"}

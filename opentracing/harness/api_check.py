@@ -1,4 +1,20 @@
-"""APICompatibilityCheckMixin: the contract of a tracer, as tests for its author."""
+"""APICompatibilityCheckMixin: the contract of a tracer, as tests for its author::
+
+    from opentracing import Tracer
+    from opentracing.harness.api_check import APICompatibilityCheckMixin
+
+    class TestNoop(APICompatibilityCheckMixin):
+        def tracer(self):
+            return Tracer()
+
+        def check_baggage_values(self):
+            return False
+
+        def check_scope_manager(self):
+            return False
+
+`opentracing.harness` says what there is to override.
+"""
 
 from __future__ import annotations
 

@@ -1,16 +1,23 @@
-"""ScopeCompatibilityCheckMixin: the contract of a scope manager, as tests for its author."""
+"""ScopeCompatibilityCheckMixin: the contract of a scope manager, as tests for its author::
+
+    from opentracing.harness.scope_check import ScopeCompatibilityCheckMixin
+    from opentracing.scope_managers.contextvars import ContextVarsScopeManager
+
+    class TestScopeManager(ScopeCompatibilityCheckMixin):
+        def scope_manager(self):
+            return ContextVarsScopeManager()
+
+`opentracing.harness` says what there is to override.
+"""
 
 from __future__ import annotations
 
+from typing import Any
 from unittest import mock
 
 from opentracing import ScopeManager, Span
 
 from ._hooks import NON_ERRORS, ScopeHooks, assert_reported, beyond_the_contract, leave_by
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from typing import Any
 
 
 class ScopeCompatibilityCheckMixin(ScopeHooks):

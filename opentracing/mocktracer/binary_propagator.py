@@ -5,15 +5,13 @@ What 2.4 had here was a pickle, which runs whatever its sender wishes.
 
 from __future__ import annotations
 
+from typing import Any
+
 from opentracing import InvalidCarrierException, SpanContext, SpanContextCorruptedException
 from opentracing_recorder import BinaryPropagator as BasicBinaryPropagator
 
 from .context import SpanContext as MockSpanContext
 from .propagator import Propagator
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from typing import Any
 
 _format = BasicBinaryPropagator()
 

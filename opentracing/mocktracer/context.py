@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from opentracing.interrupts import reraise_interrupt
 from opentracing_recorder import BasicSpanContext
 from opentracing_recorder.context import basic_context
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from typing import Any
 
 
 class SpanContext(BasicSpanContext, calls_constructor=True):

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from opentracing import SpanContext
+from typing import Any
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from typing import Any
+from opentracing import SpanContext
 
 
 class Propagator:

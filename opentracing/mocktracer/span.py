@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+import opentracing.mocktracer  # whose names annotations take: `tracer` imports this module
 from opentracing.interrupts import reraise_interrupt
 from opentracing_recorder import BasicSpan, LogData
 from opentracing_recorder._json_safe import dict_of, is_small, text_of
@@ -9,14 +13,7 @@ from opentracing_recorder.span import report_bad_tags
 
 from .context import SpanContext
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from typing import Any, TypeVar
-
-    from .tracer import MockTracer
-
-    _MockSpanT = TypeVar("_MockSpanT", bound="MockSpan")
+_MockSpanT = TypeVar("_MockSpanT", bound="MockSpan")
 
 __all__ = ["LogData", "MockSpan"]
 
@@ -39,7 +36,7 @@ class MockSpan(BasicSpan):
 
     def __init__(
         self,
-        tracer: MockTracer,
+        tracer: opentracing.mocktracer.MockTracer,
         operation_name: str | None = None,
         context: SpanContext | None = None,
         parent_id: int | None = None,
@@ -52,7 +49,7 @@ class MockSpan(BasicSpan):
         self.tags = {} if tags is None else _tags_of(tags)
 
     @property
-    def tracer(self) -> MockTracer:
+    def tracer(self) -> opentracing.mocktracer.MockTracer:
         """The tracer that started this span."""
         return self._tracer  # type: ignore[return-value]
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from itertools import count
+from typing import Any
 
 import opentracing
-from opentracing import Format, ScopeManager, Span
+from opentracing import Format, Reference, ScopeManager, Span
 from opentracing.scope_managers import ThreadLocalScopeManager
 from opentracing_recorder import BasicSpan, BasicTracer, InMemoryRecorder
+from opentracing_recorder import Propagator as AbstractPropagator
 
 from .binary_propagator import BinaryPropagator
 from .context import SpanContext, known_context
@@ -16,12 +19,6 @@ from .span import MockSpan
 from .text_propagator import TextPropagator
 
 TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from typing import Any
-
-    from opentracing.tracer import _References
-    from opentracing_recorder import Propagator as AbstractPropagator
 
 
 class MockTracer(BasicTracer):
@@ -83,7 +80,7 @@ class MockTracer(BasicTracer):
         self,
         operation_name: str | None = None,
         child_of: Span | opentracing.SpanContext | None = None,
-        references: _References = None,
+        references: Sequence[Reference] | Reference | None = None,
         tags: Mapping[str, Any] | None = None,
         start_time: float | None = None,
         ignore_active_span: bool = False,

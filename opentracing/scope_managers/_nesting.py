@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import logging
 import sys
+from collections.abc import Iterable
+from typing import Any, Union
 
 from ..interrupts import reraise_interrupt
 from ..scope import Scope
@@ -16,12 +18,7 @@ from ..scope_manager import ScopeManager
 from ..span import Span
 from .constants import ACTIVE_ATTR
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-    from typing import Any, Union
-
-    _Held = Union["NestedScope", dict[ScopeManager, "NestedScope"], None]
+_Held = Union["NestedScope", dict[ScopeManager, "NestedScope"], None]
 
 _logger = logging.getLogger("opentracing.scope")
 

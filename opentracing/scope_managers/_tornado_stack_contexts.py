@@ -7,7 +7,8 @@ Python 3.9 and no later one.
 from __future__ import annotations
 
 import threading
-from typing import TYPE_CHECKING, Any
+from types import TracebackType
+from typing import Any
 
 from tornado.stack_context import (  # type: ignore[import-not-found, unused-ignore]
     StackContext,  # pyright: ignore[reportMissingImports, reportAttributeAccessIssue]
@@ -17,9 +18,6 @@ from ..scope import Scope
 from ..span import Span
 from . import ThreadLocalScopeManager
 from ._nesting import NestedScope, scope_on, set_scope_on
-
-if TYPE_CHECKING:
-    from types import TracebackType
 
 
 class TornadoScopeManager(ThreadLocalScopeManager):

@@ -1,11 +1,29 @@
 """AsyncioScopeManager: the active span of each task, not inherited by the tasks it starts.
 
-For applications that were written for it; new ones are better served by `ContextVarsScopeManager`.
+For applications that were written for it; new ones are better served by `ContextVarsScopeManager`::
+
+    import asyncio
+
+    from opentracing.scope_managers.asyncio import AsyncioScopeManager
+    from opentracing_recorder import BasicTracer, InMemoryRecorder
+
+    tracer = BasicTracer(InMemoryRecorder(), scope_manager=AsyncioScopeManager())
+
+    async def fetch(parent):
+        with tracer.scope_manager.activate(parent, finish_on_close=False):
+            tracer.start_span("fetch").finish()  # a child of `parent`
+
+    async def handle():
+        with tracer.start_active_span("handle") as scope:
+            await asyncio.gather(fetch(scope.span), fetch(scope.span))
+
+    asyncio.run(handle())
 """
 
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 from ..interrupts import reraise_interrupt
 from ..scope import Scope
@@ -13,10 +31,6 @@ from ..span import Span
 from . import ThreadLocalScopeManager
 from ._nesting import NestedScope, scope_on, set_scope_on
 from .constants import ACTIVE_ATTR as ACTIVE_ATTR  # 2.4 has it here
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from typing import Any
 
 
 class AsyncioScopeManager(ThreadLocalScopeManager):

@@ -1,12 +1,31 @@
 """ContextVarsScopeManager: the active span of each `contextvars.Context`.
 
 It serves threads, asyncio and everything else that runs on contextvars, and needs no configuration.
+`BasicTracer` has one by default::
+
+    import asyncio
+
+    from opentracing_recorder import BasicTracer, InMemoryRecorder
+
+    tracer = BasicTracer(InMemoryRecorder())
+
+    async def fetch():
+        tracer.start_span("fetch").finish()  # a child of "handle"
+
+    async def handle():
+        with tracer.start_active_span("handle"):
+            await asyncio.gather(fetch(), fetch())
+
+    asyncio.run(handle())
+
+`no_parent_scope` hides the active span, for work that is to start a trace of its own.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from contextlib import contextmanager
-from contextvars import ContextVar
+from contextvars import ContextVar, Token
 
 from ..interrupts import reraise_interrupt
 from ..scope import Scope
@@ -17,6 +36,7 @@ from ._nesting import (
     ELSEWHERE,
     OPEN,
     NestedScope,
+    _Held,
     pruned,
     raise_if_a_span,
     scope_of,
@@ -24,11 +44,6 @@ from ._nesting import (
 )
 
 TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from contextvars import Token
-
-    from ._nesting import _Held
 
 # All managers share it: the interpreter never frees a ContextVar that a context has held.
 _SCOPE: ContextVar[_Held] = ContextVar("scope", default=None)

@@ -1,6 +1,20 @@
 """GeventScopeManager: the active span of each greenlet, not inherited by the greenlets it spawns.
 
-It serves programs on gevent, monkey-patched or not.
+It serves programs on gevent, monkey-patched or not. Needs ``opentracing[gevent]``::
+
+    import gevent
+
+    from opentracing.scope_managers.gevent import GeventScopeManager
+    from opentracing_recorder import BasicTracer, InMemoryRecorder
+
+    tracer = BasicTracer(InMemoryRecorder(), scope_manager=GeventScopeManager())
+
+    def fetch(parent):
+        with tracer.scope_manager.activate(parent, finish_on_close=False):
+            tracer.start_span("fetch").finish()  # a child of `parent`
+
+    with tracer.start_active_span("handle") as scope:
+        gevent.spawn(fetch, scope.span).join()
 """
 
 from __future__ import annotations

@@ -2,12 +2,34 @@
 
 Tornado 6 and later runs on contextvars; new programs need no more than `ContextVarsScopeManager`.
 Tornado 4.5 and 5 carry the active span in their stack contexts, and only from a
-`tracer_stack_context` on, as with opentracing 2.4.
+`tracer_stack_context` on, as with opentracing 2.4. Needs ``opentracing[tornado]``::
+
+    from tornado import gen, ioloop
+
+    from opentracing.scope_managers.tornado import TornadoScopeManager, tracer_stack_context
+    from opentracing_recorder import BasicTracer, InMemoryRecorder
+
+    tracer = BasicTracer(InMemoryRecorder(), scope_manager=TornadoScopeManager())
+
+    @gen.coroutine
+    def fetch():
+        tracer.start_span("fetch").finish()  # a child of "handle"
+
+    @gen.coroutine
+    def handle():
+        with tracer.start_active_span("handle"):
+            yield [fetch(), fetch()]
+
+    with tracer_stack_context():
+        ioloop.IOLoop().run_sync(handle)
 """
 
 from __future__ import annotations
 
 import threading
+from contextlib import AbstractContextManager
+from types import TracebackType
+from typing import Any
 
 from .contextvars import ContextVarsScopeManager, no_parent_scope
 
@@ -20,10 +42,6 @@ except ImportError as _error:
     ) from _error
 
 TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from contextlib import AbstractContextManager
-    from types import TracebackType
-    from typing import Any
 
 
 class TornadoScopeManager(ContextVarsScopeManager):

@@ -569,9 +569,9 @@ def _is_free() -> bool:
     found: list[bool] = []
 
     def look() -> None:
-        found.append(span_module._lock.acquire(timeout=LONG))
+        found.append(span_module._lock.current.acquire(timeout=LONG))
         if found[0]:
-            span_module._lock.release()
+            span_module._lock.current.release()
 
     thread = threading.Thread(target=look)
     thread.start()
@@ -625,7 +625,7 @@ class Headers(dict):  # type: ignore[type-arg]
 
 # Files whose code runs only in tests, on the command line, or at the import of the package.
 ELSEWHERE = {
-    "__main__.py", "_harness_proxy.py", "_harness_spans.py", "fork.py", "_harness_propagator.py",
+    "__main__.py", "_harness_proxy.py", "_harness_spans.py", "_harness_propagator.py",
     "_harness_recorder.py", "_harness_recorder_hooks.py", "_harness_sampler.py",
 }  # fmt: skip
 
@@ -637,8 +637,11 @@ NEVER_A_LIMIT = {
     "json.JSONDecodeError", "struct.error",
 }  # fmt: skip
 
-# Not on the main thread, at the end of a process, or with the interrupt already caught.
-SEEN_TO = {("shutdown.py", "work"), ("shutdown.py", "_end"), ("_nesting.py", "_finish_each")}
+# Not on the main thread, at the import, at the end of a process, or with the interrupt caught.
+SEEN_TO = {
+    ("shutdown.py", "work"), ("shutdown.py", "_end"), ("_nesting.py", "_finish_each"),
+    ("_process.py", "_make_mark"),
+}  # fmt: skip
 
 
 def excepts(tree: ast.AST, function: str = "") -> Iterator[tuple[str, ast.ExceptHandler]]:

@@ -32,7 +32,7 @@ from opentracing_recorder import (
     Rejected,
     Stats,
     Unavailable,
-    at_exit,
+    _process,
 )
 
 pytestmark = pytest.mark.needs_os
@@ -1601,7 +1601,7 @@ def test_a_package_for_processes_that_is_half_imported(
     package: str, stand_in: Any, backend: Backend, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Or something with its name: no span is lost over the question whether this is its child."""
-    monkeypatch.setattr(at_exit, "_covered_child", None)
+    monkeypatch.setattr(_process, "_covered_child", None)
     for name in (package, f"{package}.util", f"{package}.process"):
         monkeypatch.setitem(sys.modules, name, stand_in(name))
     recorder = backend()

@@ -7,6 +7,7 @@ import logging
 import threading
 import weakref
 from typing import Any
+from unittest import mock
 
 import pytest
 
@@ -20,6 +21,7 @@ from opentracing_recorder import (
     NoopRecorder,
     Recorder,
 )
+from opentracing_recorder.recorder import started_hook
 
 
 class Broken(Recorder):
@@ -86,9 +88,59 @@ def test_composite_recorder_keeps_failures_apart(caplog: pytest.LogCaptureFixtur
     assert len(first.spans) == len(last.spans) == 1
     assert not composite.flush(1)
     assert CompositeRecorder([first, last]).close(1)
-    assert not hasattr(CompositeRecorder([first]), "span_started")
     with pytest.raises(TypeError, match="record_span"):
         CompositeRecorder([5])  # type: ignore[list-item]
+
+
+class _DuckRecorder:
+    """Derives from nothing, as recorders written for basictracer do."""
+
+    def record_span(self, span: BasicSpan) -> None:
+        pass
+
+
+@pytest.mark.parametrize(
+    "recorder",
+    [
+        NoopRecorder(),
+        InMemoryRecorder(),
+        CompositeRecorder([NoopRecorder(), InMemoryRecorder()]),
+        CompositeRecorder([]),
+        _DuckRecorder(),
+        CompositeRecorder([_DuckRecorder()]),  # type: ignore[list-item]
+        CompositeRecorder([CompositeRecorder([_DuckRecorder()])]),  # type: ignore[list-item]
+    ],
+    ids=lambda recorder: type(recorder).__name__,
+)
+def test_a_recorder_that_leaves_span_started_alone_is_not_called(recorder: Any) -> None:
+    """So it pays nothing for the hook."""
+    assert started_hook(recorder) is None
+    BasicTracer(recorder).start_span("x").finish()
+
+
+def test_span_started_may_be_put_on_an_instance() -> None:
+    """An attribute, a mock and a recorder that derives from nothing are called as well."""
+    hooked, mocked, duck = InMemoryRecorder(), mock.Mock(), _DuckRecorder()
+    started: list[BasicSpan] = []
+    hooked.span_started = duck.span_started = started.append  # type: ignore
+    for each in (hooked, mocked, duck):
+        BasicTracer(CompositeRecorder([each])).start_span("in a composite")
+        BasicTracer(each).start_span("alone")
+    names = [span.operation_name for span in started]
+    assert names == ["in a composite", "alone"] * 2
+    assert mocked.span_started.call_count == 2
+
+
+def test_span_started_of_the_base_can_be_called() -> None:
+    """A recorder that overrides it may go on to its base's, as with every method."""
+
+    class Watching(InMemoryRecorder):
+        def span_started(self, span: BasicSpan) -> None:
+            super().span_started(span)
+            self.last = span
+
+    recorder = Watching()
+    assert BasicTracer(recorder).start_span("x") is recorder.last
 
 
 def test_span_started_is_called_where_defined() -> None:
@@ -135,7 +187,6 @@ def test_recorder_is_abstract_and_its_defaults_deliver() -> None:
         Recorder()  # type: ignore[abstract]
     recorder = Least()
     assert [recorder.flush(1), recorder.flush(), recorder.close(1), recorder.close()] == [True] * 4
-    assert not hasattr(recorder, "span_started")
 
 
 @pytest.mark.needs_os
@@ -257,3 +308,69 @@ def test_span_started_sees_the_whole_span() -> None:
     parent = BasicSpanContext(1, 2)
     BasicTracer(Watching()).start_span("x", references=child_of(parent), tags={"a": 1})
     assert seen == [("x", {"a": 1}, 2, (child_of(parent),))]
+
+
+class _Redacting(InMemoryRecorder):
+    """Changes all that a recorder may change."""
+
+    def record_span(self, span: BasicSpan) -> None:
+        span.tags["card"] = "***"
+        span.tags["own"] = True
+        span.logs[0].key_values["card"] = "***"
+        del span.logs[1:]
+        span.operation_name = "redacted"
+        super().record_span(span)
+
+
+def _recorded_by(*recorders: InMemoryRecorder) -> BasicSpan:
+    with BasicTracer(CompositeRecorder(recorders)).start_span("pay", tags={"card": 1}) as span:
+        span.log_kv({"card": 1}, 1.0).log_kv({"event": "paid"}, 2.0)
+    return span
+
+
+def _facts(span: BasicSpan) -> tuple[Any, ...]:
+    logs = [(log.key_values, log.timestamp) for log in span.logs]
+    return span.operation_name, span.tags, logs
+
+
+@pytest.mark.parametrize("place", [0, 1, 2])
+def test_a_recorder_changes_no_other_recorders_span(place: int) -> None:
+    """Its changes to name, tags and logs reach neither the recorders before it nor those after."""
+    recorders = [InMemoryRecorder(), InMemoryRecorder()]
+    recorders.insert(place, _Redacting())
+    _recorded_by(*recorders)
+    for number, recorder in enumerate(recorders):
+        (span,) = recorder.spans
+        if number == place:
+            tags, logs = {"card": "***", "own": True}, [({"card": "***"}, 1.0)]
+            assert _facts(span) == ("redacted", tags, logs)
+        else:
+            logs = [({"card": 1}, 1.0), ({"event": "paid"}, 2.0)]
+            assert _facts(span) == ("pay", {"card": 1}, logs)
+
+
+def test_the_first_recorder_gets_the_very_span() -> None:
+    """The others get one that is equal in all its fields, finished, and of the same kind."""
+    first, second = InMemoryRecorder(), InMemoryRecorder()
+    span = _recorded_by(first, second)
+    (other,) = second.spans
+    assert first.spans == [span]
+    assert other is not span
+    assert type(other) is type(span)
+    assert other.to_dict() == span.to_dict()
+    assert other.finished
+    other.finish()
+    assert len(first.spans) == len(second.spans) == 1
+
+
+def test_a_span_that_cannot_be_copied_reaches_every_recorder() -> None:
+    """Itself: no span is lost."""
+
+    class Uncopied(BasicSpan):
+        def __copy__(self) -> BasicSpan:
+            raise RuntimeError("no copies")
+
+    first, second = InMemoryRecorder(), InMemoryRecorder()
+    span = Uncopied(BasicTracer(CompositeRecorder([first, second])), "x", BasicSpanContext(1, 2))
+    span.finish()
+    assert first.spans == second.spans == [span]

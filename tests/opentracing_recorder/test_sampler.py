@@ -203,3 +203,18 @@ def test_broken_sampler_keeps_the_trace(caplog: pytest.LogCaptureFixture) -> Non
     BasicTracer(recorder, sampler).start_span("x").finish()
     assert len(recorder.spans) == 1
     assert caplog.records[0].levelno == logging.ERROR
+
+
+@pytest.mark.parametrize(
+    "shown",
+    [
+        "ConstSampler(False)",
+        "ProbabilisticSampler(0.5)",
+        "ProbabilisticSampler(0.5, random_trace_id=True)",
+        "RateLimitingSampler(10)",
+        "PerOperationSampler(ConstSampler(True), {'GET /health': ConstSampler(False)})",
+    ],
+)
+def test_a_sampler_shows_how_it_was_made(shown: str) -> None:
+    """As the call of its constructor."""
+    assert repr(eval(shown)) == shown

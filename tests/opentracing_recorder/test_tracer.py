@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Mapping
 from typing import Any
 from unittest import mock
 
@@ -16,10 +17,12 @@ from opentracing_recorder import (
     BasicSpan,
     BasicSpanContext,
     BasicTracer,
+    CompositeRecorder,
     ConstSampler,
     InMemoryRecorder,
     NoopRecorder,
     Propagator,
+    RemoteSpanContext,
 )
 
 
@@ -316,3 +319,104 @@ def test_a_start_span_of_a_subclass_is_called_by_keyword() -> None:
     assert [span.operation_name for span in recorder.spans] == ["own child"] * 2
     assert [span.tags for span in recorder.spans] == [{"a": 1}] * 2
     assert recorder.spans[1].parent_id == parent.context.span_id
+
+
+class _Placing(BasicTracer):
+    """Gives every span of a trace ids that count up from its parent's."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.seen: list[tuple[str, BasicSpanContext, Any]] = []
+
+    def place_span(
+        self, span: BasicSpan, parent: BasicSpanContext, tags: Mapping[str, Any] | None
+    ) -> None:
+        self.seen.append((span.operation_name, parent, tags))
+        trace_id = parent.trace_id or 0xA
+        span.parent_id = parent.span_id
+        span.context = BasicSpanContext(
+            trace_id, (parent.span_id or 0) + 1, parent.baggage, span.sampled, parent.span_id
+        )
+
+
+def _ids(span: Any) -> tuple[Any, Any, Any]:
+    return span.context.trace_id, span.context.span_id, span.parent_id
+
+
+def test_a_tracer_may_place_its_spans() -> None:
+    """Roots, children of spans and children of remote contexts get the ids of `place_span`."""
+    recorder = InMemoryRecorder()
+    tracer = _Placing(recorder)
+    with tracer.start_active_span("root"), tracer.start_active_span("child", tags={"a": 1}):
+        tracer.start_span("grandchild").finish()
+    tracer.start_span("remote", child_of=RemoteSpanContext(0xB, 5)).finish()
+    assert {span.operation_name: _ids(span) for span in recorder.spans} == {
+        "root": (0xA, 1, None),
+        "child": (0xA, 2, 1),
+        "grandchild": (0xA, 3, 2),
+        "remote": (0xB, 6, 5),
+    }
+    assert [(name, parent.has_trace, tags) for name, parent, tags in tracer.seen] == [
+        ("root", False, None),
+        ("child", True, {"a": 1}),
+        ("grandchild", True, None),
+        ("remote", True, None),
+    ]
+
+
+def test_a_span_is_placed_before_span_started() -> None:
+    """A recorder sees at the start the ids that will be recorded."""
+    started: list[Any] = []
+
+    class Watching(InMemoryRecorder):
+        def span_started(self, span: BasicSpan) -> None:
+            started.append(_ids(span))
+
+    recorder = Watching()
+    _Placing(recorder).start_span("x").finish()
+    assert started == [_ids(span) for span in recorder.spans] == [(0xA, 1, None)]
+
+
+def test_place_span_that_raises_harms_no_application(caplog: pytest.LogCaptureFixture) -> None:
+    """The span keeps the ids that it had, and the log names the method."""
+
+    class Failing(BasicTracer):
+        def place_span(self, *args: Any) -> None:
+            raise ValueError("no place")
+
+    recorder = InMemoryRecorder()
+    tracer = Failing(recorder)
+    with tracer.start_active_span("root") as scope:
+        tracer.start_span("child").finish()
+    child, root = recorder.spans
+    assert child.parent_id == root.context.span_id == _ids(scope.span)[1]
+    assert "Failing.place_span raised" in caplog.text
+
+
+def test_place_span_of_a_subclass_of_a_subclass() -> None:
+    """It is called wherever in the tree of classes it is defined."""
+
+    class Further(_Placing):
+        pass
+
+    class Mixin:
+        def place_span(self, span: BasicSpan, *args: Any) -> None:
+            span.parent_id = 77
+
+    class Mixed(Mixin, BasicTracer):
+        pass
+
+    assert _ids(Further().start_span("x")) == (0xA, 1, None)
+    assert Mixed().start_span("x").parent_id == 77
+
+
+def test_a_tracer_shows_its_service_and_what_it_was_made_of() -> None:
+    """In one line, without calling the code of a recorder or a sampler."""
+
+    class Own(BasicTracer):
+        pass
+
+    tracer = Own(CompositeRecorder([InMemoryRecorder(), NoopRecorder()]), service_name="shop")
+    shown = "<Own 'shop' recorder=CompositeRecorder sampler=ConstSampler>"
+    assert repr(tracer) == shown
+    assert repr(tracer.recorder) == "<CompositeRecorder of InMemoryRecorder, NoopRecorder>"

@@ -1,0 +1,258 @@
+"""The life of a process: its forks, those of uWSGI, and its end.
+
+Ids, locks and recorders with threads are renewed in a forked child. Recorders deliver the spans
+that they hold before a process ends, which it does in more ways than by the interpreter's exit.
+"""
+
+from __future__ import annotations
+
+import atexit
+import logging
+import mmap
+import os
+import sys
+import threading
+from collections.abc import Callable, MutableSequence
+from typing import Any
+
+from opentracing.interrupts import reraise_interrupt
+
+from .error_text import loggable
+
+_logger = logging.getLogger(__name__)
+
+# Forks. `os.fork` calls `renew` in the child. A server that forks from C, such as uWSGI, does not:
+# a page of memory that the kernel clears in children shows that this is one.
+
+_MADV_WIPEONFORK = 18  # of Linux, from 4.14 on; `mmap` has no name for it
+
+_renewals: list[Callable[[], object]] = []
+
+
+class _Pid:
+    """The same for systems without such a page, at ten times the cost."""
+
+    def __init__(self) -> None:
+        self._pid = os.getpid()
+
+    def __getitem__(self, index: int) -> bool:
+        return self._pid == os.getpid()
+
+    def __setitem__(self, index: int, value: int) -> None:
+        self._pid = os.getpid()
+
+
+def _make_mark() -> Any:
+    if not hasattr(os, "fork"):
+        return bytearray(1)
+    if sys.platform == "linux":
+        try:
+            page = mmap.mmap(-1, mmap.PAGESIZE, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+            page.madvise(_MADV_WIPEONFORK)
+            return page
+        except (AttributeError, OSError, ValueError):  # an older kernel
+            pass
+    return _Pid()
+
+
+unforked: MutableSequence[int] = _make_mark()
+"""Its first item is true until this process is forked; where it is false, call `renew`."""
+
+unforked[0] = 1
+
+
+def at_fork(renewal: Callable[[], object]) -> None:
+    """Have `renewal` called in every forked child, before its first trace begins.
+
+    It may be called twice, and on any thread.
+    """
+    _renewals.append(renewal)
+
+
+def renew() -> None:
+    """Call every renewal that `at_fork` was given."""
+    for renewal in _renewals:
+        renewal()
+    unforked[0] = 1
+
+
+class RenewedLock:
+    """A re-entrant lock in `current`, which every forked child replaces by a new one.
+
+    Re-entrant, as a finalizer or a signal handler that runs while it is held may trace as well::
+
+        with lock.current:
+            ...
+    """
+
+    __slots__ = ("current",)
+
+    def __init__(self) -> None:
+        self._renew()
+        at_fork(self._renew)
+
+    def _renew(self) -> None:
+        self.current = threading.RLock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=renew)
+
+
+# The end. The interpreter's exit is one; children of multiprocessing, and of billiard, which is
+# Celery's, end without it.
+
+_last_acts: list[Callable[[], object]] = []
+_flushes: list[Callable[[], object]] = []
+_covered_child: int | None = None
+
+
+def at_exit(act: Callable[[], object], flush: Callable[[], object]) -> None:
+    """Have `act` called when the interpreter exits, and `flush` when an application is shut down.
+
+    After a flush the process may go on.
+    """
+    if not _last_acts:
+        atexit.register(run_last_acts)
+    _last_acts.append(act)
+    _flushes.append(flush)
+
+
+def cover_child() -> None:
+    """Run the last acts at the end of a child of multiprocessing, or of a package made after it.
+
+    Called when there is something to lose: at its start, such a child forgets what was registered.
+    Never raises: a module of these names may be half imported, or stand in for the real one.
+    """
+    if _covered_child == os.getpid():
+        return
+    for cover in (_cover_child_of_multiprocessing, _cover_child_of_billiard):
+        try:
+            cover()
+        except Exception:  # asked again when the next queue begins
+            reraise_interrupt()
+
+
+def _cover_child_of_multiprocessing() -> None:
+    global _covered_child
+    # Not by `get`: without the GIL that locks the dict, and a lock that threads wait for while a
+    # process forks can be held in the child for ever.
+    for name in ("multiprocessing", "multiprocess"):  # the latter is pathos's copy
+        if name in sys.modules and f"{name}.util" in sys.modules:
+            util = sys.modules[f"{name}.util"]
+            if util is not None and sys.modules[name].parent_process() is not None:
+                util.Finalize(None, _run_when_alone, exitpriority=0)
+                _covered_child = os.getpid()
+                return
+
+
+def _cover_child_of_billiard() -> None:
+    global _covered_child
+    if _covered_child == os.getpid():
+        return
+    if "billiard.process" in sys.modules and sys.modules["billiard.process"] is not None:
+        child = sys.modules["billiard.process"].current_process()
+        if child._parent_pid is not None:
+            _cover_worker(child)
+            _covered_child = os.getpid()
+
+
+def _cover_worker(child: Any) -> None:
+    """Run the last acts at the end of a child of billiard, which waits for no thread.
+
+    A worker of a pool, such as Celery's, leaves without its finalizers, but calls `on_exit` before.
+    """
+    worker: Any = getattr(child, "_target", None)
+    if not hasattr(worker, "on_exit"):
+        sys.modules["billiard.util"].Finalize(None, run_last_acts, exitpriority=0)
+        return
+    former = worker.on_exit
+
+    def on_exit(*args: object) -> None:
+        try:
+            if former is not None:
+                former(*args)  # what Celery's `worker_process_shutdown` calls may still record
+        finally:
+            run_last_acts()
+
+    worker.on_exit = on_exit
+
+
+def _run_when_alone() -> None:
+    """Run once the threads have ended that multiprocessing waits for after its finalizers.
+
+    To wait for them here might never end: the threads of a ThreadPoolExecutor are stopped later.
+    """
+    if _others():
+        try:
+            # No daemon: the process waits for it as well.
+            threading.Thread(target=_wait_and_run, name="opentracing-at-exit").start()
+            return
+        except RuntimeError:  # the system has no more threads
+            reraise_interrupt()
+    run_last_acts()
+
+
+def _wait_and_run() -> None:
+    while others := _others():
+        others[0].join()
+    run_last_acts()
+
+
+def _others() -> list[threading.Thread]:
+    this = (threading.current_thread(), threading.main_thread())
+    return [each for each in threading.enumerate() if not each.daemon and each not in this]
+
+
+def run_last_acts() -> None:
+    """Call every act that `at_exit` was given."""
+    for act in _last_acts:
+        _do(act)
+
+
+def run_flushes() -> None:
+    """Call every flush that `at_exit` was given."""
+    for flush in _flushes:
+        _do(flush)
+
+
+def _do(act: Callable[[], object]) -> None:
+    try:
+        act()
+    except Exception as error:  # the other acts are of other recorders
+        reraise_interrupt()
+        _logger.error("a recorder raised at the end of this process", exc_info=loggable(error))
+
+
+# uWSGI forks from C, without holding the interpreter's lock. A worker that is forked while another
+# thread holds that lock waits for it for ever; at the next reload, uWSGI waits for the worker, and
+# answers nobody meanwhile. So no thread may start before.
+
+
+def has_yet_to_fork() -> bool:
+    """Whether this process loads an application from which uWSGI will fork others, or may do so."""
+    # Asked each time: without a master, the process that loads becomes the first worker.
+    return _worker_id() == 0 and not _is_child()
+
+
+def is_first_worker() -> bool:
+    """Whether this is worker 1, which speaks for all."""
+    return _worker_id() == 1
+
+
+def _worker_id() -> object:
+    # uWSGI puts the module there. Another of its name, such as a mock, may lack the function.
+    return _ask("worker_id")
+
+
+def _is_child() -> bool:
+    """Whether this is one of the children that are no workers, which fork nothing."""
+    return bool(_ask("mule_id") or _ask("i_am_the_spooler"))
+
+
+def _ask(name: str) -> object:
+    try:
+        return getattr(sys.modules["uwsgi"], name)()
+    except Exception:
+        reraise_interrupt()
+        return None
