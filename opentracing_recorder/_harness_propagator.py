@@ -11,8 +11,8 @@ from typing import Any
 
 from opentracing import InvalidCarrierException, SpanContext, SpanContextCorruptedException
 
+from ._baggage import MAX_BAGGAGE_BYTES, MAX_BAGGAGE_ITEMS
 from .context import BasicSpanContext
-from .fields import MAX_BAGGAGE_BYTES, MAX_BAGGAGE_ITEMS
 from .propagator import Propagator
 
 _CONTEXTS = (

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from copy import copy
 from itertools import chain
 from typing import Any
@@ -11,9 +11,16 @@ from typing import Any
 from opentracing import SpanContext, SpanContextCorruptedException
 from opentracing.interrupts import reraise_interrupt
 
-from ._carrier import pairs_of
-from .context import NO_EXTRA, BasicSpanContext, basic_context, copied_baggage
-from .fields import SharedBaggage, bounded_baggage, report_dropped
+from ._baggage import SharedBaggage, bounded_baggage, report_dropped
+from ._carrier import CarrierFormat, pairs_of
+from .context import (
+    NO_EXTRA,
+    BasicSpanContext,
+    ExtractedSpanContext,
+    RemoteSpanContext,
+    basic_context,
+    copied_baggage,
+)
 
 
 class Propagator(ABC):
@@ -44,6 +51,51 @@ class Propagator(ABC):
         A `CompositePropagator` asks for that where it reads a format and does not write it. Raises
         `InvalidCarrierException` for a carrier it cannot write to.
         """
+
+
+class CarrierPropagator(Propagator):
+    """The frame of our text formats, around a `CarrierFormat`.
+
+    A format defines `inject`, `_read_usual` and `_from_any`.
+    """
+
+    def __init__(
+        self, field_of: Callable[[str], str | None], usual: Iterable[tuple[str, ...]]
+    ) -> None:
+        self._format = CarrierFormat(field_of, usual)
+        self._plans = self._format.plans
+
+    def remove_from(self, carrier: Any) -> None:
+        self._format.remove_from(carrier)
+
+    def extract(self, carrier: Any) -> BasicSpanContext | None:
+        if type(carrier) is dict:
+            try:
+                names = self._plans[(*carrier,)]
+                if names:
+                    # The constructor unrolled.
+                    context = ExtractedSpanContext()
+                    context._baggage = context.extra = NO_EXTRA
+                    context.parent_id = None
+                    self._read_usual(carrier, names, context)
+                    return context
+                if names is not None:
+                    return None
+            except Exception:  # `_from_any` finds what is wrong, and names it
+                reraise_interrupt()
+        return self._from_any(carrier)
+
+    @abstractmethod
+    def _read_usual(self, carrier: Any, names: tuple[str, ...], context: RemoteSpanContext) -> None:
+        """Set the ids, `sampled`, and what else is read, of a dict with one of the usual sets of
+        fields, which it has under these names.
+
+        The quick way for nearly all carriers. It may raise any exception: `_from_any` is next then.
+        """
+
+    @abstractmethod
+    def _from_any(self, carrier: Any) -> BasicSpanContext | None:
+        """Read any carrier, as `extract` promises."""
 
 
 class CompositePropagator(Propagator):
@@ -91,8 +143,8 @@ class CompositePropagator(Propagator):
                 context = _with_baggage(known, shared)
                 for propagator in self.written:
                     propagator.inject(context, carrier)
-                if shared.room.dropped:
-                    report_dropped(known, shared.room.dropped)
+                if shared.dropped:
+                    report_dropped(known, shared.dropped)
                 return
         for propagator in self.written:
             propagator.inject(span_context, carrier)

@@ -10,6 +10,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from opentracing import (
+    Format,
     Reference,
     ReferenceType,
     Scope,
@@ -23,7 +24,9 @@ from opentracing.interrupts import reraise_interrupt
 from opentracing.scope_managers.contextvars import ContextVarsScopeManager
 
 from ._clock import system
+from ._hex_ids import random_bits
 from ._json_safe import text_of
+from .binary_propagator import BinaryPropagator
 from .context import (
     NO_EXTRA,
     BasicSpanContext,
@@ -32,12 +35,12 @@ from .context import (
     copied_baggage,
 )
 from .fork import renew, unforked
-from .ids import random_bits
 from .propagator import Propagator, as_propagator
 from .recorder import FailureLog, NoopRecorder, Recorder, check_instance, check_recorder
 from .recursion import inner_of, is_ended, watched
 from .sampler import ConstSampler, Sampler, check_sampler
 from .span import BasicSpan, StartedSpan, context_of
+from .text_propagator import TextPropagator
 
 if TYPE_CHECKING:
     from opentracing.tracer import _References
@@ -49,6 +52,14 @@ _logger = logging.getLogger(__name__)
 _MAX_REFERENCES = 10_000  # that are taken from an iterator, which may have no end
 
 _NO_BAGGAGE = SpanContext.EMPTY_BAGGAGE
+
+# By format: those that the specification requires. All tracers share them, with the names that they
+# have learned.
+_REQUIRED_PROPAGATORS: dict[Any, Propagator] = {
+    Format.TEXT_MAP: TextPropagator(),
+    Format.HTTP_HEADERS: TextPropagator(encode_values=True),
+    Format.BINARY: BinaryPropagator(),
+}
 
 
 class BasicTracer(Tracer):
@@ -102,10 +113,7 @@ class BasicTracer(Tracer):
         self.service_name = service_name
         self._trace_id_bits = trace_id_bits
         self._new_id: Callable[[int], int] = random_bits
-        # The tracer knows no format; the package gives it those that every tracer must support.
-        from ._public import default_propagators
-
-        self._propagators: dict[Any, Propagator] = dict(default_propagators)
+        self._propagators: dict[Any, Propagator] = dict(_REQUIRED_PROPAGATORS)
         if propagators is not None:
             if not isinstance(propagators, Mapping):
                 raise TypeError(

@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     from typing import Any
 
 
-class SpanContext(BasicSpanContext, calls_constructor=True):
-    """What a mock span's children and carriers get; as a parent, without ids it starts a trace."""
+class SpanContext(BasicSpanContext):
+    """The context of a mock span: two ids and baggage. Without ids, its child starts a trace."""
 
     __slots__ = ()
 
@@ -40,6 +40,6 @@ def known_context(context: Any) -> BasicSpanContext:
         except Exception:  # then they are no ids
             reraise_interrupt()
             return known
-        if issubclass(type(trace_id), str) and issubclass(type(span_id), str):
-            return SpanContext(trace_id, span_id, known._baggage)
+        if isinstance(trace_id, str) and isinstance(span_id, str):
+            return SpanContext(trace_id, span_id, known.baggage)  # type: ignore[arg-type]
     return known
