@@ -1,7 +1,18 @@
-"""B3Propagator: the headers of Zipkin and all that is traced for it.
+"""B3Propagator: the headers of Zipkin and of all that is traced for it.
+
+::
+
+    from opentracing_recorder import B3Propagator
+
+    b3 = B3Propagator(single_header=True)
+    context = b3.extract({"X-B3-TraceId": "463ac35c9f6413ad", "X-B3-SpanId": "a2fb4a1d1a96d312"})
+    assert context.sampled is None  # the sampler decides
+    headers = {}
+    b3.inject(context, headers)
+    assert headers == {"b3": "463ac35c9f6413ad-a2fb4a1d1a96d312"}
 
 The wire is that of https://github.com/openzipkin/b3-propagation: either the ``x-b3-*`` headers, or
-one header named ``b3``.
+one header named ``b3``. Limits and errors: see `opentracing_recorder.propagator`.
 """
 
 from __future__ import annotations
@@ -36,8 +47,9 @@ _WORDS = {"true": True, "false": False}  # of tracers from before the specificat
 class B3Propagator(CarrierPropagator):
     """B3 for any format with text carriers: TEXT_MAP and HTTP_HEADERS alike.
 
-    Reads the single header, and without a good one the several. Writes the several, or with
-    `single_header` the single one; both in lower case, and with the span's parent.
+    Reads the single header, and if it is missing or malformed the several. Writes the several, or
+    if `single_header` is True (default: False) the single one; both in lower case, and with the
+    span's parent.
 
     A decision may come without a trace id: then the context has no ids, and its `sampled` holds for
     the trace that starts. No decision is a `sampled` of None. The debug flag is ``"debug": "1"``

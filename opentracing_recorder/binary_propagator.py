@@ -1,7 +1,16 @@
 """BinaryPropagator: the BINARY format of the basictracer family, without the protobuf package.
 
-The wire is basictracer-go's ``wire.proto``: a big-endian uint32, the length of what follows, then
-this message of protocol buffers, version 3::
+::
+
+    from opentracing_recorder import BasicSpanContext, BinaryPropagator
+
+    carrier = bytearray()
+    BinaryPropagator().inject(BasicSpanContext(1, 2, {"user": "amy"}), carrier)
+    context = BinaryPropagator().extract(bytes(carrier))
+    assert (context.span_id, context.baggage) == (2, {"user": "amy"})
+
+The wire is basictracer-go's ``wire.proto``: a big-endian uint32, the length of the rest, then this
+message of protocol buffers, version 3:
 
     message TracerState {
         fixed64 trace_id = 1;
@@ -10,6 +19,9 @@ this message of protocol buffers, version 3::
         map<string, string> baggage_items = 4;
         fixed64 trace_id_high = 5;  // ours: the upper half of a 128-bit trace id; others skip it
     }
+
+An undecided context is written as sampled. Limits and errors: see
+`opentracing_recorder.propagator`.
 """
 
 from __future__ import annotations

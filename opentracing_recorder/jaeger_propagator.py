@@ -1,8 +1,21 @@
 """JaegerPropagator: the headers of the Jaeger client libraries, for TEXT_MAP and HTTP_HEADERS.
 
+::
+
+    from opentracing_recorder import BasicTracer, JaegerPropagator
+
+    jaeger = JaegerPropagator(encode_values=True)
+    context = jaeger.extract({"uber-trace-id": "1c3b00da:deadbeef:0:1", "uberctx-user": "amy"})
+    child = BasicTracer().start_span("work", child_of=context)
+    headers = {}
+    jaeger.inject(child.context, headers)
+    assert headers["uber-trace-id"].startswith("000000001c3b00da:")
+    assert headers["uberctx-user"] == "amy"
+
 The wire is that of Jaeger's documentation, "Client Libraries", section "Propagation Format":
-``uber-trace-id``, and one ``uberctx-KEY`` a baggage item. People who start a trace by hand write
-``jaeger-debug-id`` and ``jaeger-baggage``.
+``uber-trace-id``, and one ``uberctx-KEY`` for each baggage item. People who start a trace by hand
+write ``jaeger-debug-id`` and ``jaeger-baggage``. An undecided context is written as sampled. Limits
+and errors: see `opentracing_recorder.propagator`.
 """
 
 from __future__ import annotations
@@ -42,19 +55,19 @@ _MAX_DEBUG_ID = 256  # characters
 class JaegerPropagator(CarrierPropagator):
     """Text keys and values.
 
-    With `encode_values`, for HTTP_HEADERS: baggage is percent-encoded, so that nothing but visible
-    ASCII reaches the wire, and keys come back in lower case, as header names do. Without, for
-    TEXT_MAP: baggage is kept as it is.
+    `encode_values` (default: False) is for HTTP_HEADERS: baggage is percent-encoded, so that
+    nothing but visible ASCII reaches the wire, and keys come back in lower case, as header names
+    do. Otherwise, for TEXT_MAP, baggage is kept as it is.
 
     The debug flag is ``"debug": "1"`` in `extra`. A ``jaeger-debug-id`` without a trace gives a
     context that starts one, sampled and debugged, with that id under the header's name in `extra`;
-    baggage without a trace, a context that starts one with this baggage. None of the two headers
-    that are written by hand is ever written.
+    baggage without a trace, a context that starts one with this baggage. The two headers for
+    traces that are started by hand are only read.
     """
 
     def __init__(self, encode_values: bool = False) -> None:
         self.encode_values = encode_values
-        # Some clients write a blank as "+"; all of them write "+" as "%2B".
+        # Some clients write a space as "+"; all of them write "+" as "%2B".
         self._baggage = PrefixedBaggage(_BAGGAGE, _FIELDS, encode_values, form_decoded)
         super().__init__(self._baggage.field_of, [(_TRACE,)])
 
@@ -99,7 +112,7 @@ class JaegerPropagator(CarrierPropagator):
         return context if context.has_trace or context.sampled or context._baggage else None
 
     def _start_of_trace(self, fields: Mapping[str, str]) -> RemoteSpanContext:
-        """What the first span of a new trace is to know."""
+        """The context of a new trace's first span."""
         debug_id = fields.get(_DEBUG_ID)
         if not debug_id:
             return RemoteSpanContext(sampled=None)
@@ -153,7 +166,7 @@ def _parse_flags(value: str) -> int:
 
 
 def _parse_list(value: str, encoded: bool) -> Iterable[tuple[str, str]]:
-    """The items of ``key=value, key=value``; what is no item is passed over."""
+    """The items of ``key=value, key=value``; any other text is skipped."""
     if encoded and len(value) > MAX_ENCODED_BAGGAGE:  # one item that is over the limit, and counted
         yield value, ""
         return

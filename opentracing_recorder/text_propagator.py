@@ -1,7 +1,23 @@
 """TextPropagator: the headers of the basictracer family, for TEXT_MAP and HTTP_HEADERS.
 
-The wire is that of basictracer for Go, Python and JavaScript: ``ot-tracer-traceid`` and
-``ot-tracer-spanid`` in hexadecimal, ``ot-tracer-sampled``, and one ``ot-baggage-KEY`` an item.
+::
+
+    from opentracing_recorder import BasicSpanContext, TextPropagator
+
+    headers = {}
+    context = BasicSpanContext(0x1C3B00DA, 0xDEADBEEF, {"Guest": "Amy B"})
+    TextPropagator(encode_values=True).inject(context, headers)
+    assert headers == {
+        "ot-tracer-traceid": "1c3b00da",
+        "ot-tracer-spanid": "deadbeef",
+        "ot-tracer-sampled": "true",
+        "ot-baggage-guest": "Amy%20B",
+    }
+
+The wire is that of basictracer for Go, Python and JavaScript: ids in hexadecimal, a decision, and
+one entry for each baggage item. ``ot-tracer-sampled`` is read as ``true``, ``false``, ``1`` or
+``0``, in any case; an undecided context is written as ``true``. A carrier with some of the three
+fields but not all is corrupted. Limits and errors: see `opentracing_recorder.propagator`.
 """
 
 from __future__ import annotations
@@ -30,9 +46,11 @@ _DECISIONS = {"true": True, "1": True, "false": False, "0": False}
 class TextPropagator(CarrierPropagator):
     """Text keys and values.
 
-    With `encode_values`, for HTTP_HEADERS: baggage is percent-encoded, so that nothing but visible
-    ASCII reaches the wire, and keys come back in lower case, as header names do. Without, for
-    TEXT_MAP: baggage is kept as it is.
+    - `encode_values` (default: False) is for HTTP_HEADERS: baggage is percent-encoded, so that
+      nothing but visible ASCII reaches the wire, and keys come back in lower case, as header names
+      do. Otherwise, for TEXT_MAP, baggage is kept as it is.
+    - `decision` (default: True): if False, ``ot-tracer-sampled`` is neither written nor read, and
+      every trace is sampled. That is the format of 2.4's MockTracer.
     """
 
     def __init__(self, encode_values: bool = False, *, decision: bool = True) -> None:

@@ -1,7 +1,23 @@
 """TraceContextPropagator: the headers of W3C Trace Context, as OpenTelemetry and many others use.
 
+::
+
+    from opentracing_recorder import BasicSpanContext, TraceContextPropagator
+
+    headers = {}
+    context = BasicSpanContext(0x463AC35C9F6413AD, 0xA2FB4A1D1A96D312, {"user": "amy"})
+    TraceContextPropagator().inject(context, headers)
+    assert headers == {
+        "traceparent": "00-0000000000000000463ac35c9f6413ad-a2fb4a1d1a96d312-01",
+        "baggage": "user=amy",
+    }
+
 The wire is that of https://www.w3.org/TR/trace-context-2/ and, for the header ``baggage``, of
-https://www.w3.org/TR/baggage/.
+https://www.w3.org/TR/baggage/. In a ``baggage`` header, ``+`` is itself, as the specification has
+it; OpenTelemetry for Python and .NET write it for a space. Of two items with one key the last
+counts. If your application sets a ``baggage`` header itself, it is replaced: set items on the span
+instead. An undecided context is written as sampled. Limits and errors: see
+`opentracing_recorder.propagator`.
 """
 
 from __future__ import annotations
@@ -56,12 +72,12 @@ class TraceContextPropagator(CarrierPropagator):
       again as it came; of members with one key the first is kept. A malformed one is dropped; the
       trace goes on.
     - Trace ids of 64 bits are padded with zeros on the wire.
-    - The random-trace-id flag is written as it was received. For traces that came in no
-      ``traceparent`` it is set with `random_trace_id`, by default not: OpenTelemetry for Go up to
-      1.41, among others, takes a ``traceparent`` with this flag for none. Tracers here draw all 64
-      or 128 bits of a trace id at random, which is what the flag says of at least 56; turn it on
-      where those who send traces in other formats do so too. In `extra`, ``"random"`` is ``"1"`` or
-      ``"0"`` where a flag came in that is not the default.
+    - The random-trace-id flag is written as it was received. On traces that came in no
+      ``traceparent`` it is set if `random_trace_id` is True (default: False). The flag says that at
+      least 56 bits of the trace id are random; tracers here draw all 64 or 128 at random. Turn it
+      on if all who send you traces in other formats do so too. Some readers, such as OpenTelemetry
+      for Go up to 1.41, drop a ``traceparent`` with this flag. In `extra`, ``"random"`` is ``"1"``
+      or ``"0"`` if a flag came in that is not the default.
     - Baggage without a ``traceparent`` makes a context without ids, for a new trace that has it.
       Properties of baggage items are dropped.
     """
