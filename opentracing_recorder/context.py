@@ -110,7 +110,7 @@ class BasicSpanContext(SpanContext):
         super().__init_subclass__(**kwargs)
         has_constructor = cls.__init__ not in (BasicSpanContext.__init__, object.__init__)
         if has_constructor and cls.__new__ is object.__new__:
-            cls.__new__ = staticmethod(_with_defaults)  # type: ignore[assignment]
+            type.__setattr__(cls, "__new__", staticmethod(_with_defaults))
 
     def __reduce_ex__(self, protocol: SupportsIndex) -> Any:
         return super().__reduce_ex__(max(index(protocol), 2))  # earlier ones know no slots
