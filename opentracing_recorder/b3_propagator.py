@@ -105,8 +105,6 @@ class B3Propagator(CarrierPropagator):
             trace_id = carrier[names[0]]
             span_id = carrier[names[1]]
             sampled = carrier[names[2]]
-            if type(sampled) is not str:  # bytes are compared with no text
-                raise ValueError
             if len(names) == 4:
                 parent_id = carrier[names[3]]
         context.trace_id, context.span_id = parse_hex_ids(trace_id, span_id)

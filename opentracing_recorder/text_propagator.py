@@ -83,8 +83,6 @@ class TextPropagator(CarrierPropagator):
         trace_id = carrier[trace_name]
         span_id = carrier[span_name]
         sampled = carrier[sampled_name]
-        if type(sampled) is not str:  # bytes are compared with no text
-            raise ValueError
         if len(trace_id) < 16:
             trace_id = trace_id.zfill(16)
         if len(span_id) < 16:
