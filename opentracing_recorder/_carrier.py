@@ -1,4 +1,7 @@
-"""Carriers: finding, reading and replacing the entries of one format in any form of them."""
+"""Carriers: finds, reads and replaces the entries of one format in a mapping or pairs of any kind.
+
+`CarrierFormat` is for the propagators; `KafkaHeaders` is public, as a name of the package.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +25,7 @@ _MAX_KNOWN_SET_LENGTH = 2000  # characters
 _SHOWN = 40  # characters of a broken value in an error message
 
 MAX_ENTRIES = 10_000
-"""How many entries are taken from a carrier that is no dict, list or tuple: it may have no end."""
+"""How many entries are read from a carrier that is no dict, list or tuple: it may have no end."""
 
 # Every WSGI environ has it (PEP 3333), and what frameworks make of one, such as Django's `META`
 # under ASGI, and the environment of a CGI script.
@@ -48,9 +51,9 @@ class CarrierFormat:
     ) -> None:
         self._field_of = field_of
         self._usual = tuple(usual)
-        # Services see the same few names in every request, most of them not the format's: one
-        # look into a dict is all that those cost. Names in bytes have a dict of their own, as no
-        # name is to be compared with one of the other type.
+        # Services see the same few names in every request, most of them not the format's: each
+        # costs one look into a dict. Names in bytes have a dict of their own, as no name may be
+        # compared with one of the other type.
         self._known: dict[Any, str | None] = {}
         self._known_bytes: dict[Any, str | None] = {}
         self._known_in_environs: dict[Any, str | None] = {}
@@ -58,9 +61,8 @@ class CarrierFormat:
         self._known_sets: dict[Any, dict[str, str]] = {}
         self.plans: dict[Any, tuple[str, ...] | None] = {}
         """By all the names of a dict, those of its fields, in the order of the `usual` ones; empty
-        where it has no field of the format. With one look, and no call, a propagator has all names
-        at hand. None for a dict with other fields; a KeyError for one with names that `read_text`
-        is to learn.
+        if it has no field of the format, and None if it has other fields. A dict with names that
+        `read_text` has not learned yet is missing. One look, without a call, finds all names.
         """
 
     def read(self, carrier: Any) -> list[tuple[str, Any]]:
@@ -84,7 +86,7 @@ class CarrierFormat:
         """The format's fields, each with the first of its values; without those that are no text.
 
         Fields that are `lists` have all of their values, joined by commas. Raises
-        `SpanContextCorruptedException` if one of the `unique` fields is there with two values.
+        `SpanContextCorruptedException` if one of the `unique` fields has two values.
         """
         if type(carrier) is dict:
             try:
@@ -143,10 +145,10 @@ class CarrierFormat:
     def write(self, carrier: Any, entries: Mapping[str, str]) -> None:
         """Put `entries`, by field, into a mutable mapping or a list of pairs.
 
-        They take the place of all of the format's entries, of other fields and however spelled:
+        They take the place of all of the format's entries, of other fields and in any spelling:
         headers that were copied from a stranger's request would count as ours downstream. In a list
-        whose names or values are bytes, those of the new pairs are too; in a WSGI environ they have
-        the form that counts there.
+        whose names or values are bytes, those of the new pairs are too; in a WSGI environ names
+        have the form ``HTTP_X_NAME``.
         """
         try:
             if type(carrier) is dict and _IN_EVERY_ENVIRON not in carrier:
@@ -208,12 +210,12 @@ class CarrierFormat:
         pairs[:] = kept + written
 
     def _stale_names(self, carrier: Any) -> tuple[list[Any], bool]:
-        """The names of the format's entries in a mapping, each as often as it is there, in a WSGI
-        environ in either form; and whether it is one.
+        """The names of the format's entries in a mapping, each as often as it is present, in a WSGI
+        environ in either form; and whether it is a WSGI environ.
         """
         known = self._known
         try:
-            # Usually none is there. Only `keys` is as safe to iterate over as a dict: a response,
+            # Usually there is none. Only `keys` is as safe to iterate over as a dict: a response,
             # for instance, may give away its body.
             names = list(islice(carrier.keys(), MAX_ENTRIES))
             found = [name for name in names if known[name] or name == _IN_EVERY_ENVIRON]
@@ -321,10 +323,10 @@ def shown(value: object) -> str:
 
 
 def pairs_of(carrier: Any) -> list[tuple[Any, Any]]:
-    """The entries of a mapping or an iterable of pairs; what is no pair is passed over.
+    """The entries of a mapping or an iterable of pairs; anything that is no pair is skipped.
 
-    None, which is how many libraries say "no headers", has none. What may have no end, as all but
-    a dict, a list or a tuple may, is read as far as `MAX_ENTRIES`.
+    None, by which many libraries mean "no headers", has none. A carrier other than a dict, a list
+    or a tuple may have no end, and is read up to `MAX_ENTRIES`.
     """
     if carrier is None:
         return []
@@ -372,7 +374,7 @@ class KafkaHeaders:
         self.headers = headers
 
     def keys(self) -> list[Any]:
-        """The names, each as often as it is there."""
+        """The names, each as often as it is present."""
         return [name for name, _ in pairs_of(self.headers)]
 
     def items(self) -> list[tuple[Any, Any]]:

@@ -11,8 +11,8 @@ from typing import Any
 
 from opentracing import InvalidCarrierException, SpanContext, SpanContextCorruptedException
 
+from ._baggage import MAX_BAGGAGE_BYTES, MAX_BAGGAGE_ITEMS
 from .context import BasicSpanContext
-from .fields import MAX_BAGGAGE_BYTES, MAX_BAGGAGE_ITEMS
 from .propagator import Propagator
 
 _CONTEXTS = (
@@ -75,18 +75,18 @@ class PropagatorCheckMixin(PropagatorHooks):
     """
 
     def test_round_trip(self) -> None:
-        """What is injected is extracted: both ids, and the decision."""
+        """An injected context is extracted: both ids, and the decision."""
         for context in self._contexts():
             carrier = self._injected(context)
             self._assert_same(context, self._extracted(carrier), f"after {carrier!r:.200}")
 
     def test_extracted_contexts_are_remote(self) -> None:
-        """They say that their span belongs to another process."""
+        """`is_remote` is true: their span belongs to another process."""
         context = self._extracted(self._injected(_CONTEXTS[0]))
         assert getattr(context, "is_remote", False), f"is_remote is false on {context!r}"
 
     def test_baggage(self) -> None:
-        """Baggage comes back with its values, whatever they hold."""
+        """Baggage comes back with its values, of any text."""
         self._only_if(self.check_baggage(), "check_baggage")
         carrier = self._injected(BasicSpanContext(1, 2, _BAGGAGE))
         context = self._extracted(carrier)
@@ -127,8 +127,8 @@ class PropagatorCheckMixin(PropagatorHooks):
             assert found is None, f"found {found!r} in {carrier!r}"
 
     def test_wrong_carriers(self) -> None:
-        """What cannot be a carrier raises `InvalidCarrierException`, in both directions; None does
-        for writing.
+        """An object that is no carrier raises `InvalidCarrierException`, in both directions; None
+        raises it for writing only.
         """
         propagator = self.propagator()
         calls: list[tuple[str, Callable[[Any], Any]]] = [
@@ -153,14 +153,14 @@ class PropagatorCheckMixin(PropagatorHooks):
                 assert context.has_trace, f"{context!r} came of {carrier!r:.200}"
 
     def test_carriers_are_not_changed_by_reading(self) -> None:
-        """The next one who reads finds the same."""
+        """The next reader finds the same."""
         carrier = self._injected(BasicSpanContext(1, 2, _BAGGAGE))
         before = carrier.copy()
         self._extracted(carrier)
         assert carrier == before, f"{before!r:.200} became {carrier!r:.200}"
 
     def test_every_thread_may_use_it(self) -> None:
-        """Several at once get each their own context back."""
+        """Each of several threads gets its own context back."""
         failures: list[BaseException] = []
         barrier = threading.Barrier(8)
 
@@ -182,7 +182,7 @@ class PropagatorCheckMixin(PropagatorHooks):
             raise failures[0]
 
     def test_text_is_written(self) -> None:
-        """Only strings get into a text carrier; what else is in there stays."""
+        """Only strings are written into a text carrier; its other entries stay."""
         self._only_if_text()
         carrier = dict(_UNRELATED)
         self.propagator().inject(BasicSpanContext(1, 2, {**_BAGGAGE, **_ODD_BAGGAGE}), carrier)
@@ -210,7 +210,7 @@ class PropagatorCheckMixin(PropagatorHooks):
                 self._assert_same(context, self._extracted(carrier), f"from {name}: {pairs!r:.200}")
 
     def test_text_replaces_what_is_stale(self) -> None:
-        """Of two injections into one carrier the later holds, in a mapping or a list of pairs."""
+        """Of two injections into one carrier the later counts, in a mapping or a list of pairs."""
         self._only_if_text()
         carriers: tuple[Any, ...] = ({}, [], _Repeating())
         for carrier in carriers:
@@ -219,8 +219,8 @@ class PropagatorCheckMixin(PropagatorHooks):
                 self._assert_same(context, self._extracted(carrier), f"after {carrier!r:.200}")
 
     def test_text_leaves_nothing_of_a_stranger(self) -> None:
-        """Headers that a service has copied from a request do not stay beside those that it writes:
-        neither repeated ones, in any case, nor baggage that its own context does not have.
+        """Headers that a service has copied from a request are replaced by those that it writes:
+        repeated ones, names in any case, and baggage that its own context does not have.
         """
         self._only_if_text()
         wanted = self._injected(BasicSpanContext(3, 4))
@@ -240,7 +240,7 @@ class PropagatorCheckMixin(PropagatorHooks):
                 )
 
     def test_entries_are_removed(self) -> None:
-        """`remove_from`, where it is overridden, leaves nothing of the format, and all else."""
+        """`remove_from`, if it is overridden, removes all entries of the format, and no others."""
         self._only_if_text()
         own = getattr(type(self.propagator()), "remove_from", Propagator.remove_from)
         if own is Propagator.remove_from:
@@ -266,7 +266,7 @@ class PropagatorCheckMixin(PropagatorHooks):
 
     def _only_if_text(self) -> None:
         if self._is_binary():
-            raise unittest.SkipTest("carrier() is a bytearray; left out: what is about text")
+            raise unittest.SkipTest("carrier() is a bytearray; the checks of text are skipped")
 
     def _only_if(self, checked: bool, hook: str) -> None:
         if not checked:

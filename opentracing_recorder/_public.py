@@ -1,10 +1,6 @@
-"""Every public name of the package, and the propagators that every tracer starts with."""
+"""Every public name of the package."""
 
 from __future__ import annotations
-
-from typing import Any
-
-from opentracing import Format
 
 from ._carrier import KafkaHeaders
 from .b3_propagator import B3Propagator
@@ -68,10 +64,3 @@ __all__ = [
     "Unavailable",
     "close_at_signals",
 ]
-
-default_propagators: dict[Any, Propagator] = {
-    Format.TEXT_MAP: TextPropagator(),
-    Format.HTTP_HEADERS: TextPropagator(encode_values=True),
-    Format.BINARY: BinaryPropagator(),
-}
-"""By format: those that the specification requires."""

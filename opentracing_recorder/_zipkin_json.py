@@ -23,9 +23,9 @@ from opentracing.tags import (
     SPAN_KIND,
 )
 
+from ._hex_ids import id_text
 from ._json_safe import json_safe, new_parts, text_of
-from .context import BasicSpanContext, format_span_id
-from .fields import is_debug
+from .context import BasicSpanContext
 from .span import BasicSpan, LogData, is_failed
 
 dumps: Callable[[Any], bytes]
@@ -144,7 +144,7 @@ def _fields(span: BasicSpan, blank: dict[str, Any]) -> dict[str, Any]:
         micros = _microseconds(duration)
     name = span.operation_name
     fields = blank.copy()
-    # Ids by way of bytes: that costs a third of formatting them, and refuses what is too long.
+    # `_hex_ids.hex_ids` unrolled, which refuses a parent that is too long as well.
     fields["traceId"] = trace_id.to_bytes(8 if trace_id < 1 << 64 else 16, "big").hex()
     fields["id"] = span_id.to_bytes(8, "big").hex()
     fields["name"] = name.lower() if type(name) is str else text_of(name).lower()
@@ -176,7 +176,7 @@ def _fields(span: BasicSpan, blank: dict[str, Any]) -> dict[str, Any]:
         _add_references(span, fields)
     context = span._own_context
     if context is not None:
-        if is_debug(context):
+        if context.is_debug:
             fields["debug"] = True
         if type(context) is SharedSpanContext:
             fields["shared"] = True
@@ -293,7 +293,7 @@ def _shortened(text: str, length: int) -> str:
 
 
 def _add_references(span: BasicSpan, fields: dict[str, Any]) -> None:
-    known = ("", format_span_id(span.parent_id), fields["id"])  # its own: a caller's that it joined
+    known = ("", id_text(span.parent_id), fields["id"])  # its own: a caller's that it joined
     others = [
         f"{kind} {context.to_trace_id()}:{context.to_span_id()}"
         for kind, context in span.references

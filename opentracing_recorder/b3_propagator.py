@@ -1,7 +1,18 @@
-"""B3Propagator: the headers of Zipkin and all that is traced for it.
+"""B3Propagator: the headers of Zipkin and of all that is traced for it.
+
+::
+
+    from opentracing_recorder import B3Propagator
+
+    b3 = B3Propagator(single_header=True)
+    context = b3.extract({"X-B3-TraceId": "463ac35c9f6413ad", "X-B3-SpanId": "a2fb4a1d1a96d312"})
+    assert context.sampled is None  # the sampler decides
+    headers = {}
+    b3.inject(context, headers)
+    assert headers == {"b3": "463ac35c9f6413ad-a2fb4a1d1a96d312"}
 
 The wire is that of https://github.com/openzipkin/b3-propagation: either the ``x-b3-*`` headers, or
-one header named ``b3``.
+one header named ``b3``. Limits and errors: see `opentracing_recorder.propagator`.
 """
 
 from __future__ import annotations
@@ -12,10 +23,10 @@ from typing import Any
 from opentracing import SpanContext, SpanContextCorruptedException
 from opentracing.interrupts import reraise_interrupt
 
-from ._carrier import CarrierFormat, shown
+from ._carrier import shown
+from ._hex_ids import hex_ids, parse_hex_id, parse_hex_ids
 from .context import NO_EXTRA, BasicSpanContext, RemoteSpanContext, basic_context
-from .fields import context_from_hex, format_hex_id, hex_ids, is_debug, is_span_id, parse_hex_id
-from .propagator import Propagator
+from .propagator import CarrierPropagator
 
 _SINGLE = "b3"
 _TRACE_ID = "x-b3-traceid"
@@ -33,11 +44,12 @@ _DECISIONS = {"1": True, "0": False}
 _WORDS = {"true": True, "false": False}  # of tracers from before the specification
 
 
-class B3Propagator(Propagator):
+class B3Propagator(CarrierPropagator):
     """B3 for any format with text carriers: TEXT_MAP and HTTP_HEADERS alike.
 
-    Reads the single header, and without a good one the several. Writes the several, or with
-    `single_header` the single one; both in lower case, and with the span's parent.
+    Reads the single header, and if it is missing or malformed the several. Writes the several, or
+    if `single_header` is True (default: False) the single one; both in lower case, and with the
+    span's parent.
 
     A decision may come without a trace id: then the context has no ids, and its `sampled` holds for
     the trace that starts. No decision is a `sampled` of None. The debug flag is ``"debug": "1"``
@@ -46,22 +58,22 @@ class B3Propagator(Propagator):
 
     def __init__(self, single_header: bool = False) -> None:
         self.single_header = single_header
-        self._format = CarrierFormat(_field_of, _USUAL)
-        self._plans = self._format.plans
+        super().__init__(_field_of, _USUAL)
 
     def inject(self, span_context: SpanContext, carrier: Any) -> None:
         if type(span_context) is not BasicSpanContext:  # as it nearly always is
             span_context = basic_context(span_context)
-        if (ids := hex_ids(span_context)) is None:
+        if (
+            ids := hex_ids(span_context.trace_id, span_context.span_id, span_context.parent_id)
+        ) is None:
             return
         # An empty dict takes the entries as they are, without a call.
         entries = carrier if type(carrier) is dict and not carrier else {}
-        debug = span_context.extra and is_debug(span_context)
+        debug = span_context.extra and span_context.is_debug
         sampled = span_context.sampled
-        parent_id = span_context.parent_id
-        parent = format_hex_id(parent_id) if parent_id and is_span_id(parent_id) else None
+        trace_id, span_id, parent = ids
         if not self.single_header:
-            entries[_TRACE_ID], entries[_SPAN_ID] = ids
+            entries[_TRACE_ID], entries[_SPAN_ID] = trace_id, span_id
             if parent:
                 entries[_PARENT_ID] = parent
             if debug:
@@ -70,51 +82,37 @@ class B3Propagator(Propagator):
                 entries[_SAMPLED] = "1" if sampled else "0"
         elif debug or sampled is not None:
             decision = "d" if debug else "1" if sampled else "0"
-            value = f"{ids[0]}-{ids[1]}-{decision}"
+            value = f"{trace_id}-{span_id}-{decision}"
             entries[_SINGLE] = f"{value}-{parent}" if parent else value
         else:
             # No parent without a decision: many readers take what is third for one.
-            entries[_SINGLE] = f"{ids[0]}-{ids[1]}"
+            entries[_SINGLE] = f"{trace_id}-{span_id}"
         if entries is not carrier:
             self._format.write(carrier, entries)
 
-    def remove_from(self, carrier: Any) -> None:
-        self._format.remove_from(carrier)
+    def _read_usual(self, carrier: Any, names: tuple[str, ...], context: RemoteSpanContext) -> None:
+        parent_id: Any = None
+        if len(names) == 1:
+            # No more of an endless one; a value that is no text fails here.
+            parts = carrier[names[0]].split("-", 4)
+            if len(parts) == 3:
+                trace_id, span_id, sampled = parts
+            else:
+                trace_id, span_id, sampled, parent_id = parts
+                if len(parent_id) != 16:
+                    raise ValueError
+        else:
+            trace_id = carrier[names[0]]
+            span_id = carrier[names[1]]
+            sampled = carrier[names[2]]
+            if len(names) == 4:
+                parent_id = carrier[names[3]]
+        context.trace_id, context.span_id = parse_hex_ids(trace_id, span_id)
+        context.sampled = _DECISIONS[sampled]
+        if parent_id is not None:
+            context.parent_id = _parse_parent_id(_PARENT_ID, parent_id)
 
-    def extract(self, carrier: Any) -> BasicSpanContext | None:
-        if type(carrier) is dict:
-            try:
-                # `read_text` unrolled for a usual carrier: `extract` in the benchmarks pays for it.
-                names = self._plans[(*carrier,)]
-                if names:
-                    parent_id: Any
-                    if len(names) == 1:
-                        # No more of an endless one; what is no text fails here.
-                        parts = carrier[names[0]].split("-", 4)
-                        if len(parts) == 3:
-                            trace_id, span_id, sampled = parts
-                            return context_from_hex(trace_id, span_id, _DECISIONS[sampled])
-                        trace_id, span_id, sampled, parent_id = parts
-                        if len(parent_id) != 16:
-                            raise ValueError
-                        parent_id = _parse_parent_id(_PARENT_ID, parent_id)
-                    else:
-                        parent_id = None
-                        trace_id = carrier[names[0]]
-                        span_id = carrier[names[1]]
-                        sampled = carrier[names[2]]
-                        if len(names) == 4:
-                            parent_id = carrier[names[3]]
-                            if type(parent_id) is not str:
-                                raise ValueError
-                            parent_id = _parse_parent_id(_PARENT_ID, parent_id)
-                        if not (type(trace_id) is type(span_id) is type(sampled) is str):
-                            raise ValueError
-                    return context_from_hex(trace_id, span_id, _DECISIONS[sampled], parent_id)
-                if names is not None:
-                    return None
-            except Exception:  # what is wrong is found, and named, below
-                reraise_interrupt()
+    def _from_any(self, carrier: Any) -> BasicSpanContext | None:
         fields = self._format.read_text(carrier)
         if not fields:
             return None

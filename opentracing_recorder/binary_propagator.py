@@ -1,7 +1,16 @@
 """BinaryPropagator: the BINARY format of the basictracer family, without the protobuf package.
 
-The wire is basictracer-go's ``wire.proto``: a big-endian uint32, the length of what follows, then
-this message of protocol buffers, version 3::
+::
+
+    from opentracing_recorder import BasicSpanContext, BinaryPropagator
+
+    carrier = bytearray()
+    BinaryPropagator().inject(BasicSpanContext(1, 2, {"user": "amy"}), carrier)
+    context = BinaryPropagator().extract(bytes(carrier))
+    assert (context.span_id, context.baggage) == (2, {"user": "amy"})
+
+The wire is basictracer-go's ``wire.proto``: a big-endian uint32, the length of the rest, then this
+message of protocol buffers, version 3:
 
     message TracerState {
         fixed64 trace_id = 1;
@@ -10,6 +19,9 @@ this message of protocol buffers, version 3::
         map<string, string> baggage_items = 4;
         fixed64 trace_id_high = 5;  // ours: the upper half of a 128-bit trace id; others skip it
     }
+
+An undecided context is written as sampled. Limits and errors: see
+`opentracing_recorder.propagator`.
 """
 
 from __future__ import annotations
@@ -21,9 +33,10 @@ from typing import Any
 from opentracing import InvalidCarrierException, SpanContext, SpanContextCorruptedException
 from opentracing.interrupts import reraise_interrupt
 
+from ._baggage import bounded_baggage, written_baggage
 from ._carrier import shown
-from .context import BasicSpanContext, RemoteSpanContext, basic_context, has_binary_ids
-from .fields import bounded_baggage, written_baggage
+from ._hex_ids import hex_ids
+from .context import BasicSpanContext, RemoteSpanContext, basic_context
 from .propagator import Propagator
 
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
@@ -46,6 +59,10 @@ _USUAL_SIZE = _USUAL.size
 _USUAL_LENGTH = struct.pack(">I", _USUAL_SIZE - 4)
 _unpack_usual = _USUAL.unpack
 
+_pack_ids = struct.Struct("<BQBQ").pack
+_pack_length = struct.Struct(">I").pack
+_SAMPLED = bytes((_SAMPLED_KEY, 1))
+
 
 class BinaryPropagator(Propagator):
     """Appends to a ``bytearray``; reads ``bytes``, ``bytearray`` or ``memoryview``."""
@@ -57,23 +74,23 @@ class BinaryPropagator(Propagator):
             )
         if type(span_context) is not BasicSpanContext:  # as it nearly always is
             span_context = basic_context(span_context)
-        if not has_binary_ids(span_context):
+        trace_id: Any = span_context.trace_id
+        span_id = span_context.span_id
+        if hex_ids(trace_id, span_id) is None:
             return
-        trace_id = span_context.trace_id or 0
-        message = bytearray()
-        message += struct.pack("<BQ", _TRACE_ID_KEY, trace_id & _MAX_64_BITS)
-        message += struct.pack("<BQ", _SPAN_ID_KEY, span_context.span_id)
-        if span_context.sampled in (True, None):  # False is the default, which is never written
-            message += bytes((_SAMPLED_KEY, 1))
+        message = _pack_ids(_TRACE_ID_KEY, trace_id & _MAX_64_BITS, _SPAN_ID_KEY, span_id)
+        # False is the default, which is never written. `or`: a property costs a call.
+        if span_context.sampled or span_context.is_sampled:
+            message += _SAMPLED
         if span_context._baggage:
-            for key, value in written_baggage(span_context, lambda key, value: (key, value)):
+            for key, value in written_baggage(span_context):
                 item = _bytes_field(_ITEM_KEY_KEY, key.encode())
                 item += _bytes_field(_ITEM_VALUE_KEY, value.encode())
                 message += _bytes_field(_BAGGAGE_KEY, item)
         if trace_id > _MAX_64_BITS:
             message += struct.pack("<BQ", _TRACE_ID_HIGH_KEY, trace_id >> 64)
         try:
-            carrier += struct.pack(">I", len(message)) + message
+            carrier += _pack_length(len(message)) + message
         except BufferError as error:
             raise InvalidCarrierException("the carrier is fixed by a memoryview of it") from error
 

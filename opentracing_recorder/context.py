@@ -1,25 +1,30 @@
-"""BasicSpanContext, the part of a span that travels to its children and over the wire.
+"""BasicSpanContext: the part of a span that travels to its children and over the wire.
 
-It holds the ids, the sampling decision and the baggage::
+A context has the ids of a trace and of a span in it, the sampling decision, and baggage::
 
     from opentracing_recorder import BasicSpanContext, BasicTracer
 
-    context = BasicSpanContext(trace_id=1, span_id=2, baggage={"tenant": "7"}, sampled=True)
-    assert context.to_trace_id() == "0000000000000001"
+    context = BasicSpanContext(0x463AC35C9F6413AD, 0xA2FB4A1D1A96D312, {"user": "amy"})
+    assert context.to_trace_id() == "463ac35c9f6413ad"
+    child = BasicTracer().start_span("work", child_of=context)
+    assert child.get_baggage_item("user") == "amy"
 
-    span = BasicTracer().start_span("work", child_of=context)
-    assert (span.context.trace_id, span.parent_id) == (1, 2)
-    assert span.get_baggage_item("tenant") == "7"
+An application meets contexts as ``span.context`` and as the result of ``tracer.extract``; those
+that came in a carrier are `RemoteSpanContext`. To read and write them in a format of your own, see
+`opentracing_recorder.propagator`.
 
 The `baggage` of a context is a dict of its own. An item that is written into it reaches carriers,
 and spans that start from this context later; `set_baggage_item` does the same for a span.
-`RemoteSpanContext` is a context that a propagator read from a carrier. `dropped_baggage` counts the
-items that exceeded the limits: 64 items and 8192 bytes.
+`dropped_baggage` counts the items that exceeded the limits: 64 items and 8192 bytes.
+
+A context of another make is a parent, and is injected, if it has integers `trace_id` and `span_id`.
+Its `sampled`, `parent_id`, `is_remote` and `baggage` or `_baggage` are read if they are present.
+Without both ids it starts a new trace, and nothing is written. `basic_context` reads one.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from copy import copy
 from operator import index
 from typing import TYPE_CHECKING, Any, SupportsIndex, TypeVar
@@ -27,19 +32,12 @@ from typing import TYPE_CHECKING, Any, SupportsIndex, TypeVar
 from opentracing import SpanContext
 from opentracing.interrupts import reraise_interrupt
 
-from ._json_safe import dict_of, text_of
+from ._hex_ids import hex_ids, id_text
+from ._json_safe import dict_of
 from ._process import RenewedLock
 
 _TRACE_IDS = 1 << 128
 _SPAN_IDS = 1 << 64
-
-# What a subclass may define that makes it read in ways of its own.
-_OWN_WAYS = frozenset(
-    {
-        *("__init__", "__new__", "__getattribute__", "has_trace", "trace_id", "span_id"),
-        *("sampled", "_baggage", "parent_id", "extra"),
-    }
-)
 
 ContextT = TypeVar("ContextT", bound="BasicSpanContext")
 
@@ -60,25 +58,25 @@ class BasicSpanContext(SpanContext):
     parent, a context without ids starts a new trace, and a `sampled` of None leaves the decision
     to the tracer's sampler. The baggage given is copied.
 
-    In a subclass that does not call the constructor, fields that it does not set have the defaults.
+    If a subclass does not call the constructor, fields that it does not set have their defaults.
     """
 
     __slots__ = ("_baggage", "extra", "parent_id", "sampled", "span_id", "trace_id")
 
     parent_id: int | None
-    """The id of the span's parent, where it is known: some formats write it."""
+    """The id of the span's parent, if it is known: some formats write it."""
 
     extra: Mapping[str, str]
-    """What a wire format has to carry beside the other fields, under keys of its own, such as
-    ``tracestate``: every descendant has it too, and each propagator writes what it knows of it.
+    """Whatever else a wire format carries, under keys of its own, such as ``tracestate``. Every
+    descendant has it too, and each propagator writes the keys that it knows.
     """
 
     is_remote = False
-    """Whether the span belongs to another process, and its context came in a carrier."""
+    """Whether the span belongs to another process: its context came in a carrier."""
 
     dropped_baggage = 0
-    """How many baggage items were left out because they were over the limits: by extraction, or by
-    the last injection that left out any.
+    """How many baggage items were over the limits and dropped: by extraction, or by the last
+    injection that dropped any.
     """
 
     def __init__(
@@ -103,19 +101,11 @@ class BasicSpanContext(SpanContext):
 
     _baggage: Mapping[str, str]
 
-    _is_plain = True
-    """Whether an instance has all fields, and reads as one of this class does."""
-
-    def __init_subclass__(cls, calls_constructor: bool = False, **kwargs: Any) -> None:
+    def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
-        if not _OWN_WAYS.isdisjoint(vars(cls)):
-            cls._is_plain = False
-            if (
-                not calls_constructor
-                and cls.__init__ is not object.__init__
-                and cls.__new__ is object.__new__
-            ):
-                type.__setattr__(cls, "__new__", staticmethod(_with_defaults))
+        has_constructor = cls.__init__ not in (BasicSpanContext.__init__, object.__init__)
+        if has_constructor and cls.__new__ is object.__new__:
+            type.__setattr__(cls, "__new__", staticmethod(_with_defaults))
 
     def __reduce_ex__(self, protocol: SupportsIndex) -> Any:
         return super().__reduce_ex__(max(index(protocol), 2))  # earlier ones know no slots
@@ -132,9 +122,27 @@ class BasicSpanContext(SpanContext):
         )
 
     @property
+    def is_sampled(self) -> bool:
+        """Whether the trace is kept as far as this context says: undecided counts as sampled.
+
+        Formats without a word for "undecided" write this.
+        """
+        sampled = self.sampled
+        return sampled is None or bool(sampled)
+
+    @property
+    def is_debug(self) -> bool:
+        """Whether the trace is marked to be kept at any cost: ``"debug": "1"`` in `extra`.
+
+        A later decision of the trace's own service to drop it is stronger.
+        """
+        extra = self.extra
+        return bool(extra) and extra.get("debug") == "1" and self.is_sampled
+
+    @property
     def randomness(self) -> int | None:
-        """The 56 random bits that every sampler in the trace may decide by; None if the format that
-        it came in vouches for none.
+        """The 56 random bits by which every sampler in the trace may decide; None if the format in
+        which it came vouches for none.
         """
         extra = self.extra
         if "randomness" in extra:
@@ -147,7 +155,7 @@ class BasicSpanContext(SpanContext):
     def baggage(self) -> dict[str, str]:
         """The baggage items, in a dict that is this context's own.
 
-        What is written into it reaches carriers, and children that are started later.
+        Items added to it reach carriers, and children that are started later.
         """
         baggage = self._baggage
         if baggage is _NO_BAGGAGE or baggage is None:
@@ -165,14 +173,11 @@ class BasicSpanContext(SpanContext):
 
     def to_trace_id(self) -> str:
         """The trace id as 16 or 32 lower-case hexadecimal digits; ``""`` without one."""
-        trace_id = self.trace_id
-        if not isinstance(trace_id, int):
-            return ""
-        return f"{trace_id:016x}" if trace_id < 1 << 64 else f"{trace_id:032x}"
+        return id_text(self.trace_id)
 
     def to_span_id(self) -> str:
         """The span id as 16 lower-case hexadecimal digits; ``""`` without one."""
-        return format_span_id(self.span_id)
+        return id_text(self.span_id)
 
     def __repr__(self) -> str:
         return (
@@ -192,8 +197,7 @@ class RemoteSpanContext(BasicSpanContext):
 class ExtractedSpanContext(RemoteSpanContext):
     """A `RemoteSpanContext` made without fields: a propagator that knows all six sets them itself.
 
-    That costs less than a constructor, and less than going past one; `extract` in the benchmarks
-    pays for it.
+    Its constructor is C's, which costs least: `extract` in the benchmarks pays for it.
     """
 
     __slots__ = ()
@@ -206,30 +210,26 @@ class ExtractedSpanContext(RemoteSpanContext):
         __init__ = object.__init__
 
 
-_FIELDS = tuple(
-    (vars(BasicSpanContext)[name], default)
-    for name, default in (
-        *(("trace_id", None), ("span_id", None), ("sampled", True)),
-        *(("_baggage", _NO_BAGGAGE), ("parent_id", None), ("extra", NO_EXTRA)),
-    )
-)
-
-
-has_binary_ids: Callable[[BasicSpanContext], bool] = vars(BasicSpanContext)["has_trace"].fget
-"""`has_trace`, past what a subclass makes of it: whether the ids are numbers that fit."""
+_defaults = BasicSpanContext()
+_FIELDS = [
+    (vars(BasicSpanContext)[name], getattr(_defaults, name)) for name in BasicSpanContext.__slots__
+]
 
 
 def _with_defaults(cls: type[ContextT], *args: object, **kwargs: object) -> ContextT:
+    """Makes an instance of a subclass whose constructor, as in basictracer's time, may set but four
+    fields of six.
+    """
     context = object.__new__(cls)
     for slot, default in _FIELDS:
-        slot.__set__(context, default)  # past what the subclass has under that name
+        slot.__set__(context, default)  # past an attribute of the subclass by that name
     return context
 
 
 def copied_baggage(baggage: Any) -> Mapping[str, str]:
     """A copy of baggage that may be changed meanwhile; `EMPTY_BAGGAGE` if it is empty.
 
-    Never raises, whatever has been given for baggage.
+    Never raises, whatever was given for baggage.
     """
     try:
         if not baggage:
@@ -242,99 +242,33 @@ def copied_baggage(baggage: Any) -> Mapping[str, str]:
 
 
 def basic_context(context: Any) -> BasicSpanContext:
-    """`context` itself if it is a BasicSpanContext; otherwise what can be read of it.
+    """`context` itself if it is a BasicSpanContext; otherwise one with the fields that it has.
 
-    That is the one place where contexts of another make come in: all that follows gets ours. They
-    have ids in `trace_id` and `span_id`, both ints, perhaps `sampled` and `parent_id`, and baggage
-    in `baggage` or `_baggage`. Never raises: what raises when it is read, or lies, is not there.
+    Never raises: an object whose attributes cannot be read is a context without ids.
     """
     kind = type(context)
-    if kind is BasicSpanContext or kind is ExtractedSpanContext:
+    if kind is BasicSpanContext or kind is ExtractedSpanContext:  # as it is nearly always
         return context  # type: ignore[no-any-return]
-    if issubclass(kind, BasicSpanContext) and (kind._is_plain or _is_readable(context)):
-        return context  # type: ignore[no-any-return]
-    made = RemoteSpanContext if _read(context, "is_remote") is True else BasicSpanContext
-    trace_id = _id_or_none(_read(context, "trace_id"), _TRACE_IDS)
-    span_id = _id_or_none(_read(context, "span_id"), _SPAN_IDS)
-    if trace_id is None or span_id is None:
-        return BasicSpanContext(None, None, _baggage_of(context), None)
-    return made(
-        trace_id,
-        span_id,
-        _baggage_of(context),
-        _decision_or_none(_read(context, "sampled")),
-        _id_or_none(_read(context, "parent_id"), _SPAN_IDS),
-        _extra_of(context),
-    )
-
-
-def has_ids(context: Any) -> bool:
-    """Whether what need not be a SpanContext has the ids of one."""
-    return basic_context(context).has_trace
-
-
-def _is_readable(context: BasicSpanContext) -> bool:
-    """Whether the fields can be read, of a subclass that may make of them what it likes."""
     try:
-        bool(context.sampled)
-        for field in ("has_trace", "trace_id", "span_id", "parent_id", "extra", "is_remote"):
-            getattr(context, field)
-        return context._baggage is None or isinstance(context._baggage, Mapping)
+        if issubclass(kind, BasicSpanContext):
+            for field in BasicSpanContext.__slots__:  # a property of a subclass may raise
+                getattr(context, field)
+            return context  # type: ignore[no-any-return]
+        baggage = getattr(context, "baggage", None) or getattr(context, "_baggage", None)
+        made = BasicSpanContext(None, None, baggage, None)
+        trace_id, span_id = getattr(context, "trace_id", None), getattr(context, "span_id", None)
+        if hex_ids(trace_id, span_id) is None:
+            return made
+        if getattr(context, "is_remote", False) is True:
+            made = RemoteSpanContext(None, None, baggage, None)
+        made.trace_id, made.span_id = trace_id, span_id
+        sampled = getattr(context, "sampled", None)
+        made.sampled = None if sampled is None else bool(sampled)
+        parent_id = getattr(context, "parent_id", None)
+        made.parent_id = parent_id if hex_ids(trace_id, parent_id) else None
+        if isinstance(context, BasicSpanContext):  # as a lazy object for one says
+            made.extra = context.extra
+        return made
     except Exception:
         reraise_interrupt()
-        return False
-
-
-def _read(context: Any, name: str) -> Any:
-    try:
-        return getattr(context, name, None)
-    except Exception:
-        reraise_interrupt()
-        return None
-
-
-def _id_or_none(value: Any, end: int) -> int | None:
-    # By its real type, as stand-ins can be any number; and plain, whatever its class makes of it.
-    number = int.__add__(value, 0) if issubclass(type(value), int) else 0
-    return number if 0 < number < end else None
-
-
-def _decision_or_none(value: Any) -> bool | None:
-    try:
-        return None if value is None else bool(value)
-    except Exception:
-        reraise_interrupt()
-        return None
-
-
-def _baggage_of(context: Any) -> dict[str, str]:
-    for name in ("baggage", "_baggage"):
-        found = _texts(_read(context, name))
-        if found:
-            return found
-    return {}
-
-
-def _extra_of(context: Any) -> Mapping[str, str]:
-    """The `extra` of a proxy for one of our contexts; elsewhere the name may mean anything."""
-    try:
-        is_ours = isinstance(context, BasicSpanContext)
-    except Exception:
-        reraise_interrupt()
-        return NO_EXTRA
-    return (is_ours and _texts(_read(context, "extra"))) or NO_EXTRA
-
-
-def _texts(mapping: Any) -> dict[str, str]:
-    try:
-        if not issubclass(type(mapping), Mapping):
-            return {}
-        return {text_of(key): text_of(value) for key, value in dict_of(mapping).items()}
-    except Exception:
-        reraise_interrupt()
-        return {}
-
-
-def format_span_id(span_id: int | None) -> str:
-    """A span id as text: 16 digits, none for None."""
-    return f"{span_id:016x}" if isinstance(span_id, int) else ""
+        return BasicSpanContext(sampled=None)

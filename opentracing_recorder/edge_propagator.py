@@ -1,4 +1,27 @@
-"""EdgePropagator: reads what strangers send, and leaves the sampling decision to this service."""
+"""EdgePropagator: reads contexts that strangers send, and leaves the decision to this service.
+
+::
+
+    from opentracing import Format
+    from opentracing_recorder import BasicTracer, EdgePropagator, RateLimitingSampler
+    from opentracing_recorder import TraceContextPropagator
+
+    edge = EdgePropagator(TraceContextPropagator(), baggage=False)
+    tracer = BasicTracer(
+        sampler=RateLimitingSampler(10), propagators={Format.HTTP_HEADERS: edge}
+    )
+    request = {
+        "traceparent": "00-0000000000000000463ac35c9f6413ad-a2fb4a1d1a96d312-01",
+        "baggage": "user=amy",
+    }
+    context = tracer.extract(Format.HTTP_HEADERS, request)
+    assert context.sampled is None  # the sampler decides, and not the caller
+    assert context.baggage == {}
+
+Use it at the edge of your network. Behind it, services follow each other's decisions: a caller's
+flags, debug included, could otherwise have every request of a stranger recorded. Limits and errors:
+see `opentracing_recorder.propagator`.
+"""
 
 from __future__ import annotations
 
@@ -15,19 +38,14 @@ _CARRIED_ON = ("random", "randomness", _TRACESTATE)
 
 
 class EdgePropagator(Propagator):
-    """Reads what `propagator` reads, but leaves the decision to this service's sampler.
+    """Reads and writes the format of `propagator`, but leaves the decision to the sampler here.
 
-    ::
+    The trace and the link to the caller stay: spans have the caller's trace id, and its span as
+    their parent. The caller's flags, sampled and debug, are ignored: the tracer's sampler is asked,
+    and its decision goes on to the services behind. If `baggage` is False (default: True), the
+    caller's baggage is left out, too.
 
-        edge = EdgePropagator(TraceContextPropagator(), baggage=False)
-        BasicTracer(recorder, RateLimitingSampler(10), propagators={Format.HTTP_HEADERS: edge})
-
-    For a service that strangers call. The trace and the link to the caller stay: spans have the
-    caller's trace id, and its span as their parent. The caller's flags count for nothing, neither
-    sampled nor debug: the tracer's sampler is asked anew, and what it says goes on to the services
-    behind. With `baggage` False, the caller's baggage is left out, too.
-
-    It writes what `propagator` writes. Raises TypeError for an argument that cannot serve.
+    Raises TypeError for an argument of another type.
     """
 
     def __init__(self, propagator: Propagator, *, baggage: bool = True) -> None:

@@ -1,8 +1,21 @@
 """JaegerPropagator: the headers of the Jaeger client libraries, for TEXT_MAP and HTTP_HEADERS.
 
+::
+
+    from opentracing_recorder import BasicTracer, JaegerPropagator
+
+    jaeger = JaegerPropagator(encode_values=True)
+    context = jaeger.extract({"uber-trace-id": "1c3b00da:deadbeef:0:1", "uberctx-user": "amy"})
+    child = BasicTracer().start_span("work", child_of=context)
+    headers = {}
+    jaeger.inject(child.context, headers)
+    assert headers["uber-trace-id"].startswith("000000001c3b00da:")
+    assert headers["uberctx-user"] == "amy"
+
 The wire is that of Jaeger's documentation, "Client Libraries", section "Propagation Format":
-``uber-trace-id``, and one ``uberctx-KEY`` a baggage item. People who start a trace by hand write
-``jaeger-debug-id`` and ``jaeger-baggage``.
+``uber-trace-id``, and one ``uberctx-KEY`` for each baggage item. People who start a trace by hand
+write ``jaeger-debug-id`` and ``jaeger-baggage``. An undecided context is written as sampled. Limits
+and errors: see `opentracing_recorder.propagator`.
 """
 
 from __future__ import annotations
@@ -13,22 +26,17 @@ from typing import Any
 from opentracing import SpanContext, SpanContextCorruptedException
 from opentracing.interrupts import reraise_interrupt
 
-from ._carrier import CarrierFormat, shown
-from .context import NO_EXTRA, BasicSpanContext, RemoteSpanContext, basic_context
-from .fields import (
+from ._baggage import (
     MAX_ENCODED_BAGGAGE,
+    PrefixedBaggage,
     bounded_baggage,
-    context_from_hex,
     form_decoded,
-    format_hex_id,
-    hex_ids,
-    is_debug,
-    is_span_id,
-    parse_hex_id,
     percent_decoded,
 )
-from .prefixed_baggage import PrefixedBaggage
-from .propagator import Propagator
+from ._carrier import shown
+from ._hex_ids import hex_ids, parse_hex_id, parse_hex_ids
+from .context import NO_EXTRA, BasicSpanContext, RemoteSpanContext, basic_context
+from .propagator import CarrierPropagator
 
 _TRACE = "uber-trace-id"
 _DEBUG_ID = "jaeger-debug-id"
@@ -44,63 +52,53 @@ _DECISIONS = {flags: bool(bits) for flags, bits in _FLAGS.items()}
 _MAX_DEBUG_ID = 256  # characters
 
 
-class JaegerPropagator(Propagator):
+class JaegerPropagator(CarrierPropagator):
     """Text keys and values.
 
-    With `encode_values`, for HTTP_HEADERS: baggage is percent-encoded, so that nothing but visible
-    ASCII reaches the wire, and keys come back in lower case, as header names do. Without, for
-    TEXT_MAP: baggage is kept as it is.
+    `encode_values` (default: False) is for HTTP_HEADERS: baggage is percent-encoded, so that
+    nothing but visible ASCII reaches the wire, and keys come back in lower case, as header names
+    do. Otherwise, for TEXT_MAP, baggage is kept as it is.
 
     The debug flag is ``"debug": "1"`` in `extra`. A ``jaeger-debug-id`` without a trace gives a
     context that starts one, sampled and debugged, with that id under the header's name in `extra`;
-    baggage without a trace, a context that starts one with this baggage. None of the two headers
-    that are written by hand is ever written.
+    baggage without a trace, a context that starts one with this baggage. The two headers for
+    traces that are started by hand are only read.
     """
 
     def __init__(self, encode_values: bool = False) -> None:
         self.encode_values = encode_values
-        # Some clients write a blank as "+"; all of them write "+" as "%2B".
+        # Some clients write a space as "+"; all of them write "+" as "%2B".
         self._baggage = PrefixedBaggage(_BAGGAGE, _FIELDS, encode_values, form_decoded)
-        self._format = CarrierFormat(self._baggage.field_of, [(_TRACE,)])
-        self._plans = self._format.plans
+        super().__init__(self._baggage.field_of, [(_TRACE,)])
 
     def inject(self, span_context: SpanContext, carrier: Any) -> None:
         if type(span_context) is not BasicSpanContext:  # as it nearly always is
             span_context = basic_context(span_context)
-        if (ids := hex_ids(span_context)) is None:
+        if (
+            ids := hex_ids(span_context.trace_id, span_context.span_id, span_context.parent_id)
+        ) is None:
             return
-        parent_id = span_context.parent_id
-        parent = format_hex_id(parent_id) if parent_id and is_span_id(parent_id) else "0"
-        if span_context.extra and is_debug(span_context):
+        trace_id, span_id, parent = ids
+        if span_context.extra and span_context.is_debug:
             flags = "3"
-        else:  # the format has no word for "undecided", and keeps, as basictracer does
-            flags = "1" if span_context.sampled in (True, None) else "0"
+        else:  # `or`: a property costs a call
+            flags = "1" if span_context.sampled or span_context.is_sampled else "0"
         # An empty dict takes the entries as they are, without a call.
         entries = carrier if type(carrier) is dict and not carrier else {}
-        entries[_TRACE] = f"{ids[0]}:{ids[1]}:{parent}:{flags}"
+        entries[_TRACE] = f"{trace_id}:{span_id}:{parent or '0'}:{flags}"
         if span_context._baggage:
             entries.update(self._baggage.entries(span_context))
         if entries is not carrier:
             self._format.write(carrier, entries)
 
-    def remove_from(self, carrier: Any) -> None:
-        self._format.remove_from(carrier)
+    def _read_usual(self, carrier: Any, names: tuple[str, ...], context: RemoteSpanContext) -> None:
+        trace_id, span_id, parent_id, flags = carrier[names[0]].split(":", 4)
+        context.trace_id, context.span_id = parse_hex_ids(trace_id, span_id)
+        context.sampled = _DECISIONS[flags]
+        if parent_id != "0":
+            context.parent_id = parse_hex_id(_TRACE, parent_id, 16)
 
-    def extract(self, carrier: Any) -> BasicSpanContext | None:
-        if type(carrier) is dict:
-            try:
-                # `read_text` unrolled for a usual carrier: `extract` in the benchmarks pays for it.
-                names = self._plans[(*carrier,)]
-                if names:
-                    value = carrier[names[0]]
-                    if type(value) is str:
-                        trace_id, span_id, parent_id, flags = value.split(":", 4)
-                        parent = None if parent_id == "0" else parse_hex_id(_TRACE, parent_id, 16)
-                        return context_from_hex(trace_id, span_id, _DECISIONS[flags], parent)
-                elif names is not None:
-                    return None
-            except Exception:  # what is wrong is found, and named, below
-                reraise_interrupt()
+    def _from_any(self, carrier: Any) -> BasicSpanContext | None:
         fields = self._format.read_text(carrier, (_TRACE,))
         if not fields:
             return None
@@ -114,7 +112,7 @@ class JaegerPropagator(Propagator):
         return context if context.has_trace or context.sampled or context._baggage else None
 
     def _start_of_trace(self, fields: Mapping[str, str]) -> RemoteSpanContext:
-        """What the first span of a new trace is to know."""
+        """The context of a new trace's first span."""
         debug_id = fields.get(_DEBUG_ID)
         if not debug_id:
             return RemoteSpanContext(sampled=None)
@@ -168,7 +166,7 @@ def _parse_flags(value: str) -> int:
 
 
 def _parse_list(value: str, encoded: bool) -> Iterable[tuple[str, str]]:
-    """The items of ``key=value, key=value``; what is no item is passed over."""
+    """The items of ``key=value, key=value``; any other text is skipped."""
     if encoded and len(value) > MAX_ENCODED_BAGGAGE:  # one item that is over the limit, and counted
         yield value, ""
         return

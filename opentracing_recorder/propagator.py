@@ -1,9 +1,116 @@
-"""Propagator: a span context onto the wire and back."""
+"""How contexts travel: `inject` writes a span's context into a carrier, `extract` reads it there.
+
+::
+
+    from opentracing import Format
+    from opentracing_recorder import B3Propagator, BasicTracer, CompositePropagator
+    from opentracing_recorder import TraceContextPropagator
+
+    w3c, b3 = TraceContextPropagator(), B3Propagator()
+    formats = {Format.HTTP_HEADERS: CompositePropagator([w3c, b3], written=[w3c])}
+    tracer = BasicTracer(propagators=formats)
+
+    request = {"X-B3-TraceId": "463ac35c9f6413ad", "X-B3-SpanId": "a2fb4a1d1a96d312"}
+    span = tracer.start_span("work", child_of=tracer.extract(Format.HTTP_HEADERS, request))
+    headers = {}
+    tracer.inject(span, Format.HTTP_HEADERS, headers)
+    assert list(headers) == ["traceparent"]
+
+Without `propagators`, a tracer writes and reads the text format for HTTP_HEADERS and TEXT_MAP, and
+the binary format for BINARY.
+
+Formats
+-------
+
+- `opentracing_recorder.text_propagator`: ``ot-tracer-traceid``, ``ot-tracer-spanid``,
+  ``ot-tracer-sampled``, ``ot-baggage-*``. Source: basictracer for Go, Python and JavaScript.
+- `opentracing_recorder.binary_propagator`: a length and a message of protocol buffers. Source:
+  basictracer-go's ``wire.proto``.
+- `opentracing_recorder.trace_context_propagator`: ``traceparent``, ``tracestate``, ``baggage``.
+  Source: W3C Trace Context and W3C Baggage; OpenTelemetry and many others use it.
+- `opentracing_recorder.b3_propagator`: ``b3``, ``x-b3-*``. Source: openzipkin/b3-propagation.
+- `opentracing_recorder.jaeger_propagator`: ``uber-trace-id``, ``uberctx-*``, ``jaeger-debug-id``,
+  ``jaeger-baggage``. Source: the Jaeger client libraries.
+- `CompositePropagator` reads the first of several formats that is present, and writes several.
+- `opentracing_recorder.edge_propagator` reads any of them at the edge of your network, where
+  strangers call: your sampler decides anew, and the caller's baggage can be left out.
+
+`encode_values=True` of the text format and Jaeger is for HTTP_HEADERS; W3C and B3 need no such
+choice. Whatever a format carries beside ids, decision and baggage goes on to every descendant, and
+out again: ``tracestate``, the random-trace-id flag, the debug flag.
+
+Carriers
+--------
+
+Text formats take any mapping or iterable of pairs: dicts, lists of tuples, ASGI's headers, gRPC's
+metadata, Kafka's headers. Names and values are str or bytes; header names are read in any case; of
+a list of values the first counts. A mapping with the name ``REQUEST_METHOD`` is a WSGI environ:
+there, and only there, a header has the form ``HTTP_X_NAME``. To be written to, a carrier is a
+mutable mapping or a list. None means "no headers" to `extract`.
+
+An injected context takes the place of all of its format's headers, in any case and however often
+they are present. If a service copies a stranger's headers and injects its own span over them,
+nothing of the stranger's trace and baggage is sent on. Headers of other formats stay.
+
+Kafka's clients want header values in bytes. `inject` writes text into an empty list; wrap the list
+in `opentracing_recorder.KafkaHeaders` to write bytes. To extract, pass the list itself.
+
+Limits
+------
+
+- Baggage read from a carrier: 64 items and 8192 bytes of keys and values, in UTF-8.
+- Baggage written into a carrier: the same, in the encoding of the format, for all formats of a
+  `CompositePropagator` together; the first of them has the first turn.
+- Items over a limit are dropped and counted in the context's `dropped_baggage`; the trace goes on.
+  What is dropped when writing is also logged, at most once a minute.
+- Entries read from a carrier that is no dict, list or tuple: 10,000. One with as many is refused
+  for writing.
+- In HTTP_HEADERS, baggage is percent-encoded: no line break, and nothing but ASCII, reaches a
+  header; keys come back in lower case. TEXT_MAP keeps both as they are, and is not meant for HTTP.
+
+Errors
+------
+
+`extract` raises `opentracing.InvalidCarrierException` for a carrier of the wrong type, and
+`opentracing.SpanContextCorruptedException` with the field and its value for a malformed trace. The
+tracer raises `opentracing.UnsupportedFormatException` for a format without a propagator. Nothing
+else is raised, whatever a carrier holds, and nothing is ever unpickled. `inject` raises
+`InvalidCarrierException` for a carrier that it cannot write to.
+
+Your own format
+---------------
+
+Derive from `Propagator`, and register the instance for a format of any name::
+
+    from opentracing_recorder import BasicSpanContext, BasicTracer, Propagator, RemoteSpanContext
+
+    class QueuePropagator(Propagator):
+        def inject(self, span_context, carrier):
+            carrier["trace"] = f"{span_context.to_trace_id()}/{span_context.to_span_id()}"
+
+        def extract(self, carrier):
+            if not carrier or "trace" not in carrier:
+                return None
+            trace_id, span_id = carrier["trace"].split("/")
+            return RemoteSpanContext(int(trace_id, 16), int(span_id, 16))
+
+    tracer = BasicTracer(propagators={"queue": QueuePropagator()})
+    message = {}
+    tracer.inject(BasicSpanContext(1, 2), "queue", message)
+    assert tracer.extract("queue", message).span_id == 2
+
+This one still has to refuse malformed text. `opentracing_recorder.harness.PropagatorCheckMixin`
+holds the whole contract as tests: derive a test class from it, and define `propagator`.
+
+A propagator that only injects, or only extracts, need not derive from `Propagator`. It gets the
+very context that was given to the tracer; `opentracing_recorder.context.basic_context` reads one of
+another make.
+"""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from copy import copy
 from itertools import chain
 from typing import Any
@@ -12,9 +119,16 @@ from opentracing import SpanContext, SpanContextCorruptedException
 from opentracing.interrupts import reraise_interrupt
 
 from ._arguments import check_type
-from ._carrier import pairs_of
-from .context import NO_EXTRA, BasicSpanContext, basic_context, copied_baggage
-from .fields import SharedBaggage, bounded_baggage, report_dropped
+from ._baggage import SharedBaggage, bounded_baggage, report_dropped
+from ._carrier import CarrierFormat, pairs_of
+from .context import (
+    NO_EXTRA,
+    BasicSpanContext,
+    ExtractedSpanContext,
+    RemoteSpanContext,
+    basic_context,
+    copied_baggage,
+)
 
 
 class Propagator(ABC):
@@ -24,7 +138,7 @@ class Propagator(ABC):
     def inject(self, span_context: SpanContext, carrier: Any) -> None:
         """Write `span_context` into `carrier`; a context without a trace writes nothing.
 
-        What is written takes the place of all that the carrier holds of this format: of headers
+        The new entries take the place of all that the carrier holds of this format: of headers
         that were copied from a stranger's request, none is left.
 
         Raises `InvalidCarrierException` for a carrier it cannot write to, such as None.
@@ -32,37 +146,79 @@ class Propagator(ABC):
 
     @abstractmethod
     def extract(self, carrier: Any) -> BasicSpanContext | None:
-        """Read a context out of `carrier`; None where it holds no trace of this format, or is None.
+        """Read a context out of `carrier`; None if it holds no trace of this format, or is None.
 
         Raises `InvalidCarrierException` for a carrier it cannot read, and
-        `SpanContextCorruptedException`, with the field and its value, for a broken trace. Nothing
-        else, whatever the carrier holds.
+        `SpanContextCorruptedException`, with the field and its value, for a malformed trace, and
+        nothing else, whatever the carrier holds.
         """
 
     def remove_from(self, carrier: Any) -> None:  # noqa: B027 (what needs no more is complete)
         """Remove all that `carrier` holds of this format; by default nothing.
 
-        A `CompositePropagator` asks for that where it reads a format and does not write it. Raises
+        A `CompositePropagator` calls it if it reads a format and does not write it. Raises
         `InvalidCarrierException` for a carrier it cannot write to.
         """
 
 
+class CarrierPropagator(Propagator):
+    """The frame of our text formats, around a `CarrierFormat`.
+
+    A format defines `inject`, `_read_usual` and `_from_any`.
+    """
+
+    def __init__(
+        self, field_of: Callable[[str], str | None], usual: Iterable[tuple[str, ...]]
+    ) -> None:
+        self._format = CarrierFormat(field_of, usual)
+        self._plans = self._format.plans
+
+    def remove_from(self, carrier: Any) -> None:
+        self._format.remove_from(carrier)
+
+    def extract(self, carrier: Any) -> BasicSpanContext | None:
+        if type(carrier) is dict:
+            try:
+                names = self._plans[(*carrier,)]
+                if names:
+                    # The constructor unrolled.
+                    context = ExtractedSpanContext()
+                    context._baggage = context.extra = NO_EXTRA
+                    context.parent_id = None
+                    self._read_usual(carrier, names, context)
+                    return context
+                if names is not None:
+                    return None
+            except Exception:  # `_from_any` finds what is wrong, and names it
+                reraise_interrupt()
+        return self._from_any(carrier)
+
+    @abstractmethod
+    def _read_usual(self, carrier: Any, names: tuple[str, ...], context: RemoteSpanContext) -> None:
+        """Set the ids, `sampled`, and what else is read, of a dict with one of the usual sets of
+        fields, which it has under these names.
+
+        The quick way for nearly all carriers. It may raise any exception: `_from_any` is next then.
+        """
+
+    @abstractmethod
+    def _from_any(self, carrier: Any) -> BasicSpanContext | None:
+        """Read any carrier, as `extract` promises."""
+
+
 class CompositePropagator(Propagator):
-    """Reads whichever of several formats is there, and writes several.
+    """Reads the first of several formats that is present, and writes several.
 
-    ::
+    `propagators` are those that read, in this order. The first whole trace is extracted, and the
+    formats after it are not read. If one format's headers are malformed, the others are still
+    tried, and the error is raised only if none of them has anything. A decision without a trace
+    counts only if no format has a trace. Baggage without a trace, such as that of a ``baggage``
+    header, goes with the trace of a format after it.
 
-        CompositePropagator([TraceContextPropagator(), B3Propagator()], written=[B3Propagator()])
-
-    The first trace, in the order given, that is there and whole is the one extracted; the formats
-    after it are not looked at. A broken trace of one format does not hide what is good in another;
-    it is raised only where there is nothing else. A decision without a trace counts only where no
-    format has a trace; baggage without a trace, of a format before it, goes with the trace.
-
-    `written` are the propagators that write (default: all of `propagators`, in their order). Where
-    they do, what the carrier holds of the other formats is removed: this service's neighbours read
-    them too, and would take what a stranger sent for ours. The limits of baggage hold for all that
-    they write together; the first of them has the first turn.
+    `written` are those that write (default: all of `propagators`, in their order). Headers of the
+    other formats are then removed from the carrier: this service's neighbours read them too, and
+    would take a stranger's for ours. The limits of baggage hold for all written formats together;
+    the first of them has the first turn.
     """
 
     def __init__(
@@ -92,8 +248,8 @@ class CompositePropagator(Propagator):
                 context = _with_baggage(known, shared)
                 for propagator in self.written:
                     propagator.inject(context, carrier)
-                if shared.room.dropped:
-                    report_dropped(known, shared.room.dropped)
+                if shared.dropped:
+                    report_dropped(known, shared.dropped)
                 return
         for propagator in self.written:
             propagator.inject(span_context, carrier)

@@ -52,6 +52,7 @@ from opentracing import Reference, Span, SpanContext, logs, tags
 from opentracing.interrupts import reraise_interrupt
 
 from ._clock import now, number_or_none, system
+from ._hex_ids import id_text
 from ._json_safe import dict_of, is_small, json_safe, text_of
 from ._process import RenewedLock
 from .context import (
@@ -59,8 +60,6 @@ from .context import (
     ExtractedSpanContext,
     basic_context,
     copied_baggage,
-    format_span_id,
-    has_ids,
 )
 from .error_text import loggable
 from .recorder import RareNews
@@ -420,7 +419,7 @@ class BasicSpan(Span):
         return {
             "trace_id": context.to_trace_id(),
             "span_id": context.to_span_id(),
-            "parent_id": None if self.parent_id is None else format_span_id(self.parent_id),
+            "parent_id": None if self.parent_id is None else id_text(self.parent_id),
             "operation_name": text_of(self.operation_name),
             "service": None if service is None else text_of(service),
             "start_time": self.start_time,
@@ -776,7 +775,8 @@ def context_of(value: Any) -> Any:
     try:
         context = value if isinstance(value, SpanContext) else getattr(value, "context", value)
         # In 2.4 it need not say that it is one.
-        return context if isinstance(context, SpanContext) or has_ids(context) else None
+        is_context = isinstance(context, SpanContext) or basic_context(context).has_trace
+        return context if is_context else None
     except Exception:  # a span of another make that raises is no parent
         reraise_interrupt()
         return None

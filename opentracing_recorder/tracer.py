@@ -81,6 +81,7 @@ from types import TracebackType
 from typing import Any, TypeVar
 
 from opentracing import (
+    Format,
     Reference,
     ReferenceType,
     Scope,
@@ -95,8 +96,10 @@ from opentracing.scope_managers.contextvars import ContextVarsScopeManager
 
 from ._arguments import check_count, check_has, check_instance, check_range, check_type
 from ._clock import system
+from ._hex_ids import random_bits
 from ._json_safe import text_of
 from ._process import renew, unforked
+from .binary_propagator import BinaryPropagator
 from .context import (
     NO_EXTRA,
     BasicSpanContext,
@@ -104,12 +107,12 @@ from .context import (
     basic_context,
     copied_baggage,
 )
-from .ids import random_bits
 from .propagator import Propagator, as_propagator
 from .recorder import FailureLog, NoopRecorder, Recorder, started_hook
 from .recursion import inner_of, is_ended, watched
 from .sampler import ConstSampler, Sampler
 from .span import BasicSpan, StartedSpan, context_of
+from .text_propagator import TextPropagator
 
 TracerT = TypeVar("TracerT", bound="BasicTracer")
 
@@ -118,6 +121,14 @@ _logger = logging.getLogger(__name__)
 _MAX_REFERENCES = 10_000  # that are taken from an iterator, which may have no end
 
 _NO_BAGGAGE = SpanContext.EMPTY_BAGGAGE
+
+# By format: those that the specification requires. All tracers share them, with the names that they
+# have learned.
+_REQUIRED_PROPAGATORS: dict[Any, Propagator] = {
+    Format.TEXT_MAP: TextPropagator(),
+    Format.HTTP_HEADERS: TextPropagator(encode_values=True),
+    Format.BINARY: BinaryPropagator(),
+}
 
 
 class BasicTracer(Tracer):
@@ -166,10 +177,7 @@ class BasicTracer(Tracer):
         self.service_name = service_name
         self._trace_id_bits = trace_id_bits
         self._new_id: Callable[[int], int] = random_bits
-        # The tracer knows no format; the package gives it those that every tracer must support.
-        from ._public import default_propagators
-
-        self._propagators: dict[Any, Propagator] = dict(default_propagators)
+        self._propagators: dict[Any, Propagator] = dict(_REQUIRED_PROPAGATORS)
         if propagators is not None:
             check_type("propagators", propagators, Mapping, "a mapping of formats to Propagators")
             for format, propagator in propagators.items():

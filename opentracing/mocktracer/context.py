@@ -10,8 +10,8 @@ from opentracing_recorder import BasicSpanContext
 from opentracing_recorder.context import basic_context
 
 
-class SpanContext(BasicSpanContext, calls_constructor=True):
-    """What a mock span's children and carriers get; as a parent, without ids it starts a trace."""
+class SpanContext(BasicSpanContext):
+    """The context of a mock span: two ids and baggage. Without ids, its child starts a trace."""
 
     __slots__ = ()
 
@@ -38,6 +38,6 @@ def known_context(context: Any) -> BasicSpanContext:
         except Exception:  # then they are no ids
             reraise_interrupt()
             return known
-        if issubclass(type(trace_id), str) and issubclass(type(span_id), str):
-            return SpanContext(trace_id, span_id, known._baggage)
+        if isinstance(trace_id, str) and isinstance(span_id, str):
+            return SpanContext(trace_id, span_id, known.baggage)  # type: ignore[arg-type]
     return known

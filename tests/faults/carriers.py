@@ -19,7 +19,7 @@ from opentracing_recorder import (
     TextPropagator,
     TraceContextPropagator,
 )
-from opentracing_recorder.fields import MAX_BAGGAGE_BYTES, MAX_BAGGAGE_ITEMS
+from opentracing_recorder._baggage import MAX_BAGGAGE_BYTES, MAX_BAGGAGE_ITEMS
 
 SECONDS_PER_KIB = 0.001
 """CPU time that one extract may take, for each KiB of its carrier that was begun."""

@@ -252,6 +252,31 @@ def test_contexts_take_any_attribute() -> None:
     assert context.with_baggage_item("a", "b").extra == 1  # type: ignore[attr-defined]
 
 
+@pytest.mark.parametrize(
+    ("sampled", "is_sampled"), [(True, True), (False, False), (None, True), (1, True), (0, False)]
+)
+def test_undecided_counts_as_sampled(sampled: Any, is_sampled: bool) -> None:
+    """`is_sampled` is false only for a decision to drop the trace."""
+    assert BasicSpanContext(1, 2, None, sampled).is_sampled is is_sampled
+
+
+@pytest.mark.parametrize(
+    ("sampled", "extra", "is_debug"),
+    [
+        (True, {"debug": "1"}, True),
+        (None, {"debug": "1"}, True),
+        (False, {"debug": "1"}, False),
+        (True, {"debug": "0"}, False),
+        (True, {}, False),
+    ],
+)
+def test_a_debugged_trace_says_so(
+    sampled: bool | None, extra: dict[str, str], is_debug: bool
+) -> None:
+    """`is_debug` is the flag of `extra`, unless the trace's own service has dropped it since."""
+    assert BasicSpanContext(1, 2, None, sampled, None, extra).is_debug is is_debug
+
+
 def test_extra_reaches_every_descendant() -> None:
     """What a format carries beside ids and baggage is in the contexts of children and theirs."""
     extra = {"tracestate": "a=1"}

@@ -279,6 +279,16 @@ def test_a_propagator_around_ones_own_reads_ones_own_context(propagator: Propaga
     assert (found.trace_id, found.span_id, found.baggage["k"]) == (TRACE_ID, SPAN_ID, "v")
 
 
+@every_tracer
+def test_one_without_ids_still_has_its_baggage(make_tracer: Callable[[], Any]) -> None:
+    """The trace that starts has it."""
+
+    class WithoutIds(SpanContext):
+        baggage = {"k": "v"}
+
+    assert make_tracer().start_span("x", child_of=WithoutIds()).get_baggage_item("k") == "v"
+
+
 def test_its_decision_is_followed() -> None:
     """A sampled of False drops the child; without one the sampler is asked."""
     dropped, undecided = Fields(), Fields()
@@ -343,11 +353,10 @@ class RaisingBasic(BasicSpanContext):
         pass
 
 
-class WithoutDecision(Fields):
-    sampled = property(_raising)
-
+class OddBaggage(Fields):
     def __init__(self) -> None:
-        self.trace_id, self.span_id, self._baggage = TRACE_ID, SPAN_ID, 5  # type: ignore[assignment]
+        super().__init__()
+        self._baggage = 5  # type: ignore[assignment]
 
 
 class Bare(BasicSpanContext):
@@ -392,9 +401,9 @@ def test_one_without_ids_starts_a_new_trace(
 
 
 @every_tracer
-def test_what_cannot_be_read_beside_the_ids_is_left_out(make_tracer: Callable[[], Any]) -> None:
+def test_baggage_of_another_make_that_is_none_is_left_out(make_tracer: Callable[[], Any]) -> None:
     """The trace goes on without."""
-    tracer, parent = make_tracer(), WithoutDecision()
+    tracer, parent = make_tracer(), OddBaggage()
     child = tracer.start_span("x", child_of=parent)
     assert (child.context.trace_id, child.parent_id) == (TRACE_ID, SPAN_ID)
     assert child.context.baggage == {}

@@ -54,6 +54,19 @@ def fields(context: BasicSpanContext | None) -> tuple[Any, ...]:
     return context.trace_id, context.span_id, context.sampled, dict(context.baggage)
 
 
+def test_text_without_a_decision_is_the_mock_tracers() -> None:
+    """``ot-tracer-sampled`` is neither written nor read; every trace is sampled."""
+    propagator = TextPropagator(decision=False)
+    carrier: dict[str, str] = {}
+    propagator.inject(BasicSpanContext(1, 2, {"a": "b"}, False), carrier)
+    assert carrier == {"ot-tracer-traceid": "1", "ot-tracer-spanid": "2", "ot-baggage-a": "b"}
+    assert fields(propagator.extract(carrier)) == (1, 2, True, {"a": "b"})
+    dropped = {**TRACE, "ot-tracer-sampled": "false"}
+    assert fields(propagator.extract(dropped)) == (0x1C3B00DA, 0xDEADBEEF, True, {})
+    with pytest.raises(SpanContextCorruptedException, match="expected to parse 2 fields"):
+        propagator.extract({"ot-tracer-traceid": "1"})
+
+
 @given(contexts)
 def test_text_round_trip(context: BasicSpanContext) -> None:
     """TEXT_MAP gives back everything as it was, the case of keys included."""

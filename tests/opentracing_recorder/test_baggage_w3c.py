@@ -9,11 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from opentracing_recorder import BasicSpanContext
-from opentracing_recorder.w3c_baggage import format_baggage, parse_baggage
+from opentracing_recorder._baggage import format_w3c_baggage, parse_w3c_baggage
 
 
 def written(baggage: dict[str, str]) -> str:
-    return format_baggage(BasicSpanContext(1, 2, baggage))
+    return format_w3c_baggage(BasicSpanContext(1, 2, baggage))
 
 
 texts = st.text(st.characters(blacklist_categories=("Cs",)))
@@ -22,14 +22,14 @@ texts = st.text(st.characters(blacklist_categories=("Cs",)))
 @given(st.dictionaries(texts.filter(bool), texts, max_size=8))
 def test_round_trip(baggage: dict[str, str]) -> None:
     """Everything comes back, the case of keys and blanks at the ends included."""
-    assert parse_baggage(written(baggage)) == (baggage, 0)
+    assert parse_w3c_baggage(written(baggage)) == (baggage, 0)
 
 
 @given(st.text())
 def test_arbitrary_headers(header: str) -> None:
     """Nothing is raised, and whatever was read can be written and read again."""
-    baggage, _ = parse_baggage(header)
-    assert parse_baggage(written(baggage)) == (baggage, 0)
+    baggage, _ = parse_w3c_baggage(header)
+    assert parse_w3c_baggage(written(baggage)) == (baggage, 0)
 
 
 @pytest.mark.parametrize(
@@ -67,15 +67,18 @@ def test_arbitrary_headers(header: str) -> None:
 )
 def test_examples(header: str, expected: dict[str, str]) -> None:
     """Blanks around, properties, signs of equality, percent-encoding; what is no item is passed."""
-    assert parse_baggage(header) == (expected, 0)
+    assert parse_w3c_baggage(header) == (expected, 0)
 
 
 def test_the_last_of_two_items_with_one_key_counts_within_the_limits() -> None:
     """One that is over them is dropped and counted; the place of the earlier one is free again."""
-    assert parse_baggage(f"a=1,a={'x' * 8192},b=1") == ({"b": "1"}, 1)
-    assert parse_baggage(f"a={'x' * 8190},a=1,b={'y' * 8000}") == ({"a": "1", "b": "y" * 8000}, 0)
+    assert parse_w3c_baggage(f"a=1,a={'x' * 8192},b=1") == ({"b": "1"}, 1)
+    assert parse_w3c_baggage(f"a={'x' * 8190},a=1,b={'y' * 8000}") == (
+        {"a": "1", "b": "y" * 8000},
+        0,
+    )
     many = ",".join(f"key{each}=v" for each in range(64))
-    baggage, dropped = parse_baggage(f"{many},key0=w,more=1")
+    baggage, dropped = parse_w3c_baggage(f"{many},key0=w,more=1")
     assert (len(baggage), baggage["key0"], dropped) == (64, "w", 1)
 
 

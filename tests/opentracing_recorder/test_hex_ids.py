@@ -51,7 +51,7 @@ def test_a_trace_id_of_zero_is_drawn_again() -> None:
 @pytest.mark.needs_os
 def test_two_processes_make_different_ids() -> None:
     """The ids come from the system's entropy, not from a fixed start."""
-    script = "from opentracing_recorder.ids import random_bits; print(random_bits(64))"
+    script = "from opentracing_recorder._hex_ids import random_bits; print(random_bits(64))"
     command = [sys.executable, "-c", f"import sys; sys.path[:0] = {sys.path!r}\n{script}"]
     ids = [subprocess.run(command, capture_output=True, check=True).stdout for _ in range(2)]
     assert ids[0] != ids[1]
