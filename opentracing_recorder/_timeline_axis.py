@@ -1,4 +1,4 @@
-"""What the timelines in text and in HTML share: the time axis, durations for people, safe text."""
+"""The parts that the timelines in text and in HTML share: the time axis, durations for people."""
 
 from __future__ import annotations
 
@@ -60,28 +60,3 @@ def _three_figures(value: float) -> str:
 def counted(number: int, noun: str) -> str:
     """``1 span``, ``2 spans``."""
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
-
-
-def visible(text: str, unicode: bool = True, also: str = "") -> str:
-    """Text from a span, with nothing in it that would move a cursor or turn its direction.
-
-    Such characters are shown as Python escapes them, and without `unicode` all that is not ASCII.
-    The characters of `also` stay as they are.
-    """
-    if text.isprintable() and (unicode or text.isascii()):
-        return text
-    return text.translate(_Shown(unicode, also))
-
-
-class _Shown(dict[int, str]):
-    """How each character is shown, found out when it first comes: texts may have millions."""
-
-    def __init__(self, unicode: bool, also: str) -> None:
-        self._unicode, self._also = unicode, also
-
-    def __missing__(self, code: int) -> str:
-        each = chr(code)
-        if not (each in self._also or (each.isprintable() and (self._unicode or code < 128))):
-            each = each.encode("unicode_escape").decode("ascii")
-        self[code] = each
-        return each

@@ -12,7 +12,8 @@ from typing import Any
 from opentracing import SpanContext, SpanContextCorruptedException
 from opentracing.interrupts import reraise_interrupt
 
-from ._carrier import CarrierFormat, shown
+from ._carrier import CarrierFormat
+from ._errors import shown
 from .context import NO_EXTRA, BasicSpanContext, RemoteSpanContext, basic_context
 from .fields import context_from_hex, format_hex_id, hex_ids, is_debug, is_span_id, parse_hex_id
 from .propagator import Propagator

@@ -13,10 +13,10 @@ from types import FrameType
 
 from opentracing.interrupts import reraise_interrupt
 
+from ._errors import loggable
 from .at_exit import at_exit, cover_child
 from .batch_outcome import BatchTooLarge, Rejected, Stats, Unavailable
 from .batch_worker import Worker
-from .error_text import loggable
 from .fork import at_fork
 from .recorder import Recorder
 from .span import BasicSpan

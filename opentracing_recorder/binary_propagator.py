@@ -21,7 +21,7 @@ from typing import Any
 from opentracing import InvalidCarrierException, SpanContext, SpanContextCorruptedException
 from opentracing.interrupts import reraise_interrupt
 
-from ._carrier import shown
+from ._errors import shown
 from .context import BasicSpanContext, RemoteSpanContext, basic_context, has_binary_ids
 from .fields import bounded_baggage, written_baggage
 from .propagator import Propagator

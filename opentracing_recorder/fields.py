@@ -13,7 +13,8 @@ from urllib.parse import quote, unquote
 from opentracing import SpanContextCorruptedException
 from opentracing.interrupts import reraise_interrupt
 
-from ._carrier import shown
+from ._errors import shown
+from ._failure_log import RateLimit
 from ._json_safe import text_of
 from .context import (
     NO_EXTRA,
@@ -22,7 +23,6 @@ from .context import (
     RemoteSpanContext,
     copied_baggage,
 )
-from .recorder import RareNews
 
 _logger = logging.getLogger(__name__)
 
@@ -245,7 +245,7 @@ def written_baggage(
     return items
 
 
-_dropped_news = RareNews()
+_dropped_news = RateLimit()
 
 
 def report_dropped(context: BasicSpanContext, dropped: int) -> None:

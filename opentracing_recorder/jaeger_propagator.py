@@ -13,7 +13,8 @@ from typing import Any
 from opentracing import SpanContext, SpanContextCorruptedException
 from opentracing.interrupts import reraise_interrupt
 
-from ._carrier import CarrierFormat, shown
+from ._carrier import CarrierFormat
+from ._errors import shown
 from .context import NO_EXTRA, BasicSpanContext, RemoteSpanContext, basic_context
 from .fields import (
     MAX_ENCODED_BAGGAGE,

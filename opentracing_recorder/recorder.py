@@ -2,23 +2,17 @@
 
 from __future__ import annotations
 
-import logging
-import sys
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
-from itertools import count
 from typing import TYPE_CHECKING, Any
 
 from opentracing.interrupts import reraise_interrupt
 
-from .error_text import loggable
-from .recursion import has_room, times_under_way
+from ._failure_log import FailureLog
 
 if TYPE_CHECKING:
     from .span import BasicSpan
-
-_logger = logging.getLogger(__name__)
 
 
 class Recorder(ABC):
@@ -114,71 +108,6 @@ class CompositeRecorder(Recorder):
                 failures.report(method)
                 delivered = False
         return delivered
-
-
-class RareNews:
-    """Counts what happens, from any thread, and says at most once a minute how often it did."""
-
-    interval = 60.0
-    """Seconds between two pieces of news."""
-
-    def __init__(self) -> None:
-        self._numbers = count(1)
-        self._told = 0
-        self._turn = 0
-        self._next_time = float("-inf")
-        self._turns: dict[int, int] = {}
-
-    def count(self) -> int:
-        """Count one more; how many there were since the last news, or 0 if it is too early."""
-        number = next(self._numbers)  # one atomic step: nothing goes uncounted
-        # In this order: of a turn that has just been taken, the next time is known.
-        turn, next_time = self._turn, self._next_time
-        now = time.monotonic()
-        # A time that is much further away than the interval: the clock has gone back since.
-        if next_time - 2 * self.interval <= now < next_time:
-            return 0
-        # setdefault is atomic too: one of those who see that it is time takes the turn. No lock: a
-        # child forked while it is held would never have a turn again.
-        if self._turns.setdefault(turn, number) != number:
-            return 0
-        if len(self._turns) > 1000:
-            self._turns = {turn: number}
-        times, self._told = number - self._told, number
-        self._next_time = now + self.interval
-        self._turn = turn + 1
-        return times
-
-
-class FailureLog:
-    """Says in the log that a recorder raised: at most once a minute, with the number of times.
-
-    `report` is called in an ``except`` block of a method, from any thread. It says nothing once the
-    interpreter takes itself apart: logging may be gone by then, and a finalizer may still finish
-    spans.
-    """
-
-    def __init__(self, recorder: object) -> None:
-        self._recorder = recorder
-        self._news = RareNews()
-
-    def report(self, method: str) -> None:
-        if isinstance(sys.exc_info()[1], RecursionError):
-            # Of calls inside calls the outermost reports: to go on in each would have no end.
-            if times_under_way(sys._getframe(1)) > 1:
-                raise
-            if not has_room():
-                return
-        times = self._news.count()
-        error = sys.exc_info()[1]
-        if times and error is not None and not sys.is_finalizing():
-            _logger.error(
-                "%s.%s raised (%d times since the last such message); the application goes on",
-                type(self._recorder).__name__,
-                method,
-                times,
-                exc_info=loggable(error),
-            )
 
 
 def check_recorder(value: Any) -> Recorder:

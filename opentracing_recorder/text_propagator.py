@@ -12,7 +12,8 @@ from typing import Any
 from opentracing import SpanContext, SpanContextCorruptedException
 from opentracing.interrupts import reraise_interrupt
 
-from ._carrier import CarrierFormat, shown
+from ._carrier import CarrierFormat
+from ._errors import shown
 from .context import BasicSpanContext, RemoteSpanContext, basic_context
 from .fields import bounded_baggage, context_from_hex, hex_ids, parse_hex_id
 from .prefixed_baggage import PrefixedBaggage

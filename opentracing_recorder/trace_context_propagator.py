@@ -15,7 +15,8 @@ from typing import Any
 from opentracing import SpanContext, SpanContextCorruptedException
 from opentracing.interrupts import reraise_interrupt
 
-from ._carrier import CarrierFormat, shown
+from ._carrier import CarrierFormat
+from ._errors import shown
 from ._json_safe import text_of
 from .context import (
     NO_EXTRA,

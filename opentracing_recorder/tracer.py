@@ -23,6 +23,7 @@ from opentracing.interrupts import reraise_interrupt
 from opentracing.scope_managers.contextvars import ContextVarsScopeManager
 
 from ._clock import system
+from ._failure_log import FailureLog, unguarded, watch_after_recursion, watch_first_call
 from ._json_safe import text_of
 from .context import (
     NO_EXTRA,
@@ -34,8 +35,7 @@ from .context import (
 from .fork import renew, unforked
 from .ids import random_bits
 from .propagator import Propagator, as_propagator
-from .recorder import FailureLog, NoopRecorder, Recorder, check_instance, check_recorder
-from .recursion import inner_of, is_ended, watched
+from .recorder import NoopRecorder, Recorder, check_instance, check_recorder
 from .sampler import ConstSampler, Sampler, check_sampler
 from .span import BasicSpan, StartedSpan, context_of
 
@@ -118,25 +118,27 @@ class BasicTracer(Tracer):
     @property
     def recorder(self) -> Recorder:
         """Where finished spans go."""
-        return inner_of(self._recorder)  # type: ignore[no-any-return]
+        return unguarded(self._recorder)  # type: ignore[no-any-return]
 
     @recorder.setter
     def recorder(self, recorder: Recorder) -> None:
-        self._recorder = watched("_recorder", check_recorder(recorder))
-        self._recorder_failures = FailureLog(recorder)
+        self._recorder = watch_first_call(self, "_recorder", check_recorder(recorder))
+        self._recorder_failures = FailureLog(recorder, is_last=True)
         started = getattr(recorder, "span_started", None)
-        self._span_started = None if started is None else watched("_span_started", started)
+        self._span_started = (
+            None if started is None else watch_first_call(self, "_span_started", started)
+        )
 
     @property
     def sampler(self) -> Sampler:
         """What decides which traces are kept."""
-        return inner_of(self._sampler)  # type: ignore[no-any-return]
+        return unguarded(self._sampler)  # type: ignore[no-any-return]
 
     @sampler.setter
     def sampler(self, sampler: Sampler) -> None:
         check_sampler("sampler", sampler)
-        self._sampler = watched("_sampler", sampler)
-        self._sampler_failures = FailureLog(sampler)
+        self._sampler = watch_first_call(self, "_sampler", sampler)
+        self._sampler_failures = FailureLog(sampler, is_last=True)
         # The default needs no question.
         self._keeps_all = type(sampler) is ConstSampler and sampler.decision
 
@@ -266,8 +268,8 @@ class BasicTracer(Tracer):
                 self._span_started(span)
             except Exception:
                 reraise_interrupt()
-                if not is_ended(self, "_span_started", "span_started"):
-                    self._recorder_failures.report("span_started")
+                watch_after_recursion(self, "_span_started")
+                self._recorder_failures.report("span_started")
         return span
 
     _known_context = staticmethod(basic_context)
@@ -288,8 +290,8 @@ class BasicTracer(Tracer):
             return bool(self._sampler.sampled(trace_id, operation_name))
         except Exception:
             reraise_interrupt()
-            if not is_ended(self, "_sampler", "sampled"):
-                self._sampler_failures.report("sampled")
+            watch_after_recursion(self, "_sampler")
+            self._sampler_failures.report("sampled")
             return True
 
     def record(self, span: BasicSpan) -> None:
@@ -298,8 +300,8 @@ class BasicTracer(Tracer):
             self._recorder.record_span(span)
         except Exception:
             reraise_interrupt()
-            if not is_ended(self, "_recorder", "record_span"):
-                self._recorder_failures.report("record_span")
+            watch_after_recursion(self, "_recorder")
+            self._recorder_failures.report("record_span")
 
     # Propagation.
 

@@ -19,12 +19,12 @@ from opentracing import Format, ScopeManager
 from opentracing.interrupts import reraise_interrupt
 from opentracing.tags import SPAN_KIND, SPAN_KIND_RPC_SERVER
 
+from ._errors import one_line
 from ._json_safe import text_of
 from ._zipkin_json import SharedSpanContext, encode, endpoint
 from .b3_propagator import B3Propagator
 from .batch import BatchRecorder, BatchTooLarge, Rejected, Unavailable
 from .context import BasicSpanContext
-from .error_text import one_line
 from .propagator import Propagator
 from .recorder import Recorder
 from .sampler import Sampler
