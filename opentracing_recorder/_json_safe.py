@@ -21,7 +21,8 @@ from opentracing.interrupts import reraise_interrupt
 # The limits of one value: they bound both the work and the size of a hostile or cyclic one.
 _MAX_DEPTH = 8
 _MAX_PARTS = 10_000
-_MAX_CHARACTERS = 1_000_000  # of a container's text
+_MAX_PARTS_OF_TEXT = 200  # of a container as text
+_MAX_CHARACTERS = 1_000_000  # of a container as text
 
 _MAX_JSON_INTEGER = 2**64
 
@@ -36,8 +37,8 @@ class Parts:
 
     __slots__ = ("left", "was_cut")
 
-    def __init__(self) -> None:
-        self.left = _MAX_PARTS
+    def __init__(self, left: int = _MAX_PARTS) -> None:
+        self.left = left
         self.was_cut = False
 
 
@@ -46,6 +47,8 @@ def text_of(value: object) -> str:
 
     ``<module.Type>`` if its `str` fails, or if a container's text would be too long.
     """
+    if type(value) is str and value.isascii():  # as most are
+        return value
     try:
         text = _text_of(value)
     except Exception:
@@ -70,7 +73,7 @@ def _text_of(value: Any) -> str:
     if issubclass(kind, BaseException):
         return _text_of_error(value, _MAX_DEPTH, Parts())
     if issubclass(kind, (*_SEQUENCES, SimpleNamespace, Mapping)):
-        form = json_safe(value)
+        form = json_safe(value, Parts(_MAX_PARTS_OF_TEXT))
         return str(form) if _length(form) <= _MAX_CHARACTERS else _shown_by_type(kind)
     return str.__str__(str(value))
 
@@ -126,9 +129,9 @@ def json_safe(value: object, parts: Parts | None = None) -> Any:
 
 def _json_safe(value: Any, depth: int, parts: Parts) -> Any:
     kind = type(value)
-    if value is None or kind is bool:
+    if kind is bool or value is None:
         return value
-    if issubclass(kind, (str, bytes, bytearray)):
+    if kind is str or issubclass(kind, (str, bytes, bytearray)):
         return text_of(value)
     if issubclass(kind, int):
         number = int.__add__(value, 0)  # plain, whatever its subclass makes of itself
@@ -137,10 +140,8 @@ def _json_safe(value: Any, depth: int, parts: Parts) -> Any:
         real = float.__add__(value, 0.0)
         return real if math.isfinite(real) else float.__repr__(real)
     try:
-        if issubclass(kind, SimpleNamespace):
-            value = object.__getattribute__(value, "__dict__")
-        is_mapping = issubclass(type(value), Mapping)
-        is_error = issubclass(kind, BaseException)
+        is_mapping = kind is dict or issubclass(kind, (SimpleNamespace, Mapping))
+        is_error = not is_mapping and issubclass(kind, BaseException)
         if is_mapping or is_error or issubclass(kind, _SEQUENCES):
             if not depth or parts.left <= 0:
                 parts.was_cut = True
@@ -148,11 +149,19 @@ def _json_safe(value: Any, depth: int, parts: Parts) -> Any:
             if is_error:
                 parts.left -= 10  # its text is made once for each error that it is in
                 return text_of(_text_of_error(value, depth - 1, parts))
+            if issubclass(kind, SimpleNamespace):
+                value = object.__getattribute__(value, "__dict__")
             # Copied first: another thread may still be changing it.
             children = list(islice(value.items() if is_mapping else value, parts.left))
             parts.left -= len(children)
             if is_mapping:
-                return {text_of(key): _json_safe(item, depth - 1, parts) for key, item in children}
+                return {
+                    # Plain text unrolled; `request` to OpenTelemetry pays for it.
+                    key if type(key) is str and key.isascii() else text_of(key): item
+                    if type(item) is str and item.isascii()
+                    else _json_safe(item, depth - 1, parts)
+                    for key, item in children
+                }
             return [_json_safe(item, depth - 1, parts) for item in children]
     except Exception:
         reraise_interrupt()

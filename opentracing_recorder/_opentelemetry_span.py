@@ -23,7 +23,7 @@ from opentelemetry.trace import (
 
 from opentracing import ReferenceType, logs, tags
 
-from ._json_safe import text_of
+from ._json_safe import json_safe, text_of
 from ._opentelemetry_conventions import with_opentelemetry_names
 from .context import BasicSpanContext
 from .span import BasicSpan, is_failed
@@ -47,10 +47,10 @@ def to_readable_span(span: BasicSpan, resource: Resource, semantic_names: bool) 
     context = span.context
     if not context.has_trace:
         raise ValueError(f"a span of no trace: {context}")
-    fields = span.to_dict()
-    span_tags = fields["tags"]
+    # As `to_dict` has them; copied first, in one atomic step: the owner may still change them.
+    span_tags = json_safe(span.tags.copy())
     kind = _KINDS.get(text_of(span_tags.get(tags.SPAN_KIND, "")).lower(), SpanKind.INTERNAL)
-    events = [_event(log["timestamp"], log["fields"]) for log in fields["logs"]]
+    events = [_event(log.timestamp, json_safe(log.key_values)) for log in list(span._logs or ())]
     failure = _last_failure(events)
     status = _status(span_tags, failure)
     attributes = with_opentelemetry_names(span_tags) if semantic_names else span_tags
@@ -62,7 +62,7 @@ def to_readable_span(span: BasicSpan, resource: Resource, semantic_names: bool) 
     start = _nanoseconds(span.start_time)
     return _FinishedSpan(
         span,
-        name=fields["operation_name"],
+        name=text_of(span.operation_name),
         context=_span_context(context, context.is_remote),
         parent=_parent(span, kind),
         resource=resource,
@@ -204,7 +204,11 @@ def _last_failure(events: Sequence[Event]) -> Mapping[str, Any]:
 
 def to_attributes(values: Mapping[str, Any]) -> dict[str, Any]:
     """JSON-safe values under their names, without those that say nothing: None, and no name."""
-    return {key: _attribute(value) for key, value in values.items() if key and value is not None}
+    return {
+        key: value if type(value) is str else _attribute(value)
+        for key, value in values.items()
+        if key and value is not None
+    }
 
 
 def _attribute(value: Any) -> Any:
