@@ -1,4 +1,77 @@
-"""CapTrace: the traces of one test; what pytest's fixture `captrace` is, and of use without it."""
+"""The traces of one test: for assertions, snapshots, and reports of tests that fail.
+
+pytest (7.0 or later) finds the fixture `captrace` once the package is installed. For one test it
+installs a `BasicTracer` as the global tracer, with no span active, and records all that is traced::
+
+    import opentracing
+    import pytest
+
+    def charge(card):  # the code under test
+        with opentracing.global_tracer().start_active_span("charge", tags={"card": card}):
+            if card == "expired":
+                raise ValueError("the card has expired")
+
+    def checkout(card):
+        with opentracing.global_tracer().start_active_span("checkout"):
+            receipt = opentracing.global_tracer().start_span("send receipt")
+            charge(card)
+            receipt.finish()
+
+    def test_checkout(captrace):
+        checkout("good")
+        assert captrace.outline(tags=["card"]).splitlines() == [
+            "checkout",
+            "  send receipt",
+            "  charge card='good'",
+        ]
+
+    def test_an_expired_card(captrace):
+        with pytest.raises(ValueError):
+            checkout("expired")
+        failed = captrace.one("charge", error=True)
+        assert failed.logs[0].key_values["message"] == "the card has expired"
+        assert [span.operation_name for span in captrace.unfinished] == ["send receipt"]
+
+    def test_snapshot(captrace):
+        checkout("good")
+        assert captrace.as_dicts()[0]["span_id"] == "0000000000000001"
+
+The report of a test that fails ends with its traces: how long each span took, which failed, and
+which were never finished, with the line that started them.
+
+Spans that finish on another thread: `CapTrace.wait_for` waits for them, 5 seconds by default.
+`CapTrace.as_dicts` returns the same values in each run: ids count from 1, and times count steps
+through the tree. `snapshot` does that for spans of any origin.
+
+Unfinished spans are never recorded. The ini option ``captrace_fail_on_unfinished = true`` lets them
+fail each test that uses the fixture, and ``@pytest.mark.captrace`` that one test;
+``@pytest.mark.captrace(fail_on_unfinished=False)`` makes an exception. To have the fixture without
+asking for it, use ``@pytest.mark.usefixtures("captrace")``. The plugin is the module
+``opentracing_recorder.pytest_plugin``: ``-p no:`` with that name turns it off, and ``-p`` loads it
+where pytest loads no plugins by itself.
+
+Without pytest, `CapTrace` is a context manager with the same methods. For a tracer of your own,
+`InMemoryRecorder` has ``spans``, ``find``, ``one``, ``wait_for``, ``outline`` and ``clear``::
+
+    from opentracing_recorder import BasicTracer, InMemoryRecorder
+    from opentracing_recorder.captrace import CapTrace
+
+    with CapTrace() as captrace:
+        checkout("good")
+    assert captrace.one("checkout").tags == {}
+
+    recorder = InMemoryRecorder()
+    BasicTracer(recorder).start_span("request").finish()
+    assert recorder.outline() == "request"
+
+Limits:
+
+- Each test has its own tracer, so a scope left open in one is never active in another. The global
+  tracer is one for the process, though: a thread that outlives its test finds the next test's.
+- Spans read `time.time`. A test that replaces it, or uses freezegun, decides their times; a
+  duration too, if the span started meanwhile. time-machine leaves the monotonic clock alone, and so
+  the durations.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,23 @@
-"""InMemoryRecorder: keeps finished spans in a list; for tests, demos and small scripts."""
+"""InMemoryRecorder: keeps finished spans in a list; for tests, demos and small scripts.
+
+::
+
+    from opentracing_recorder import BasicTracer, InMemoryRecorder
+
+    recorder = InMemoryRecorder()
+    tracer = BasicTracer(recorder)
+    with tracer.start_active_span("request"):
+        tracer.start_span("query", tags={"rows": 3}).finish()
+
+    assert recorder.outline() == "request\\n  query"
+    assert recorder.one("query").tags == {"rows": 3}
+    assert recorder.find(error=True) == []
+
+``max_spans`` limits the number of spans kept, to the newest ones (default: no limit). `wait_for`
+waits for spans that finish on other threads, 5 seconds by default. Assertions that fail raise an
+AssertionError that shows the trees recorded. In pytest, `opentracing_recorder.captrace` makes the
+tracer and the recorder for each test.
+"""
 
 from __future__ import annotations
 

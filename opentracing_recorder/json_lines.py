@@ -1,4 +1,32 @@
-"""JSONLinesRecorder: finished spans in a file, one line of JSON each; and how to read them back."""
+"""JSONLinesRecorder: finished spans in a file, one line of JSON each; and how to read them back.
+
+It needs no server, and a crash of the program loses no finished span::
+
+    import os
+    import tempfile
+
+    from opentracing_recorder import BasicTracer, JSONLinesRecorder
+    from opentracing_recorder.json_lines import bounded_lines, read_spans
+
+    path = os.path.join(tempfile.mkdtemp(), "spans.jsonl")
+    with BasicTracer(JSONLinesRecorder(path), service_name="shop") as tracer:
+        with tracer.start_active_span("checkout"):
+            tracer.start_span("look up stock").finish()
+
+    with open(path, "rb") as file:
+        names = [span["operation_name"] for span in read_spans(bounded_lines(file))]
+    assert names == ["look up stock", "checkout"]
+
+``python -m opentracing_recorder show FILE...`` draws the traces of such files, those of several
+services together; ``--html PAGE`` makes a page of them.
+
+Limits: `JSONLinesRecorder` describes those of shared files and of pipes (4 MiB wait for a reader).
+A line may have 64 MiB. A line that is cut off, by a full disk or a kill, is skipped: `read_spans`
+yields a `NotASpan` in its place, which ``show`` reports.
+
+Errors: the constructor raises OSError if the file cannot be opened. A span that the system refuses
+to take is lost: the tracer logs the OSError, and the next `flush` returns False.
+"""
 
 from __future__ import annotations
 

@@ -1,6 +1,52 @@
 """OpenTelemetryRecorder: spans go wherever OpenTelemetry's exporters send them.
 
-Needs ``opentracing[opentelemetry]``, which is OpenTelemetry's SDK, and an exporter.
+Needs ``opentracing[opentelemetry]``, which is OpenTelemetry's SDK, and an exporter. For OTLP
+install ``opentelemetry-exporter-otlp-proto-http`` or ``-grpc``; their `OTLPSpanExporter` reads the
+``OTEL_EXPORTER_OTLP_*`` variables. Here with an exporter that keeps the spans::
+
+    from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+
+    from opentracing_recorder import BasicTracer
+    from opentracing_recorder.opentelemetry import OpenTelemetryRecorder
+
+    exporter = InMemorySpanExporter()
+    with BasicTracer(OpenTelemetryRecorder(lambda: exporter, "shop")) as tracer:
+        tags = {"span.kind": "client", "http.method": "GET", "http.status_code": 200}
+        tracer.start_span("look up", tags=tags).finish()
+
+    (span,) = exporter.get_finished_spans()
+    assert span.kind.name == "CLIENT"
+    assert span.attributes == {"http.request.method": "GET", "http.response.status_code": 200}
+
+A span is mapped from the values of its `to_dict` form:
+
+============================  ==================================================================
+OpenTracing                   OpenTelemetry
+============================  ==================================================================
+``span.kind``                 the span's kind
+``error``                     the span's status; its message is that of the last error logged,
+                              whose type is the attribute ``error.type``
+a log                         an event, named by the field ``event``; of an error ``exception``,
+                              with ``exception.type``, ``.message`` and ``.stacktrace``
+a reference                   a link with ``opentracing.ref_type``, unless it is to the parent
+``http.method``               ``http.request.method``
+``http.status_code``          ``http.response.status_code``, as a number
+``http.url``                  ``url.full``
+``db.instance``               ``db.namespace``
+``db.statement``              ``db.query.text``
+``db.type``                   ``db.system.name``; the value ``sql`` is ``other_sql`` there
+``message_bus.destination``   ``messaging.destination.name``
+``peer.hostname``             ``server.address``; ``client.address`` on a server's span
+``peer.port``                 ``server.port`` or ``client.port`` likewise, as a number
+``peer.ipv4``, ``peer.ipv6``  ``network.peer.address``, as text
+any other tag                 an attribute of the same name
+============================  ==================================================================
+
+A tag keeps its name if the span has the new one already, and all do with ``semantic_names=False``.
+If ``error.object`` holds no exception but a text like ``ValueError: no``, that is read as one.
+
+Limits: connections do not outlive a fork, so pass a function that makes the exporter. The exporter
+over gRPC was seen to keep a silent connection for more than a minute.
 """
 
 from __future__ import annotations
@@ -48,9 +94,9 @@ class OpenTelemetryRecorder(BatchRecorder):
       and the detectors named in ``OTEL_EXPERIMENTAL_RESOURCE_DETECTORS`` add what they leave open:
       they are asked here, and again in a child that sends spans.
     - `semantic_names` puts the standard tags under the names of OpenTelemetry's semantic
-      conventions; `_opentelemetry_conventions` lists them.
-    - The other options are `BatchRecorder`'s. `send_timeout` does not reach the exporter, which has
-      a timeout of its own.
+      conventions, as the module's table lists them.
+    - The other options are `BatchRecorder`'s, with its defaults. `send_timeout` does not reach the
+      exporter, which has a timeout of its own.
 
     What the exporter could not deliver is handed to it again, up to `attempts` times in all. It
     does not say why it failed, nor whether a part arrived: such a part arrives twice, with the same

@@ -1,4 +1,75 @@
-"""Recorder: where finished spans go. Vendors subclass it; see README, "Writing a Recorder"."""
+"""Recorder: the base class for places where finished spans go, and how to write one.
+
+A recorder takes each finished, sampled span of a tracer. This one appends them to a file::
+
+    import json
+    import os
+    import tempfile
+    import threading
+
+    from opentracing_recorder import BasicTracer, Recorder
+
+    class FileRecorder(Recorder):
+        def __init__(self, path):
+            # Unbuffered: nothing waits that a forked child would write once more.
+            self._file = open(path, "ab", buffering=0)
+            self._lock = threading.Lock()
+
+        def record_span(self, span):
+            line = json.dumps(span.to_dict()).encode() + b"\\n"
+            with self._lock:
+                if not self._file.closed:  # spans may finish later than that
+                    self._file.write(line)
+
+        def close(self, timeout=None):
+            with self._lock:
+                self._file.close()  # a second call does nothing
+            return True
+
+    path = os.path.join(tempfile.mkdtemp(), "spans.jsonl")
+    with BasicTracer(FileRecorder(path), service_name="shop") as tracer:
+        tracer.start_span("order", tags={"item": "teapot"}).finish()
+    with open(path, encoding="utf-8") as file:
+        assert json.loads(file.read())["tags"] == {"item": "teapot"}
+
+`BasicSpan.to_dict` is the form to store and send: it is JSON-safe, and stable. The span's plain
+attributes are ``operation_name``, ``context``, ``parent_id``, ``start_time``, ``duration``,
+``tags``, ``logs`` and ``references``. ``examples/sqlite_recorder.py`` is a recorder for a database;
+for a network, `opentracing_recorder.batch` has the queue, the thread and the retries.
+
+The contract:
+
+- `Recorder.record_span` is the one method to write. It is called once for each span, on the thread
+  that finished it, possibly on several at once, with no lock held. The application waits for it.
+- An exception never reaches the application: the tracer logs it, at most once a minute, with the
+  number of times. An interrupt, such as KeyboardInterrupt, is no `Exception` and goes through.
+- A recorder may trace its own work with the tracer that calls it, if not each time: such a span
+  comes back to it. The tracer ends a recursion at the recorder's first span, or after the first
+  RecursionError. It logs that once; from then on, a span that the recorder finishes within its own
+  call does not come back to it. A recorder that swallows RecursionErrors is ended only if it
+  recurses at its first span.
+- `Recorder.flush` and `Recorder.close` take a timeout in seconds (None: no limit), return in time,
+  and return whether all was delivered. ``tracer.close()`` calls ``close`` once. A recorder that
+  others may close too accepts a second call, and a span after it.
+- `span_started` is optional, and called with each sampled span at its start.
+
+Prove a recorder with the harness, under pytest or unittest. It tries threads, values of every type,
+repeated and late calls, and a fork::
+
+    from opentracing_recorder.harness import RecorderCheckMixin
+
+    class TestFileRecorder(RecorderCheckMixin):
+        path = os.path.join(tempfile.mkdtemp(), "spans.jsonl")
+
+        def recorder(self):
+            return FileRecorder(self.path)
+
+        def delivered(self, recorder):
+            with open(self.path, encoding="utf-8") as file:
+                return [json.loads(line)["operation_name"] for line in file]
+
+`CompositeRecorder` hands each span to several recorders; `NoopRecorder` keeps none.
+"""
 
 from __future__ import annotations
 

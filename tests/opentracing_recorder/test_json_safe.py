@@ -98,7 +98,7 @@ def test_tracing_takes_containers_whose_text_never_ends() -> None:
     endless = twice(dict)
     with BasicTracer(recorder).start_span(endless) as span:
         span.set_tag(endless, endless)
-        span.set_tag((1, twice(tuple)), 1)
+        span.set_tag((1, twice(tuple)), 1)  # type: ignore[arg-type]
         span.set_baggage_item("a", endless)
         span.log_kv(endless)
         span.log_kv({"event": endless})
