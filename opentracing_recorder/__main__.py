@@ -32,7 +32,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from ._timeline_axis import visible
+from ._errors import visible
 from .json_lines import NotASpan, bounded_lines, read_spans
 from .timeline import render_html, render_text
 from .trace import Trace

@@ -14,9 +14,9 @@ from urllib.parse import quote, unquote
 
 from opentracing.interrupts import reraise_interrupt
 
+from ._failure_log import RateLimit
 from ._json_safe import text_of
 from .context import BasicSpanContext, copied_baggage
-from .recorder import RareNews
 
 _logger = logging.getLogger(__name__)
 
@@ -138,7 +138,7 @@ def written_baggage(
     return items
 
 
-_dropped_news = RareNews()
+_dropped_news = RateLimit()
 
 
 def report_dropped(context: BasicSpanContext, dropped: int) -> None:

@@ -15,14 +15,13 @@ from opentracing import InvalidCarrierException, SpanContextCorruptedException
 from opentracing.interrupts import reraise_interrupt
 
 from ._arguments import check_type
+from ._errors import shown
 
 # Names come from outside: what is remembered of them is bounded.
 _MAX_KNOWN_NAMES = 1000
 _MAX_KNOWN_LENGTH = 100
 _MAX_KNOWN_SETS = 200
 _MAX_KNOWN_SET_LENGTH = 2000  # characters
-
-_SHOWN = 40  # characters of a broken value in an error message
 
 MAX_ENTRIES = 10_000
 """How many entries are read from a carrier that is no dict, list or tuple: it may have no end."""
@@ -314,12 +313,6 @@ def _texts_in(value: Any) -> Iterator[str]:
     kind = type(value)
     values = islice(value, MAX_ENTRIES) if issubclass(kind, (list, tuple)) else (value,)
     return (text for each in values if (text := text_or_none(each)) is not None)
-
-
-def shown(value: object) -> str:
-    """A value for an error message: its repr, shortened."""
-    text = repr(value[: _SHOWN + 1] if isinstance(value, (str, bytes)) else value)
-    return text if len(text) <= _SHOWN + 3 else f"{text[:_SHOWN]}..."
 
 
 def pairs_of(carrier: Any) -> list[tuple[Any, Any]]:

@@ -13,10 +13,10 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any, TypeVar
 
+from ._errors import one_line
 from ._harness_proxy import FaultyProxy, Mode
 from ._harness_spans import new_spans
 from ._json_safe import json_safe, text_of
-from .error_text import one_line
 from .recorder import Recorder, started_hook
 from .span import BasicSpan
 

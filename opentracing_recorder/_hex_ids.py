@@ -10,7 +10,7 @@ from typing import Any
 from opentracing import SpanContextCorruptedException
 from opentracing.interrupts import reraise_interrupt
 
-from ._carrier import shown
+from ._errors import shown
 from ._process import at_fork
 
 # A generator of our own: `random.seed()` in the application does not reach it. The system's entropy

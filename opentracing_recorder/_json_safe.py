@@ -1,36 +1,54 @@
 """Any value as JSON or as text, without ever raising; for recorders and `to_dict`.
 
-Applications put all kinds of objects into tags and logs. What has no JSON form becomes text, and
-what cannot even become text is shown by its type.
+Applications put all kinds of objects into tags and logs. A value without a JSON form becomes text;
+one without a text is shown by its type.
 """
 
 from __future__ import annotations
 
 import math
 import traceback
-from collections import UserDict, UserList, deque
-from collections.abc import Callable, Iterable, Mapping
-from itertools import chain, islice
+from collections import UserList, deque
+from collections.abc import Callable, Mapping
+from itertools import islice
 from numbers import Integral, Real
 from operator import index
-from types import MappingProxyType, SimpleNamespace, TracebackType
+from types import SimpleNamespace, TracebackType
 from typing import Any
 
 from opentracing.interrupts import reraise_interrupt
 
-# What one value may grow to: these bound both the work and the size of a hostile or cyclic value.
+# The limits of one value: they bound both the work and the size of a hostile or cyclic one.
 _MAX_DEPTH = 8
 _MAX_PARTS = 10_000
-_MAX_CHARACTERS = 1_000_000
-_CHARACTERS_A_PART = _MAX_CHARACTERS // _MAX_PARTS
+_MAX_PARTS_OF_TEXT = 200  # of a container as text
+_MAX_CHARACTERS = 1_000_000  # of a container as text
 
 _MAX_JSON_INTEGER = 2**64
 
+_SEQUENCES = (
+    *(list, tuple, set, frozenset, deque, UserList),
+    *map(type, ({}.keys(), {}.values(), {}.items())),
+)
+
+
+class Parts:
+    """How many parts values that belong together may have, in all their containers."""
+
+    __slots__ = ("left", "was_cut")
+
+    def __init__(self, left: int = _MAX_PARTS) -> None:
+        self.left = left
+        self.was_cut = False
+
 
 def text_of(value: object) -> str:
-    """`value` as text that UTF-8 can encode; ``<module.Type>`` where its `str` fails, or where it
-    is a container that would make too long a text.
+    """`value` as text that UTF-8 can encode; a container as the text of its JSON-safe form.
+
+    ``<module.Type>`` if its `str` fails, or if a container's text would be too long.
     """
+    if type(value) is str and value.isascii():  # as most are
+        return value
     try:
         text = _text_of(value)
     except Exception:
@@ -52,63 +70,34 @@ def _text_of(value: Any) -> str:
         return "".join(traceback.format_tb(value))
     if issubclass(kind, type):
         return _type_name(value)
-    if not is_small(value):
-        return _shown_by_type(kind)
     if issubclass(kind, BaseException):
-        return f"{_type_name(kind)}: {value}"
+        return _text_of_error(value, _MAX_DEPTH, Parts())
+    if issubclass(kind, (*_SEQUENCES, SimpleNamespace, Mapping)):
+        form = json_safe(value, Parts(_MAX_PARTS_OF_TEXT))
+        return str(form) if _length(form) <= _MAX_CHARACTERS else _shown_by_type(kind)
     return str.__str__(str(value))
 
 
-def _in_dict(container: Any) -> Iterable[Any]:
-    return chain(dict.keys(container), dict.values(container))
+def _text_of_error(error: BaseException, depth: int, parts: Parts) -> str:
+    """The type and the message; the type alone if the arguments are too much for a message."""
+    arguments = [
+        _json_safe(each, depth, parts) for each in _arguments_of(error) if type(each) is not str
+    ]
+    if parts.was_cut or _length(arguments) > _MAX_CHARACTERS:
+        return _shown_by_type(type(error))
+    return f"{_type_name(type(error))}: {error}"
 
 
-def _in_namespace(container: Any) -> Iterable[Any]:
-    return _in_dict(object.__getattribute__(container, "__dict__"))
+_arguments_of: Callable[[Any], tuple[Any, ...]] = BaseException.args.__get__  # type: ignore[attr-defined]
 
 
-def _in_error(error: Any) -> Iterable[Any]:
-    # A message may be as long as any other text.
-    return [each for each in _args_of(error) if type(each) is not str]
-
-
-_args_of: Callable[[Any], tuple[Any, ...]] = BaseException.args.__get__  # type: ignore[attr-defined]
-
-_CONTAINERS: dict[type, Callable[[Any], Iterable[Any]]] = {
-    dict: _in_dict,
-    **{kind: kind.__iter__ for kind in (list, tuple, set, frozenset, deque)},
-    **dict.fromkeys(map(type, ({}.keys(), {}.values(), {}.items())), iter),
-    MappingProxyType: lambda container: chain(container, container.values()),
-    **dict.fromkeys((UserDict, UserList, SimpleNamespace), _in_namespace),
-    BaseException: _in_error,
-}
-# By what no metaclass has a say in: what is in each of them, past what a subclass makes of it.
-_PARTS = {id(kind): parts_of for kind, parts_of in _CONTAINERS.items()}
-_mro_of: Callable[[type], tuple[type, ...]] = type.__dict__["__mro__"].__get__
-
-
-def is_small(container: Any) -> bool:
-    """Whether `str` can be asked for its text: fifty lists of which each holds the next one twice
-    are small in memory, and their text would never be done.
-    """
-    left = _MAX_CHARACTERS
-    pending = [container]
-    while pending and left >= 0:
-        each = pending.pop()
-        kind = type(each)
-        if kind is str or kind is bytes or kind is bytearray:
-            left -= len(each)
-            continue
-        for base in _mro_of(kind):
-            parts_of = _PARTS.get(id(base))
-            if parts_of is not None:
-                parts = list(islice(parts_of(each), _MAX_PARTS + 1))
-                left -= (1 + len(parts)) * _CHARACTERS_A_PART
-                if base is BaseException:  # asked for its text once for each that it is in
-                    left -= 10 * _CHARACTERS_A_PART
-                pending.extend(parts)
-                break
-    return left >= 0
+def _length(form: Any) -> int:
+    """How many characters the texts in a JSON-safe form have: one may be in it many times."""
+    if type(form) is str:
+        return len(form)
+    if type(form) is dict:
+        return sum(len(key) + _length(item) for key, item in form.items())
+    return sum(map(_length, form)) if type(form) is list else 0
 
 
 def dict_of(given: Any) -> dict[Any, Any]:
@@ -118,35 +107,31 @@ def dict_of(given: Any) -> dict[Any, Any]:
         pairs = ((key, given[key]) for key in keys)
     else:
         pairs = given
-    # To hash a tuple takes as long as its text.
+    # A tuple's hash may take for ever, as its text.
     return {
-        key if is_small(key) else text_of(key): value for key, value in islice(pairs, _MAX_PARTS)
+        text_of(key) if issubclass(type(key), tuple) else key: value
+        for key, value in islice(pairs, _MAX_PARTS)
     }
 
 
-def new_parts() -> list[int]:
-    """How many parts values may have, in all containers: to share, and to count down."""
-    return [_MAX_PARTS]
-
-
-def json_safe(value: object, parts_left: list[int] | None = None) -> Any:
+def json_safe(value: object, parts: Parts | None = None) -> Any:
     """`value` as what `json.dumps` and orjson accept: str, int, float, bool, None, list, dict.
 
-    Several values that belong together share `parts_left`, which `new_parts` makes.
+    Several values that belong together share `parts`.
     """
     kind = type(value)
     if kind is bool or value is None:
         return value
     if kind is str:
         return text_of(value)
-    return _json_safe(value, _MAX_DEPTH, new_parts() if parts_left is None else parts_left)
+    return _json_safe(value, _MAX_DEPTH, Parts() if parts is None else parts)
 
 
-def _json_safe(value: Any, depth: int, parts_left: list[int]) -> Any:
+def _json_safe(value: Any, depth: int, parts: Parts) -> Any:
     kind = type(value)
-    if value is None or kind is bool:
+    if kind is bool or value is None:
         return value
-    if issubclass(kind, (str, bytes, bytearray)):
+    if kind is str or issubclass(kind, (str, bytes, bytearray)):
         return text_of(value)
     if issubclass(kind, int):
         number = int.__add__(value, 0)  # plain, whatever its subclass makes of itself
@@ -155,23 +140,34 @@ def _json_safe(value: Any, depth: int, parts_left: list[int]) -> Any:
         real = float.__add__(value, 0.0)
         return real if math.isfinite(real) else float.__repr__(real)
     try:
-        is_mapping = issubclass(kind, Mapping)
-        if is_mapping or issubclass(kind, (list, tuple, set, frozenset)):
-            if not depth or parts_left[0] <= 0:
+        is_mapping = kind is dict or issubclass(kind, (SimpleNamespace, Mapping))
+        is_error = not is_mapping and issubclass(kind, BaseException)
+        if is_mapping or is_error or issubclass(kind, _SEQUENCES):
+            if not depth or parts.left <= 0:
+                parts.was_cut = True
                 return text_of(_shown_by_type(kind))  # its text could grow without bound
+            if is_error:
+                parts.left -= 10  # its text is made once for each error that it is in
+                return text_of(_text_of_error(value, depth - 1, parts))
+            if issubclass(kind, SimpleNamespace):
+                value = object.__getattribute__(value, "__dict__")
             # Copied first: another thread may still be changing it.
-            children = list(islice(value.items() if is_mapping else value, parts_left[0]))
-            parts_left[0] -= len(children)
+            children = list(islice(value.items() if is_mapping else value, parts.left))
+            parts.left -= len(children)
             if is_mapping:
                 return {
-                    text_of(key): _json_safe(item, depth - 1, parts_left) for key, item in children
+                    # Plain text unrolled; `request` to OpenTelemetry pays for it.
+                    key if type(key) is str and key.isascii() else text_of(key): item
+                    if type(item) is str and item.isascii()
+                    else _json_safe(item, depth - 1, parts)
+                    for key, item in children
                 }
-            return [_json_safe(item, depth - 1, parts_left) for item in children]
+            return [_json_safe(item, depth - 1, parts) for item in children]
     except Exception:
         reraise_interrupt()
         return text_of(_shown_by_type(kind))
     number = plain_number(value)
-    return text_of(value) if number is value else _json_safe(number, depth, parts_left)
+    return text_of(value) if number is value else _json_safe(number, depth, parts)
 
 
 def plain_number(value: Any) -> Any:
@@ -204,7 +200,4 @@ def _shown_by_type(kind: type) -> str:
 
 
 def _type_name(kind: type) -> str:
-    # Past its metaclass, which may make of these names what it likes.
-    name: str = type.__dict__["__qualname__"].__get__(kind)
-    module = type.__dict__["__module__"].__get__(kind)
-    return f"{module}.{name}" if type(module) is str and module != "builtins" else name
+    return type.__repr__(kind)[len("<class '") : -len("'>")]  # its metaclass may have another

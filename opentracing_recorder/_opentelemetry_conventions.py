@@ -12,7 +12,7 @@ from typing import Any
 
 from opentracing import tags
 
-from ._json_safe import plain_number, text_of
+from ._json_safe import text_of
 
 _NAMES = {
     tags.HTTP_METHOD: "http.request.method",
@@ -40,7 +40,7 @@ _NUMBERS = {tags.HTTP_STATUS_CODE, tags.PEER_PORT}
 
 
 def with_opentelemetry_names(span_tags: Mapping[str, Any]) -> dict[str, Any]:
-    """The tags of one span, the standard ones under OpenTelemetry's names.
+    """JSON-safe tags of one span, the standard ones under OpenTelemetry's names.
 
     ============================  =============================================================
     ``http.method``               ``http.request.method``
@@ -75,10 +75,8 @@ def _opentelemetry_value(key: str, value: Any) -> Any:
     if key in _NUMBERS:
         is_number = type(value) is str and value.isascii() and value.isdigit() and len(value) < 10
         return int(value) if is_number else value
-    if key == tags.PEER_HOST_IPV4:
-        number = plain_number(value)
-        if type(number) is int and 0 <= number < 1 << 32:
-            return str(ipaddress.IPv4Address(number))
-    if key == tags.DATABASE_TYPE and type(value) is str and value == "sql":
+    if key == tags.PEER_HOST_IPV4 and type(value) is int and 0 <= value < 1 << 32:
+        return str(ipaddress.IPv4Address(value))
+    if key == tags.DATABASE_TYPE and value == "sql":
         return "other_sql"
     return value

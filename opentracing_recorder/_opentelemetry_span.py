@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from typing import Any
@@ -22,10 +23,10 @@ from opentelemetry.trace import (
 
 from opentracing import ReferenceType, logs, tags
 
-from ._json_safe import json_safe, new_parts, text_of
+from ._json_safe import json_safe, text_of
 from ._opentelemetry_conventions import with_opentelemetry_names
 from .context import BasicSpanContext
-from .span import BasicSpan, LogData, is_failed
+from .span import BasicSpan, is_failed
 
 VERSION = version("opentracing")
 
@@ -46,9 +47,10 @@ def to_readable_span(span: BasicSpan, resource: Resource, semantic_names: bool) 
     context = span.context
     if not context.has_trace:
         raise ValueError(f"a span of no trace: {context}")
-    span_tags = span.tags.copy()  # in one atomic step: its owner may still change it
+    # As `to_dict` has them; copied first, in one atomic step: the owner may still change them.
+    span_tags = json_safe(span.tags.copy())
     kind = _KINDS.get(text_of(span_tags.get(tags.SPAN_KIND, "")).lower(), SpanKind.INTERNAL)
-    events = [_event(log) for log in list(span.logs)]
+    events = [_event(log.timestamp, json_safe(log.key_values)) for log in list(span._logs or ())]
     failure = _last_failure(events)
     status = _status(span_tags, failure)
     attributes = with_opentelemetry_names(span_tags) if semantic_names else span_tags
@@ -141,30 +143,30 @@ def _links(span: BasicSpan) -> list[Link]:
     return links
 
 
-# Tags and logs. For errors the source is OpenTelemetry's specification, OpenTracing Compatibility.
+# Tags and logs, in the JSON-safe form of `to_dict`. For errors the source is OpenTelemetry's
+# specification, OpenTracing Compatibility.
 
 _EXCEPTION_TYPE = "exception.type"
 _EXCEPTION_MESSAGE = "exception.message"
 _EXCEPTION_STACKTRACE = "exception.stacktrace"
 
+# The text of an exception: its type, whose own name begins with a capital, and its message.
+_EXCEPTION = re.compile(r"<?((?:[^\s:]+\.)?[A-Z]\w*)>?(?:: (.*))?", re.DOTALL)
 
-def _status(span_tags: Mapping[str, Any], failure: Mapping[str, Any]) -> Status:
-    if span_tags.get(tags.ERROR) is None:
+
+def _status(span_tags: dict[str, Any], failure: Mapping[str, Any]) -> Status:
+    error = span_tags.get(tags.ERROR)
+    if error is None:
         return Status(StatusCode.UNSET)
     if not is_failed(span_tags):
         return Status(StatusCode.OK)
     message = failure.get(_EXCEPTION_MESSAGE)
-    if message is None:
-        error = span_tags[tags.ERROR]  # some say here what went wrong
+    if message is None:  # some applications put it here
         message = None if text_of(error).lower() in ("true", "1") else text_of(error)
     return Status(StatusCode.ERROR, message)
 
 
-def _event(log: LogData) -> Event:
-    # A key that is no text may have the hash of one, and fail where it is compared with that.
-    fields = {
-        key if type(key) is str else text_of(key): value for key, value in log.key_values.items()
-    }
+def _event(timestamp: float, fields: dict[str, Any]) -> Event:
     event = fields.pop(logs.EVENT, None)
     name = None if event is None else text_of(event)
     is_nameless_error = name is None and (logs.ERROR_OBJECT in fields or logs.ERROR_KIND in fields)
@@ -173,28 +175,23 @@ def _event(log: LogData) -> Event:
     return Event(
         name="log" if name is None else name,
         attributes=to_attributes(fields),
-        timestamp=_nanoseconds(log.timestamp),
+        timestamp=_nanoseconds(timestamp),
     )
 
 
 def _exception(fields: dict[str, Any]) -> dict[str, Any]:
     """The fields of an error's log, under the names that exceptions have."""
-    error = fields.get(logs.ERROR_OBJECT)
     kind = fields.pop(logs.ERROR_KIND, None)
     stack = fields.pop(logs.STACK, None)
     message = fields.pop(logs.MESSAGE, None)
-    if isinstance(error, BaseException):
+    match = _EXCEPTION.fullmatch(text_of(fields.get(logs.ERROR_OBJECT, "")))
+    if match:
         del fields[logs.ERROR_OBJECT]
-        kind = type(error) if kind is None else kind
-        message = _message_of(error) if message is None else message
+        kind = match[1] if kind is None else kind
+        message = match[2] if message is None else message
     found = {_EXCEPTION_TYPE: kind, _EXCEPTION_MESSAGE: message, _EXCEPTION_STACKTRACE: stack}
     exception = {key: text_of(value) for key, value in found.items() if value is not None}
     return {**exception, **fields}
-
-
-def _message_of(error: BaseException) -> str | None:
-    # What an exception's own __str__ does wrong, text_of has caught.
-    return text_of(error).partition(": ")[2] or None
 
 
 def _last_failure(events: Sequence[Event]) -> Mapping[str, Any]:
@@ -205,28 +202,25 @@ def _last_failure(events: Sequence[Event]) -> Mapping[str, Any]:
     return {}
 
 
-def to_attributes(values: Mapping[Any, Any]) -> dict[str, Any]:
-    """Values under their names, without those that say nothing: None, and what has no name."""
-    parts_left = new_parts()
+def to_attributes(values: Mapping[str, Any]) -> dict[str, Any]:
+    """JSON-safe values under their names, without those that say nothing: None, and no name."""
     return {
-        name: _attribute(value, parts_left)
+        key: value if type(value) is str else _attribute(value)
         for key, value in values.items()
-        if value is not None and (name := text_of(key))
+        if key and value is not None
     }
 
 
-def _attribute(value: Any, parts_left: list[int]) -> Any:
+def _attribute(value: Any) -> Any:
     """`value` as what every exporter takes: text, a number, a bool, or a list of one of these."""
-    if type(value) is str:
-        return text_of(value)
-    safe = json_safe(value, parts_left)
-    if isinstance(safe, list):
-        kinds = set(map(type, safe))
-        is_plain = len(kinds) <= 1 and kinds <= {str, bool, int, float}
-        return safe if is_plain and all(map(_fits, safe)) else json.dumps(safe, ensure_ascii=False)
-    if isinstance(safe, dict):
-        return json.dumps(safe, ensure_ascii=False)
-    return safe if _fits(safe) else hex(safe)
+    kind = type(value)
+    if kind is int:
+        return value if _fits(value) else hex(value)
+    if kind is list:
+        kinds = set(map(type, value))
+        if len(kinds) <= 1 and kinds <= {str, bool, int, float} and all(map(_fits, value)):
+            return value
+    return json.dumps(value, ensure_ascii=False) if kind is list or kind is dict else value
 
 
 def _fits(value: Any) -> bool:

@@ -17,7 +17,7 @@ from typing import Any
 
 from opentracing.interrupts import reraise_interrupt
 
-from .error_text import loggable
+from ._errors import loggable
 
 _logger = logging.getLogger(__name__)
 

@@ -60,19 +60,3 @@ def _three_figures(value: float) -> str:
 def counted(number: int, noun: str) -> str:
     """A number with its noun: ``1 span``, ``2 spans``."""
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
-
-
-def visible(text: str, unicode: bool = True, also: str = "") -> str:
-    """Text from a span, without characters that move a cursor or change its direction.
-
-    They are escaped as in Python, and without `unicode` so is everything that is not ASCII. The
-    characters in `also` are kept.
-    """
-    if text.isprintable() and (unicode or text.isascii()):
-        return text
-    escapes = {
-        ord(each): each.encode("unicode_escape").decode("ascii")
-        for each in set(text).difference(also)
-        if not (each.isprintable() and (unicode or each.isascii()))
-    }
-    return text.translate(escapes)

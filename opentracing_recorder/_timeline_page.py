@@ -16,8 +16,9 @@ from hashlib import sha256
 from pkgutil import get_data
 from typing import Any
 
+from ._errors import visible
 from ._json_safe import json_safe, text_of
-from ._timeline_axis import summary, visible
+from ._timeline_axis import summary
 from ._timeline_text import render_text
 from .trace import Trace, TraceNode, seconds_or_none
 

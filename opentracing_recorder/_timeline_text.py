@@ -10,7 +10,8 @@ from typing import IO, NamedTuple
 
 from opentracing.interrupts import reraise_interrupt
 
-from ._timeline_axis import Axis, format_duration, summary, visible
+from ._errors import visible
+from ._timeline_axis import Axis, format_duration, summary
 from .trace import Trace, TraceNode
 
 _MIN_BAR = 8  # columns; a narrower bar, or name, is left out, and the others use its space

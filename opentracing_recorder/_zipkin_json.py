@@ -24,7 +24,7 @@ from opentracing.tags import (
 )
 
 from ._hex_ids import id_text
-from ._json_safe import json_safe, new_parts, text_of
+from ._json_safe import Parts, json_safe, text_of
 from .context import BasicSpanContext
 from .span import BasicSpan, LogData, is_failed
 
@@ -159,12 +159,12 @@ def _fields(span: BasicSpan, blank: dict[str, Any]) -> dict[str, Any]:
         # Copied in one step: whoever owns the span may still change it.
         fields["tags"] = kept = own.copy()
         special = False
-        parts_left = None
+        parts = None
         for key in kept:  # not of `items`: making the pairs costs more
             value = kept[key]
             if type(value) is not str:
                 kept[key] = (_NUMBERS.get(value) if type(value) is int else None) or _text(
-                    value, parts_left := parts_left or new_parts()
+                    value, parts := parts or Parts()
                 )
             if key in _SPECIAL:
                 special = True
@@ -202,11 +202,11 @@ def _move_special(span: BasicSpan, kept: dict[str, str], fields: dict[str, Any])
             fields["remoteEndpoint"] = remote
 
 
-def _text(value: Any, parts_left: list[int]) -> str:
+def _text(value: Any, parts: Parts) -> str:
     """A tag's value: numbers, booleans, None and collections as JSON has them; the rest as text."""
     if type(value) is int and -_LIMIT < value < _LIMIT:
         return str(value)
-    safe = json_safe(value, parts_left)
+    safe = json_safe(value, parts)
     return safe if type(safe) is str else dumps(safe).decode()
 
 

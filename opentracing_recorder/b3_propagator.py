@@ -23,7 +23,7 @@ from typing import Any
 from opentracing import SpanContext, SpanContextCorruptedException
 from opentracing.interrupts import reraise_interrupt
 
-from ._carrier import shown
+from ._errors import shown
 from ._hex_ids import hex_ids, parse_hex_id, parse_hex_ids
 from .context import NO_EXTRA, BasicSpanContext, RemoteSpanContext, basic_context
 from .propagator import CarrierPropagator

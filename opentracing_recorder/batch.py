@@ -14,10 +14,10 @@ from types import FrameType
 from opentracing.interrupts import reraise_interrupt
 
 from ._arguments import check_count, check_seconds, check_timeout
+from ._errors import loggable
 from ._process import at_exit, at_fork, cover_child
 from .batch_outcome import BatchTooLarge, Rejected, Stats, Unavailable
 from .batch_worker import Worker
-from .error_text import loggable
 from .recorder import Recorder
 from .span import BasicSpan
 

@@ -17,10 +17,10 @@ from typing import Protocol
 
 from opentracing.interrupts import reraise_interrupt
 
+from ._errors import error_text, loggable
+from ._failure_log import RateLimit
 from ._process import at_fork, has_yet_to_fork, is_first_worker
 from .batch_outcome import BatchTooLarge, Rejected, Stats, Unavailable
-from .error_text import error_text, loggable
-from .recorder import RareNews
 from .span import BasicSpan
 from .untraced import send_untraced
 
@@ -72,8 +72,8 @@ class Worker:
         self.interval = recorder.interval
         self.longest_send = recorder._send_timeout * _LATE
         self.drops = count()
-        self.drop_news, self.rejected_news, self.error_news = RareNews(), RareNews(), RareNews()
-        self.slow_news = RareNews()
+        self.drop_news, self.rejected_news, self.error_news = RateLimit(), RateLimit(), RateLimit()
+        self.slow_news = RateLimit()
         self.slow = 0  # calls of `send` that lasted too long, and are over
         self.send_start: float | None = None  # of the one under way
         self.sent = self.failed = self.removed = self.abandoned = 0
@@ -479,7 +479,7 @@ class Worker:
                 waiter.settle(self.failed + len(abandoned))
             self.waiters.clear()
 
-    def report(self, recorder: Sender, news: RareNews, what: str, error: BaseException) -> None:
+    def report(self, recorder: Sender, news: RateLimit, what: str, error: BaseException) -> None:
         name = type(recorder).__name__
         if _logger.isEnabledFor(logging.DEBUG):
             _logger.debug("%s: sending spans %s", name, what, exc_info=loggable(error))

@@ -34,7 +34,7 @@ from opentracing import InvalidCarrierException, SpanContext, SpanContextCorrupt
 from opentracing.interrupts import reraise_interrupt
 
 from ._baggage import bounded_baggage, written_baggage
-from ._carrier import shown
+from ._errors import shown
 from ._hex_ids import hex_ids
 from .context import BasicSpanContext, RemoteSpanContext, basic_context
 from .propagator import Propagator

@@ -82,18 +82,22 @@ import sys
 from collections.abc import Iterable, Mapping
 from contextlib import ExitStack
 from types import FrameType, TracebackType
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 
 import opentracing
+from opentracing import logs
 from opentracing.interrupts import reraise_interrupt
 from opentracing.scope_managers.contextvars import no_parent_scope
 
-from .in_memory import InMemoryRecorder, shortened, shown
-from .snapshot import snapshot
+from ._errors import shown
+from .in_memory import InMemoryRecorder, shortened
 from .span import BasicSpan
 from .timeline import render_text
-from .trace import Trace
+from .trace import Trace, TraceNode
 from .tracer import BasicTracer
+
+if TYPE_CHECKING:
+    from .trace import AnySpan
 
 _OURS = tuple(f"{name}." for name in ("opentracing", "opentracing_recorder", "contextlib"))
 _MAX_UNFINISHED = 50  # spans that a message lists; a test may start any number
@@ -258,3 +262,75 @@ def _line_outside(frame: FrameType) -> str:
         reraise_interrupt()
         relative = path
     return f"{path if relative.startswith(os.pardir) else relative}:{frame.f_lineno}"
+
+
+def snapshot(spans: Iterable[AnySpan]) -> list[dict[str, Any]]:
+    """The `to_dict` form of spans, in the order of their trees, without what differs by chance.
+
+    Ids count from 1, and keep their width. Times count steps through the tree from 0, one a second:
+    a span's start, its logs, its children, its end. The text of a traceback, which names files and
+    lines, is ``"..."``.
+    """
+    numbered = _Numbered()
+    found: list[dict[str, Any]] = []
+    for trace in Trace.from_spans(spans):
+        numbered.trace_id(trace.trace_id)
+        for root in trace.roots:
+            _visit(root, numbered, found)
+    for fields in found:
+        # Now that every recorded span has its number, those of spans elsewhere follow.
+        fields["parent_id"] = numbered.span_id(fields["parent_id"])
+        for reference in fields["references"]:
+            reference["trace_id"] = numbered.trace_id(reference["trace_id"])
+            reference["span_id"] = numbered.span_id(reference["span_id"])
+    return found
+
+
+class _Numbered:
+    """Ids and times that count."""
+
+    def __init__(self) -> None:
+        self._time = 0
+        self._trace_ids: dict[str, str] = {}
+        self._span_ids: dict[str, str] = {}
+
+    def step(self) -> float:
+        """The next time, in seconds."""
+        self._time += 1
+        return self._time - 1.0
+
+    def trace_id(self, trace_id: str) -> str:
+        return self._number(self._trace_ids, trace_id)
+
+    def span_id(self, span_id: str | None) -> str | None:
+        return None if span_id is None else self._number(self._span_ids, span_id)
+
+    def _number(self, known: dict[str, str], id: str) -> str:
+        return known.setdefault(id, f"{len(known) + 1:0{len(id)}x}") if id else id
+
+
+def _visit(root: TraceNode, numbered: _Numbered, found: list[dict[str, Any]]) -> None:
+    # Not recursive: a chain of spans may be longer than the interpreter's stack.
+    waiting: list[tuple[TraceNode, dict[str, Any] | None]] = [(root, None)]
+    while waiting:
+        node, entered = waiting.pop()
+        if entered is not None:
+            if node.duration is not None:
+                entered["duration"] = numbered.step() - entered["start_time"]
+            continue
+        fields = dict(node.fields)
+        fields["trace_id"] = numbered.trace_id(node.trace_id)
+        fields["span_id"] = numbered.span_id(node.span_id)
+        fields["start_time"] = numbered.step()
+        fields["logs"] = [
+            {"timestamp": numbered.step(), "fields": _without_stack(log["fields"])}
+            for log in node.logs
+        ]
+        fields["references"] = [dict(each) for each in node.fields.get("references", ())]
+        found.append(fields)
+        waiting.append((node, fields))
+        waiting.extend((child, None) for child in reversed(node.children))
+
+
+def _without_stack(fields: dict[str, Any]) -> dict[str, Any]:
+    return {**fields, logs.STACK: "..."} if logs.STACK in fields else fields

@@ -30,7 +30,7 @@ from typing import Any
 from opentracing.interrupts import reraise_interrupt
 
 from ._arguments import check_count, check_type
-from ._timeline_axis import visible
+from ._errors import shown, visible
 from .recorder import Recorder
 from .span import BasicSpan, is_failed
 from .trace import Trace
@@ -163,11 +163,6 @@ def shortened(lines: list[str], most: int = 200) -> list[str]:
     return [*lines[:most], f"... and {len(lines) - most} more lines"]
 
 
-def shown(value: Any) -> str:
-    """The repr of a value, shortened and on one line, for a message."""
-    return visible(_cut(repr(value[:_MAX_SHOWN] if type(value) is str else value)))
-
-
 def _cut(text: str) -> str:
     return text if len(text) <= _MAX_SHOWN else f"{text[:_MAX_SHOWN]}..."
 
@@ -182,4 +177,6 @@ def _equal(value: Any, wanted: Any) -> bool:
 
 def _asked(operation_name: str | None, tags: Mapping[str, Any] | None, error: bool | None) -> str:
     asked = {"operation_name": operation_name, "tags": tags, "error": error}
-    return "".join(f" {key}={shown(value)}" for key, value in asked.items() if value is not None)
+    return "".join(
+        f" {key}={shown(value, _MAX_SHOWN)}" for key, value in asked.items() if value is not None
+    )

@@ -33,7 +33,7 @@ from ._baggage import (
     form_decoded,
     percent_decoded,
 )
-from ._carrier import shown
+from ._errors import shown
 from ._hex_ids import hex_ids, parse_hex_id, parse_hex_ids
 from .context import NO_EXTRA, BasicSpanContext, RemoteSpanContext, basic_context
 from .propagator import CarrierPropagator

@@ -105,8 +105,8 @@ class JSONLinesRecorder(Recorder):
     disks; on a network's file system, and on Windows, give each process a file of its own.
 
     A line is with the operating system as soon as its span is finished: a crash of the program
-    loses none. What a full disk cuts off is blanked out. A file that was moved or removed, as
-    when logs are rotated, is made anew.
+    loses none. A line that a full disk cuts off is ended before the next one, and `read_spans`
+    skips it. A file that was moved or removed, as when logs are rotated, is made anew.
 
     The path may be a pipe, such as ``/dev/stdout``. No span waits there as it finishes: what a slow
     reader has not taken, up to 4 MiB, is kept for the next span, `flush`, `close`, the exit of the
@@ -222,9 +222,13 @@ class JSONLinesRecorder(Recorder):
                 self._write_to_pipe(file, line)
                 return
             written = os.write(file, line)
-            self._torn = self._torn and not written
-            if written < len(line):
-                self._finish(file, line, written)
+            # A full disk takes a part. The rest cannot be appended later, as others may append
+            # meanwhile; a reader skips such a line.
+            self._torn = written < len(line)
+            if self._torn:
+                raise OSError(
+                    f"only {written} of {len(line)} bytes of a span fitted into {self._path}"
+                )
         finally:
             if self._closed:
                 self._release()
@@ -340,33 +344,6 @@ class JSONLinesRecorder(Recorder):
         self._waiting_bytes = 0
         self._handing_over = False
         _with_waiting.discard(self)
-
-    def _finish(self, file: int, line: bytes, written: int) -> None:
-        """Deal with a write that took only the first bytes of a line."""
-        # The disk is full. The rest cannot be appended later: others may append meanwhile, and
-        # cutting the file could take away theirs. So what is there of the line becomes blank.
-        if not self._blank(file, line[:written]):
-            self._torn = True
-        raise OSError(f"only {written} of {len(line)} bytes of a span fitted into {self._path}")
-
-    def _blank(self, file: int, fragment: bytes) -> bool:
-        """Make an empty line of what was just written to the file; whether that worked."""
-        try:
-            start = os.lseek(file, 0, os.SEEK_CUR) - len(fragment)
-            # A second descriptor: one made for appending writes nowhere else.
-            other = os.open(self._path, os.O_RDWR | getattr(os, "O_BINARY", 0))
-            try:
-                os.lseek(other, start, os.SEEK_SET)
-                if os.read(other, len(fragment)) != fragment:
-                    return False
-                os.lseek(other, start, os.SEEK_SET)
-                blank = b" " * (len(fragment) - 1) + b"\n"
-                return os.write(other, blank) == len(blank)
-            finally:
-                os.close(other)
-        except OSError:
-            reraise_interrupt()
-            return False
 
 
 MAX_LINE = 64 * 1024 * 1024

@@ -68,10 +68,10 @@ from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 from opentracing.interrupts import reraise_interrupt
 
 from ._arguments import check_type
-from ._json_safe import text_of
+from ._errors import loggable
+from ._json_safe import json_safe, text_of
 from ._opentelemetry_span import VERSION, to_attributes, to_readable_span
 from .batch import BatchRecorder, Rejected, Unavailable
-from .error_text import loggable
 from .span import BasicSpan
 
 _logger = logging.getLogger(__name__)
@@ -99,9 +99,9 @@ class OpenTelemetryRecorder(BatchRecorder):
       and the detectors named in ``OTEL_EXPERIMENTAL_RESOURCE_DETECTORS`` add what they leave open:
       they are asked here, and again in a child that sends spans.
     - `semantic_names` puts the standard tags under the names of OpenTelemetry's semantic
-      conventions; `_opentelemetry_conventions` lists them.
-    - The other options are `BatchRecorder`'s. `send_timeout` does not reach the exporter, which has
-      a timeout of its own.
+      conventions, as the module's table lists them.
+    - The other options are `BatchRecorder`'s, with its defaults. `send_timeout` does not reach the
+      exporter, which has a timeout of its own.
 
     What the exporter could not deliver is handed to it again, up to `attempts` times in all. It
     does not say why it failed, nor whether a part arrived: such a part arrives twice, with the same
@@ -115,7 +115,12 @@ class OpenTelemetryRecorder(BatchRecorder):
         resource_attributes: Mapping[str, Any] | None = None,
         *,
         semantic_names: bool = True,
-        **batch_options: Any,
+        queue_size: int = 16384,
+        batch_size: int = 512,
+        interval: float = 1.0,
+        send_timeout: float = 10.0,
+        attempts: int = 40,
+        exit_timeout: float = 5.0,
     ) -> None:
         is_ready = not isinstance(exporter, type) and callable(getattr(exporter, "export", None))
         if not is_ready and not callable(exporter):
@@ -136,7 +141,7 @@ class OpenTelemetryRecorder(BatchRecorder):
             # "opentelemetry" is reserved for its own SDKs.
             "telemetry.sdk.name": "opentracing_recorder",
             "telemetry.sdk.version": VERSION,
-            **to_attributes(resource_attributes or {}),
+            **to_attributes(json_safe(resource_attributes or {})),
             "service.name": text_of(service_name),
         }
         # Here, as the SDK asks in threads, and the first spans may be sent while the interpreter
@@ -148,7 +153,14 @@ class OpenTelemetryRecorder(BatchRecorder):
         except Exception as error:
             reraise_interrupt()
             _logger.debug("The resource cannot be described yet", exc_info=loggable(error))
-        super().__init__(**batch_options)  # last: from here on a fork calls `forked`
+        super().__init__(  # last: from here on a fork calls `forked`
+            queue_size=queue_size,
+            batch_size=batch_size,
+            interval=interval,
+            send_timeout=send_timeout,
+            attempts=attempts,
+            exit_timeout=exit_timeout,
+        )
 
     # What BatchRecorder calls.
 

@@ -1,47 +1,88 @@
-"""Recorder: where finished spans go. Backends subclass it::
+"""Recorder: the base class for places where finished spans go, and how to write one.
 
-    from opentracing_recorder import BasicTracer, CompositeRecorder, InMemoryRecorder, Recorder
+A recorder takes each finished, sampled span of a tracer. This one appends them to a file::
 
-    class LongestRecorder(Recorder):
-        seconds = 0.0
+    import json
+    import os
+    import tempfile
+    import threading
+
+    from opentracing_recorder import BasicTracer, Recorder
+
+    class FileRecorder(Recorder):
+        def __init__(self, path):
+            # Unbuffered: nothing waits that a forked child would write once more.
+            self._file = open(path, "ab", buffering=0)
+            self._lock = threading.Lock()
 
         def record_span(self, span):
-            self.seconds = max(self.seconds, span.duration)
+            line = json.dumps(span.to_dict()).encode() + b"\\n"
+            with self._lock:
+                if not self._file.closed:  # spans may finish later than that
+                    self._file.write(line)
 
-    longest, recorder = LongestRecorder(), InMemoryRecorder()
-    BasicTracer(CompositeRecorder([longest, recorder])).start_span("checkout").finish()
-    assert longest.seconds == recorder.spans[0].duration
+        def close(self, timeout=None):
+            with self._lock:
+                self._file.close()  # a second call does nothing
+            return True
 
-A recorder writes `record_span`. It may override `flush` and `close`, if it holds spans, and
-`span_started`. For a backend that is reached over a network, `BatchRecorder` has the queue, the
-thread and the retries.
+    path = os.path.join(tempfile.mkdtemp(), "spans.jsonl")
+    with BasicTracer(FileRecorder(path), service_name="shop") as tracer:
+        tracer.start_span("order", tags={"item": "teapot"}).finish()
+    with open(path, encoding="utf-8") as file:
+        assert json.loads(file.read())["tags"] == {"item": "teapot"}
 
-- `NoopRecorder` keeps nothing; it is the default of a tracer.
-- `CompositeRecorder(recorders)` hands each span to several, each of which gets a span of its own.
+`BasicSpan.to_dict` is the form to store and send: it is JSON-safe, and stable. The span's plain
+attributes are ``operation_name``, ``context``, ``parent_id``, ``start_time``, ``duration``,
+``tags``, ``logs`` and ``references``. ``examples/sqlite_recorder.py`` is a recorder for a database;
+for a network, `opentracing_recorder.batch` has the queue, the thread and the retries.
 
-Limits: `record_span` is called on the thread that finishes the span, so it must be quick. Its
-exceptions never reach the application: they are logged, at most once a minute for each recorder,
-with a count. `opentracing_recorder.harness.RecorderCheckMixin` tests a recorder.
+The contract:
+
+- `Recorder.record_span` is the one method to write. It is called once for each span, on the thread
+  that finished it, possibly on several at once, with no lock held. The application waits for it.
+- An exception never reaches the application: the tracer logs it, at most once a minute, with the
+  number of times. An interrupt, such as KeyboardInterrupt, is no `Exception` and goes through.
+- A recorder may trace its own work with the tracer that calls it, if not each time: such a span
+  comes back to it. The tracer ends a recursion at the recorder's first span, or after the first
+  RecursionError. It logs that once; from then on, a span that the recorder finishes within its own
+  call does not come back to it. A recorder that swallows RecursionErrors is ended only if it
+  recurses at its first span.
+- `Recorder.flush` and `Recorder.close` take a timeout in seconds (None: no limit), return in time,
+  and return whether all was delivered. ``tracer.close()`` calls ``close`` once. A recorder that
+  others may close too accepts a second call, and a span after it.
+- `span_started` is optional, and called with each sampled span at its start.
+
+Prove a recorder with the harness, under pytest or unittest. It tries threads, values of every type,
+repeated and late calls, and a fork::
+
+    from opentracing_recorder.harness import RecorderCheckMixin
+
+    class TestFileRecorder(RecorderCheckMixin):
+        path = os.path.join(tempfile.mkdtemp(), "spans.jsonl")
+
+        def recorder(self):
+            return FileRecorder(self.path)
+
+        def delivered(self, recorder):
+            with open(self.path, encoding="utf-8") as file:
+                return [json.loads(line)["operation_name"] for line in file]
+
+`CompositeRecorder` hands each span to several recorders; `NoopRecorder` keeps none.
 """
 
 from __future__ import annotations
 
-import logging
-import sys
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
-from itertools import count
 from typing import Any
 
 import opentracing_recorder  # whose names annotations take: `span` imports this module
 from opentracing.interrupts import reraise_interrupt
 
 from ._arguments import check_has, check_type
-from .error_text import loggable
-from .recursion import has_room, times_under_way
-
-_logger = logging.getLogger(__name__)
+from ._failure_log import FailureLog
 
 
 class Recorder(ABC):
@@ -171,68 +212,3 @@ def started_hook(recorder: Any) -> Any:
     if function is CompositeRecorder.span_started and not hook.__self__._any_watches:
         return None
     return hook
-
-
-class RareNews:
-    """Counts what happens, from any thread, and says at most once a minute how often it did."""
-
-    interval = 60.0
-    """Seconds between two pieces of news."""
-
-    def __init__(self) -> None:
-        self._numbers = count(1)
-        self._told = 0
-        self._turn = 0
-        self._next_time = float("-inf")
-        self._turns: dict[int, int] = {}
-
-    def count(self) -> int:
-        """Count one more; how many there were since the last news, or 0 if it is too early."""
-        number = next(self._numbers)  # one atomic step: nothing goes uncounted
-        # In this order: of a turn that has just been taken, the next time is known.
-        turn, next_time = self._turn, self._next_time
-        now = time.monotonic()
-        # A time that is much further away than the interval: the clock has gone back since.
-        if next_time - 2 * self.interval <= now < next_time:
-            return 0
-        # setdefault is atomic too: one of those who see that it is time takes the turn. No lock: a
-        # child forked while it is held would never have a turn again.
-        if self._turns.setdefault(turn, number) != number:
-            return 0
-        if len(self._turns) > 1000:
-            self._turns = {turn: number}
-        times, self._told = number - self._told, number
-        self._next_time = now + self.interval
-        self._turn = turn + 1
-        return times
-
-
-class FailureLog:
-    """Says in the log that a recorder raised: at most once a minute, with the number of times.
-
-    `report` is called in an ``except`` block of a method, from any thread. It says nothing once the
-    interpreter takes itself apart: logging may be gone by then, and a finalizer may still finish
-    spans.
-    """
-
-    def __init__(self, recorder: object) -> None:
-        self._recorder = recorder
-        self._news = RareNews()
-
-    def report(self, method: str) -> None:
-        if isinstance(sys.exc_info()[1], RecursionError):
-            # Of calls inside calls the outermost reports: to go on in each would have no end.
-            if times_under_way(sys._getframe(1)) > 1:
-                raise
-            if not has_room():
-                return
-        times = self._news.count()
-        error = sys.exc_info()[1]
-        if times and error is not None and not sys.is_finalizing():
-            _logger.error(
-                "%s.%s raised (%d times since the last such message); the application goes on",
-                type(self._recorder).__name__,
-                method,
-                times,
-                exc_info=loggable(error),
-            )

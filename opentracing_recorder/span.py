@@ -37,7 +37,6 @@ tagged and recorded without, and need no such object.
 
 from __future__ import annotations
 
-import builtins
 import logging
 import sys
 import time
@@ -52,8 +51,10 @@ from opentracing import Reference, Span, SpanContext, logs, tags
 from opentracing.interrupts import reraise_interrupt
 
 from ._clock import now, number_or_none, system
+from ._errors import loggable, without_frames
+from ._failure_log import RateLimit
 from ._hex_ids import id_text
-from ._json_safe import dict_of, is_small, json_safe, text_of
+from ._json_safe import dict_of, json_safe, text_of
 from ._process import RenewedLock
 from .context import (
     BasicSpanContext,
@@ -61,8 +62,6 @@ from .context import (
     basic_context,
     copied_baggage,
 )
-from .error_text import loggable
-from .recorder import RareNews
 
 SpanT = TypeVar("SpanT", bound="BasicSpan")
 
@@ -513,12 +512,7 @@ class BasicSpan(Span):
 
     def _set_first_tags(self, given: Mapping[str, Any]) -> dict[str, Any]:
         """Start with a copy of these tags, and return it."""
-        try:
-            first = given.copy() if type(given) is dict else dict_of(given)
-        except Exception:
-            reraise_interrupt()
-            report_bad_tags(given)
-            return {}
+        first = first_tags(given)
         for key in first:
             if type(key) is not str:
                 first = {text_of(key): value for key, value in first.items()}
@@ -673,8 +667,8 @@ if not getattr(sys, "_is_gil_enabled", lambda: True)():  # once off, it may come
 
 _DEFAULT_LIMIT = 128  # BasicTracer's default for both
 
-_unrecorded = RareNews()
-_bad_tags = RareNews()
+_unrecorded = RateLimit()
+_bad_tags = RateLimit()
 
 
 def _limit(tracer: Any, name: str) -> int:
@@ -687,11 +681,15 @@ def _limit(tracer: Any, name: str) -> int:
     return limit if type(limit) is int else _DEFAULT_LIMIT
 
 
-def report_bad_tags(given: Any) -> None:
-    """Log that what was given for a span's first tags cannot be read.
+def first_tags(given: Any) -> dict[Any, Any]:
+    """A copy of the tags given for a new span; none, which is logged, if they cannot be read.
 
     Without the exception, of which a hostile value can make a text that never ends.
     """
+    try:
+        return given.copy() if type(given) is dict else dict_of(given)
+    except Exception:
+        reraise_interrupt()
     times = _bad_tags.count()
     if times and not sys.is_finalizing():
         _logger.warning(
@@ -700,6 +698,7 @@ def report_bad_tags(given: Any) -> None:
             text_of(type(given)),
             times,
         )
+    return {}
 
 
 def _release_frames(fields: dict[str, Any]) -> None:
@@ -710,56 +709,7 @@ def _release_frames(fields: dict[str, Any]) -> None:
         fields[logs.STACK] = text_of(stack)
     error = fields.get(logs.ERROR_OBJECT)
     if isinstance(error, BaseException):
-        fields[logs.ERROR_OBJECT] = _without_frames(error)
-
-
-_GROUPS: Any = getattr(builtins, "BaseExceptionGroup", ())  # from Python 3.11
-
-
-_MAX_DEPTH = 8
-
-
-def _without_frames(error: BaseException, depth: int = _MAX_DEPTH) -> BaseException | str:
-    """A copy of an exception that leads to no traceback; its text where no copy is faithful.
-
-    `depth` bounds how far exceptions inside exceptions are followed.
-    """
-    if not depth or (depth == _MAX_DEPTH and not is_small(error)):
-        return text_of(error)
-    # The members of a group have tracebacks too.
-    is_group = isinstance(error, _GROUPS)
-    try:
-        made = _copy_of_group(error, depth) if is_group else _copy_of(error, depth)
-        if made is not error and type(made) is type(error) and str(made) == str(error):
-            return made
-    except Exception:  # it cannot be made without its constructor, say
-        reraise_interrupt()
-    return text_of(error)
-
-
-def _copy_of(error: BaseException, depth: int) -> BaseException:
-    kind = type(error)
-    if kind.__module__ == "builtins":
-        made = copy(error)
-    else:
-        # A constructor of the application's is not called: it may do more than construct.
-        made = kind.__new__(kind, *error.args)
-        made.__dict__.update(error.__dict__)
-    # An exception in an attribute, such as a cause, has a traceback of its own.
-    made.args = tuple(_released(each, depth) for each in error.args)
-    for name, each in error.__dict__.items():
-        if isinstance(each, BaseException):
-            made.__dict__[name] = _released(each, depth)
-    return made
-
-
-def _released(value: Any, depth: int) -> Any:
-    return _without_frames(value, depth - 1) if isinstance(value, BaseException) else value
-
-
-def _copy_of_group(error: Any, depth: int) -> BaseException:
-    members = [_without_frames(each, depth - 1) for each in error.exceptions]
-    return error.derive(members)  # type: ignore[no-any-return]
+        fields[logs.ERROR_OBJECT] = without_frames(error)
 
 
 def context_of(value: Any) -> Any:

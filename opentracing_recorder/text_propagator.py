@@ -29,7 +29,7 @@ from opentracing import SpanContext, SpanContextCorruptedException
 from opentracing.interrupts import reraise_interrupt
 
 from ._baggage import PrefixedBaggage, bounded_baggage
-from ._carrier import shown
+from ._errors import shown
 from ._hex_ids import hex_ids, parse_hex_id, parse_hex_ids
 from .context import BasicSpanContext, RemoteSpanContext, basic_context
 from .propagator import CarrierPropagator

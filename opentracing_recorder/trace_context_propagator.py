@@ -32,7 +32,7 @@ from opentracing import SpanContext, SpanContextCorruptedException
 from opentracing.interrupts import reraise_interrupt
 
 from ._baggage import format_w3c_baggage, parse_w3c_baggage
-from ._carrier import shown
+from ._errors import shown
 from ._hex_ids import hex_ids
 from ._json_safe import text_of
 from .context import NO_EXTRA, BasicSpanContext, RemoteSpanContext, basic_context

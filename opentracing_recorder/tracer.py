@@ -96,6 +96,7 @@ from opentracing.scope_managers.contextvars import ContextVarsScopeManager
 
 from ._arguments import check_count, check_has, check_instance, check_range, check_type
 from ._clock import system
+from ._failure_log import FailureLog, unguarded, watch_after_recursion, watch_first_call
 from ._hex_ids import random_bits
 from ._json_safe import text_of
 from ._process import renew, unforked
@@ -108,8 +109,7 @@ from .context import (
     copied_baggage,
 )
 from .propagator import Propagator, as_propagator
-from .recorder import FailureLog, NoopRecorder, Recorder, started_hook
-from .recursion import inner_of, is_ended, watched
+from .recorder import NoopRecorder, Recorder, started_hook
 from .sampler import ConstSampler, Sampler
 from .span import BasicSpan, StartedSpan, context_of
 from .text_propagator import TextPropagator
@@ -189,26 +189,28 @@ class BasicTracer(Tracer):
     @property
     def recorder(self) -> Recorder:
         """Where finished spans go."""
-        return inner_of(self._recorder)  # type: ignore[no-any-return]
+        return unguarded(self._recorder)  # type: ignore[no-any-return]
 
     @recorder.setter
     def recorder(self, recorder: Recorder) -> None:
         check_has("recorder", recorder, "record_span")  # it need not derive from `Recorder`
-        self._recorder = watched("_recorder", recorder)
-        self._recorder_failures = FailureLog(recorder)
+        self._recorder = watch_first_call(self, "_recorder", recorder)
+        self._recorder_failures = FailureLog(recorder, is_last=True)
         started = started_hook(recorder)
-        self._span_started = None if started is None else watched("_span_started", started)
+        self._span_started = (
+            None if started is None else watch_first_call(self, "_span_started", started)
+        )
 
     @property
     def sampler(self) -> Sampler:
         """The sampler, which decides which traces are kept."""
-        return inner_of(self._sampler)  # type: ignore[no-any-return]
+        return unguarded(self._sampler)  # type: ignore[no-any-return]
 
     @sampler.setter
     def sampler(self, sampler: Sampler) -> None:
         check_has("sampler", sampler, "sampled")
-        self._sampler = watched("_sampler", sampler)
-        self._sampler_failures = FailureLog(sampler)
+        self._sampler = watch_first_call(self, "_sampler", sampler)
+        self._sampler_failures = FailureLog(sampler, is_last=True)
         # The default needs no question.
         self._keeps_all = type(sampler) is ConstSampler and sampler.decision
 
@@ -337,8 +339,8 @@ class BasicTracer(Tracer):
                 self._span_started(span)
             except Exception:
                 reraise_interrupt()
-                if not is_ended(self, "_span_started", "span_started"):
-                    self._recorder_failures.report("span_started")
+                watch_after_recursion(self, "_span_started")
+                self._recorder_failures.report("span_started")
         return span
 
     _known_context = staticmethod(basic_context)
@@ -386,8 +388,8 @@ class BasicTracer(Tracer):
             return bool(self._sampler.sampled(trace_id, operation_name))
         except Exception:
             reraise_interrupt()
-            if not is_ended(self, "_sampler", "sampled"):
-                self._sampler_failures.report("sampled")
+            watch_after_recursion(self, "_sampler")
+            self._sampler_failures.report("sampled")
             return True
 
     def record(self, span: BasicSpan) -> None:
@@ -396,8 +398,8 @@ class BasicTracer(Tracer):
             self._recorder.record_span(span)
         except Exception:
             reraise_interrupt()
-            if not is_ended(self, "_recorder", "record_span"):
-                self._recorder_failures.report("record_span")
+            watch_after_recursion(self, "_recorder")
+            self._recorder_failures.report("record_span")
 
     # Propagation.
 

@@ -111,13 +111,13 @@ from opentracing.interrupts import reraise_interrupt
 from opentracing.tags import SPAN_KIND, SPAN_KIND_RPC_SERVER
 
 from ._arguments import check_range, check_type
+from ._errors import one_line
 from ._http_post import HTTPPost, Path
 from ._json_safe import text_of
 from ._zipkin_json import SharedSpanContext, encode, endpoint
 from .b3_propagator import B3Propagator
 from .batch import BatchRecorder, BatchTooLarge, Rejected, Unavailable
 from .context import BasicSpanContext
-from .error_text import one_line
 from .propagator import Propagator
 from .recorder import Recorder
 from .sampler import Sampler

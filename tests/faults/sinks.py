@@ -26,10 +26,9 @@ from opentracing_recorder import (
     Trace,
     _zipkin_json,
 )
-from opentracing_recorder.captrace import CapTrace
+from opentracing_recorder.captrace import CapTrace, snapshot
 from opentracing_recorder.json_lines import NotASpan, read_spans
 from opentracing_recorder.opentelemetry import OpenTelemetryRecorder
-from opentracing_recorder.snapshot import snapshot
 from opentracing_recorder.timeline import render_html, render_text
 from opentracing_recorder.zipkin import ZipkinRecorder
 

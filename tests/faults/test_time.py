@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from opentracing_recorder import Trace
+from opentracing_recorder.captrace import snapshot
 from opentracing_recorder.json_lines import bounded_lines, read_spans
-from opentracing_recorder.snapshot import snapshot
 from opentracing_recorder.timeline import render_html, render_text
 
 pytestmark = pytest.mark.long

@@ -21,7 +21,7 @@ from opentracing_recorder import (
     TraceContextPropagator,
     _baggage,
 )
-from opentracing_recorder.recorder import RareNews
+from opentracing_recorder._failure_log import RateLimit
 
 W3C = TraceContextPropagator()
 OTHERS = [JaegerPropagator(encode_values=True), TextPropagator(encode_values=True), B3Propagator()]
@@ -149,7 +149,7 @@ def test_what_is_left_out_is_counted_and_logged_once(
     name: str, dropped: int, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """The context has the count, of the latest injection that left out any, format by format."""
-    monkeypatch.setattr(_baggage, "_dropped_news", RareNews())
+    monkeypatch.setattr(_baggage, "_dropped_news", RateLimit())
     context = BasicSpanContext(1, 2, BAGGAGE["many items"])
     with caplog.at_level(logging.WARNING):
         for _ in range(3):

@@ -172,36 +172,37 @@ def _disk_that_fills(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("_disk_that_fills")
-def test_a_line_that_did_not_fit_leaves_no_piece(path: Path) -> None:
-    """What a full disk cut off is blank: the lines of others, and later ones, are whole."""
+def test_a_line_that_did_not_fit_hides_no_other(path: Path) -> None:
+    """A reader finds the spans of others and later ones, and counts the line that is cut off."""
     recorder, beside = JSONLinesRecorder(path), JSONLinesRecorder(path)
     record(recorder, "lost")
     record(beside, "beside")
     record(recorder, "later")
     assert [recorder.close(), beside.close()] == [False, True]
-    first, *others = path.read_bytes().splitlines()
-    assert first == b" " * 9
-    assert [json.loads(each)["operation_name"] for each in others] == ["beside", "later"]
+    with open(path, "rb") as file:
+        torn, *spans = read_spans(bounded_lines(file))
+    assert isinstance(torn, NotASpan)
+    assert [each["operation_name"] for each in spans if isinstance(each, dict)] == [
+        "beside",
+        "later",
+    ]
 
 
 @pytest.mark.usefixtures("_disk_that_fills")
-def test_a_piece_that_cannot_be_blanked_gets_a_line_of_its_own(
-    path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Where the file may only be appended to, the next span starts on a new line."""
+def test_the_next_span_starts_on_a_line_of_its_own(path: Path) -> None:
+    """After a line that a full disk cut off."""
     recorder = JSONLinesRecorder(path)
-    monkeypatch.setattr(recorder, "_blank", lambda file, fragment: False)
     record(recorder, "lost", "later")
     recorder.close()
-    lines = path.read_bytes().splitlines()
-    assert lines[0] == b'{"trace_id'
-    assert json.loads(lines[1])["operation_name"] == "later"
+    torn, line = path.read_bytes().splitlines()
+    assert torn == b'{"trace_id'
+    assert json.loads(line)["operation_name"] == "later"
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no limit for the size of a file")
 @pytest.mark.needs_os
-def test_a_real_limit_leaves_whole_lines_only(path: Path) -> None:
-    """With a limit on the size of files, the kernel cuts a line; the file has none that is cut."""
+def test_a_real_limit_cuts_off_one_line(path: Path) -> None:
+    """With a limit on the size of files, the kernel cuts a line; a reader finds all others."""
     program = f"""
 import resource, signal
 from opentracing_recorder import BasicTracer, JSONLinesRecorder
@@ -214,9 +215,10 @@ assert tracer.flush() is False
 """
     subprocess.run([sys.executable, "-c", program], check=True, stderr=subprocess.DEVNULL)
     assert path.stat().st_size == 10_000
-    whole = [each for each in path.read_bytes().splitlines() if each.strip()]
+    *whole, torn = read_spans(path.read_bytes().splitlines(keepends=True))
     assert len(whole) > 30
-    assert {json.loads(each)["operation_name"] for each in whole} == {"a"}
+    assert all(isinstance(each, dict) and each["operation_name"] == "a" for each in whole)
+    assert isinstance(torn, NotASpan)
 
 
 @pytest.mark.needs_os
@@ -548,7 +550,7 @@ def test_a_line_of_any_depth_is_read() -> None:
 
 
 def test_empty_lines_are_passed_over() -> None:
-    """They are where a full disk cut a line off."""
+    """A line break may follow another one."""
     first, second = read_spans([b"\n", b'{"trace_id":"1","span_id":"2"}\n', b"    \n", b"?"])
     assert first == {"trace_id": "1", "span_id": "2"}
     assert str(second).startswith("line 4")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import io
 import json
 import logging
@@ -17,7 +18,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from opentracing import Reference, child_of, follows_from
-from opentracing_recorder import BasicSpan, BasicSpanContext, BasicTracer, RemoteSpanContext
+from opentracing_recorder import (
+    BasicSpan,
+    BasicSpanContext,
+    BasicTracer,
+    BatchRecorder,
+    RemoteSpanContext,
+)
 
 pytest.importorskip("opentelemetry.sdk.trace", reason="opentelemetry-sdk is not installed")
 
@@ -63,6 +70,14 @@ def finished(**start: Any) -> BasicSpan:
     span = BasicTracer().start_span("x", **start)
     span.finish()
     return span
+
+
+def test_the_options_and_defaults_are_those_of_every_batch_recorder() -> None:
+    """Each has a name of its own in the constructor, which editors know."""
+    own = inspect.signature(OpenTelemetryRecorder).parameters
+    for name, option in inspect.signature(BatchRecorder).parameters.items():
+        assert own[name] == option
+    assert all(each.kind is not inspect.Parameter.VAR_KEYWORD for each in own.values())
 
 
 # What a span becomes.

@@ -23,7 +23,7 @@ from opentracing_recorder import (
     TextPropagator,
     span,
 )
-from opentracing_recorder.recorder import RareNews
+from opentracing_recorder._failure_log import RateLimit
 
 
 class Failing:
@@ -41,8 +41,8 @@ class OddLimits:
 @pytest.fixture(autouse=True)
 def news(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each test gets its first report."""
-    monkeypatch.setattr(span, "_unrecorded", RareNews())
-    monkeypatch.setattr(span, "_bad_tags", RareNews())
+    monkeypatch.setattr(span, "_unrecorded", RateLimit())
+    monkeypatch.setattr(span, "_bad_tags", RateLimit())
 
 
 @pytest.mark.parametrize("kind", [BasicSpan, MockSpan])

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import opentracing_recorder
-from opentracing_recorder.error_text import error_text, loggable, one_line
+from opentracing_recorder._errors import error_text, loggable, one_line
 
 
 @given(st.text(st.characters(codec=None)))
