@@ -8,7 +8,7 @@ from opentracing import Format
 
 from ._carrier import KafkaHeaders
 from .b3_propagator import B3Propagator
-from .batch import BatchRecorder, BatchTooLarge, Rejected, Stats, Unavailable
+from .batch import BatchRecorder, BatchTooLarge, Rejected, SendError, Stats, Unavailable
 from .binary_propagator import BinaryPropagator
 from .context import BasicSpanContext, RemoteSpanContext
 from .edge_propagator import EdgePropagator
@@ -60,6 +60,7 @@ __all__ = [
     "Rejected",
     "RemoteSpanContext",
     "Sampler",
+    "SendError",
     "SpanContextFilter",
     "Stats",
     "TextPropagator",

@@ -7,45 +7,34 @@ import os
 import threading
 import weakref
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from time import monotonic
-from types import FrameType
+from typing import TypeVar
 
 from opentracing.interrupts import reraise_interrupt
 
-from .at_exit import at_exit, cover_child
-from .batch_outcome import BatchTooLarge, Rejected, Stats, Unavailable
-from .batch_worker import Worker
+from ._batch_queue import Stats
+from ._batch_retry import BatchTooLarge, Rejected, SendError, Unavailable
+from ._batch_worker import Worker
+from .at_exit import at_exit
 from .error_text import loggable
 from .fork import at_fork
 from .recorder import Recorder
 from .span import BasicSpan
 
-__all__ = ["BatchRecorder", "BatchTooLarge", "Rejected", "Stats", "Unavailable"]
+__all__ = ["BatchRecorder", "BatchTooLarge", "Rejected", "SendError", "Stats", "Unavailable"]
 
 _logger = logging.getLogger(__name__)
+
+EncodedT = TypeVar("EncodedT")
 
 
 class BatchRecorder(Recorder):
     """Queues each span, and sends them in batches from a thread of its own.
 
-    A backend writes `send`. The application's thread never waits, and sees no exception.
-
-    - `queue_size`: how many spans wait or are being sent at most. More are dropped, the newest
-      first, and counted; a warning says how many, at most once a minute.
-    - `batch_size`: how many spans `send` gets at most.
-    - `interval`: seconds that a span waits at most for its batch to fill; also the first back-off.
-    - `send_timeout`: seconds that one `send` may take; see there.
-    - `attempts`: how often a batch is sent at most, before its spans count as failed. The pauses
-      between attempts double from `interval`, to 5 seconds at most, less a random part. It is a
-      limit even where the queue has room: a batch that the backend can never take would hold up
-      all that come after it.
-    - `exit_timeout`: seconds that the interpreter's exit, or `close()`, waits for the last spans.
-
-    After a fork, the child starts with an empty queue, zero `stats` and a worker of its own; what
-    the parent has queued is sent by the parent. Works under gevent's monkey patching.
-
-    Raises TypeError or ValueError for an option that cannot serve, and names it.
+    A backend defines `send`. The application's thread never waits, and sees no exception. The
+    options are described in the guide above. Raises TypeError or ValueError for an option that
+    cannot serve, and names it.
     """
 
     def __init__(
@@ -65,9 +54,10 @@ class BatchRecorder(Recorder):
         self.exit_timeout = _check_seconds("exit_timeout", exit_timeout)
         self._send_timeout = _check_seconds("send_timeout", send_timeout)
         self._worker = Worker(self)
+        self._queue = self._worker.queue  # `record_span` looks up one attribute less
         _register(self)
 
-    # What a backend writes.
+    # A backend defines these.
 
     @abstractmethod
     def send(self, spans: Sequence[BasicSpan]) -> int | None:
@@ -76,9 +66,10 @@ class BatchRecorder(Recorder):
         Called on the worker's thread, one call at a time. Bound your I/O with `send_timeout`, and
         import what it needs before: a child that is forked while a thread imports cannot. What an
         instrumented client starts meanwhile is not sampled: reports are not traced.
-        Returns how many of the spans had to be left out because they cannot be encoded; None is 0.
 
-        Raise `Rejected`, `BatchTooLarge` or `Unavailable`; anything else is retried too.
+        Raise a `SendError` to say what becomes of the batch; after any other exception it is sent
+        again. Encode with `encode_each`, and return nothing; a number that is returned is added to
+        the spans that could not be encoded.
         """
 
     def release(self) -> None:
@@ -87,9 +78,34 @@ class BatchRecorder(Recorder):
     def forked(self) -> None:
         """Forget connections without closing them: called in a forked child, which shares them."""
 
+    # A backend calls these in `send`.
+
+    def encode_each(
+        self, spans: Iterable[BasicSpan], encode: Callable[[BasicSpan], EncodedT]
+    ) -> list[EncodedT]:
+        """Return `encode(span)` for each span, without the spans for which it raises.
+
+        These count as failed if `send` then succeeds; the others are not lost with them. The
+        exceptions are logged at level DEBUG. Call it in `send`, on the thread of `send`.
+        """
+        worker = self._worker
+        encoded = []
+        for span in spans:
+            try:
+                encoded.append(encode(span))
+            except BaseException as error:
+                reraise_interrupt()
+                if worker.must_raise(error):
+                    raise
+                worker.left_out += 1
+                if _logger.isEnabledFor(logging.DEBUG):
+                    name = type(self).__name__
+                    _logger.debug("%s: cannot encode a span", name, exc_info=loggable(error))
+        return encoded
+
     @property
     def send_timeout(self) -> float:
-        """Seconds that the next `send` may take: less than was asked for while closing."""
+        """Seconds that the next `send` may take: less than the option while closing."""
         deadline = self._worker.deadline
         if deadline is None:
             return self._send_timeout
@@ -97,34 +113,30 @@ class BatchRecorder(Recorder):
 
     @property
     def _span_errors(self) -> type[BaseException]:
-        """What a value in a span may raise in `send` that is the fault of this span alone.
+        return Exception if self._worker.thread.is_callers else BaseException
 
-        An interrupt of the application's own thread is not, where that one has to send.
-        """
-        return Exception if self._worker.borrowed else BaseException
-
-    # What an application calls.
+    # An application calls these.
 
     def record_span(self, span: BasicSpan) -> None:
-        worker = self._worker
-        queue = worker.queue
+        queue = self._queue
         # Appending is one atomic step; `limit` stands for all that is out of the ordinary.
-        if len(queue) < worker.limit:
-            queue.append(span)
+        spans = queue.spans
+        if len(spans) < queue.limit:
+            spans.append(span)
         else:
-            self._record_rarely(span)
+            self._current().record(self, span)
 
     @property
     def stats(self) -> Stats:
-        """What became of the spans; exact whenever no span is being recorded or sent."""
+        """Number of spans by what became of them; exact while no span is recorded or sent."""
         return self._current().stats()
 
     def flush(self, timeout: float | None = None) -> bool:
         """Send what was recorded before this call, within `timeout` seconds (None: no limit).
 
-        Returns whether all of it was sent: False when time ran out, or when spans recorded before
-        this call were dropped or failed and no earlier `flush` has said so. Pauses between attempts
-        are cut short.
+        Returns whether all of it was sent: False if time ran out, or if spans recorded before this
+        call were dropped or failed and no earlier `flush` has returned False for them. Pauses
+        between attempts are cut short.
         """
         _check_timeout(timeout)
         return self._current().flush(self, timeout)
@@ -138,36 +150,20 @@ class BatchRecorder(Recorder):
         _check_timeout(timeout)
         return self._current().close(self, self.exit_timeout if timeout is None else timeout)
 
-    # The rare paths.
-
-    def _record_rarely(self, span: BasicSpan) -> None:
-        worker = self._current()
-        if worker.deadline is not None or len(worker.queue) >= self.queue_size:
-            worker.drop(self)
-        else:
-            cover_child()
-            worker.queue.append(span)
-            worker.wake_for_span(self)
-
     def _current(self) -> Worker:
         """The worker of this process: another one after a fork that Python did not see."""
-        worker = self._worker
-        if worker.pid != os.getpid():
+        if self._worker.pid != os.getpid():
             self._renew()
         return self._worker
 
     def _renew(self) -> None:
-        pid = os.getpid()
         old, new = self._worker, Worker(self)
-        if old.pid == pid:
+        if old.pid == new.pid:
             return
-        if old.deadline is not None:  # closed stays closed
-            new.deadline, new.over, new.outcome = old.deadline, True, old.outcome
-        # setdefault is one atomic step: of several threads that get here, all take one worker.
-        self._worker = old.heirs.setdefault(pid, new)
-        old.over = True  # under gevent the parent's worker, a greenlet, lives on in the child
+        self._worker = old.hand_over(new)
+        self._queue = self._worker.queue
         if self._worker is new:
-            old.say_what_stays(self)
+            old.warn_of_unsent()
             try:
                 self.forked()
             except Exception as error:
@@ -252,14 +248,7 @@ def longest_exit() -> float:
 
 def holds_lock() -> bool:
     """Whether this thread, as a signal interrupts it, is counting spans: none can be sent then."""
-    return any(each._worker.lock._is_owned() for each in _all_open())  # type: ignore[attr-defined]
-
-
-def is_worker(frame: FrameType | None) -> bool:
-    """Whether a signal interrupts a worker, which sends nothing then: one that is a greenlet."""
-    while frame is not None and frame.f_code is not Worker.run.__code__:
-        frame = frame.f_back
-    return frame is not None
+    return any(each._worker.queue.lock._is_owned() for each in _all_open())  # type: ignore[attr-defined]
 
 
 def _renew_all() -> None:

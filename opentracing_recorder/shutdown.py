@@ -32,9 +32,10 @@ from typing import Any
 
 from opentracing.interrupts import reraise_interrupt
 
+from ._batch_worker import is_worker
 from .at_exit import run as run_last_acts
 from .at_exit import run_flushes
-from .batch import holds_lock, is_worker, longest_exit
+from .batch import holds_lock, longest_exit
 
 __all__ = ["FlushAtShutdown", "close_at_signals"]
 
