@@ -1,4 +1,4 @@
-"""What `send` may raise, and the attempt that follows: how long after, and with how many spans."""
+"""Errors that `send` raises, and the attempt that follows: after which pause, of how many spans."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ at_fork(_jitter.seed)  # otherwise all children would return to a busy backend a
 
 
 class SendError(Exception):
-    """The base of the errors that `BatchRecorder.send` raises to say what becomes of its batch.
+    """The base of the errors that `BatchRecorder.send` raises to decide about its batch.
 
     ::
 

@@ -1,4 +1,107 @@
-"""BatchRecorder: a bounded queue and a worker thread, the base of every backend that does I/O."""
+"""Writing a backend: `BatchRecorder` queues spans, and sends them in batches from its own thread.
+
+Use it for every recorder that does I/O. The application never waits for the backend, and sees none
+of its errors. You define one method, `send`. It is called with at most `batch_size` spans, and
+returns when the backend has acknowledged them:
+
+```python
+from opentracing_recorder import BasicTracer, BatchRecorder, BatchTooLarge, Rejected, Unavailable
+
+
+class StoreRecorder(BatchRecorder):
+    def __init__(self, store, *, queue_size=16384, interval=1.0):
+        super().__init__(queue_size=queue_size, interval=interval)
+        self._store = store
+
+    def send(self, spans):
+        rows = self.encode_each(spans, lambda span: span.to_dict())
+        status = self._store(rows, timeout=self.send_timeout)
+        if status == 413:
+            raise BatchTooLarge(status)  # send it again in halves
+        if status == 429 or status >= 500:
+            raise Unavailable(status)  # send it again after a pause
+        if status >= 400:
+            raise Rejected(status)  # never send it again
+
+
+def store(rows, timeout):  # stands for your client
+    print("stored:", ", ".join(row["operation_name"] for row in rows))
+    return 202
+
+
+with BasicTracer(StoreRecorder(store, queue_size=10_000, interval=0.5)) as tracer:
+    for name in ("browse", "order", "pay"):
+        tracer.start_span(name).finish()
+    tracer.flush(timeout=5)
+    print(tracer.recorder.stats)
+```
+
+```text
+stored: browse, order, pay
+Stats(recorded=3, sent=3, dropped=0, failed=0, queued=0, slow=0)
+```
+
+`encode_each` leaves out the spans that your encoder cannot encode, so that one value does not cost
+a whole batch. `opentracing_recorder.harness` has the tests that prove a recorder.
+
+## Options
+
+| Option | Default | Unit | Meaning |
+|---|---|---|---|
+| `queue_size` | 16384 | spans | Most spans that wait or are being sent. The newest are dropped. |
+| `batch_size` | 512 | spans | Most spans in one call of `send`. |
+| `interval` | 1.0 | seconds | Longest wait for a batch to fill; the first pause after a failure. |
+| `send_timeout` | 10.0 | seconds | Longest call of `send`, which reads it and keeps to it. |
+| `attempts` | 40 | attempts | Most attempts to send a batch; after these its spans fail. |
+| `exit_timeout` | 5.0 | seconds | Longest `close()` without a timeout, also at the exit. |
+
+Counts are at least 1. Times are more than 0; no option takes None. `batch_size` is at most
+`queue_size`.
+
+## Errors
+
+`send` raises a `SendError` to decide about its batch. Every other exception, such as a
+refused connection, counts as `Unavailable`. `Unavailable(text, retry_after=30)` asks for a pause of
+at least 30 seconds; the longest is 120.
+
+- The pauses between attempts double from `interval`, to 5 seconds at most, less a random part of up
+  to a half, so that not all processes return at once. With the defaults, an outage of 90 seconds
+  loses no span that the queue has space for. More `attempts` bridge a longer one. `attempts` is a
+  limit because a batch that the backend can never take would otherwise hold up all others.
+- A batch whose acknowledgement is lost is sent again. A backend that must not store a span twice
+  recognizes it by `trace_id` and `span_id`.
+- `stats` counts every span: `recorded` is the sum of `sent`, `dropped`, `failed` and `queued`.
+- Drops and failures are logged at most once a minute each, with their number. At level DEBUG, every
+  failed attempt is logged with its traceback. A program that has not configured logging shows the
+  log on stderr; `logging.getLogger("opentracing_recorder").addHandler(logging.NullHandler())`
+  silences it.
+- If `send` lasts a tenth longer than `send_timeout`, `stats.slow` counts it, and a warning is
+  logged. Nothing can end such a call, and spans wait meanwhile: give your client the timeout.
+
+## Flush and close
+
+`flush(timeout)` sends at once, even during a pause. It returns False if time runs out, or if spans
+recorded before it were lost and no earlier `flush` has returned False for them. `close(timeout)`
+returns whether every span was sent. Spans that are left count as dropped, unless the backend
+acknowledges them after all. At the interpreter's exit, all recorders close at the same time. Define
+`release` to close connections.
+
+## Processes
+
+- After a fork, the child starts with an empty queue, zero `stats` and its own thread; the parent
+  sends what it has queued. Define `forked` to forget connections. Assign what `forked` uses before
+  you call the base's constructor: from there on, a fork calls it.
+- A child of multiprocessing, a worker of a ProcessPoolExecutor and a worker of Celery send their
+  spans when they end.
+- gevent may patch before the recorder is made or after it, as in `gunicorn --preload -k gevent`. If
+  you report over https, or use ThreadLocalScopeManager, patch at the top of gunicorn's
+  configuration file: gevent cannot patch objects that `ssl` and `threading` have made before.
+- uWSGI forks its workers from C, where a running thread would make them hang. No thread is started
+  before. Call `tracer.flush()` when the application is loaded, or pass `--lazy-apps`; otherwise a
+  warning counts the spans recorded until then. If your own threads start while the application is
+  loaded, pass `--lazy-apps` or `--py-call-uwsgi-fork-hooks`; `--py-call-osafterfork` is too late.
+- Reports are not traced: `send` runs in an un-sampled span of each tracer whose spans it sends.
+"""
 
 from __future__ import annotations
 
@@ -67,9 +170,9 @@ class BatchRecorder(Recorder):
         import what it needs before: a child that is forked while a thread imports cannot. What an
         instrumented client starts meanwhile is not sampled: reports are not traced.
 
-        Raise a `SendError` to say what becomes of the batch; after any other exception it is sent
-        again. Encode with `encode_each`, and return nothing; a number that is returned is added to
-        the spans that could not be encoded.
+        Raise a `SendError` to decide about the batch; after any other exception it is sent again.
+        Encode with `encode_each`, and return nothing. A number that is returned is added to the
+        number of spans that could not be encoded.
         """
 
     def release(self) -> None:
@@ -85,8 +188,13 @@ class BatchRecorder(Recorder):
     ) -> list[EncodedT]:
         """Return `encode(span)` for each span, without the spans for which it raises.
 
-        These count as failed if `send` then succeeds; the others are not lost with them. The
-        exceptions are logged at level DEBUG. Call it in `send`, on the thread of `send`.
+        These count as failed if `send` then succeeds; the others are not lost with them. If none
+        is left, the list is empty. The exceptions are logged at level DEBUG. Interrupts of the
+        application's own thread, which may have to call `send` at the exit, are raised.
+
+        Call it in `send`, on the thread of `send`::
+
+            rows = self.encode_each(spans, lambda span: span.to_dict())
         """
         worker = self._worker
         encoded = []

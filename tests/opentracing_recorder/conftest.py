@@ -1,4 +1,4 @@
-"""What the tests of BatchRecorder share."""
+"""Backends for the tests of BatchRecorder."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The queue of a BatchRecorder: what it keeps, what it counts, and who waits for what."""
+"""The queue of a BatchRecorder keeps spans, counts what became of them, and settles waiters."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def test_settled_spans_are_sent_or_failed() -> None:
 
 
 def test_the_end_of_a_queue_drops_what_is_left() -> None:
-    """What is appended later by a thread that was held up is dropped too."""
+    """So is a span that a thread appends late, because it was held up."""
     queue, spans = queue_of(5)
     queue.settle(1)
     queue.end()
