@@ -49,22 +49,8 @@ class BatchQueue:
     settles.
     """
 
-    # `limit` is read for each span: a slot is the fastest attribute on every Python.
-    __slots__ = (
-        "_drop_numbers",
-        "_last_drop",
-        "abandoned",
-        "capacity",
-        "failed",
-        "is_closing",
-        "is_ended",
-        "limit",
-        "lock",
-        "reported",
-        "sent",
-        "spans",
-        "waiters",
-    )
+    # Both are read for each span, and a slot is the fastest attribute on every Python.
+    __slots__ = ("__dict__", "limit", "spans")
 
     def __init__(self, capacity: int) -> None:
         self.spans: deque[BasicSpan] = deque()
@@ -120,7 +106,8 @@ class BatchQueue:
             settled = [self.spans.popleft() for _ in range(number)]
             self.failed += failed
             self.sent += number - failed
-            for waiter in [each for each in self.waiters if each.position <= self._settled]:
+            position = self.sent + self.failed
+            for waiter in [each for each in self.waiters if each.position <= position]:
                 self.waiters.remove(waiter)
                 waiter.settle(self.failed)
         del settled  # not under the lock: freeing may run code of the application
@@ -139,8 +126,8 @@ class BatchQueue:
     def waiter(self, for_end: bool = False) -> Waiter:
         """A waiter for the spans that are queued now, or for the end of the queue."""
         with self.lock:
-            waiter = Waiter(inf if for_end else self._settled + len(self), self)
-            if self.is_ended or waiter.position == self._settled:
+            waiter = Waiter(inf if for_end else self.sent + self.failed + len(self), self)
+            if self.is_ended or not (self.spans or for_end):
                 waiter.settle(self.failed)
             else:
                 self.waiters.append(waiter)
@@ -163,10 +150,6 @@ class BatchQueue:
                 dropped, queued = dropped + queued, 0
             recorded = self.sent + dropped + self.failed + queued
             return Stats(recorded, self.sent, dropped, self.failed, queued, slow)
-
-    @property
-    def _settled(self) -> int:
-        return self.sent + self.failed
 
 
 class Waiter:

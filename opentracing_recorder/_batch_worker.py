@@ -450,26 +450,23 @@ class _SendWatch:
             late = self._late()
             self._late_calls += late > 0
             self._start = None
-        if late and self._reports.count():
-            _logger.warning(
-                "%s: send lasted %.1f s; send_timeout allows %g s. Spans wait meanwhile: check"
-                " the backend, and its client's timeout",
-                self._name,
-                late,
-                self._send_timeout,
-            )
+        self._warn(
+            late,
+            "%s: send lasted %.1f s; send_timeout allows %g s. Spans wait meanwhile: check the"
+            " backend, and its client's timeout",
+        )
 
     def warn_if_late(self) -> None:
         """Log that the call under way lasts too long; called where something is rare."""
-        late = self._late()
+        self._warn(
+            self._late(),
+            "%s: send has lasted %.1f s, and goes on; send_timeout allows %g s. Spans wait, and are"
+            " dropped when the queue is full: check the backend, and its client's timeout",
+        )
+
+    def _warn(self, late: float, message: str) -> None:
         if late and self._reports.count():
-            _logger.warning(
-                "%s: send has lasted %.1f s, and goes on; send_timeout allows %g s. Spans wait, and"
-                " are dropped when the queue is full: check the backend, and its client's timeout",
-                self._name,
-                late,
-                self._send_timeout,
-            )
+            _logger.warning(message, self._name, late, self._send_timeout)
 
     def _late(self) -> float:
         """The seconds that the call under way has lasted, if that is too long; otherwise 0."""
