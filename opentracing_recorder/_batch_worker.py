@@ -37,51 +37,37 @@ _NOT_SAMPLED = BasicSpanContext(sampled=False)
 
 
 class Worker:
-    """Sends what is in the queue of one recorder in one process.
+    """Fills the queue of one recorder in one process; has it sent, flushed and closed.
 
     Spans stay in the queue until they are sent or given up. Any thread appends; only the one that
     sends, which `SendingThread` lets be one at a time, removes.
-
-    The worker refers to the recorder only while spans are queued: a recorder that the application
-    has forgotten can be freed.
     """
 
     def __init__(self, recorder: BatchRecorder) -> None:
         self.queue = BatchQueue(recorder.queue_size)
         self.thread = SendingThread()
+        self.sender = Sender(recorder, self.queue, self.thread)
         self.pid = os.getpid()
-        self.deadline: float | None = None  # set when closing
-        self.left_out = 0  # spans of the batch under way that cannot be encoded
         self._name = type(recorder).__name__
         self._batch_size = recorder.batch_size
-        self._interval = recorder.interval
-        self._retry = RetryPolicy(recorder.attempts, recorder.interval)
-        self._watch = _SendWatch(self._name, recorder._send_timeout, self.queue)
         self._drop_reports = RareNews()
-        self._refusal_reports = RareNews()
-        self._error_reports = RareNews()
-        self._skip_pause = False
         self._all_sent: bool | None = None  # known when a first `close` returns
         self._children: dict[int, Worker] = {}  # by process
-        self._recorder: BatchRecorder | None = None
-        self._recorder_ref = weakref.ref(recorder, self._forget)
-
-    # On the application's threads.
 
     def record(self, recorder: BatchRecorder, span: BasicSpan) -> None:
         """Queue a span, or drop it, if the queue has reached its `limit`."""
         queue = self.queue
-        if self.deadline is not None or len(queue) >= queue.capacity:
+        if self.sender.deadline is not None or len(queue) >= queue.capacity:
             self._drop(recorder)
             return
         cover_child()
         queue.spans.append(span)
         is_full = len(queue) >= self._batch_size
         if is_full:
-            self._watch.warn_if_late()
+            self.sender.watch.warn_if_late()
         woken = False
         try:
-            queue.set_limit(self._next_look() if is_full else self._batch_size - 1)
+            queue.set_limit(self.sender.next_look() if is_full else self._batch_size - 1)
             woken = self._wake(recorder)
         finally:
             if not woken:
@@ -89,7 +75,7 @@ class Worker:
 
     def _drop(self, recorder: BatchRecorder) -> None:
         self.queue.drop()
-        if self.deadline is not None:
+        if self.sender.deadline is not None:
             return
         times = self._drop_reports.count()
         if times:
@@ -99,51 +85,44 @@ class Worker:
                 times,
                 self.queue.capacity,
             )
-            self._watch.warn_if_late()
+            self.sender.watch.warn_if_late()
         if not self.thread.is_sending():  # none could be started, and perhaps one can now
             self._wake(recorder)
 
-    def _next_look(self) -> int:
-        """The limit while a batch is sent: a call of `send` that never returns is noticed then."""
-        return min(self.queue.capacity, len(self.queue) + _LOOK_AFTER)
-
     def _wake(self, recorder: BatchRecorder) -> bool:
         """Wake the thread that sends, or start one; False if none can be started."""
-        self._recorder = recorder
-        return self.thread.wake(self.run)
-
-    def _forget(self, recorder_ref: object) -> None:
-        self.thread.notify()
+        self.sender.recorder = recorder
+        return self.thread.wake(self.sender.run)
 
     def stats(self) -> Stats:
         # After the deadline too: if a `send` that hangs returns later, its spans count as sent.
-        has_closed = self._all_sent is not None and self._time_is_up(None)
-        return self.queue.stats(self._watch.late_calls, has_closed or self.queue.is_ended)
+        has_closed = self._all_sent is not None and self.sender.time_is_up(None)
+        return self.queue.stats(self.sender.watch.late_calls, has_closed or self.queue.is_ended)
 
     def flush(self, recorder: BatchRecorder, timeout: float | None) -> bool:
         deadline = None if timeout is None else monotonic() + timeout
         waiter = self.queue.waiter()
         if not waiter.is_settled and _thread.get_ident() != self.thread.ident:
-            self._skip_pause = True
+            self.sender.skip_pause = True
             if not self._wake(recorder):
-                self.thread.run_here(lambda: self._send_all(recorder, deadline))
+                self.thread.run_here(lambda: self.sender.send_all(recorder, deadline))
             waiter.wait(None if deadline is None else deadline - monotonic())
         if not waiter.is_settled:
-            self._watch.warn_if_late()
+            self.sender.watch.warn_if_late()
         return self.queue.has_sent(waiter)
 
     def start_closing(self, recorder: BatchRecorder, timeout: float) -> float:
         """Take no more spans; returns when to wait no longer."""
         now = monotonic()
-        if self.deadline is None:
+        if self.sender.deadline is None:
             # The last tenth is for `release`.
-            self.deadline = now + timeout * 0.9
+            self.sender.deadline = now + timeout * 0.9
             self.queue.close()
-            self._skip_pause = True
+            self.sender.skip_pause = True
             if self.queue:
                 self._wake(recorder)
         # If closing began before, as it does for all recorders at the exit, so did its time.
-        return min(now + timeout, self.deadline + timeout * 0.1)
+        return min(now + timeout, self.sender.deadline + timeout * 0.1)
 
     def close(self, recorder: BatchRecorder, timeout: float) -> bool:
         deadline = self.start_closing(recorder, timeout)
@@ -155,9 +134,9 @@ class Worker:
                 if self.queue and not has_thread:
                     # At the exit, the recorders before this one may have used up its time.
                     now = monotonic()
-                    self.deadline, deadline = now + timeout * 0.9, now + timeout
+                    self.sender.deadline, deadline = now + timeout * 0.9, now + timeout
                 if not has_thread:
-                    self.thread.run_here(lambda: self._send_all(recorder, deadline))
+                    self.thread.run_here(lambda: self.sender.send_all(recorder, deadline))
                 if not self.queue.is_ended:
                     self._wake(recorder)
                 waiter.wait(deadline - monotonic())
@@ -168,7 +147,7 @@ class Worker:
                 self._all_sent = self.queue.is_ended and stats.sent == stats.recorded
                 left = stats.queued + self.queue.abandoned
         if left:
-            self._watch.warn_if_late()
+            self.sender.watch.warn_if_late()
             _logger.warning("%s was closed before %d spans were sent", self._name, left)
         return self._all_sent
 
@@ -177,8 +156,8 @@ class Worker:
 
         What is queued is sent by the parent.
         """
-        if self.deadline is not None:  # closed stays closed
-            worker.deadline, worker._all_sent = self.deadline, self._all_sent
+        if self.sender.deadline is not None:  # closed stays closed
+            worker.sender.deadline, worker._all_sent = self.sender.deadline, self._all_sent
             worker.queue.close()
             worker.queue.end()
         self.queue.limit = 0
@@ -197,72 +176,98 @@ class Worker:
                 len(self.queue),
             )
 
-    # On the thread that sends.
+
+class Sender:
+    """Sends the spans of a queue, on the thread that may, until they are settled.
+
+    It refers to the recorder only while spans are queued: a recorder that the application has
+    forgotten can be freed.
+    """
+
+    def __init__(self, recorder: BatchRecorder, queue: BatchQueue, thread: SendingThread) -> None:
+        self.deadline: float | None = None  # set when closing
+        self.left_out = 0  # spans of the batch under way that cannot be encoded
+        self.skip_pause = False
+        self.recorder: BatchRecorder | None = None
+        self._recorder_ref = weakref.ref(recorder, lambda ref: thread.notify())
+        self._queue = queue
+        self._thread = thread
+        self._name = type(recorder).__name__
+        self._batch_size = recorder.batch_size
+        self._interval = recorder.interval
+        self._retry = RetryPolicy(recorder.attempts, recorder.interval)
+        self.watch = _SendWatch(self._name, recorder._send_timeout, queue)
+        self._refusal_reports = RareNews()
+        self._error_reports = RareNews()
+
+    def next_look(self) -> int:
+        """The limit while a batch is sent: a call of `send` that never returns is noticed then."""
+        return min(self._queue.capacity, len(self._queue) + _LOOK_AFTER)
 
     def run(self) -> None:
         """Send until the recorder is closed or forgotten."""
         idle = self._interval
         try:
-            while not self.queue.is_ended:
+            while not self._queue.is_ended:
                 # Not for ever: a thread may be held up between reading `limit` and appending.
-                notified = self.thread.wait(idle)
-                recorder = self._recorder or self._recorder_ref()
+                notified = self._thread.wait(idle)
+                recorder = self.recorder or self._recorder_ref()
                 if recorder is None:
                     break
-                if self.queue or self.deadline is not None:
+                if self._queue or self.deadline is not None:
                     idle = self._interval
-                    self._send_all(recorder)
+                    self.send_all(recorder)
                 elif not notified:
                     idle = _LONGEST_IDLE
-                self._recorder = None
-                self.queue.set_limit(0)
-                if self.queue or self.deadline is not None:
-                    self._recorder = recorder
-                    self.thread.notify()
+                self.recorder = None
+                self._queue.set_limit(0)
+                if self._queue or self.deadline is not None:
+                    self.recorder = recorder
+                    self._thread.notify()
                 del recorder
         finally:
-            self.queue.limit = 0
+            self._queue.limit = 0
 
-    def _send_all(self, recorder: BatchRecorder, until: float | None = None) -> None:
+    def send_all(self, recorder: BatchRecorder, until: float | None = None) -> None:
         """Send until the queue is empty; when closing, end it."""
-        while self.queue and not self._time_is_up(until):
+        while self._queue and not self.time_is_up(until):
             if until is None:
                 self._collect()
-            self.queue.set_limit(self._next_look())
+            self._queue.set_limit(self.next_look())
             self._send_batch(recorder, until)
-        if self.deadline is not None and not self.queue.is_ended:
+        if self.deadline is not None and not self._queue.is_ended:
             try:
                 recorder.release()
             except Exception as error:
                 reraise_interrupt()
                 _logger.error("%s.release raised", self._name, exc_info=loggable(error))
-            self.queue.end()
+            self._queue.end()
 
     def _collect(self) -> None:
         """Wait until a batch is full, its time is over, or somebody waits for it."""
-        queue = self.queue
+        queue = self._queue
         queue.set_limit(self._batch_size - 1)
         end = monotonic() + self._interval
         while len(queue) < self._batch_size and not queue.waiters and self.deadline is None:
             # No longer than asked for, if the clock goes back.
             left = min(end - monotonic(), self._interval)
-            if left <= 0 or not self.thread.wait(left):
+            if left <= 0 or not self._thread.wait(left):
                 break
 
-    def _time_is_up(self, until: float | None) -> bool:
+    def time_is_up(self, until: float | None) -> bool:
         """Whether sending must stop: at `until`, or when the time to close is over."""
         now = monotonic()
         return (
-            self.queue.is_ended
+            self._queue.is_ended
             or (until is not None and now >= until)
             or (self.deadline is not None and now >= self.deadline)
         )
 
     def _send_batch(self, recorder: BatchRecorder, until: float | None) -> None:
         """Send a batch, in parts if it is too large, until it is settled or time runs out."""
-        left = min(len(self.queue), self._batch_size)
+        left = min(len(self._queue), self._batch_size)
         attempt = Attempt(left)
-        while left and not self._time_is_up(until):
+        while left and not self.time_is_up(until):
             following = self._attempt(recorder, attempt)
             if following is None:
                 left -= attempt.size
@@ -274,11 +279,11 @@ class Worker:
     def _attempt(self, recorder: BatchRecorder, attempt: Attempt) -> Attempt | None:
         """Call `send`; the attempt that follows if it failed, and None if its spans are settled."""
         size = attempt.size
-        batch = self.queue.first(size)
-        self._skip_pause = False
+        batch = self._queue.first(size)
+        self.skip_pause = False
         self.left_out = 0
         try:
-            with self._watch:
+            with self.watch:
                 left_out = _send_untraced(recorder.send, batch)
         except BaseException as error:
             reraise_interrupt()
@@ -288,10 +293,10 @@ class Worker:
             if following is None or following.size == size:
                 self._report(error)
             if following is None:
-                self.queue.settle(size, failed=size)
+                self._queue.settle(size, failed=size)
             return following
         failed = self.left_out + (left_out if type(left_out) is int else 0)
-        self.queue.settle(size, failed=max(0, min(failed, size)))
+        self._queue.settle(size, failed=max(0, min(failed, size)))
         return None
 
     def must_raise(self, error: BaseException) -> bool:
@@ -304,16 +309,16 @@ class Worker:
             return False
         greenlet = sys.modules.get("greenlet")
         is_end = greenlet is not None and isinstance(error, greenlet.GreenletExit)
-        return self.thread.is_callers or is_end
+        return self._thread.is_callers or is_end
 
     def _pause(self, seconds: float, until: float | None) -> None:
         """Wait before the next attempt, until somebody flushes or time is up."""
         end = monotonic() + seconds
-        while not self._skip_pause and not self._time_is_up(until):
+        while not self.skip_pause and not self.time_is_up(until):
             stops = [each for each in (end, until, self.deadline) if each is not None]
             # No longer than asked for, if the clock goes back.
             left = min(min(stops) - monotonic(), seconds)
-            if left <= 0 or not self.thread.wait(left):
+            if left <= 0 or not self._thread.wait(left):
                 break
 
     def _report(self, error: BaseException) -> None:

@@ -196,16 +196,16 @@ class BatchRecorder(Recorder):
 
             rows = self.encode_each(spans, lambda span: span.to_dict())
         """
-        worker = self._worker
+        sender = self._worker.sender
         encoded = []
         for span in spans:
             try:
                 encoded.append(encode(span))
             except BaseException as error:
                 reraise_interrupt()
-                if worker.must_raise(error):
+                if sender.must_raise(error):
                     raise
-                worker.left_out += 1
+                sender.left_out += 1
                 if _logger.isEnabledFor(logging.DEBUG):
                     name = type(self).__name__
                     _logger.debug("%s: cannot encode a span", name, exc_info=loggable(error))
@@ -214,7 +214,7 @@ class BatchRecorder(Recorder):
     @property
     def send_timeout(self) -> float:
         """Seconds that the next `send` may take: less than the option while closing."""
-        deadline = self._worker.deadline
+        deadline = self._worker.sender.deadline
         if deadline is None:
             return self._send_timeout
         return min(self._send_timeout, max(0.1, deadline - monotonic()))
