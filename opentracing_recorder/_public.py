@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ._carrier import KafkaHeaders
 from .b3_propagator import B3Propagator
-from .batch import BatchRecorder, BatchTooLarge, Rejected, Stats, Unavailable
+from .batch import BatchRecorder, BatchTooLarge, Rejected, SendError, Stats, Unavailable
 from .binary_propagator import BinaryPropagator
 from .context import BasicSpanContext, RemoteSpanContext
 from .edge_propagator import EdgePropagator
@@ -56,6 +56,7 @@ __all__ = [
     "Rejected",
     "RemoteSpanContext",
     "Sampler",
+    "SendError",
     "SpanContextFilter",
     "Stats",
     "TextPropagator",

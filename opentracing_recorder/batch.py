@@ -1,4 +1,107 @@
-"""BatchRecorder: a bounded queue and a worker thread, the base of every backend that does I/O."""
+"""Writing a backend: `BatchRecorder` queues spans, and sends them in batches from its own thread.
+
+Use it for every recorder that does I/O. The application never waits for the backend, and sees none
+of its errors. You define one method, `send`. It is called with at most `batch_size` spans, and
+returns when the backend has acknowledged them:
+
+```python
+from opentracing_recorder import BasicTracer, BatchRecorder, BatchTooLarge, Rejected, Unavailable
+
+
+class StoreRecorder(BatchRecorder):
+    def __init__(self, store, *, queue_size=16384, interval=1.0):
+        super().__init__(queue_size=queue_size, interval=interval)
+        self._store = store
+
+    def send(self, spans):
+        rows = self.encode_each(spans, lambda span: span.to_dict())
+        status = self._store(rows, timeout=self.send_timeout)
+        if status == 413:
+            raise BatchTooLarge(status)  # send it again in halves
+        if status == 429 or status >= 500:
+            raise Unavailable(status)  # send it again after a pause
+        if status >= 400:
+            raise Rejected(status)  # never send it again
+
+
+def store(rows, timeout):  # stands for your client
+    print("stored:", ", ".join(row["operation_name"] for row in rows))
+    return 202
+
+
+with BasicTracer(StoreRecorder(store, queue_size=10_000, interval=0.5)) as tracer:
+    for name in ("browse", "order", "pay"):
+        tracer.start_span(name).finish()
+    tracer.flush(timeout=5)
+    print(tracer.recorder.stats)
+```
+
+```text
+stored: browse, order, pay
+Stats(recorded=3, sent=3, dropped=0, failed=0, queued=0, slow=0)
+```
+
+`encode_each` leaves out the spans that your encoder cannot encode, so that one value does not cost
+a whole batch. `opentracing_recorder.harness` has the tests that prove a recorder.
+
+## Options
+
+| Option | Default | Unit | Meaning |
+|---|---|---|---|
+| `queue_size` | 16384 | spans | Most spans that wait or are being sent. The newest are dropped. |
+| `batch_size` | 512 | spans | Most spans in one call of `send`. |
+| `interval` | 1.0 | seconds | Longest wait for a batch to fill; the first pause after a failure. |
+| `send_timeout` | 10.0 | seconds | Longest call of `send`, which reads it and keeps to it. |
+| `attempts` | 40 | attempts | Most attempts to send a batch; after these its spans fail. |
+| `exit_timeout` | 5.0 | seconds | Longest `close()` without a timeout, also at the exit. |
+
+Counts are at least 1. Times are more than 0; no option takes None. `batch_size` is at most
+`queue_size`.
+
+## Errors
+
+`send` raises a `SendError` to decide about its batch. Every other exception, such as a
+refused connection, counts as `Unavailable`. `Unavailable(text, retry_after=30)` asks for a pause of
+at least 30 seconds; the longest is 120.
+
+- The pauses between attempts double from `interval`, to 5 seconds at most, less a random part of up
+  to a half, so that not all processes return at once. With the defaults, an outage of 90 seconds
+  loses no span that the queue has space for. More `attempts` bridge a longer one. `attempts` is a
+  limit because a batch that the backend can never take would otherwise hold up all others.
+- A batch whose acknowledgement is lost is sent again. A backend that must not store a span twice
+  recognizes it by `trace_id` and `span_id`.
+- `stats` counts every span: `recorded` is the sum of `sent`, `dropped`, `failed` and `queued`.
+- Drops and failures are logged at most once a minute each, with their number. At level DEBUG, every
+  failed attempt is logged with its traceback. A program that has not configured logging shows the
+  log on stderr; `logging.getLogger("opentracing_recorder").addHandler(logging.NullHandler())`
+  silences it.
+- If `send` lasts a tenth longer than `send_timeout`, `stats.slow` counts it, and a warning is
+  logged. Nothing can end such a call, and spans wait meanwhile: give your client the timeout.
+
+## Flush and close
+
+`flush(timeout)` sends at once, even during a pause. It returns False if time runs out, or if spans
+recorded before it were lost and no earlier `flush` has returned False for them. `close(timeout)`
+returns whether every span was sent. Spans that are left count as dropped, unless the backend
+acknowledges them after all. At the interpreter's exit, all recorders close at the same time. Define
+`release` to close connections.
+
+## Processes
+
+- After a fork, the child starts with an empty queue, zero `stats` and its own thread; the parent
+  sends what it has queued. Define `forked` to forget connections. Assign what `forked` uses before
+  you call the base's constructor: from there on, a fork calls it.
+- A child of multiprocessing, a worker of a ProcessPoolExecutor and a worker of Celery send their
+  spans when they end.
+- gevent may patch before the recorder is made or after it, as in `gunicorn --preload -k gevent`. If
+  you report over https, or use ThreadLocalScopeManager, patch at the top of gunicorn's
+  configuration file: gevent cannot patch objects that `ssl` and `threading` have made before.
+- uWSGI forks its workers from C, where a running thread would make them hang. No thread is started
+  before. Call `tracer.flush()` when the application is loaded, or pass `--lazy-apps`; otherwise a
+  warning counts the spans recorded until then. If your own threads start while the application is
+  loaded, pass `--lazy-apps` or `--py-call-uwsgi-fork-hooks`; `--py-call-osafterfork` is too late.
+- Reports are not traced: `send` runs in an un-sampled span of each tracer whose spans it sends.
+"""
 
 from __future__ import annotations
 
@@ -7,45 +110,34 @@ import os
 import threading
 import weakref
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from time import monotonic
-from types import FrameType
+from typing import TypeVar
 
 from opentracing.interrupts import reraise_interrupt
 
 from ._arguments import check_count, check_seconds, check_timeout
+from ._batch_queue import Stats
+from ._batch_retry import BatchTooLarge, Rejected, SendError, Unavailable
+from ._batch_worker import Worker
 from ._errors import loggable
-from ._process import at_exit, at_fork, cover_child
-from .batch_outcome import BatchTooLarge, Rejected, Stats, Unavailable
-from .batch_worker import Worker
+from ._process import at_exit, at_fork
 from .recorder import Recorder
 from .span import BasicSpan
 
-__all__ = ["BatchRecorder", "BatchTooLarge", "Rejected", "Stats", "Unavailable"]
+__all__ = ["BatchRecorder", "BatchTooLarge", "Rejected", "SendError", "Stats", "Unavailable"]
 
 _logger = logging.getLogger(__name__)
+
+EncodedT = TypeVar("EncodedT")
 
 
 class BatchRecorder(Recorder):
     """Queues each span, and sends them in batches from a thread of its own.
 
-    A backend writes `send`. The application's thread never waits, and sees no exception.
-
-    - `queue_size`: how many spans wait or are being sent at most. More are dropped, the newest
-      first, and counted; a warning says how many, at most once a minute.
-    - `batch_size`: how many spans `send` gets at most.
-    - `interval`: seconds that a span waits at most for its batch to fill; also the first back-off.
-    - `send_timeout`: seconds that one `send` may take; see there.
-    - `attempts`: how often a batch is sent at most, before its spans count as failed. The pauses
-      between attempts double from `interval`, to 5 seconds at most, less a random part. It is a
-      limit even where the queue has room: a batch that the backend can never take would hold up
-      all that come after it.
-    - `exit_timeout`: seconds that the interpreter's exit, or `close()`, waits for the last spans.
-
-    After a fork, the child starts with an empty queue, zero `stats` and a worker of its own; what
-    the parent has queued is sent by the parent. Works under gevent's monkey patching.
-
-    Raises TypeError or ValueError for an option that cannot serve, and names it.
+    A backend defines `send`. The application's thread never waits, and sees no exception. The
+    options are described in the guide above. Raises TypeError or ValueError for an option that
+    cannot serve, and names it.
     """
 
     def __init__(
@@ -65,9 +157,10 @@ class BatchRecorder(Recorder):
         self.exit_timeout = check_seconds("exit_timeout", exit_timeout)
         self._send_timeout = check_seconds("send_timeout", send_timeout)
         self._worker = Worker(self)
+        self._queue = self._worker.queue  # `record_span` looks up one attribute less
         _register(self)
 
-    # What a backend writes.
+    # A backend defines these.
 
     @abstractmethod
     def send(self, spans: Sequence[BasicSpan]) -> int | None:
@@ -76,9 +169,10 @@ class BatchRecorder(Recorder):
         Called on the worker's thread, one call at a time. Bound your I/O with `send_timeout`, and
         import what it needs before: a child that is forked while a thread imports cannot. What an
         instrumented client starts meanwhile is not sampled: reports are not traced.
-        Returns how many of the spans had to be left out because they cannot be encoded; None is 0.
 
-        Raise `Rejected`, `BatchTooLarge` or `Unavailable`; anything else is retried too.
+        Raise a `SendError` to decide about the batch; after any other exception it is sent again.
+        Encode with `encode_each`, and return nothing. A number that is returned is added to the
+        number of spans that could not be encoded.
         """
 
     def release(self) -> None:
@@ -87,44 +181,70 @@ class BatchRecorder(Recorder):
     def forked(self) -> None:
         """Forget connections without closing them: called in a forked child, which shares them."""
 
+    # A backend calls these in `send`.
+
+    def encode_each(
+        self, spans: Iterable[BasicSpan], encode: Callable[[BasicSpan], EncodedT]
+    ) -> list[EncodedT]:
+        """Return `encode(span)` for each span, without the spans for which it raises.
+
+        These count as failed if `send` then succeeds; the others are not lost with them. If none
+        is left, the list is empty. The exceptions are logged at level DEBUG. Interrupts of the
+        application's own thread, which may have to call `send` at the exit, are raised.
+
+        Call it in `send`, on the thread of `send`::
+
+            rows = self.encode_each(spans, lambda span: span.to_dict())
+        """
+        sender = self._worker.sender
+        encoded = []
+        for span in spans:
+            try:
+                encoded.append(encode(span))
+            except BaseException as error:
+                reraise_interrupt()
+                if sender.must_raise(error):
+                    raise
+                sender.left_out += 1
+                if _logger.isEnabledFor(logging.DEBUG):
+                    name = type(self).__name__
+                    _logger.debug("%s: cannot encode a span", name, exc_info=loggable(error))
+        return encoded
+
     @property
     def send_timeout(self) -> float:
-        """Seconds that the next `send` may take: less than was asked for while closing."""
-        deadline = self._worker.deadline
+        """Seconds that the next `send` may take: less than the option while closing."""
+        deadline = self._worker.sender.deadline
         if deadline is None:
             return self._send_timeout
         return min(self._send_timeout, max(0.1, deadline - monotonic()))
 
     @property
     def _span_errors(self) -> type[BaseException]:
-        """What a value in a span may raise in `send` that is the fault of this span alone.
+        return Exception if self._worker.thread.is_callers else BaseException
 
-        An interrupt of the application's own thread is not, where that one has to send.
-        """
-        return Exception if self._worker.borrowed else BaseException
-
-    # What an application calls.
+    # An application calls these.
 
     def record_span(self, span: BasicSpan) -> None:
-        worker = self._worker
-        queue = worker.queue
+        queue = self._queue
         # Appending is one atomic step; `limit` stands for all that is out of the ordinary.
-        if len(queue) < worker.limit:
-            queue.append(span)
+        spans = queue.spans
+        if len(spans) < queue.limit:
+            spans.append(span)
         else:
-            self._record_rarely(span)
+            self._current().record(self, span)
 
     @property
     def stats(self) -> Stats:
-        """What became of the spans; exact whenever no span is being recorded or sent."""
+        """Number of spans by what became of them; exact while no span is recorded or sent."""
         return self._current().stats()
 
     def flush(self, timeout: float | None = None) -> bool:
         """Send what was recorded before this call, within `timeout` seconds (None: no limit).
 
-        Returns whether all of it was sent: False when time ran out, or when spans recorded before
-        this call were dropped or failed and no earlier `flush` has said so. Pauses between attempts
-        are cut short.
+        Returns whether all of it was sent: False if time ran out, or if spans recorded before this
+        call were dropped or failed and no earlier `flush` has returned False for them. Pauses
+        between attempts are cut short.
         """
         check_timeout(timeout)
         return self._current().flush(self, timeout)
@@ -138,36 +258,20 @@ class BatchRecorder(Recorder):
         check_timeout(timeout)
         return self._current().close(self, self.exit_timeout if timeout is None else timeout)
 
-    # The rare paths.
-
-    def _record_rarely(self, span: BasicSpan) -> None:
-        worker = self._current()
-        if worker.deadline is not None or len(worker.queue) >= self.queue_size:
-            worker.drop(self)
-        else:
-            cover_child()
-            worker.queue.append(span)
-            worker.wake_for_span(self)
-
     def _current(self) -> Worker:
         """The worker of this process: another one after a fork that Python did not see."""
-        worker = self._worker
-        if worker.pid != os.getpid():
+        if self._worker.pid != os.getpid():
             self._renew()
         return self._worker
 
     def _renew(self) -> None:
-        pid = os.getpid()
         old, new = self._worker, Worker(self)
-        if old.pid == pid:
+        if old.pid == new.pid:
             return
-        if old.deadline is not None:  # closed stays closed
-            new.deadline, new.over, new.outcome = old.deadline, True, old.outcome
-        # setdefault is one atomic step: of several threads that get here, all take one worker.
-        self._worker = old.heirs.setdefault(pid, new)
-        old.over = True  # under gevent the parent's worker, a greenlet, lives on in the child
+        self._worker = old.hand_over(new)
+        self._queue = self._worker.queue
         if self._worker is new:
-            old.say_what_stays(self)
+            old.warn_of_unsent()
             try:
                 self.forked()
             except Exception as error:
@@ -252,14 +356,7 @@ def longest_exit() -> float:
 
 def holds_lock() -> bool:
     """Whether this thread, as a signal interrupts it, is counting spans: none can be sent then."""
-    return any(each._worker.lock._is_owned() for each in _all_open())  # type: ignore[attr-defined]
-
-
-def is_worker(frame: FrameType | None) -> bool:
-    """Whether a signal interrupts a worker, which sends nothing then: one that is a greenlet."""
-    while frame is not None and frame.f_code is not Worker.run.__code__:
-        frame = frame.f_back
-    return frame is not None
+    return any(each._worker.queue.lock._is_owned() for each in _all_open())  # type: ignore[attr-defined]
 
 
 def _renew_all() -> None:

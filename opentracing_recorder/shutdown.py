@@ -41,8 +41,9 @@ from typing import Any
 
 from opentracing.interrupts import reraise_interrupt
 
+from ._batch_worker import is_worker
 from ._process import run_flushes, run_last_acts
-from .batch import holds_lock, is_worker, longest_exit
+from .batch import holds_lock, longest_exit
 
 __all__ = ["FlushAtShutdown", "close_at_signals"]
 

@@ -297,8 +297,9 @@ def _unhashable() -> Any:
 
 
 def _send_here(recorder: BatchRecorder) -> None:
-    recorder._worker.queue.append(span_of())
-    recorder._worker.run_here(recorder, None)
+    worker = recorder._worker
+    worker.queue.spans.append(span_of())
+    worker.thread.run_here(lambda: worker.sender.send_all(recorder))
 
 
 def _error_tag() -> None:

@@ -1,0 +1,175 @@
+"""The spans that wait to be sent in one process, and the count of what became of the others."""
+
+from __future__ import annotations
+
+import _thread
+import threading
+from collections import deque
+from itertools import count, islice
+from math import inf
+from typing import NamedTuple
+
+from opentracing.interrupts import reraise_interrupt
+
+from .span import BasicSpan
+
+
+class Stats(NamedTuple):
+    """Number of spans of this process, by what became of them.
+
+    ``recorded`` is the sum of ``sent``, ``dropped``, ``failed`` and ``queued``.
+    """
+
+    recorded: int
+    """Spans given to `record_span`."""
+
+    sent: int
+    """Spans that the backend has acknowledged."""
+
+    dropped: int
+    """Spans that were not tried to the end: the queue was full, or the recorder closed."""
+
+    failed: int
+    """Spans that the backend refused, that could not be encoded, or whose attempts all failed."""
+
+    queued: int
+    """Spans that wait, or are being sent."""
+
+    slow: int = 0
+    """Calls of `send` that have lasted longer than `send_timeout`, the one under way included.
+
+    A tenth of it is tolerated: a client that gives up in time does so a little late.
+    """
+
+
+class BatchQueue:
+    """A bounded queue that keeps spans until they are sent or given up, and counts them.
+
+    Any thread appends to `spans`, as long as it is shorter than `limit`. One thread at a time
+    settles.
+    """
+
+    # Both are read for each span, and a slot is the fastest attribute on every Python.
+    __slots__ = ("__dict__", "limit", "spans")
+
+    def __init__(self, capacity: int) -> None:
+        self.spans: deque[BasicSpan] = deque()
+        self.capacity = capacity
+        self.limit = 0
+        self.sent = self.failed = 0
+        self._drop_numbers = count(1)
+        self._last_drop = deque([0], maxlen=1)
+        self.abandoned = 0  # left when the queue ended
+        self.reported = 0  # losses for which a flush has returned False
+        self.is_closing = False  # takes no more spans
+        self.is_ended = False  # settles no more spans
+        self.waiters: list[Waiter] = []
+        # Re-entrant: a finalizer or a signal handler may run meanwhile. Held for counting only.
+        self.lock = threading.RLock()
+
+    def __len__(self) -> int:
+        return len(self.spans)
+
+    def set_limit(self, limit: int) -> None:
+        """Set the length from which on `append` is not enough; 0 while closing."""
+        self.limit = limit
+        if self.is_closing:
+            self.limit = 0
+
+    def close(self) -> None:
+        """Take no more spans."""
+        self.is_closing = True
+        self.limit = 0
+
+    def drop(self) -> None:
+        """Count a span that is not taken."""
+        # One atomic step: even a signal's handler that interrupts this one counts exactly.
+        self._last_drop.extend(islice(self._drop_numbers, 1))
+
+    @property
+    def dropped(self) -> int:
+        return self._last_drop[0]
+
+    def first(self, number: int) -> list[BasicSpan]:
+        """The oldest spans, which stay in the queue."""
+        try:
+            return list(islice(self.spans, number))
+        except RuntimeError:  # another thread appended meanwhile, which a global lock would prevent
+            reraise_interrupt()
+            return [self.spans[index] for index in range(number)]
+
+    def settle(self, number: int, failed: int = 0) -> None:
+        """Remove the oldest spans, of which `failed` were not sent."""
+        if self.is_ended:  # the spans are another process's
+            return
+        with self.lock:
+            settled = [self.spans.popleft() for _ in range(number)]
+            self.failed += failed
+            self.sent += number - failed
+            position = self.sent + self.failed
+            for waiter in [each for each in self.waiters if each.position <= position]:
+                self.waiters.remove(waiter)
+                waiter.settle(self.failed)
+        del settled  # not under the lock: freeing may run code of the application
+
+    def end(self) -> None:
+        """Give up all that is left."""
+        with self.lock:
+            left = [self.spans.popleft() for _ in range(len(self))]
+            self.abandoned += len(left)
+            self.is_ended = True
+            for waiter in self.waiters:  # they wait for some of these
+                waiter.settle(self.failed + len(left))
+            self.waiters.clear()
+        del left
+
+    def waiter(self, for_end: bool = False) -> Waiter:
+        """A waiter for the spans that are queued now, or for the end of the queue."""
+        with self.lock:
+            waiter = Waiter(inf if for_end else self.sent + self.failed + len(self), self)
+            if self.is_ended or not (self.spans or for_end):
+                waiter.settle(self.failed)
+            else:
+                self.waiters.append(waiter)
+        return waiter
+
+    def has_sent(self, waiter: Waiter) -> bool:
+        """Whether a waiter's spans are settled, and no loss before them is reported only now."""
+        with self.lock:
+            if waiter in self.waiters:
+                self.waiters.remove(waiter)
+                waiter.lost += self.failed
+            self.reported = max(self.reported, waiter.lost)
+        return waiter.is_settled and waiter.lost <= waiter.reported
+
+    def stats(self, slow: int, has_closed: bool) -> Stats:
+        """The counts; a queue that has closed drops what it still holds."""
+        with self.lock:
+            queued, dropped = len(self), self.dropped + self.abandoned
+            if has_closed:
+                dropped, queued = dropped + queued, 0
+            recorded = self.sent + dropped + self.failed + queued
+            return Stats(recorded, self.sent, dropped, self.failed, queued, slow)
+
+
+class Waiter:
+    """A call of `flush` or `close` that waits until `position` spans are settled."""
+
+    def __init__(self, position: float, queue: BatchQueue) -> None:
+        self.position = position
+        self.is_settled = False
+        self.reported = queue.reported
+        self.lost = queue.dropped + queue.abandoned
+        self._settled = _thread.allocate_lock()
+        self._settled.acquire()
+
+    def settle(self, failed: int) -> None:
+        self.lost += failed
+        self.is_settled = True
+        self._settled.release()
+
+    def wait(self, timeout: float | None) -> None:
+        if timeout is None:
+            self._settled.acquire()
+        else:
+            self._settled.acquire(True, min(max(0.0, timeout), threading.TIMEOUT_MAX))

@@ -1,0 +1,114 @@
+"""The retry policy of a BatchRecorder, by table: which attempt follows which error."""
+
+from __future__ import annotations
+
+from random import Random
+
+import pytest
+
+from opentracing_recorder import BatchTooLarge, Rejected, Unavailable
+from opentracing_recorder._batch_retry import Attempt, RetryPolicy
+
+
+class Fixed(Random):
+    """Chance that always gives the same part of a range: 1.0 is its upper end."""
+
+    def __init__(self, part: float) -> None:
+        super().__init__()
+        self.part = part
+
+    def uniform(self, a: float, b: float) -> float:
+        return a + (b - a) * self.part
+
+
+def policy(attempts: int = 40, interval: float = 1.0, part: float = 1.0) -> RetryPolicy:
+    return RetryPolicy(attempts, interval, Fixed(part))
+
+
+@pytest.mark.parametrize(
+    ("attempt", "error", "following"),
+    [
+        # Again, after a pause.
+        (Attempt(8), OSError(), Attempt(8, 2, 1.0)),
+        (Attempt(8, 2, 1.0), Unavailable("503"), Attempt(8, 3, 2.0)),
+        (Attempt(8, 2, 1.0), KeyboardInterrupt(), Attempt(8, 3, 2.0)),
+        (Attempt(8, 39), OSError(), Attempt(8, 40, 5.0)),
+        # In halves, at once, with all attempts for each.
+        (Attempt(9), BatchTooLarge(), Attempt(4, 1, 0.0)),
+        (Attempt(2, 40, 5.0), BatchTooLarge(), Attempt(1, 1, 0.0)),
+        # Given up.
+        (Attempt(8), Rejected("400"), None),
+        (Attempt(1), BatchTooLarge(), None),
+        (Attempt(8, 40, 5.0), OSError(), None),
+        (Attempt(8, 40, 5.0), Unavailable("429", retry_after=1), None),
+    ],
+)
+def test_what_follows_an_error(
+    attempt: Attempt, error: BaseException, following: Attempt | None
+) -> None:
+    """A batch is sent again, whole or in halves, or given up."""
+    assert policy().next(attempt, error) == following
+
+
+def test_one_attempt_means_no_other() -> None:
+    """But for the halves of a batch too large, which have one each."""
+    assert policy(attempts=1).next(Attempt(8), OSError()) is None
+    assert policy(attempts=1).next(Attempt(8), BatchTooLarge()) == Attempt(4)
+
+
+@pytest.mark.parametrize(
+    ("interval", "number", "part", "pause"),
+    [
+        # They double from the interval, up to five seconds.
+        (1.0, 1, 1.0, 1.0),
+        (1.0, 2, 1.0, 2.0),
+        (1.0, 3, 1.0, 4.0),
+        (1.0, 4, 1.0, 5.0),
+        (1.0, 5, 1.0, 5.0),
+        (0.25, 3, 1.0, 1.0),
+        (1000.0, 1, 1.0, 5.0),
+        # After an outage of hours, too.
+        (1.0, 9_999, 1.0, 5.0),
+        (1e-300, 9_999, 1.0, 1e-300 * 2.0**100),
+        # Less a random part, of up to a half.
+        (1.0, 1, 0.0, 0.5),
+        (1.0, 1, 0.5, 0.75),
+        (1.0, 9, 0.0, 2.5),
+    ],
+)
+def test_pauses(interval: float, number: int, part: float, pause: float) -> None:
+    """They grow to a limit, so that a backend that is back has spans soon."""
+    following = policy(10_000, interval, part).next(Attempt(8, number), OSError())
+    assert following == Attempt(8, number + 1, pytest.approx(pause))
+
+
+@pytest.mark.parametrize(
+    ("retry_after", "pause"),
+    [
+        (30, 30.0),
+        (30.5, 30.5),
+        (1e9, 120.0),
+        (float("inf"), 120.0),
+        # The pause would be longer anyway, or this is no time.
+        (0, 1.0),
+        (-5, 1.0),
+        (0.5, 1.0),
+        (float("nan"), 1.0),
+        ("30", 1.0),
+        (None, 1.0),
+    ],
+)
+def test_the_time_that_a_backend_names_makes_a_pause_longer(
+    retry_after: float | None, pause: float
+) -> None:
+    """Up to two minutes, even if it asks for years."""
+    following = policy().next(Attempt(8), Unavailable("429", retry_after=retry_after))
+    assert following == Attempt(8, 2, pause)
+
+
+def test_the_random_part_differs() -> None:
+    """Not all processes return to a busy backend at the same moments."""
+    retry = RetryPolicy(2, 1.0)
+    pauses = {retry.next(Attempt(1), OSError()) for _ in range(100)}
+    assert len(pauses) > 50
+    assert all(each is not None and 0.5 <= each.pause <= 1.0 for each in pauses)
