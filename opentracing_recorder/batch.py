@@ -2,44 +2,43 @@
 
 Use it for every recorder that does I/O. The application never waits for the backend, and sees none
 of its errors. You define one method, `send`. It is called with at most `batch_size` spans, and
-returns when the backend has acknowledged them:
+returns when the backend has acknowledged them::
 
-```python
-from opentracing_recorder import BasicTracer, BatchRecorder, BatchTooLarge, Rejected, Unavailable
-
-
-class StoreRecorder(BatchRecorder):
-    def __init__(self, store, *, queue_size=16384, interval=1.0):
-        super().__init__(queue_size=queue_size, interval=interval)
-        self._store = store
-
-    def send(self, spans):
-        rows = self.encode_each(spans, lambda span: span.to_dict())
-        status = self._store(rows, timeout=self.send_timeout)
-        if status == 413:
-            raise BatchTooLarge(status)  # send it again in halves
-        if status == 429 or status >= 500:
-            raise Unavailable(status)  # send it again after a pause
-        if status >= 400:
-            raise Rejected(status)  # never send it again
+    from opentracing_recorder import BasicTracer, BatchRecorder
+    from opentracing_recorder import BatchTooLarge, Rejected, Unavailable
 
 
-def store(rows, timeout):  # stands for your client
-    print("stored:", ", ".join(row["operation_name"] for row in rows))
-    return 202
+    class StoreRecorder(BatchRecorder):
+        def __init__(self, store, *, queue_size=16384, interval=1.0):
+            super().__init__(queue_size=queue_size, interval=interval)
+            self._store = store
+
+        def send(self, spans):
+            rows = self.encode_each(spans, lambda span: span.to_dict())
+            status = self._store(rows, timeout=self.send_timeout)
+            if status == 413:
+                raise BatchTooLarge(status)  # send it again in halves
+            if status == 429 or status >= 500:
+                raise Unavailable(status)  # send it again after a pause
+            if status >= 400:
+                raise Rejected(status)  # never send it again
 
 
-with BasicTracer(StoreRecorder(store, queue_size=10_000, interval=0.5)) as tracer:
-    for name in ("browse", "order", "pay"):
-        tracer.start_span(name).finish()
-    tracer.flush(timeout=5)
-    print(tracer.recorder.stats)
-```
+    def store(rows, timeout):  # stands for your client
+        print("stored:", ", ".join(row["operation_name"] for row in rows))
+        return 202
 
-```text
-stored: browse, order, pay
-Stats(recorded=3, sent=3, dropped=0, failed=0, queued=0, slow=0)
-```
+
+    with BasicTracer(StoreRecorder(store, queue_size=10_000, interval=0.5)) as tracer:
+        for name in ("browse", "order", "pay"):
+            tracer.start_span(name).finish()
+        tracer.flush(timeout=5)
+        print(tracer.recorder.stats)
+
+which prints::
+
+    stored: browse, order, pay
+    Stats(recorded=3, sent=3, dropped=0, failed=0, queued=0, slow=0)
 
 `encode_each` leaves out the spans that your encoder cannot encode, so that one value does not cost
 a whole batch. `opentracing_recorder.harness` has the tests that prove a recorder.
@@ -218,10 +217,6 @@ class BatchRecorder(Recorder):
         if deadline is None:
             return self._send_timeout
         return min(self._send_timeout, max(0.1, deadline - monotonic()))
-
-    @property
-    def _span_errors(self) -> type[BaseException]:
-        return Exception if self._worker.thread.is_callers else BaseException
 
     # An application calls these.
 

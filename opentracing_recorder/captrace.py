@@ -82,7 +82,7 @@ import sys
 from collections.abc import Iterable, Mapping
 from contextlib import ExitStack
 from types import FrameType, TracebackType
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, Any
 
 import opentracing
 from opentracing import logs
@@ -93,11 +93,8 @@ from ._errors import shown
 from .in_memory import InMemoryRecorder, shortened
 from .span import BasicSpan
 from .timeline import render_text
-from .trace import Trace, TraceNode
+from .trace import AnySpan, Trace, TraceNode
 from .tracer import BasicTracer
-
-if TYPE_CHECKING:
-    from .trace import AnySpan
 
 _OURS = tuple(f"{name}." for name in ("opentracing", "opentracing_recorder", "contextlib"))
 _MAX_UNFINISHED = 50  # spans that a message lists; a test may start any number

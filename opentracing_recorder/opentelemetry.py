@@ -164,26 +164,22 @@ class OpenTelemetryRecorder(BatchRecorder):
 
     # What BatchRecorder calls.
 
-    def send(self, spans: Sequence[BasicSpan]) -> int:
-        if self._resource is None:
-            self._resource = self._describe_process()
-        readable, span_errors = [], self._span_errors
-        for span in spans:
-            try:
-                readable.append(to_readable_span(span, self._resource, self._semantic_names))
-            except span_errors:  # whatever an application has put there, the others go out
-                reraise_interrupt()
-                continue
-        if readable:
-            # Else an HTTP client that OpenTelemetry instruments would trace each report.
-            token = current_context.attach(current_context.set_value(_SUPPRESSED, True))
-            try:
-                result = self._ready_exporter().export(readable)
-            finally:
-                current_context.detach(token)
-            if result is SpanExportResult.FAILURE:  # some return nothing
-                raise Unavailable(f"{type(self._exporter).__name__} could not deliver the batch")
-        return len(spans) - len(readable)
+    def send(self, spans: Sequence[BasicSpan]) -> None:
+        resource = self._describe_process() if self._resource is None else self._resource
+        self._resource = resource
+        readable = self.encode_each(
+            spans, lambda span: to_readable_span(span, resource, self._semantic_names)
+        )
+        if not readable:
+            return
+        # Otherwise an HTTP client that OpenTelemetry instruments would trace each report.
+        token = current_context.attach(current_context.set_value(_SUPPRESSED, True))
+        try:
+            result = self._ready_exporter().export(readable)
+        finally:
+            current_context.detach(token)
+        if result is SpanExportResult.FAILURE:  # some exporters return nothing
+            raise Unavailable(f"{type(self._exporter).__name__} could not deliver the batch")
 
     def flush(self, timeout: float | None = None) -> bool:
         """As `BatchRecorder.flush`; then the exporter too is told to deliver what it may hold.

@@ -114,7 +114,7 @@ from ._arguments import check_range, check_type
 from ._errors import one_line
 from ._http_post import HTTPPost, Path
 from ._json_safe import text_of
-from ._zipkin_json import SharedSpanContext, encode, endpoint
+from ._zipkin_json import SharedSpanContext, endpoint, span_encoder, to_json
 from .b3_propagator import B3Propagator
 from .batch import BatchRecorder, BatchTooLarge, Rejected, Unavailable
 from .context import BasicSpanContext
@@ -162,7 +162,8 @@ class ZipkinRecorder(BatchRecorder):
         exit_timeout: float = 5.0,
     ) -> None:
         check_type("service_name", service_name, str)
-        self._local_endpoint = endpoint(service_name, _checked_ip(ip), port=_checked_port(port))
+        local_endpoint = endpoint(service_name, _checked_ip(ip), port=_checked_port(port))
+        self._encode_span = span_encoder(local_endpoint)
         own_headers = _checked_headers({} if headers is None else headers)
         self._headers = {
             "user-agent": "opentracing-python",
@@ -190,11 +191,11 @@ class ZipkinRecorder(BatchRecorder):
             exit_timeout=exit_timeout,
         )
 
-    def send(self, spans: Sequence[BasicSpan]) -> int:
-        body, left_out = encode(spans, self._local_endpoint, self._span_errors)
-        if left_out == len(spans):
-            return left_out
-        headers = self._headers
+    def send(self, spans: Sequence[BasicSpan]) -> None:
+        encoded = self.encode_each(spans, self._encode_span)
+        if not encoded:
+            return
+        body, headers = to_json(encoded), self._headers
         if len(body) >= self._compress_from:
             body, headers = gzip.compress(body, 1, mtime=0), self._compressed_headers
         try:
@@ -205,7 +206,7 @@ class ZipkinRecorder(BatchRecorder):
             raise Unavailable(f"Zipkin's answer cannot be read: {found}") from None
         status = reply.status
         if 200 <= status < 300:
-            return left_out
+            return
         # A server, or what is before it, may send back what it was sent.
         texts = (reply.reason, text_of(reply.body))
         reason, start = (one_line(each, self._secrets, _SHOWN) for each in texts)

@@ -217,26 +217,6 @@ _PUBLIC = [
     and not module.startswith("opentracing.ext")
 ]
 
-# Constants, and modules whose names are all shown by their package: no guide of their own.
-_SHOWN_ELSEWHERE = {
-    "opentracing.logs",
-    "opentracing.propagation",
-    "opentracing.scope",
-    "opentracing.scope_manager",
-    "opentracing.scope_managers.constants",
-    "opentracing.span",
-    "opentracing.tracer",
-} | {module for module in _FILES if module.startswith(f"{_MOCKS}.")}
-
-
-@pytest.mark.parametrize("module", [each for each in _PUBLIC if each not in _SHOWN_ELSEWHERE])
-def test_a_public_module_has_a_guide(module: str) -> None:
-    """README shows it, or its docstring has a block to run."""
-    docstring = ast.get_docstring(ast.parse(_FILES[module].read_text(encoding="utf-8"))) or ""
-    has_block = re.search(r"::\n\n {4}", docstring) is not None
-    is_shown = re.search(rf"\b{re.escape(module)}\b", _README) is not None
-    assert has_block or is_shown
-
 
 @pytest.mark.parametrize("module", sorted(_FILES))
 def test_every_module_says_what_it_is_for(module: str) -> None:

@@ -5,15 +5,13 @@ The names on the wire are basictracer's, without its sampling decision: a mock t
 
 from __future__ import annotations
 
+from typing import Any
+
 from opentracing import SpanContext, SpanContextCorruptedException
 from opentracing_recorder import TextPropagator as BasicTextPropagator
 
 from .context import SpanContext as MockSpanContext
 from .propagator import Propagator
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from typing import Any
 
 prefix_tracer_state = "ot-tracer-"
 prefix_baggage = "ot-baggage-"
