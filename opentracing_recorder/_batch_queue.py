@@ -9,8 +9,6 @@ from itertools import count, islice
 from math import inf
 from typing import NamedTuple
 
-from opentracing.interrupts import reraise_interrupt
-
 from .span import BasicSpan
 
 
@@ -73,7 +71,7 @@ class BatchQueue:
     def set_limit(self, limit: int) -> None:
         """Set the length from which on `append` is not enough; 0 while closing."""
         self.limit = limit
-        if self.is_closing:
+        if self.is_closing:  # asked last: another thread may close meanwhile
             self.limit = 0
 
     def close(self) -> None:
@@ -92,11 +90,9 @@ class BatchQueue:
 
     def first(self, number: int) -> list[BasicSpan]:
         """The oldest spans, which stay in the queue."""
-        try:
-            return list(islice(self.spans, number))
-        except RuntimeError:  # another thread appended meanwhile, which a global lock would prevent
-            reraise_interrupt()
-            return [self.spans[index] for index in range(number)]
+        # By index: an iterator raises if another thread, or a finalizer, appends meanwhile.
+        spans = self.spans
+        return [spans[index] for index in range(number)]
 
     def settle(self, number: int, failed: int = 0) -> None:
         """Remove the oldest spans, of which `failed` were not sent."""

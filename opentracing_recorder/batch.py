@@ -195,16 +195,16 @@ class BatchRecorder(Recorder):
 
             rows = self.encode_each(spans, lambda span: span.to_dict())
         """
-        sender = self._worker.sender
+        worker = self._worker
         encoded = []
         for span in spans:
             try:
                 encoded.append(encode(span))
             except BaseException as error:
                 reraise_interrupt()
-                if sender.must_raise(error):
+                if worker.must_raise(error):
                     raise
-                sender.left_out += 1
+                worker.left_out += 1
                 if _logger.isEnabledFor(logging.DEBUG):
                     name = type(self).__name__
                     _logger.debug("%s: cannot encode a span", name, exc_info=loggable(error))
@@ -213,7 +213,7 @@ class BatchRecorder(Recorder):
     @property
     def send_timeout(self) -> float:
         """Seconds that the next `send` may take: less than the option while closing."""
-        deadline = self._worker.sender.deadline
+        deadline = self._worker.deadline
         if deadline is None:
             return self._send_timeout
         return min(self._send_timeout, max(0.1, deadline - monotonic()))

@@ -329,7 +329,7 @@ def test_a_forgotten_recorder_is_freed_after_its_spans_are_sent(backend: Backend
 
     wait_until(is_freed)
     assert accepted == ["x"]
-    wait_until(lambda: worker.thread.ident is None)
+    wait_until(lambda: worker.ident is None)
 
 
 @pytest.mark.parametrize("error", [SystemExit(1), KeyboardInterrupt(), asyncio.CancelledError()])
