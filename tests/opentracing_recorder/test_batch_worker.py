@@ -150,7 +150,7 @@ def test_a_full_queue_logs_a_send_that_does_not_return(
     recorder.record(2)
     clock.advance(60)
     recorder.record()
-    assert [text[:20] for text in texts(caplog)] == ["Scripted dropped 1 s", "Scripted: send has l"]
+    assert [text[:20] for text in texts(caplog)] == ["Scripted dropped spa", "Scripted: send has l"]
 
 
 def test_a_send_that_does_not_return_is_logged_before_the_queue_is_full(
