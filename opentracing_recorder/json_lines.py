@@ -23,8 +23,8 @@ which prints::
 
 - Threads, processes and children of a fork may share a file. On a network's file system, and on
   Windows, give each process a file of its own.
-- The path may be a pipe, such as ``/dev/stdout``. No span waits for its reader. Up to 4 MiB that the
-  reader has not taken are kept. They are written with the next span, by `flush`, at exit, or by
+- The path may be a pipe, such as ``/dev/stdout``. No span waits for its reader. Up to 4 MiB that
+  the reader has not taken are kept. They are written with the next span, by `flush`, at exit, or by
   `FlushAtShutdown`; the last two wait 1 second. The rest is lost, and logged.
 - A file that was moved or removed, as when logs are rotated, is created again.
 """
