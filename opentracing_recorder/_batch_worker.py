@@ -399,27 +399,22 @@ class Worker:
     # Calls of `send` that last too long.
 
     def _end_send(self) -> None:
+        self._warn_if_late()
         with self.queue.lock:  # the call counts as under way, or as over
-            late = self._seconds_late()
-            self._late_sends += late > 0
+            self._late_sends += self._seconds_late() > 0
             self._send_start = None
-        self._warn(
-            late,
-            "%s: send lasted %.1f s; send_timeout allows %g s. Spans wait meanwhile: check the"
-            " backend, and its client's timeout",
-        )
 
     def _warn_if_late(self) -> None:
         """Log that the call under way lasts too long; called where something is rare."""
-        self._warn(
-            self._seconds_late(),
-            "%s: send has lasted %.1f s, and goes on; send_timeout allows %g s. Spans wait, and are"
-            " dropped when the queue is full: check the backend, and its client's timeout",
-        )
-
-    def _warn(self, late: float, message: str) -> None:
+        late = self._seconds_late()
         if late and self._late_reports.count():
-            _logger.warning(message, self._name, late, self._send_timeout)
+            _logger.warning(
+                "%s: send has lasted %.1f s; send_timeout allows %g s. Spans wait meanwhile, and"
+                " are dropped when the queue is full. Check the backend, and its client's timeout",
+                self._name,
+                late,
+                self._send_timeout,
+            )
 
     def _seconds_late(self) -> float:
         """The seconds that the call under way has lasted, if that is too long; otherwise 0."""

@@ -1,7 +1,7 @@
 """OpenTracing's standard tags under the names that OpenTelemetry has for the same facts.
 
 The sources are the tag tables of the OpenTracing specification, and OpenTelemetry's semantic
-conventions 1.45 with their notes on what replaces what.
+conventions 1.45 with their notes on names that replace others.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ _NAMES = {
     tags.PEER_HOST_IPV6: "network.peer.address",
 }
 
-# The peer of a server is its client; that of any other span is taken for a server: who sends or
-# receives a message talks to a broker.
+# The peer of a server is its client. The peer of any other span counts as a server: a producer and
+# a consumer of messages talk to a broker.
 _NAMES_OF_SERVER = {
     **_NAMES,
     tags.PEER_HOSTNAME: "client.address",
@@ -40,7 +40,7 @@ _NUMBERS = {tags.HTTP_STATUS_CODE, tags.PEER_PORT}
 
 
 def with_opentelemetry_names(span_tags: Mapping[str, Any]) -> dict[str, Any]:
-    """JSON-safe tags of one span, the standard ones under OpenTelemetry's names.
+    """Return the JSON-safe tags of one span, the standard ones under OpenTelemetry's names.
 
     ============================  =============================================================
     ``http.method``               ``http.request.method``

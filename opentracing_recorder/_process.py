@@ -66,7 +66,8 @@ def at_fork(renewal: Callable[[], object]) -> None:
 
     It may be called twice, and on any thread.
     """
-    _renewals.append(renewal)
+    if renewal not in _renewals:
+        _renewals.append(renewal)
 
 
 def renew() -> None:
@@ -110,8 +111,10 @@ _covered_child: int | None = None
 def at_exit(act: Callable[[], object], flush: Callable[[], object]) -> None:
     """Have `act` called when the interpreter exits, and `flush` when an application is shut down.
 
-    After a flush the process may go on.
+    After a flush the process may go on. A second call with the same `act` does nothing.
     """
+    if act in _last_acts:
+        return
     if not _last_acts:
         atexit.register(run_last_acts)
     _last_acts.append(act)

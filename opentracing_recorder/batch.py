@@ -157,7 +157,11 @@ class BatchRecorder(Recorder):
         self._send_timeout = check_seconds("send_timeout", send_timeout)
         self._worker = Worker(self)
         self._queue = self._worker.queue  # `record_span` looks up one attribute less
-        _register(self)
+        # At the first recorder, not at the import: the exit handlers of the backend's libraries
+        # were registered before, and so run later.
+        at_exit(_close_all, _flush_all)
+        at_fork(_renew_all)
+        _open.add(self)
 
     # A backend defines these.
 
@@ -277,17 +281,6 @@ class BatchRecorder(Recorder):
 
 # Recorders to close at exit, and to renew in a forked child; a forgotten one is neither.
 _open: weakref.WeakSet[BatchRecorder] = weakref.WeakSet()
-_registered: list[bool] = []
-
-
-def _register(recorder: BatchRecorder) -> None:
-    if not _registered:
-        _registered.append(True)
-        # At the first recorder, not at the import: what the backend's libraries registered to tear
-        # down runs later then.
-        at_exit(_close_all, _flush_all)
-        at_fork(_renew_all)
-    _open.add(recorder)
 
 
 def _close_all() -> None:

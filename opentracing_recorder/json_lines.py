@@ -61,7 +61,6 @@ _PAUSE = 0.01  # seconds before the next look at a pipe
 
 _open: weakref.WeakSet[JSONLinesRecorder] = weakref.WeakSet()
 _with_waiting: set[JSONLinesRecorder] = set()
-_registered: list[bool] = []
 
 
 def _renew() -> None:
@@ -282,9 +281,7 @@ class JSONLinesRecorder(Recorder):
         if self._waiting:
             _with_waiting.add(self)
             cover_child()
-            if not _registered:
-                _registered.append(True)
-                at_exit(_flush_all, _flush_all)
+            at_exit(_flush_all, _flush_all)
 
     def _hand_over(self, file: int) -> None:
         """Write the lines that wait, as far as the pipe takes them now."""
