@@ -42,22 +42,9 @@ _NUMBERS = {tags.HTTP_STATUS_CODE, tags.PEER_PORT}
 def with_opentelemetry_names(span_tags: Mapping[str, Any]) -> dict[str, Any]:
     """Return the JSON-safe tags of one span, the standard ones under OpenTelemetry's names.
 
-    ============================  =============================================================
-    ``http.method``               ``http.request.method``
-    ``http.status_code``          ``http.response.status_code``, as a number
-    ``http.url``                  ``url.full``
-    ``db.instance``               ``db.namespace``
-    ``db.statement``              ``db.query.text``
-    ``db.type``                   ``db.system.name``; the value ``sql`` is ``other_sql`` there
-    ``message_bus.destination``   ``messaging.destination.name``
-    ``peer.hostname``             ``server.address``; ``client.address`` on a server's span
-    ``peer.port``                 ``server.port`` or ``client.port`` likewise, as a number
-    ``peer.ipv4``, ``peer.ipv6``  ``network.peer.address``, as text
-    ============================  =============================================================
-
-    Other tags keep their names: ``component``, ``db.user`` and ``peer.address`` have no successor,
-    and ``peer.service`` is what backends draw their maps from. So does a tag whose new name the
-    span has already.
+    The guide of `opentracing_recorder.opentelemetry` lists them. Other tags keep their names:
+    ``component``, ``db.user`` and ``peer.address`` have no successor, and backends draw their maps
+    from ``peer.service``. A tag also keeps its name if the span has the new one already.
     """
     is_server = text_of(span_tags.get(tags.SPAN_KIND)).lower() == tags.SPAN_KIND_RPC_SERVER
     names = _NAMES_OF_SERVER if is_server else _NAMES

@@ -265,10 +265,8 @@ def _log_text(fields: dict[str, Any]) -> str:
     if len(fields) == 1 and logs.EVENT in fields:
         return _shortened(text_of(fields[logs.EVENT]), MAX_ANNOTATION)
     try:
-        for value in fields.values():
-            if type(value) not in _PLAIN:
-                fields = json_safe(fields)
-                break
+        if not _PLAIN.issuperset(map(type, fields.values())):
+            fields = json_safe(fields)
         text = dumps(fields).decode()
     except Exception:  # keys that are no text, for example
         reraise_interrupt()
