@@ -1,7 +1,7 @@
-"""Refuses an argument that cannot serve, by its name, and shows what was found.
+"""Refuses a wrong argument with an error that names it and shows the value.
 
-Each function raises TypeError or ValueError before anything is made of the argument. A bool is no
-number here, and a class is no instance.
+Each function raises TypeError or ValueError before the argument is used. A bool is no number here,
+and a class is no instance.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def check_instance(name: str, value: object) -> None:
 
 
 def check_has(name: str, value: object, method: str) -> None:
-    """Refuse what does not have this method; it need not derive from the class that declares it."""
+    """Refuse a value without this method; its class may derive from any other."""
     check_instance(name, value)
     if not callable(getattr(value, method, None)):
         wanted = _with_article(method)
@@ -54,7 +54,7 @@ def check_seconds(name: str, value: Any) -> float:
 
 
 def check_timeout(value: Any) -> None:
-    """Refuse what is neither None nor a number of seconds."""
+    """Refuse a value that is neither None nor a number of seconds."""
     if value is not None:
         check_type("timeout", value, (int, float), "a number of seconds or None")
         check_range("timeout", value, value == value, "a number of seconds")

@@ -1,4 +1,4 @@
-"""The spans that wait to be sent in one process, and the count of what became of the others."""
+"""A bounded queue of spans that wait to be sent, and counts of all spans by outcome."""
 
 from __future__ import annotations
 
@@ -9,13 +9,11 @@ from itertools import count, islice
 from math import inf
 from typing import NamedTuple
 
-from opentracing.interrupts import reraise_interrupt
-
 from .span import BasicSpan
 
 
 class Stats(NamedTuple):
-    """Number of spans of this process, by what became of them.
+    """Numbers of spans of this process by outcome.
 
     ``recorded`` is the sum of ``sent``, ``dropped``, ``failed`` and ``queued``.
     """
@@ -27,7 +25,7 @@ class Stats(NamedTuple):
     """Spans that the backend has acknowledged."""
 
     dropped: int
-    """Spans that were not tried to the end: the queue was full, or the recorder closed."""
+    """Spans that were given up early: the queue was full, or the recorder closed."""
 
     failed: int
     """Spans that the backend refused, that could not be encoded, or whose attempts all failed."""
@@ -45,8 +43,7 @@ class Stats(NamedTuple):
 class BatchQueue:
     """A bounded queue that keeps spans until they are sent or given up, and counts them.
 
-    Any thread appends to `spans`, as long as it is shorter than `limit`. One thread at a time
-    settles.
+    Any thread appends to `spans` while it is shorter than `limit`. One thread at a time settles.
     """
 
     # Both are read for each span, and a slot is the fastest attribute on every Python.
@@ -71,9 +68,9 @@ class BatchQueue:
         return len(self.spans)
 
     def set_limit(self, limit: int) -> None:
-        """Set the length from which on `append` is not enough; 0 while closing."""
+        """Set the length from which on `record` is called; 0 while closing."""
         self.limit = limit
-        if self.is_closing:
+        if self.is_closing:  # asked last: another thread may close meanwhile
             self.limit = 0
 
     def close(self) -> None:
@@ -92,11 +89,9 @@ class BatchQueue:
 
     def first(self, number: int) -> list[BasicSpan]:
         """The oldest spans, which stay in the queue."""
-        try:
-            return list(islice(self.spans, number))
-        except RuntimeError:  # another thread appended meanwhile, which a global lock would prevent
-            reraise_interrupt()
-            return [self.spans[index] for index in range(number)]
+        # By index: an iterator raises if another thread, or a finalizer, appends meanwhile.
+        spans = self.spans
+        return [spans[index] for index in range(number)]
 
     def settle(self, number: int, failed: int = 0) -> None:
         """Remove the oldest spans, of which `failed` were not sent."""
@@ -113,7 +108,7 @@ class BatchQueue:
         del settled  # not under the lock: freeing may run code of the application
 
     def end(self) -> None:
-        """Give up all that is left."""
+        """Give up all spans that are left."""
         with self.lock:
             left = [self.spans.popleft() for _ in range(len(self))]
             self.abandoned += len(left)
@@ -134,7 +129,7 @@ class BatchQueue:
         return waiter
 
     def has_sent(self, waiter: Waiter) -> bool:
-        """Whether a waiter's spans are settled, and no loss before them is reported only now."""
+        """Whether a waiter's spans are settled, and no loss before them is still unreported."""
         with self.lock:
             if waiter in self.waiters:
                 self.waiters.remove(waiter)
@@ -143,7 +138,7 @@ class BatchQueue:
         return waiter.is_settled and waiter.lost <= waiter.reported
 
     def stats(self, slow: int, has_closed: bool) -> Stats:
-        """The counts; a queue that has closed drops what it still holds."""
+        """The counts. The spans left in a queue that has closed count as dropped."""
         with self.lock:
             queued, dropped = len(self), self.dropped + self.abandoned
             if has_closed:

@@ -1,4 +1,4 @@
-"""Errors that `send` raises, and the attempt that follows: after which pause, of how many spans."""
+"""The errors that `send` raises, and the attempt that follows each: its size and its pause."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from ._process import at_fork
 _LONGEST_PAUSE = 5.0  # a backend that is back is used again before a bounded queue is full
 _LONGEST_RETRY_AFTER = 120.0
 
-_jitter = Random()  # of our own: the application's random numbers stay as it seeded them
-at_fork(_jitter.seed)  # otherwise all children would return to a busy backend at the same moments
+_jitter = Random()  # not the module's generator, which the application may have seeded
+at_fork(_jitter.seed)  # otherwise all children would retry at the same moments
 
 
 class SendError(Exception):
@@ -61,32 +61,23 @@ class Attempt(NamedTuple):
     """Seconds to wait before it."""
 
 
-class RetryPolicy:
-    """Decides what follows a failed attempt.
+def next_attempt(
+    attempt: Attempt, error: BaseException, attempts: int, interval: float
+) -> Attempt | None:
+    """Return the attempt that follows one that raised `error`, or None: its spans are given up.
 
     The pauses double from `interval`, to 5 seconds at most, less a random part of up to a half.
     """
-
-    def __init__(self, attempts: int, interval: float, random: Random = _jitter) -> None:
-        self._attempts = attempts
-        self._interval = interval
-        self._random = random
-
-    def next(self, attempt: Attempt, error: BaseException) -> Attempt | None:
-        """The attempt after one that raised `error`; None if its spans are given up."""
-        if isinstance(error, Rejected):
-            return None
-        if isinstance(error, BatchTooLarge):
-            return Attempt(attempt.size // 2) if attempt.size > 1 else None
-        if attempt.number >= self._attempts:
-            return None
-        return Attempt(attempt.size, attempt.number + 1, self._pause(attempt.number, error))
-
-    def _pause(self, number: int, error: BaseException) -> float:
-        # Bounded twice: a high power of 2 is no float.
-        pause = min(self._interval * 2.0 ** min(number - 1, 100), _LONGEST_PAUSE)
-        pause *= self._random.uniform(0.5, 1.0)
-        asked = error.retry_after if isinstance(error, Unavailable) else None
-        if isinstance(asked, (int, float)):
-            pause = max(pause, min(asked, _LONGEST_RETRY_AFTER))
-        return pause
+    if isinstance(error, Rejected):
+        return None
+    if isinstance(error, BatchTooLarge):
+        return Attempt(attempt.size // 2) if attempt.size > 1 else None
+    if attempt.number >= attempts:
+        return None
+    # Bounded twice: a high power of 2 is no float.
+    pause = min(interval * 2.0 ** min(attempt.number - 1, 100), _LONGEST_PAUSE)
+    pause *= _jitter.uniform(0.5, 1.0)
+    asked = error.retry_after if isinstance(error, Unavailable) else None
+    if isinstance(asked, (int, float)):
+        pause = max(pause, min(asked, _LONGEST_RETRY_AFTER))
+    return Attempt(attempt.size, attempt.number + 1, pause)

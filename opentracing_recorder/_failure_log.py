@@ -54,6 +54,11 @@ class RateLimit:
         return times
 
 
+def since_last(times: int) -> str:
+    """The number of events, for a log line; empty if the line is about a single one."""
+    return "" if times == 1 else f" ({times} times since the last such message)"
+
+
 class FailureLog:
     """Logs that a recorder or sampler raised: at most once a minute, with the number of times.
 
@@ -77,10 +82,10 @@ class FailureLog:
         times = self._limit.count()
         if times and error is not None and not sys.is_finalizing():
             _logger.error(
-                "%s.%s raised (%d times since the last such message); the application goes on",
+                "%s.%s raised%s; the application goes on",
                 type(self._recorder).__name__,
                 method,
-                times,
+                since_last(times),
                 exc_info=loggable(error),
             )
 

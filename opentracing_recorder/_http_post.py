@@ -31,7 +31,7 @@ try:
 except ImportError as error:
     raise ImportError("urllib3 is missing: pip install 'opentracing[zipkin]'") from error
 
-Path = Union[str, "os.PathLike[str]"]
+Path = Union[str, os.PathLike[str]]
 
 _MAX_BODY = 64 * 1024  # bytes; a connection with a longer reply is closed, not read to its end
 
@@ -62,7 +62,7 @@ class HTTPPost:
     connect to, and sending to a server that reads slowly may take as long again. The look-up of a
     name takes as long as the system takes.
 
-    Raises TypeError or ValueError, which names the argument or the variable.
+    Raises TypeError or ValueError that names the argument or the variable.
     """
 
     _connection: _HTTP | None = None
@@ -122,7 +122,7 @@ class HTTPPost:
     def post(self, body: bytes, headers: Mapping[str, str], time_limit: float) -> Reply:
         """Send `body` and wait for the answer, at most `time_limit` seconds.
 
-        Raises what urllib3, http.client or the socket raise; the connection is closed then.
+        Raises the errors of urllib3, http.client or the socket, and closes the connection then.
         """
         connection = self._connection
         if connection is None or not connection.is_connected:
@@ -207,13 +207,13 @@ def _proxy_for(url: Url) -> Url | None:
 def _tls_options(
     ca_file: Path | None, client_cert: Path | None, client_key: Path | None
 ) -> dict[str, Any]:
-    """The files by urllib3's names; an error that names the option if one cannot be used."""
+    """The files by urllib3's names. Raises ValueError that names the option of an unusable file."""
     given = {"ca_file": ca_file, "client_cert": client_cert, "client_key": client_key}
+    given = {name: path for name, path in given.items() if path is not None}
     for name, path in given.items():
-        is_file = isinstance(path, (str, os.PathLike)) and os.path.isfile(path)
-        if path is not None and not is_file:
+        if not isinstance(path, (str, os.PathLike)) or not os.path.isfile(path):
             raise ValueError(f"{name} must be the path of a file, not {path!r}")
-    if not any(given.values()):
+    if not given:
         return {}
     context = create_urllib3_context()
     name = "ca_file"
@@ -229,8 +229,8 @@ def _tls_options(
     except (OSError, ValueError) as error:
         reraise_interrupt()
         raise ValueError(f"{name} cannot be used: {error}") from None
-    names = {"ca_certs": ca_file, "cert_file": client_cert, "key_file": client_key}
-    return {name: os.fspath(path) for name, path in names.items() if path is not None}
+    names = {"ca_file": "ca_certs", "client_cert": "cert_file", "client_key": "key_file"}
+    return {names[name]: os.fspath(path) for name, path in given.items() if path is not None}
 
 
 class _HTTP(HTTPConnection):

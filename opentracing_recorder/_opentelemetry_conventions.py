@@ -1,7 +1,7 @@
 """OpenTracing's standard tags under the names that OpenTelemetry has for the same facts.
 
 The sources are the tag tables of the OpenTracing specification, and OpenTelemetry's semantic
-conventions 1.45 with their notes on what replaces what.
+conventions 1.45 with their notes on names that replace others.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ _NAMES = {
     tags.PEER_HOST_IPV6: "network.peer.address",
 }
 
-# The peer of a server is its client; that of any other span is taken for a server: who sends or
-# receives a message talks to a broker.
+# The peer of a server is its client. The peer of any other span counts as a server: a producer and
+# a consumer of messages talk to a broker.
 _NAMES_OF_SERVER = {
     **_NAMES,
     tags.PEER_HOSTNAME: "client.address",
@@ -40,24 +40,11 @@ _NUMBERS = {tags.HTTP_STATUS_CODE, tags.PEER_PORT}
 
 
 def with_opentelemetry_names(span_tags: Mapping[str, Any]) -> dict[str, Any]:
-    """JSON-safe tags of one span, the standard ones under OpenTelemetry's names.
+    """Return the JSON-safe tags of one span, the standard ones under OpenTelemetry's names.
 
-    ============================  =============================================================
-    ``http.method``               ``http.request.method``
-    ``http.status_code``          ``http.response.status_code``, as a number
-    ``http.url``                  ``url.full``
-    ``db.instance``               ``db.namespace``
-    ``db.statement``              ``db.query.text``
-    ``db.type``                   ``db.system.name``; the value ``sql`` is ``other_sql`` there
-    ``message_bus.destination``   ``messaging.destination.name``
-    ``peer.hostname``             ``server.address``; ``client.address`` on a server's span
-    ``peer.port``                 ``server.port`` or ``client.port`` likewise, as a number
-    ``peer.ipv4``, ``peer.ipv6``  ``network.peer.address``, as text
-    ============================  =============================================================
-
-    Other tags keep their names: ``component``, ``db.user`` and ``peer.address`` have no successor,
-    and ``peer.service`` is what backends draw their maps from. So does a tag whose new name the
-    span has already.
+    The guide of `opentracing_recorder.opentelemetry` lists them. Other tags keep their names:
+    ``component``, ``db.user`` and ``peer.address`` have no successor, and backends draw their maps
+    from ``peer.service``. A tag also keeps its name if the span has the new one already.
     """
     is_server = text_of(span_tags.get(tags.SPAN_KIND)).lower() == tags.SPAN_KIND_RPC_SERVER
     names = _NAMES_OF_SERVER if is_server else _NAMES

@@ -1,4 +1,4 @@
-"""BasicSpans as what OpenTelemetry's exporters take; for OpenTelemetryRecorder."""
+"""Converts a BasicSpan to the ReadableSpan that OpenTelemetry's exporters take."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ _LATEST = 9e9  # seconds since the epoch, in the year 2255: 64 bits hold it in n
 
 
 def to_readable_span(span: BasicSpan, resource: Resource, semantic_names: bool) -> ReadableSpan:
-    """`span` as exporters want it. Raises ValueError for one whose ids no trace can have."""
+    """Convert `span` for exporters. Raises ValueError if no trace can have its ids."""
     context = span.context
     if not context.has_trace:
         raise ValueError(f"a span of no trace: {context}")
@@ -54,7 +54,7 @@ def to_readable_span(span: BasicSpan, resource: Resource, semantic_names: bool) 
     failure = _last_failure(events)
     status = _status(span_tags, failure)
     attributes = with_opentelemetry_names(span_tags) if semantic_names else span_tags
-    attributes.pop(tags.ERROR, None)  # the status says it
+    attributes.pop(tags.ERROR, None)  # the status has it
     if kind is not SpanKind.INTERNAL:
         attributes.pop(tags.SPAN_KIND)
     if semantic_names and status.status_code is StatusCode.ERROR and _EXCEPTION_TYPE in failure:
@@ -78,7 +78,7 @@ def to_readable_span(span: BasicSpan, resource: Resource, semantic_names: bool) 
 
 
 class _FinishedSpan(ReadableSpan):
-    """One that knows how much its BasicSpan has left out."""
+    """A ReadableSpan with the numbers of tags and logs that its BasicSpan has left out."""
 
     def __init__(self, span: BasicSpan, **fields: Any) -> None:
         super().__init__(**fields)
@@ -95,7 +95,7 @@ class _FinishedSpan(ReadableSpan):
 
 
 def _nanoseconds(seconds: float) -> int:
-    """Seconds as nanoseconds; what OTLP has no number for becomes the nearest that it has."""
+    """Seconds as nanoseconds, at the nearest number that OTLP can hold."""
     seconds = max(0.0, min(seconds, _LATEST))
     whole = int(seconds)  # apart: the product of both would round to 256 ns
     return whole * 1_000_000_000 + round((seconds - whole) * 1e9)
@@ -131,7 +131,7 @@ def _parent(span: BasicSpan, kind: SpanKind) -> SpanContext | None:
 
 
 def _links(span: BasicSpan) -> list[Link]:
-    """The references, but for what `parent` says: that the span is its child."""
+    """The references, except the one that `parent` expresses: that the span is its child."""
     links = []
     said_by_parent = (ReferenceType.CHILD_OF, span.context.trace_id, span.parent_id)
     for kind, context in span.references:
@@ -203,7 +203,7 @@ def _last_failure(events: Sequence[Event]) -> Mapping[str, Any]:
 
 
 def to_attributes(values: Mapping[str, Any]) -> dict[str, Any]:
-    """JSON-safe values under their names, without those that say nothing: None, and no name."""
+    """JSON-safe values under their names, without values of None and empty names."""
     return {
         key: value if type(value) is str else _attribute(value)
         for key, value in values.items()
@@ -212,7 +212,7 @@ def to_attributes(values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _attribute(value: Any) -> Any:
-    """`value` as what every exporter takes: text, a number, a bool, or a list of one of these."""
+    """`value` in a type that every exporter takes: text, number, bool, or a list of one type."""
     kind = type(value)
     if kind is int:
         return value if _fits(value) else hex(value)

@@ -1,7 +1,7 @@
-"""The life of a process: its forks, those of uWSGI, and its end.
+"""Calls renewals in a forked child, and the last acts at the end of a process.
 
-Ids, locks and recorders with threads are renewed in a forked child. Recorders deliver the spans
-that they hold before a process ends, which it does in more ways than by the interpreter's exit.
+Ids, locks and recorders with threads are renewed in a forked child. Recorders send the spans that
+they hold before a process ends; some processes end without the interpreter's exit.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _renewals: list[Callable[[], object]] = []
 
 
 class _Pid:
-    """The same for systems without such a page, at ten times the cost."""
+    """A mark for systems without such a page, at ten times the cost."""
 
     def __init__(self) -> None:
         self._pid = os.getpid()
@@ -66,7 +66,8 @@ def at_fork(renewal: Callable[[], object]) -> None:
 
     It may be called twice, and on any thread.
     """
-    _renewals.append(renewal)
+    if renewal not in _renewals:
+        _renewals.append(renewal)
 
 
 def renew() -> None:
@@ -99,8 +100,8 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=renew)
 
 
-# The end. The interpreter's exit is one; children of multiprocessing, and of billiard, which is
-# Celery's, end without it.
+# The end. Children of multiprocessing, and of billiard, which is Celery's, end without the
+# interpreter's exit.
 
 _last_acts: list[Callable[[], object]] = []
 _flushes: list[Callable[[], object]] = []
@@ -110,8 +111,10 @@ _covered_child: int | None = None
 def at_exit(act: Callable[[], object], flush: Callable[[], object]) -> None:
     """Have `act` called when the interpreter exits, and `flush` when an application is shut down.
 
-    After a flush the process may go on.
+    After a flush the process may go on. A second call with the same `act` does nothing.
     """
+    if act in _last_acts:
+        return
     if not _last_acts:
         atexit.register(run_last_acts)
     _last_acts.append(act)
@@ -121,40 +124,27 @@ def at_exit(act: Callable[[], object], flush: Callable[[], object]) -> None:
 def cover_child() -> None:
     """Run the last acts at the end of a child of multiprocessing, or of a package made after it.
 
-    Called when there is something to lose: at its start, such a child forgets what was registered.
-    Never raises: a module of these names may be half imported, or stand in for the real one.
+    Called when spans begin to wait: at its start, such a child forgets what was registered. Never
+    raises.
     """
+    global _covered_child
     if _covered_child == os.getpid():
         return
-    for cover in (_cover_child_of_multiprocessing, _cover_child_of_billiard):
-        try:
-            cover()
-        except Exception:  # asked again when the next queue begins
-            reraise_interrupt()
-
-
-def _cover_child_of_multiprocessing() -> None:
-    global _covered_child
-    # Not by `get`: without the GIL that locks the dict, and a lock that threads wait for while a
-    # process forks can be held in the child for ever.
-    for name in ("multiprocessing", "multiprocess"):  # the latter is pathos's copy
-        if name in sys.modules and f"{name}.util" in sys.modules:
-            util = sys.modules[f"{name}.util"]
-            if util is not None and sys.modules[name].parent_process() is not None:
-                util.Finalize(None, _run_when_alone, exitpriority=0)
+    try:
+        # Not by `get`: without the GIL that locks the dict, and a lock that threads wait for while
+        # a process forks can be held in the child for ever.
+        for name in ("multiprocessing", "multiprocess"):  # the latter is pathos's copy
+            if f"{name}.util" in sys.modules and sys.modules[name].parent_process() is not None:
+                sys.modules[f"{name}.util"].Finalize(None, _run_when_alone, exitpriority=0)
                 _covered_child = os.getpid()
                 return
-
-
-def _cover_child_of_billiard() -> None:
-    global _covered_child
-    if _covered_child == os.getpid():
-        return
-    if "billiard.process" in sys.modules and sys.modules["billiard.process"] is not None:
-        child = sys.modules["billiard.process"].current_process()
-        if child._parent_pid is not None:
-            _cover_worker(child)
-            _covered_child = os.getpid()
+        if "billiard.process" in sys.modules:
+            child = sys.modules["billiard.process"].current_process()
+            if child._parent_pid is not None:
+                _cover_worker(child)
+                _covered_child = os.getpid()
+    except Exception:  # a module is half imported, or a stand-in; asked again by the next span
+        reraise_interrupt()
 
 
 def _cover_worker(child: Any) -> None:
@@ -179,9 +169,9 @@ def _cover_worker(child: Any) -> None:
 
 
 def _run_when_alone() -> None:
-    """Run once the threads have ended that multiprocessing waits for after its finalizers.
+    """Run the last acts when the threads have ended that multiprocessing waits for later.
 
-    To wait for them here might never end: the threads of a ThreadPoolExecutor are stopped later.
+    A wait here might never end: the threads of a ThreadPoolExecutor are stopped after this.
     """
     if _others():
         try:
@@ -206,51 +196,42 @@ def _others() -> list[threading.Thread]:
 
 def run_last_acts() -> None:
     """Call every act that `at_exit` was given."""
-    for act in _last_acts:
-        _do(act)
+    _call_each(_last_acts)
 
 
 def run_flushes() -> None:
     """Call every flush that `at_exit` was given."""
-    for flush in _flushes:
-        _do(flush)
+    _call_each(_flushes)
 
 
-def _do(act: Callable[[], object]) -> None:
-    try:
-        act()
-    except Exception as error:  # the other acts are of other recorders
-        reraise_interrupt()
-        _logger.error("a recorder raised at the end of this process", exc_info=loggable(error))
+def _call_each(acts: list[Callable[[], object]]) -> None:
+    for act in acts:
+        try:
+            act()
+        except Exception as error:  # the other acts are of other recorders
+            reraise_interrupt()
+            _logger.error("a recorder raised at the end of this process", exc_info=loggable(error))
 
 
 # uWSGI forks from C, without holding the interpreter's lock. A worker that is forked while another
-# thread holds that lock waits for it for ever; at the next reload, uWSGI waits for the worker, and
-# answers nobody meanwhile. So no thread may start before.
+# thread holds that lock waits for it for ever. At the next reload, uWSGI waits for the worker, and
+# serves no request meanwhile. So no thread may start before the fork.
 
 
 def has_yet_to_fork() -> bool:
     """Whether this process loads an application from which uWSGI will fork others, or may do so."""
-    # Asked each time: without a master, the process that loads becomes the first worker.
-    return _worker_id() == 0 and not _is_child()
+    # Asked each time: without a master, the process that loads becomes the first worker. Mules and
+    # spoolers are children that fork nothing.
+    return _ask("worker_id") == 0 and not (_ask("mule_id") or _ask("i_am_the_spooler"))
 
 
 def is_first_worker() -> bool:
-    """Whether this is worker 1, which speaks for all."""
-    return _worker_id() == 1
-
-
-def _worker_id() -> object:
-    # uWSGI puts the module there. Another of its name, such as a mock, may lack the function.
-    return _ask("worker_id")
-
-
-def _is_child() -> bool:
-    """Whether this is one of the children that are no workers, which fork nothing."""
-    return bool(_ask("mule_id") or _ask("i_am_the_spooler"))
+    """Whether this is uWSGI's worker 1, which logs for all."""
+    return _ask("worker_id") == 1
 
 
 def _ask(name: str) -> object:
+    # uWSGI puts the module there. A stand-in, such as a mock, may lack the function.
     try:
         return getattr(sys.modules["uwsgi"], name)()
     except Exception:

@@ -1,7 +1,7 @@
 """Spans in Zipkin's JSON, version 2 of its API; for `opentracing_recorder.zipkin`.
 
 Source: the OpenAPI description of Zipkin's API (openzipkin/zipkin-api, zipkin2-api.yaml). A server
-refuses a whole batch for one field out of its range, so whatever does not fit is left out here.
+refuses a whole batch for one field out of its range, so values that do not fit are left out.
 """
 
 from __future__ import annotations
@@ -44,10 +44,10 @@ else:
     dumps = orjson.dumps
 
 MAX_ANNOTATION = 4096
-"""How many characters of a log's text are sent."""
+"""The most characters of a log's text that are sent."""
 
 MAX_MESSAGE = 1024
-"""How many characters of an error's message are sent."""
+"""The most characters of an error's message that are sent."""
 
 REFERENCES_TAG = "references"
 """The tag that lists a span's references beyond its parent: Zipkin has no place of its own."""
@@ -106,7 +106,7 @@ def endpoint(
     *addresses: IPv4Address | IPv6Address | None,
     port: int | None = None,
 ) -> dict[str, Any]:
-    """An endpoint as Zipkin has it: with what is known, and empty if nothing is."""
+    """An endpoint in Zipkin's form, with the fields that are known; empty if none is."""
     known: dict[str, Any] = {}
     if service_name:
         known["serviceName"] = text_of(service_name).lower()
@@ -119,9 +119,8 @@ def endpoint(
 
 
 def _fields(blank: dict[str, Any], span: BasicSpan) -> dict[str, Any]:
-    """What is sent of a span, as a copy of `blank` filled in: that costs less than a new dict."""
-    # `start to acknowledgement` in the benchmarks pays for what is long-winded here. The span's own
-    # fields: asking for its context would make one.
+    """Fill the fields of a span into a copy of `blank`, which costs less than a new dict."""
+    # The span's own fields: asking for its context would make one.
     trace_id: Any = span._trace_id
     span_id: Any = span._span_id
     if not trace_id or not span_id:
@@ -182,7 +181,7 @@ def _microseconds(seconds: float) -> int:
 
 
 def _move_special(span: BasicSpan, kept: dict[str, str], fields: dict[str, Any]) -> None:
-    """Give the tags that mean more to Zipkin than others the place that they have there."""
+    """Move the tags that Zipkin has fields for into these."""
     role = kept.get(SPAN_KIND)
     if role in _KINDS:
         fields["kind"] = _KINDS[role]
@@ -223,22 +222,23 @@ def _set_error(span: BasicSpan, kept: dict[str, str]) -> None:
 
 
 def _remote_endpoint(kept: dict[str, str]) -> dict[str, Any]:
-    """The other side of a call, of the ``peer.`` tags; those that have no place there are kept."""
+    """Move the ``peer.`` tags into the endpoint of a call's other side; the others are kept."""
     service = kept.pop(PEER_SERVICE, "")
     if _PEER.isdisjoint(kept):
         return {"serviceName": service.lower()} if service else {}
     addresses = []
     for key in (PEER_HOST_IPV6, PEER_HOST_IPV4):
-        if key in kept and len(kept[key]) <= _LONGEST_ADDRESS:
-            address = _address(kept[key], key == PEER_HOST_IPV4)
-            if address is not None:
-                addresses.append(address)
-                del kept[key]
+        text = kept.get(key, "")
+        address = _address(text, key == PEER_HOST_IPV4) if len(text) <= _LONGEST_ADDRESS else None
+        if address is not None:
+            addresses.append(address)
+            del kept[key]
     port = kept.get(PEER_PORT, "")
-    if not (port.isdecimal() and len(port) <= 5 and 0 < int(port) < 1 << 16):
+    number = int(port) if port.isdecimal() and len(port) <= 5 else 0
+    if not 0 < number < 1 << 16:
         return endpoint(service, *addresses)
     del kept[PEER_PORT]
-    return endpoint(service, *addresses, port=int(port))
+    return endpoint(service, *addresses, port=number)
 
 
 @lru_cache(maxsize=1024)
@@ -255,27 +255,20 @@ def _address(text: str, may_be_number: bool) -> IPv4Address | IPv6Address | None
 
 
 def _annotations(own: list[LogData]) -> list[dict[str, Any]]:
-    annotations: list[dict[str, Any]] = []
-    for log in own.copy():
-        timestamp = _microseconds(log.timestamp)
-        annotations.append({"timestamp": timestamp, "value": _log_text(log.key_values)})
-    if len(annotations) == 1:
-        return annotations
     # Zipkin wants each of them only once.
-    return list({(each["timestamp"], each["value"]): each for each in annotations}.values())
+    once = {(_microseconds(log.timestamp), _log_text(log.key_values)): None for log in own.copy()}
+    return [{"timestamp": timestamp, "value": value} for timestamp, value in once]
 
 
 def _log_text(fields: dict[str, Any]) -> str:
-    """The event's name where that is all there is; else the fields as JSON."""
+    """The event's name if there is no other field; otherwise the fields as JSON."""
     if len(fields) == 1 and logs.EVENT in fields:
         return _shortened(text_of(fields[logs.EVENT]), MAX_ANNOTATION)
     try:
-        for value in fields.values():
-            if type(value) not in _PLAIN:
-                fields = json_safe(fields)
-                break
+        if not _PLAIN.issuperset(map(type, fields.values())):
+            fields = json_safe(fields)
         text = dumps(fields).decode()
-    except Exception:  # keys that are no text, say
+    except Exception:  # keys that are no text, for example
         reraise_interrupt()
         text = dumps(json_safe(fields)).decode()
     return _shortened(text, MAX_ANNOTATION)

@@ -157,7 +157,11 @@ class BatchRecorder(Recorder):
         self._send_timeout = check_seconds("send_timeout", send_timeout)
         self._worker = Worker(self)
         self._queue = self._worker.queue  # `record_span` looks up one attribute less
-        _register(self)
+        # At the first recorder, not at the import: the exit handlers of the backend's libraries
+        # were registered before, and so run later.
+        at_exit(_close_all, _flush_all)
+        at_fork(_renew_all)
+        _open.add(self)
 
     # A backend defines these.
 
@@ -165,13 +169,13 @@ class BatchRecorder(Recorder):
     def send(self, spans: Sequence[BasicSpan]) -> int | None:
         """Deliver a batch; return when the backend has acknowledged it.
 
-        Called on the worker's thread, one call at a time. Bound your I/O with `send_timeout`, and
-        import what it needs before: a child that is forked while a thread imports cannot. What an
-        instrumented client starts meanwhile is not sampled: reports are not traced.
+        Called on the worker's thread, one call at a time. Bound your I/O with `send_timeout`.
+        Import its modules before: a child that is forked while a thread imports cannot import. The
+        spans that an instrumented client starts meanwhile are not sampled.
 
         Raise a `SendError` to decide about the batch; after any other exception it is sent again.
-        Encode with `encode_each`, and return nothing. A number that is returned is added to the
-        number of spans that could not be encoded.
+        Encode with `encode_each`, and return nothing. If `send` returns a number, it is added to
+        the number of spans that could not be encoded.
         """
 
     def release(self) -> None:
@@ -195,16 +199,16 @@ class BatchRecorder(Recorder):
 
             rows = self.encode_each(spans, lambda span: span.to_dict())
         """
-        sender = self._worker.sender
+        worker = self._worker
         encoded = []
         for span in spans:
             try:
                 encoded.append(encode(span))
             except BaseException as error:
                 reraise_interrupt()
-                if sender.must_raise(error):
+                if worker.must_raise(error):
                     raise
-                sender.left_out += 1
+                worker.left_out += 1
                 if _logger.isEnabledFor(logging.DEBUG):
                     name = type(self).__name__
                     _logger.debug("%s: cannot encode a span", name, exc_info=loggable(error))
@@ -213,7 +217,7 @@ class BatchRecorder(Recorder):
     @property
     def send_timeout(self) -> float:
         """Seconds that the next `send` may take: less than the option while closing."""
-        deadline = self._worker.sender.deadline
+        deadline = self._worker.deadline
         if deadline is None:
             return self._send_timeout
         return min(self._send_timeout, max(0.1, deadline - monotonic()))
@@ -222,7 +226,7 @@ class BatchRecorder(Recorder):
 
     def record_span(self, span: BasicSpan) -> None:
         queue = self._queue
-        # Appending is one atomic step; `limit` stands for all that is out of the ordinary.
+        # Appending is one atomic step; every unusual case sets a lower `limit`.
         spans = queue.spans
         if len(spans) < queue.limit:
             spans.append(span)
@@ -231,11 +235,11 @@ class BatchRecorder(Recorder):
 
     @property
     def stats(self) -> Stats:
-        """Number of spans by what became of them; exact while no span is recorded or sent."""
+        """Numbers of spans by outcome; exact while no span is recorded or sent."""
         return self._current().stats()
 
     def flush(self, timeout: float | None = None) -> bool:
-        """Send what was recorded before this call, within `timeout` seconds (None: no limit).
+        """Send the spans recorded before this call, within `timeout` seconds (None: no limit).
 
         Returns whether all of it was sent: False if time ran out, or if spans recorded before this
         call were dropped or failed and no earlier `flush` has returned False for them. Pauses
@@ -245,10 +249,10 @@ class BatchRecorder(Recorder):
         return self._current().flush(self, timeout)
 
     def close(self, timeout: float | None = None) -> bool:
-        """Send what is queued, then release what is held, within `timeout` seconds.
+        """Send the queued spans, then call `release`, within `timeout` seconds.
 
-        None means `exit_timeout`. What is left by then is dropped, and so is what is recorded from
-        now on. Returns, each time, whether every span ever recorded was sent.
+        None means `exit_timeout`. Spans that are left then are dropped, and so are spans recorded
+        from now on. Returns, each time, whether every span ever recorded was sent.
         """
         check_timeout(timeout)
         return self._current().close(self, self.exit_timeout if timeout is None else timeout)
@@ -275,19 +279,8 @@ class BatchRecorder(Recorder):
                 _logger.error("%s.forked raised", name, exc_info=loggable(error))
 
 
-# Recorders to close at exit, and to renew in a forked child; a forgotten one is neither.
+# Recorders to close at exit, and to renew in a forked child.
 _open: weakref.WeakSet[BatchRecorder] = weakref.WeakSet()
-_registered: list[bool] = []
-
-
-def _register(recorder: BatchRecorder) -> None:
-    if not _registered:
-        _registered.append(True)
-        # At the first recorder, not at the import: what the backend's libraries registered to tear
-        # down runs later then.
-        at_exit(_close_all, _flush_all)
-        at_fork(_renew_all)
-    _open.add(recorder)
 
 
 def _close_all() -> None:
@@ -350,7 +343,7 @@ def longest_exit() -> float:
 
 
 def holds_lock() -> bool:
-    """Whether this thread, as a signal interrupts it, is counting spans: none can be sent then."""
+    """Whether a signal interrupts this thread while it counts spans: none can be sent then."""
     return any(each._worker.queue.lock._is_owned() for each in _all_open())  # type: ignore[attr-defined]
 
 

@@ -23,9 +23,9 @@ which prints::
 
 - Threads, processes and children of a fork may share a file. On a network's file system, and on
   Windows, give each process a file of its own.
-- The path may be a pipe, such as ``/dev/stdout``. No span waits for its reader. What the reader has
-  not taken is kept, up to 4 MiB, and written with the next span, by `flush`, or at exit or by
-  `FlushAtShutdown`, for which the reader has 1 second. The rest is lost, and logged.
+- The path may be a pipe, such as ``/dev/stdout``. No span waits for its reader. Up to 4 MiB that
+  the reader has not taken are kept. They are written with the next span, by `flush`, at exit, or by
+  `FlushAtShutdown`; the last two wait 1 second. The rest is lost, and logged.
 - A file that was moved or removed, as when logs are rotated, is created again.
 """
 
@@ -50,18 +50,17 @@ from .span import BasicSpan
 
 _logger = logging.getLogger(__name__)
 
-# O_BINARY is what Windows needs to leave line ends alone, and no other system has. O_NONBLOCK is
-# for pipes and terminals: it holds for our own descriptor, not for those of others.
+# Only Windows has O_BINARY, which leaves line ends alone. O_NONBLOCK is for pipes and terminals; it
+# holds for our own descriptor, not for those of others.
 _FLAGS = os.O_WRONLY | os.O_CREAT | os.O_APPEND
 _FLAGS |= getattr(os, "O_BINARY", 0) | getattr(os, "O_NONBLOCK", 0)
 
-_MOST_WAITING = 4 * 1024 * 1024  # bytes, for a pipe's reader
-_PATIENCE = 1.0  # seconds, with a pipe's reader, where nobody gave a time
-_PAUSE = 0.01  # seconds, before the next look at a pipe
+_MOST_WAITING = 4 * 1024 * 1024  # bytes that wait for a pipe's reader
+_PATIENCE = 1.0  # seconds that a pipe's reader has by default
+_PAUSE = 0.01  # seconds before the next look at a pipe
 
 _open: weakref.WeakSet[JSONLinesRecorder] = weakref.WeakSet()
 _with_waiting: set[JSONLinesRecorder] = set()
-_registered: list[bool] = []
 
 
 def _renew() -> None:
@@ -89,7 +88,7 @@ def _flush_all() -> None:
 
 
 def _looks(seconds: float) -> Iterator[bool]:
-    """An item for each pause that these seconds have room for."""
+    """Yield an item for each pause that these seconds have space for."""
     deadline = time.monotonic() + seconds
     left = seconds / _PAUSE  # no more pauses than that, if the clock goes back
     while time.monotonic() < deadline and left > 0:
@@ -100,24 +99,16 @@ def _looks(seconds: float) -> Iterator[bool]:
 class JSONLinesRecorder(Recorder):
     """Appends each span to a file, in its `to_dict` form, as one line of JSON in UTF-8.
 
-    Several threads, processes and children of a fork may write to one file: a span is one append of
-    the operating system, which does not mix it with another. That holds for files on this machine's
-    disks; on a network's file system, and on Windows, give each process a file of its own.
-
-    A line is with the operating system as soon as its span is finished: a crash of the program
-    loses none. A line that a full disk cuts off is ended before the next one, and `read_spans`
-    skips it. A file that was moved or removed, as when logs are rotated, is made anew.
-
-    The path may be a pipe, such as ``/dev/stdout``. No span waits there as it finishes: what a slow
-    reader has not taken, up to 4 MiB, is kept for the next span, `flush`, `close`, the exit of the
-    interpreter or a `FlushAtShutdown` to write. More is lost, and so is a span where no process
-    reads the pipe.
+    The operating system has a line when its span has finished, so a crash of the program loses
+    none. Each span is one append, so threads and processes may share a file on a local disk. A line
+    that a full disk cuts off is ended before the next one, and `read_spans` skips it. The guide of
+    this module describes files that are rotated, and pipes.
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
-        """Open the file, or make it; an `OSError` says why that cannot be done.
+        """Open the file, or create it. Raises OSError if that fails.
 
-        A pipe needs a process that reads it within a second.
+        For a pipe, it waits up to 1 second for a process that reads it.
         """
         import json  # here: few programs that import the package write files
 
@@ -134,16 +125,16 @@ class JSONLinesRecorder(Recorder):
         self._waiting_bytes = 0
         self._unreported = 0  # spans that waited, and are lost
         self._handing_over = False
-        self._take(self._opened(_PATIENCE))
+        self._open_path(_PATIENCE)
         _open.add(self)
 
     @property
     def path(self) -> str:
-        """Where the file is, as an absolute path."""
+        """The absolute path of the file."""
         return self._path
 
     def record_span(self, span: BasicSpan) -> None:
-        """Write a span; an `OSError`, which the tracer logs, where the system refuses."""
+        """Write a span. Raises OSError, which the tracer logs, if the system refuses."""
         if not unforked[0]:  # the span is older than this child, in which none has begun yet
             renew()
         try:
@@ -159,6 +150,7 @@ class JSONLinesRecorder(Recorder):
                 self._report()
 
     def _report(self) -> None:
+        """Log the spans that are lost; without the lock, which a handler of the log may need."""
         with self._lock:
             number, self._unreported = self._unreported, 0
         if number:
@@ -169,9 +161,9 @@ class JSONLinesRecorder(Recorder):
             )
 
     def flush(self, timeout: float | None = None) -> bool:
-        """Whether every span since the last `flush` was written.
+        """Return whether every span since the last `flush` was written.
 
-        There is nothing to wait for but a pipe's reader, for `timeout` seconds (None: 1 second).
+        Only a pipe's reader is waited for, `timeout` seconds at most (None: 1 second).
         """
         if not unforked[0]:
             renew()
@@ -181,29 +173,27 @@ class JSONLinesRecorder(Recorder):
                 if self._waiting and self._file is not None and self._is_held(self._file):
                     try:
                         self._hand_over(self._file)
-                    except OSError:  # they are lost
+                    except OSError:  # they are lost, and counted
                         reraise_interrupt()
                 if not self._waiting or next(looks, None) is None:
                     lost, self._lost = self._lost, False
                     delivered = not lost and not self._waiting
                     break
             time.sleep(_PAUSE)  # not `select`: another thread may close the file meanwhile
-        if self._unreported:
-            self._report()
+        self._report()
         return delivered
 
     def close(self, timeout: float | None = None) -> bool:
-        """Release the file. A span that finishes later opens it for that span alone."""
+        """Close the file. Each span that finishes later opens it again for itself."""
         delivered = self.flush(timeout)
         with self._lock:
             self._closed = True
             self._release()
-        if self._unreported:
-            self._report()
+        self._report()
         return delivered
 
     def __del__(self) -> None:
-        # What was never made has no file.
+        # A recorder whose constructor raised has no file.
         if getattr(self, "_file", None) is not None:
             self._release()
 
@@ -223,18 +213,16 @@ class JSONLinesRecorder(Recorder):
                 return
             written = os.write(file, line)
             # A full disk takes a part. The rest cannot be appended later, as others may append
-            # meanwhile; a reader skips such a line.
+            # meanwhile. A reader skips such a line.
             self._torn = written < len(line)
             if self._torn:
-                raise OSError(
-                    f"only {written} of {len(line)} bytes of a span fitted into {self._path}"
-                )
+                raise OSError(f"{self._path} took only {written} of {len(line)} bytes of a span")
         finally:
             if self._closed:
                 self._release()
 
     def _current_file(self) -> int:
-        """The file that is at the path now."""
+        """Return the file that is at the path now."""
         if self._file is not None:
             if not self._is_held(self._file):
                 self._file = None
@@ -244,32 +232,26 @@ class JSONLinesRecorder(Recorder):
                         return self._file
                 except FileNotFoundError:
                     reraise_interrupt()
-                except OSError:  # it may not even look there any more, and can still write
+                except OSError:  # the folder may not be searched any more; writing still works
                     reraise_interrupt()
                     return self._file
-        file = self._opened()
-        self._release()
-        self._take(file)
-        return file
+        return self._open_path()
 
     def _is_held(self, file: int) -> bool:
-        """Whether the descriptor is still ours: what becomes a daemon closes all there are."""
+        """Whether the descriptor is still ours: a program that becomes a daemon closes all."""
         try:
             return os.path.samestat(os.fstat(file), self._held)
         except OSError:
             reraise_interrupt()
             return False
 
-    def _take(self, file: int) -> None:
-        self._file, self._held, self._torn = file, os.fstat(file), False
-        self._is_regular = stat.S_ISREG(self._held.st_mode)
-
-    def _opened(self, patience: float = 0.0) -> int:
+    def _open_path(self, patience: float = 0.0) -> int:
         """Open the path; if it is a pipe, wait up to `patience` seconds for its reader."""
         looks = _looks(patience)
         while True:
             try:
-                return os.open(self._path, _FLAGS, 0o666)
+                file = os.open(self._path, _FLAGS, 0o666)
+                break
             except OSError as error:
                 reraise_interrupt()
                 if error.errno != errno.ENXIO:
@@ -277,6 +259,10 @@ class JSONLinesRecorder(Recorder):
             if next(looks, None) is None:
                 raise OSError(errno.ENXIO, "no process reads this pipe", self._path)
             time.sleep(_PAUSE)
+        self._release()
+        self._file, self._held, self._torn = file, os.fstat(file), False
+        self._is_regular = stat.S_ISREG(self._held.st_mode)
+        return file
 
     def _write_to_pipe(self, file: int, line: bytes) -> None:
         if self._waiting_bytes >= _MOST_WAITING:
@@ -292,24 +278,14 @@ class JSONLinesRecorder(Recorder):
         except OSError:
             self._unreported -= 1  # this span's loss is reported by the error
             raise
-        if self._waiting and self._closed and not self._handing_over:  # no later one writes it
-            self._lose_waiting()
-            self._unreported -= 1
-            raise BlockingIOError(
-                errno.EAGAIN,
-                "a span is lost: the pipe is full, and its recorder closed",
-                self._path,
-            )
         if self._waiting:
             _with_waiting.add(self)
             cover_child()
-            if not _registered:
-                _registered.append(True)
-                at_exit(_flush_all, _flush_all)
+            at_exit(_flush_all, _flush_all)
 
     def _hand_over(self, file: int) -> None:
         """Write the lines that wait, as far as the pipe takes them now."""
-        if self._handing_over:  # this interrupts it, and it goes on with what was added
+        if self._handing_over:  # this call interrupts it, and it will write the new line too
             return
         self._handing_over = True
         try:
@@ -347,17 +323,17 @@ class JSONLinesRecorder(Recorder):
 
 
 MAX_LINE = 64 * 1024 * 1024
-"""How many bytes of one line are read; a longer one is no span."""
+"""The most bytes of one line that are read; a longer line is no span."""
 
-_SEARCHED = 8  # times its length, of a broken line
+_MOST_TRIES = 8  # to find a whole span in a broken line
 
 
 class NotASpan(ValueError):
-    """A line that holds no span, or not the whole of one."""
+    """A line that holds no span, or only a part of one."""
 
 
 def bounded_lines(file: IO[bytes]) -> Iterator[bytes]:
-    """The lines of a file, for `read_spans`: of each at most `MAX_LINE` bytes, and one too many."""
+    """Yield the lines of a file for `read_spans`, each cut at `MAX_LINE` bytes and one more."""
     while line := file.readline(MAX_LINE + 1):
         yield line
         while len(line) > MAX_LINE and not line.endswith(b"\n"):
@@ -365,10 +341,10 @@ def bounded_lines(file: IO[bytes]) -> Iterator[bytes]:
 
 
 def read_spans(lines: Iterable[bytes]) -> Iterator[dict[str, Any] | NotASpan]:
-    """The spans in lines that a `JSONLinesRecorder` wrote; in place of a broken line, an error.
+    """Yield the spans in lines that a `JSONLinesRecorder` wrote, or an error for a broken line.
 
-    Never raises for what is in a line. Where a process was killed while it wrote, another's span
-    may follow on the same line: it is found. The error says which line it is, counted from 1.
+    The content of a line never raises. The error names the line, counted from 1. If a process was
+    killed while it wrote, another's span may follow on the same line: this span is yielded too.
     """
     for number, line in enumerate(lines, 1):
         if not line.strip():
@@ -388,19 +364,16 @@ def read_spans(lines: Iterable[bytes]) -> Iterator[dict[str, Any] | NotASpan]:
 
 def _whole_span_in(line: bytes) -> dict[str, Any] | None:
     """The span at the end of a line that begins with parts of others."""
-    # From the end, as the parts before may hold anything. Each try reads to the end of the line at
-    # most; a line made to be slow is given up before these add up to much.
-    left = _SEARCHED * len(line)
-    start = line.rfind(_START)
-    while start > 0:
-        left -= len(line) - start
-        if left < 0:
+    # From the end, as the parts before may hold anything, and few times: each reads the whole rest.
+    start = len(line)
+    for _ in range(_MOST_TRIES):
+        start = line.rfind(_START, 0, start)
+        if start <= 0:
             break
         try:
             return _span_of(line[start:])
         except ValueError:
             reraise_interrupt()
-            start = line.rfind(_START, 0, start)
     return None
 
 

@@ -162,7 +162,7 @@ class OpenTelemetryRecorder(BatchRecorder):
             exit_timeout=exit_timeout,
         )
 
-    # What BatchRecorder calls.
+    # Called by BatchRecorder.
 
     def send(self, spans: Sequence[BasicSpan]) -> None:
         resource = self._describe_process() if self._resource is None else self._resource
@@ -182,9 +182,9 @@ class OpenTelemetryRecorder(BatchRecorder):
             raise Unavailable(f"{type(self._exporter).__name__} could not deliver the batch")
 
     def flush(self, timeout: float | None = None) -> bool:
-        """As `BatchRecorder.flush`; then the exporter too is told to deliver what it may hold.
+        """Send as `BatchRecorder.flush` does, then flush the exporter, which may hold spans too.
 
-        It is given what is left of `timeout` seconds (None: 30). What it raises then comes out.
+        The exporter gets the rest of `timeout` seconds (None: 30). Its exceptions are raised.
         """
         start = time.monotonic()
         if not super().flush(timeout):

@@ -1,8 +1,9 @@
-"""For processes that end without the interpreter's exit: deliver what is queued before they do.
+"""Sends the queued spans of a process that ends without the interpreter's exit.
 
 The interpreter's exit closes every `BatchRecorder`. It does not happen if a signal ends the process
-by its default action, as SIGTERM does, nor under uvicorn, which raises the signal again once it has
-shut down. One line each mends that, for all tracers and recorders of the process::
+by its default action, as SIGTERM does. Nor does it happen under uvicorn, which raises the signal
+again once it has shut down. One line for each case covers all tracers and recorders of the
+process::
 
     from opentracing_recorder import FlushAtShutdown, close_at_signals
 
@@ -17,13 +18,12 @@ shut down. One line each mends that, for all tracers and recorders of the proces
 - `close_at_signals(*signals)` closes the recorders at SIGTERM, SIGINT and SIGHUP, or at the signals
   given. The process then ends by the signal.
 
-Each takes the `exit_timeout` of the recorders at most (seconds; 5 by default). What could not be
-sent by then is logged. Neither raises anything into the application later; both raise TypeError at
-once for an argument that cannot serve.
+Each takes at most the `exit_timeout` of the recorders (default: 5 seconds), and logs how many spans
+it could not send. Both raise TypeError for a wrong argument, and nothing later.
 
 Limits: SIGKILL and `os._exit` leave no time; before the latter, call `tracer.flush()`.
 `FlushAtShutdown` needs a server that speaks ASGI's lifespan protocol, as all do by default;
-``uvicorn --lifespan off`` turns it off. `close_at_signals` leaves a signal alone that is ignored or
+``uvicorn --lifespan off`` turns it off. `close_at_signals` changes no signal that is ignored or
 has a handler.
 """
 
@@ -55,15 +55,15 @@ _ENDED = "lifespan.shutdown.complete"
 
 
 class FlushAtShutdown:
-    """An ASGI application that is `app`, and flushes every `BatchRecorder` when it is shut down.
+    """An ASGI application that wraps `app`, and flushes every `BatchRecorder` at the shutdown.
 
-    All that the server and `app` send to each other passes through. At the shutdown, `app` finishes
-    first; then what was recorded is sent, on a thread, within `exit_timeout`; then the server is
-    answered. The recorders stay open: what is recorded later is sent as usual. What waits for the
-    reader of a `JSONLinesRecorder`'s pipe is written too; the reader has a second.
+    All messages between the server and `app` pass through. At the shutdown, `app` finishes first.
+    Then the queued spans are sent, on a thread, within `exit_timeout`. Then the server gets its
+    answer. The recorders stay open, so spans recorded later are sent as usual. Spans that wait for
+    the reader of a `JSONLinesRecorder`'s pipe are written too, within 1 second.
 
-    An `app` without the lifespan protocol serves as well: the protocol is then answered here.
-    Raises TypeError for an `app` that cannot be called.
+    If `app` does not support the lifespan protocol, this class answers it. Raises TypeError for an
+    `app` that cannot be called.
     """
 
     def __init__(self, app: Callable[[Any, Any, Any], Awaitable[Any]]) -> None:
@@ -94,18 +94,18 @@ class FlushAtShutdown:
 
         try:
             await self.app(scope, receive_and_note, send_after_flush)
-        except Exception:
-            reraise_interrupt()
-            # Without the protocol, it refuses the scope, or answers as if it were a request.
-            if said[0].startswith("lifespan.") if said else heard:
+        except BaseException as error:
+            if isinstance(error, Exception):
+                reraise_interrupt()
+                # Without the protocol, it refuses the scope, or answers as if it were a request.
+                speaks_it = said[0].startswith("lifespan.") if said else bool(heard)
+            else:  # cancelled, or its tasks were
+                speaks_it = True
+            if speaks_it:
                 if said[-1:] == [_STARTED]:
                     await _flush_on_a_thread()
                 raise
             said.clear()
-        except BaseException:  # cancelled, or its tasks were
-            if said[-1:] == [_STARTED]:
-                await _flush_on_a_thread()
-            raise
         if said and said[-1] != _STARTED:
             return
         if not said:
@@ -120,49 +120,40 @@ class FlushAtShutdown:
 
 async def _flush_on_a_thread() -> None:
     import asyncio  # here: it takes longer to import than all of this package
+    from concurrent.futures import Future
 
-    try:
-        loop = asyncio.get_running_loop()
-    except RuntimeError:  # another library's, such as trio's, which has no request left to serve
-        reraise_interrupt()
-        run_flushes()
-        return
-    flushed = loop.create_future()
+    flushed: Future[None] = Future()
+    flushed.set_running_or_notify_cancel()  # if the server cancels this call, the flush goes on
 
     def work() -> None:
         try:
             run_flushes()
         finally:
-            try:
-                loop.call_soon_threadsafe(resume)
-            except RuntimeError:  # it was closed meanwhile
-                pass
-
-    def resume() -> None:
-        if not flushed.done():  # cancelled
             flushed.set_result(None)
 
     try:
+        # Another library's loop, such as trio's, is no running loop here.
+        end = asyncio.wrap_future(flushed, loop=asyncio.get_running_loop())
         # Not the loop's executor: all of its threads may be busy.
         threading.Thread(target=work, name="opentracing-shutdown", daemon=True).start()
-    except RuntimeError:  # the system has no thread to give
+    except RuntimeError:  # also if the system has no thread to give
         reraise_interrupt()
         run_flushes()
     else:
-        await flushed
+        await end
 
 
 def close_at_signals(*signals: int) -> None:
     """Close every `BatchRecorder` when a signal ends this process, which then ends by that signal.
 
-    - `signals`: SIGTERM, SIGINT and SIGHUP if none is given.
+    - `signals`: the numbers of signals (default: SIGTERM, SIGINT and SIGHUP).
 
     A signal that is ignored, or that has a handler, stays as it is: with a handler, the application
-    decides whether and how the process ends. Python's own, of SIGINT, raises KeyboardInterrupt;
-    the interpreter then exits as usual. Forked children inherit this.
+    decides whether and how the process ends. Python's own handler of SIGINT raises
+    KeyboardInterrupt, and the interpreter then exits as usual. Forked children inherit the signals.
 
-    Call it on the main thread, where Python allows it alone; elsewhere it logs a warning and does
-    nothing. A second call does nothing either. Raises TypeError for what is no number of a signal.
+    Call it on the main thread: Python allows no other. Elsewhere it logs a warning and does
+    nothing. A second call does nothing. Raises TypeError if a signal is no number.
     """
     import signal  # here: few programs that import the package's names need it
 
@@ -187,23 +178,17 @@ def _close_and_end(signum: int, frame: FrameType | None) -> None:
     global _ending
     if _ending == os.getpid():  # process managers send one to a process, and one to its group
         return
-    if (holds_lock() or is_worker(frame)) and _is_raised_again(signum):
-        return
+    if holds_lock() or is_worker(frame):  # no span can be sent until the interrupted code goes on
+        try:
+            _thread.start_new_thread(_raise_again, (signum,))
+            return
+        except RuntimeError:  # the interpreter is exiting, or the system has no thread to give
+            reraise_interrupt()
     _ending = os.getpid()
     if _interrupts_loop_of_gevent():
         sys.modules["gevent"].spawn(_end, signum)  # the loop cannot wait
     else:
         _end(signum)
-
-
-def _is_raised_again(signum: int) -> bool:
-    """Have the signal come again in a moment, when the interrupted code has gone on."""
-    try:
-        _thread.start_new_thread(_raise_again, (signum,))
-    except RuntimeError:  # the interpreter is exiting, or the system has no thread to give
-        reraise_interrupt()
-        return False
-    return True
 
 
 def _raise_again(signum: int) -> None:
@@ -215,7 +200,7 @@ def _interrupts_loop_of_gevent() -> bool:
     gevent = sys.modules.get("gevent")
     try:
         return gevent is not None and isinstance(gevent.getcurrent(), gevent.hub.Hub)
-    except Exception:  # it is half imported, or something stands in for it
+    except Exception:  # it is half imported, or a stand-in
         reraise_interrupt()
         return False
 
@@ -224,8 +209,8 @@ def _end(signum: int) -> None:
     import signal
 
     try:
-        # The interrupted code may hold any lock. So a thread closes, and is not waited for without
-        # end; it is no threading.Thread, whose start takes a lock itself.
+        # The interrupted code may hold any lock. So a thread closes, which is waited for within a
+        # limit. It is no threading.Thread, whose start takes a lock itself.
         closed = _thread.allocate_lock()
         closed.acquire()
         try:

@@ -207,7 +207,7 @@ class ZipkinRecorder(BatchRecorder):
         status = reply.status
         if 200 <= status < 300:
             return
-        # A server, or what is before it, may send back what it was sent.
+        # A server, or a proxy before it, may send back the headers and the URL.
         texts = (reply.reason, text_of(reply.body))
         reason, start = (one_line(each, self._secrets, _SHOWN) for each in texts)
         answer = f"Zipkin answered {status} {reason}: '{start}'"
@@ -272,7 +272,7 @@ class ZipkinTracer(BasicTracer):
         )
         self.one_span_per_rpc = one_span_per_rpc
         if type(self).place_span is ZipkinTracer.place_span:
-            self._places_spans = one_span_per_rpc  # otherwise it costs nothing
+            self._places_spans = one_span_per_rpc  # False costs nothing
 
     def place_span(
         self, span: BasicSpan, parent: BasicSpanContext, tags: Mapping[str, Any] | None
@@ -319,7 +319,7 @@ def _checked_port(port: int | None) -> int | None:
 
 
 def _checked_headers(headers: Mapping[str, str]) -> dict[str, str]:
-    """The headers with names in lower case; a TypeError or ValueError for what cannot be sent."""
+    """The headers with names in lower case. Raises TypeError or ValueError for an invalid one."""
     check_type("headers", headers, Mapping, "a mapping")
     checked = {}
     for name, value in headers.items():
@@ -337,7 +337,7 @@ def _checked_headers(headers: Mapping[str, str]) -> dict[str, str]:
 
 
 def _seconds(retry_after: str | None) -> float | None:
-    """How long a Retry-After header wants one to wait, from its number or its date."""
+    """The seconds that a Retry-After header asks for, by a number or a date."""
     if retry_after is None:
         return None
     text = retry_after.strip()

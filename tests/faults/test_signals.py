@@ -299,7 +299,7 @@ def _unhashable() -> Any:
 def _send_here(recorder: BatchRecorder) -> None:
     worker = recorder._worker
     worker.queue.spans.append(span_of())
-    worker.thread.run_here(lambda: worker.sender.send_all(recorder))
+    worker._send_here(recorder)
 
 
 def _error_tag() -> None:

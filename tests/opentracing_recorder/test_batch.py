@@ -7,7 +7,6 @@ import gc
 import logging
 import threading
 import time
-from collections import deque
 from collections.abc import Iterator, Sequence
 from itertools import count
 from typing import Any
@@ -42,23 +41,6 @@ def test_spans_are_sent_in_order_and_once(backend: Backend) -> None:
     assert recorder.accepted == spans
     assert recorder.sizes() == [4, 4, 2]
     assert recorder.stats == Stats(10, 10, 0, 0, 0)
-
-
-def test_a_queue_that_grows_while_it_is_read_is_sent_all_the_same(backend: Backend) -> None:
-    """Without a global lock, spans are recorded just while the worker looks at the queue."""
-
-    class Growing(deque[Any]):
-        def __iter__(self) -> Iterator[Any]:
-            if self:
-                raise RuntimeError("deque mutated during iteration")
-            return super().__iter__()
-
-    recorder = backend(batch_size=4, interval=60)
-    recorder._worker.queue.spans = Growing()
-    spans = recorder.record(10)
-    assert recorder.flush(LONG)
-    assert recorder.accepted == spans
-    assert recorder.sizes() == [4, 4, 2]
 
 
 def test_a_full_batch_does_not_wait(backend: Backend) -> None:
@@ -260,9 +242,9 @@ def test_a_full_queue_drops_the_newest_and_says_so_once(
     now[0] += 61
     recorder.record(1)
     texts = [record.getMessage() for record in caplog.records]
-    assert [text.split(" spans")[0] for text in texts] == [
-        "Scripted dropped 1",
-        "Scripted dropped 3",
+    assert [text.split(" since")[0] for text in texts] == [
+        "Scripted dropped spans, 1",
+        "Scripted dropped spans, 3",
     ]
     assert all(record.levelno == logging.WARNING for record in caplog.records)
     recorder.gate.set()
@@ -310,7 +292,7 @@ def test_a_batch_is_given_up_after_its_attempts(
     assert recorder.accepted == spans[2:]
     assert recorder.stats == Stats(3, 1, 0, 2, 0)
     assert [record.levelname for record in caplog.records] == ["ERROR"]
-    assert texts(caplog)[0].endswith("(1 times since the last such message): OSError: no route")
+    assert texts(caplog)[0] == "Scripted: sending spans failed: OSError: no route"
 
 
 def test_a_rejected_batch_is_not_sent_again(

@@ -2,31 +2,32 @@
 
 from __future__ import annotations
 
-from random import Random
+from unittest import mock
 
 import pytest
 
-from opentracing_recorder import BatchTooLarge, Rejected, Unavailable
-from opentracing_recorder._batch_retry import Attempt, RetryPolicy
+from opentracing_recorder import BatchTooLarge, Rejected, Unavailable, _batch_retry
+from opentracing_recorder._batch_retry import Attempt, next_attempt
 
 
-class Fixed(Random):
-    """Chance that always gives the same part of a range: 1.0 is its upper end."""
+def following(
+    attempt: Attempt,
+    error: BaseException,
+    attempts: int = 40,
+    interval: float = 1.0,
+    part: float = 1.0,
+) -> Attempt | None:
+    """With chance that always gives the same part of a range: 1.0 is its upper end."""
 
-    def __init__(self, part: float) -> None:
-        super().__init__()
-        self.part = part
+    def uniform(low: float, high: float) -> float:
+        return low + (high - low) * part
 
-    def uniform(self, a: float, b: float) -> float:
-        return a + (b - a) * self.part
-
-
-def policy(attempts: int = 40, interval: float = 1.0, part: float = 1.0) -> RetryPolicy:
-    return RetryPolicy(attempts, interval, Fixed(part))
+    with mock.patch.object(_batch_retry._jitter, "uniform", uniform):
+        return next_attempt(attempt, error, attempts, interval)
 
 
 @pytest.mark.parametrize(
-    ("attempt", "error", "following"),
+    ("attempt", "error", "expected"),
     [
         # Again, after a pause.
         (Attempt(8), OSError(), Attempt(8, 2, 1.0)),
@@ -44,16 +45,16 @@ def policy(attempts: int = 40, interval: float = 1.0, part: float = 1.0) -> Retr
     ],
 )
 def test_what_follows_an_error(
-    attempt: Attempt, error: BaseException, following: Attempt | None
+    attempt: Attempt, error: BaseException, expected: Attempt | None
 ) -> None:
     """A batch is sent again, whole or in halves, or given up."""
-    assert policy().next(attempt, error) == following
+    assert following(attempt, error) == expected
 
 
 def test_one_attempt_means_no_other() -> None:
     """But for the halves of a batch too large, which have one each."""
-    assert policy(attempts=1).next(Attempt(8), OSError()) is None
-    assert policy(attempts=1).next(Attempt(8), BatchTooLarge()) == Attempt(4)
+    assert following(Attempt(8), OSError(), attempts=1) is None
+    assert following(Attempt(8), BatchTooLarge(), attempts=1) == Attempt(4)
 
 
 @pytest.mark.parametrize(
@@ -78,8 +79,8 @@ def test_one_attempt_means_no_other() -> None:
 )
 def test_pauses(interval: float, number: int, part: float, pause: float) -> None:
     """They grow to a limit, so that a backend that is back has spans soon."""
-    following = policy(10_000, interval, part).next(Attempt(8, number), OSError())
-    assert following == Attempt(8, number + 1, pytest.approx(pause))
+    found = following(Attempt(8, number), OSError(), 10_000, interval, part)
+    assert found == Attempt(8, number + 1, pytest.approx(pause))
 
 
 @pytest.mark.parametrize(
@@ -102,13 +103,12 @@ def test_the_time_that_a_backend_names_makes_a_pause_longer(
     retry_after: float | None, pause: float
 ) -> None:
     """Up to two minutes, even if it asks for years."""
-    following = policy().next(Attempt(8), Unavailable("429", retry_after=retry_after))
-    assert following == Attempt(8, 2, pause)
+    found = following(Attempt(8), Unavailable("429", retry_after=retry_after))
+    assert found == Attempt(8, 2, pause)
 
 
 def test_the_random_part_differs() -> None:
     """Not all processes return to a busy backend at the same moments."""
-    retry = RetryPolicy(2, 1.0)
-    pauses = {retry.next(Attempt(1), OSError()) for _ in range(100)}
+    pauses = {next_attempt(Attempt(1), OSError(), 2, 1.0) for _ in range(100)}
     assert len(pauses) > 50
     assert all(each is not None and 0.5 <= each.pause <= 1.0 for each in pauses)
