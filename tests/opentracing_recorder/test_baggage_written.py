@@ -16,21 +16,19 @@ from opentracing_recorder import (
     BasicTracer,
     BinaryPropagator,
     CompositePropagator,
-    JaegerPropagator,
-    TextPropagator,
-    TraceContextPropagator,
     _baggage,
 )
 from opentracing_recorder._failure_log import RateLimit
 
-W3C = TraceContextPropagator()
-OTHERS = [JaegerPropagator(encode_values=True), TextPropagator(encode_values=True), B3Propagator()]
+from .. import formats
+
+W3C = formats.FORMATS["w3c"]
+OTHERS = [formats.FORMATS[name] for name in ("jaeger headers", "headers", "b3")]
 FORMATS: dict[str, Any] = {
-    "text": TextPropagator(),
-    "headers": TextPropagator(encode_values=True),
-    "w3c": W3C,
-    "jaeger": JaegerPropagator(),
-    "jaeger headers": JaegerPropagator(encode_values=True),
+    **{
+        name: formats.FORMATS[name]
+        for name in ("text", "headers", "w3c", "jaeger", "jaeger headers")
+    },
     "binary": BinaryPropagator(),
     "mock": MockTextPropagator(),
     "mock binary": MockBinaryPropagator(),

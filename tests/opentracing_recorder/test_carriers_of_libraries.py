@@ -20,26 +20,17 @@ from opentracing_recorder import (
     BasicTracer,
     BinaryPropagator,
     CompositePropagator,
-    JaegerPropagator,
     KafkaHeaders,
     Propagator,
-    TextPropagator,
     TraceContextPropagator,
 )
+
+from .. import formats
 
 CONTEXT = BasicSpanContext(0xA1, 0xB2, {"user": "amy"})
 WITHOUT_BAGGAGE = BasicSpanContext(0xC3, 0xD4)
 
-FORMATS: dict[str, Propagator] = {
-    "text": TextPropagator(),
-    "headers": TextPropagator(encode_values=True),
-    "w3c": TraceContextPropagator(),
-    "b3": B3Propagator(),
-    "b3 single": B3Propagator(single_header=True),
-    "jaeger": JaegerPropagator(),
-    "jaeger headers": JaegerPropagator(encode_values=True),
-}
-FORMATS["composite"] = CompositePropagator([FORMATS["w3c"], FORMATS["b3"], FORMATS["headers"]])
+FORMATS = {**formats.FORMATS, "composite": formats.COMPOSITE}
 every_format = pytest.mark.parametrize("propagator", FORMATS.values(), ids=FORMATS)
 
 

@@ -13,29 +13,18 @@ import pytest
 
 from opentracing import Format
 from opentracing.mocktracer.text_propagator import TextPropagator as MockTextPropagator
-from opentracing_recorder import (
-    B3Propagator,
-    BasicSpanContext,
-    BasicTracer,
-    CompositePropagator,
-    JaegerPropagator,
-    TextPropagator,
-    TraceContextPropagator,
-)
+from opentracing_recorder import BasicSpanContext, BasicTracer, TraceContextPropagator
+
+from .. import formats
 
 OF_THE_REQUEST = BasicSpanContext(0xA1, 0xB2, {"user": "amy"})
 OF_THE_PROCESS = BasicSpanContext(0xC3, 0xD4, {"role": "admin"})
 
 FORMATS: dict[str, Any] = {
-    "text": TextPropagator(),
-    "headers": TextPropagator(encode_values=True),
-    "w3c": TraceContextPropagator(),
-    "b3": B3Propagator(),
-    "b3 single": B3Propagator(single_header=True),
-    "jaeger": JaegerPropagator(encode_values=True),
+    **formats.FORMATS,
+    "composite": formats.COMPOSITE,
     "mock": MockTextPropagator(),
 }
-FORMATS["composite"] = CompositePropagator([FORMATS["w3c"], FORMATS["b3"], FORMATS["headers"]])
 every_format = pytest.mark.parametrize("propagator", FORMATS.values(), ids=FORMATS)
 
 
