@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import sys
+import threading
 from collections.abc import Callable
 from importlib.util import find_spec
 from typing import Any
@@ -29,7 +30,7 @@ needs_tornado = pytest.mark.skipif(not HAS_TORNADO, reason=WHY_NOT_TORNADO)
 
 
 THREADS_INHERIT = bool(getattr(sys.flags, "thread_inherit_context", False))
-"""Whether a thread starts in a copy of the context that it is started in; from Python 3.14 on."""
+"""True if a thread starts in a copy of the context of its starter, as from Python 3.14."""
 
 
 def gevent_manager() -> ScopeManager:
@@ -94,6 +95,21 @@ def on_new_loop(main: Callable[[], Any], timeout: float | None = None) -> None:
         loop.run_sync(main, timeout=timeout)
     finally:
         loop.close(all_fds=True)
+
+
+def on_threads(count: int, work: Callable[[], object]) -> None:
+    """Do the work on so many threads, which begin at once, and wait for all of them."""
+    barrier = threading.Barrier(count)
+
+    def begin() -> None:
+        barrier.wait(timeout=30)
+        work()
+
+    threads = [threading.Thread(target=begin) for _ in range(count)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
 
 
 every_runtime = pytest.mark.parametrize(

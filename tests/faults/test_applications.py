@@ -49,7 +49,7 @@ A_DOZEN = [
     "says that it is a Span",
     "a mock with magic",
     "a dict in itself",
-    "an endless mapping",
+    "an endless sequence",
     "huge text of surrogates",
     "NaN",
 ]

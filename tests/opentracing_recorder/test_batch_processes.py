@@ -119,6 +119,13 @@ def wait_for_the_end_of_main():
     while "_shutdown" not in functions(sys._current_frames()[main]):
         time.sleep(0.01)
     time.sleep(0.1)
+
+def record_late(name):
+    wait_for_the_end_of_main()
+    record(name)
+
+recorder = Printing(interval=60)
+tracer = BasicTracer(recorder)
 """
 
 
@@ -128,13 +135,8 @@ def test_exit_sends_what_is_queued() -> None:
         WAIT_FOR_THE_END_OF_MAIN
         + """
 import atexit
-recorder = Printing(interval=60)
-tracer = BasicTracer(recorder)
 atexit.register(record, "handler")
-def late():
-    wait_for_the_end_of_main()
-    record("thread")
-threading.Thread(target=late).start()
+threading.Thread(target=record_late, args=["thread"]).start()
 record("main")
 """
     )
@@ -143,18 +145,8 @@ record("main")
 
 def test_exit_sends_what_was_first_recorded_when_no_thread_can_start() -> None:
     """From Python 3.12, none can when the main thread is at its end."""
-    script = (
-        WAIT_FOR_THE_END_OF_MAIN
-        + """
-recorder = Printing(interval=60)
-tracer = BasicTracer(recorder)
-def late():
-    wait_for_the_end_of_main()
-    record("late")
-threading.Thread(target=late).start()
-"""
-    )
-    assert run(script) == ["late"]
+    start = 'threading.Thread(target=record_late, args=["late"]).start()'
+    assert run(WAIT_FOR_THE_END_OF_MAIN + start) == ["late"]
 
 
 def test_exit_waits_no_longer_than_its_limit() -> None:

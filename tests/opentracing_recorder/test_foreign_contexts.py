@@ -84,17 +84,12 @@ class OldBasic(BasicSpanContext):
     """Sets the fields that basictracer's context had, and calls no constructor."""
 
     def __init__(self) -> None:
-        self.trace_id = TRACE_ID
-        self.span_id = SPAN_ID
-        self.sampled = True
+        self.trace_id, self.span_id, self.sampled = TRACE_ID, SPAN_ID, True
         self._baggage = {"k": "v"}
 
 
 class OldBasicClassAttributes(BasicSpanContext):
-    trace_id = TRACE_ID
-    span_id = SPAN_ID
-    sampled = True
-    _baggage = {"k": "v"}
+    trace_id, span_id, sampled, _baggage = TRACE_ID, SPAN_ID, True, {"k": "v"}
 
     def __init__(self) -> None:
         pass

@@ -129,15 +129,21 @@ def test_a_server_that_reads_nothing_is_given_up() -> None:
         assert time.monotonic() - start < 5
 
 
-def test_a_body_that_drips_is_given_up() -> None:
-    """The limit is for the whole exchange, not for each byte; the status counts."""
+def dripping(piece: bytes, start: bytes = b"") -> Callable[[socket.socket], None]:
+    """An answer that begins so, and then sends this piece every 20 ms."""
 
     def drip(connection: socket.socket) -> None:
-        connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n")
+        connection.sendall(start)
         while True:
-            connection.sendall(b"x")
+            connection.sendall(piece)
             time.sleep(0.02)
 
+    return drip
+
+
+def test_a_body_that_drips_is_given_up() -> None:
+    """The limit is for the whole exchange, not for each byte; the status counts."""
+    drip = dripping(b"x", b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n")
     with ScriptedServer(drip) as server:
         connection = HTTPPost(server.url, "/")
         start = time.monotonic()
@@ -219,12 +225,7 @@ def test_what_comes_before_the_answer_is_passed_over(interim: bytes) -> None:
 
 def test_an_answer_that_is_only_announced_is_given_up() -> None:
     """Announcements that drip do not stretch the time limit."""
-
-    def announce(connection: socket.socket) -> None:
-        while True:
-            connection.sendall(b"HTTP/1.1 103 Early Hints\r\n\r\n")
-            time.sleep(0.02)
-
+    announce = dripping(b"HTTP/1.1 103 Early Hints\r\n\r\n")
     with ScriptedServer(announce) as server:
         connection = HTTPPost(server.url, "/")
         start = time.monotonic()

@@ -384,19 +384,29 @@ def test_a_reader_that_goes_away_leaves_no_torn_line_to_the_next(path: Path) -> 
     assert json.loads(last)["operation_name"] == "b"
 
 
-@pytest.mark.skipif(not os.path.exists("/dev/stdout"), reason="there is no /dev/stdout")
-@pytest.mark.needs_os
-def test_standard_output_takes_more_than_a_pipe_holds() -> None:
-    """A burst of spans waits for the reader until the program exits; none is lost."""
-    program = """
+needs_stdout = pytest.mark.skipif(
+    not os.path.exists("/dev/stdout"), reason="there is no /dev/stdout"
+)
+
+
+def spans_to_stdout(count: int) -> list[str]:
+    """The command of a program that records so many spans to /dev/stdout."""
+    program = f"""
 import sys
 from opentracing_recorder import BasicTracer, JSONLinesRecorder
 tracer = BasicTracer(JSONLinesRecorder("/dev/stdout"))
-for number in range(3000):
+for number in range({count}):
     tracer.start_span(str(number)).finish()
 print("done", file=sys.stderr, flush=True)
 """
-    command = [sys.executable, "-c", program]
+    return [sys.executable, "-c", program]
+
+
+@needs_stdout
+@pytest.mark.needs_os
+def test_standard_output_takes_more_than_a_pipe_holds() -> None:
+    """A burst of spans waits for the reader until the program exits; none is lost."""
+    command = spans_to_stdout(3000)
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         assert process.stdout is not None
         assert process.stderr is not None
@@ -412,18 +422,12 @@ print("done", file=sys.stderr, flush=True)
     assert found == [str(number) for number in range(3000)]
 
 
-@pytest.mark.skipif(not os.path.exists("/dev/stdout"), reason="there is no /dev/stdout")
+@needs_stdout
 @pytest.mark.needs_os
 def test_an_exit_does_not_wait_for_a_reader_that_stands_still() -> None:
     """It says how many spans were lost."""
-    program = """
-from opentracing_recorder import BasicTracer, JSONLinesRecorder
-tracer = BasicTracer(JSONLinesRecorder("/dev/stdout"))
-for number in range(1000):
-    tracer.start_span(str(number)).finish()
-"""
     reading, writing = os.pipe()
-    command = [sys.executable, "-c", program]
+    command = spans_to_stdout(1000)
     done = subprocess.run(
         command, stdout=writing, stderr=subprocess.PIPE, text=True, check=True, timeout=30
     )

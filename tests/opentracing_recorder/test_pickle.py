@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import copy
 import logging
-import os
 import pickle
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -27,8 +24,7 @@ from opentracing_recorder import (
 )
 
 from ..endings import executor_methods
-
-ROOT = Path(__file__).resolve().parents[2]
+from ..programs import FORKING, run_program
 
 protocols = pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
 
@@ -222,14 +218,8 @@ def test_jobs_of_a_pool_continue_the_trace_of_the_span_that_they_are_given(
     """Each with an id of its own, however the processes are started."""
     script = tmp_path / "pool.py"
     script.write_text(POOL)
-    ended = subprocess.run(
-        [sys.executable, "-W", "ignore:This process:DeprecationWarning", script, method],
-        capture_output=True,
-        text=True,
-        timeout=60,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-    )
-    assert (ended.returncode, ended.stderr) == (0, "")
+    ended = run_program([*FORKING, script, method])
+    assert (ended.code, ended.error) == (0, "")
 
 
 @protocols

@@ -39,6 +39,11 @@ def _run(script: str) -> str:
     return subprocess.run(command, capture_output=True, text=True, check=True).stdout
 
 
+def _either_fork(test: Any) -> Any:
+    """Runs a test that forks with each way to fork."""
+    return _forks(pytest.mark.parametrize("fork", _FORKS, ids=["Python", "C"])(test))
+
+
 @_forks
 @pytest.mark.parametrize("fork", _FORKS, ids=["Python", "C"])
 @pytest.mark.parametrize("page", [True, False], ids=["page", "pid"])
@@ -67,8 +72,7 @@ def test_forked_children_make_no_repeated_id(fork: str, page: bool, parent: str)
     assert len(ids) == len(set(ids)) == 8 * 50
 
 
-@_forks
-@pytest.mark.parametrize("fork", _FORKS, ids=["Python", "C"])
+@_either_fork
 def test_renewals_run_once_in_each_child(fork: str) -> None:
     """In the child alone, and again in a child of the child; not with every trace."""
     script = (
@@ -94,8 +98,7 @@ def test_renewals_run_once_in_each_child(fork: str) -> None:
     assert _run(script) == "0120"
 
 
-@_forks
-@pytest.mark.parametrize("fork", _FORKS, ids=["Python", "C"])
+@_either_fork
 def test_a_renewed_lock_is_free_in_a_child(fork: str) -> None:
     """If another thread holds the lock during a fork, the child has a free one."""
     script = (

@@ -50,7 +50,12 @@ def test_what_is_remembered_of_names_changes_nothing(carriers: Any) -> None:
         assert seasoned.read(dict(carrier)) == CarrierFormat(fields_x).read(dict(carrier).items())
 
 
-@given(st.lists(st.dictionaries(NAMES, st.one_of(st.text(max_size=3), st.binary(max_size=3)))))
+@given(
+    st.lists(
+        st.dictionaries(NAMES, st.one_of(st.text(max_size=3), st.binary(max_size=3)), max_size=6),
+        max_size=5,
+    )
+)
 def test_what_is_remembered_of_sets_of_names_changes_nothing(carriers: Any) -> None:
     """Read as text, a dict gives what its pairs give, seen before or not."""
     seasoned = CarrierFormat(fields_x)

@@ -33,7 +33,7 @@ from opentracing_recorder import (
 )
 
 from ..faults.hostile_classes import EndlessMapping
-from ..runtimes import HAS_GEVENT, WHY_NOT_GEVENT
+from ..runtimes import HAS_GEVENT, WHY_NOT_GEVENT, on_threads
 
 if sys.platform == "emscripten":
     pytest.skip("urllib3 needs sockets, which Pyodide has none of", allow_module_level=True)
@@ -420,18 +420,12 @@ def test_nothing_is_lost_or_doubled_among_threads(
 ) -> None:
     """100,000 spans of 8 threads arrive, each once."""
     tracer = make_tracer(server, queue_size=100_000)
-    barrier = threading.Barrier(8)
 
     def work() -> None:
-        barrier.wait()
         for _ in range(12_500):
             tracer.start_span("x").finish()
 
-    threads = [threading.Thread(target=work) for _ in range(8)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    on_threads(8, work)
     assert tracer.flush(60)
     assert tracer.recorder.stats[:5] == (100_000, 100_000, 0, 0, 0)  # type: ignore[attr-defined]
     assert spans_in(server.requests[0].body)  # to validate them all would take a minute
@@ -449,15 +443,17 @@ def test_a_forked_child_has_a_connection_of_its_own(server: ScriptedServer) -> N
 
         recorder = ZipkinRecorder("shop", sys.argv[1], interval=0.02)
         tracer = ZipkinTracer("shop", recorder=recorder)
-        tracer.start_span("before").finish()
-        assert tracer.flush(10)
+
+        def report(name):
+            tracer.start_span(name).finish()
+            return tracer.flush(10)
+
+        assert report("before")
         child = os.fork()
         if not child:
-            tracer.start_span("child").finish()
-            os._exit(0 if tracer.flush(10) else 1)
+            os._exit(0 if report("child") else 1)
         status = os.waitpid(child, 0)[1]
-        tracer.start_span("parent").finish()
-        assert tracer.flush(10)
+        assert report("parent")
         sys.exit(status)
     """
     run(program, server)

@@ -160,6 +160,10 @@ def test_what_is_not_turned_on_is_skipped(check: str) -> None:
 
 # Broken tracers, each with the checks that must fail.
 
+Call = Callable[..., Any]
+ROUND_TRIPS = ("test_text_map_round_trip", "test_http_headers_round_trip", "test_binary_round_trip")
+FORMATS = (Format.TEXT_MAP, Format.HTTP_HEADERS, Format.BINARY)
+
 BROKEN: list[tuple[str, Callable[[], Tracer]]] = []
 
 
@@ -167,6 +171,36 @@ def fails(*checks: str) -> Callable[[type], type]:
     def add(broken: type) -> type:
         BROKEN.extend((check, broken) for check in checks)
         return broken
+
+    return add
+
+
+def injects_badly(*checks: str) -> Callable[[Call], Call]:
+    """A tracer with this `inject`, which is given the true one before the arguments."""
+
+    def add(inject: Call) -> Call:
+        class BrokenTracer(MockTracer):
+            def inject(self, span_context: Any, format: Any, carrier: Any) -> None:
+                inject(super().inject, span_context, format, carrier)
+
+        BrokenTracer.__name__ = inject.__name__
+        fails(*checks)(BrokenTracer)
+        return inject
+
+    return add
+
+
+def extracts_badly(*checks: str) -> Callable[[Call], Call]:
+    """A tracer with this `extract`, which is given the true one before the arguments."""
+
+    def add(extract: Call) -> Call:
+        class BrokenTracer(MockTracer):
+            def extract(self, format: Any, carrier: Any) -> Any:
+                return extract(super().extract, format, carrier)
+
+        BrokenTracer.__name__ = extract.__name__
+        fails(*checks)(BrokenTracer)
+        return extract
 
     return add
 
@@ -487,103 +521,89 @@ class SharesBaggage(MockTracer):
         return span
 
 
-@fails("test_text_propagation", "test_binary_propagation")
-class AddsBaggage(MockTracer):
-    def extract(self, format: Any, carrier: Any) -> Any:
-        context: Any = super().extract(format, carrier)
-        return context.with_baggage_item("noise", "1")
+@extracts_badly("test_text_propagation", "test_binary_propagation")
+def adds_baggage(extract: Call, format: Any, carrier: Any) -> Any:
+    context: Any = extract(format, carrier)
+    return context.with_baggage_item("noise", "1")
 
 
-@fails("test_binary_propagation", "test_mandatory_formats")
-class HasNoBinary(MockTracer):
-    def inject(self, span_context: Any, format: Any, carrier: Any) -> None:
-        if format == Format.BINARY:
-            raise UnsupportedFormatException(format)
-        super().inject(span_context, format, carrier)
+@injects_badly("test_binary_propagation", "test_mandatory_formats")
+def has_no_binary(inject: Call, span_context: Any, format: Any, carrier: Any) -> None:
+    if format == Format.BINARY:
+        raise UnsupportedFormatException(format)
+    inject(span_context, format, carrier)
 
 
-@fails("test_unknown_format")
-class KnowsAllFormats(MockTracer):
-    def extract(self, format: Any, carrier: Any) -> Any:
-        return super().extract(format if format in self._supported_formats else "text_map", carrier)
+@extracts_badly("test_unknown_format")
+def knows_all_formats(extract: Call, format: Any, carrier: Any) -> Any:
+    return extract(format if format in FORMATS else "text_map", carrier)
 
 
-@fails("test_unknown_format")
-class InjectsAnyFormat(MockTracer):
-    def inject(self, span_context: Any, format: Any, carrier: Any) -> None:
-        if format in self._supported_formats:
-            super().inject(span_context, format, carrier)
+@injects_badly("test_unknown_format")
+def injects_any_format(inject: Call, span_context: Any, format: Any, carrier: Any) -> None:
+    if format in FORMATS:
+        inject(span_context, format, carrier)
 
 
-@fails("test_injection_into_text_carriers")
-class ClearsTheCarrier(MockTracer):
-    def inject(self, span_context: Any, format: Any, carrier: Any) -> None:
-        carrier.clear()
-        super().inject(span_context, format, carrier)
+@injects_badly("test_injection_into_text_carriers")
+def clears_the_carrier(inject: Call, span_context: Any, format: Any, carrier: Any) -> None:
+    carrier.clear()
+    inject(span_context, format, carrier)
 
 
-@fails("test_injection_into_text_carriers")
-class InjectsNumbers(MockTracer):
-    def inject(self, span_context: Any, format: Any, carrier: Any) -> None:
-        super().inject(span_context, format, carrier)
-        carrier["sampled"] = 1
+@injects_badly("test_injection_into_text_carriers")
+def injects_numbers(inject: Call, span_context: Any, format: Any, carrier: Any) -> None:
+    inject(span_context, format, carrier)
+    carrier["sampled"] = 1
 
 
-@fails("test_extraction_from_text_carriers", "test_text_map_round_trip")
-class IsDisturbedByOthers(MockTracer):
-    def extract(self, format: Any, carrier: Any) -> Any:
-        if "accept" in carrier:
-            raise ValueError("accept")
-        return super().extract(format, carrier)
+@extracts_badly("test_extraction_from_text_carriers", "test_text_map_round_trip")
+def is_disturbed_by_others(extract: Call, format: Any, carrier: Any) -> Any:
+    if "accept" in carrier:
+        raise ValueError("accept")
+    return extract(format, carrier)
 
 
-@fails("test_text_map_round_trip", "test_http_headers_round_trip", "test_binary_round_trip")
-class LosesTheTrace(MockTracer):
-    def extract(self, format: Any, carrier: Any) -> Any:
-        super().extract(format, carrier)
+@extracts_badly(*ROUND_TRIPS)
+def loses_the_trace(extract: Call, format: Any, carrier: Any) -> Any:
+    extract(format, carrier)
 
 
-@fails("test_text_map_round_trip", "test_http_headers_round_trip", "test_binary_round_trip")
-class LosesBaggage(MockTracer):
-    def extract(self, format: Any, carrier: Any) -> Any:
-        context: Any = super().extract(format, carrier)
-        return MockSpanContext(context.trace_id, context.span_id)
+@extracts_badly(*ROUND_TRIPS)
+def loses_baggage(extract: Call, format: Any, carrier: Any) -> Any:
+    context: Any = extract(format, carrier)
+    return MockSpanContext(context.trace_id, context.span_id)
 
 
-@fails("test_http_headers_round_trip")
-class MindsTheCase(MockTracer):
-    def extract(self, format: Any, carrier: Any) -> Any:
-        own = {key: value for key, value in carrier.items() if key.islower()}
-        return super().extract(format, own)
+@extracts_badly("test_http_headers_round_trip")
+def minds_the_case(extract: Call, format: Any, carrier: Any) -> Any:
+    own = {key: value for key, value in carrier.items() if key.islower()}
+    return extract(format, own)
 
 
-@fails("test_binary_round_trip")
-class ReplacesTheCarrier(MockTracer):
-    def inject(self, span_context: Any, format: Any, carrier: Any) -> None:
-        carrier.clear()
-        super().inject(span_context, format, carrier)
+@injects_badly("test_binary_round_trip")
+def replaces_the_carrier(inject: Call, span_context: Any, format: Any, carrier: Any) -> None:
+    carrier.clear()
+    inject(span_context, format, carrier)
 
 
-@fails("test_binary_invalid_carrier")
-class TakesAnyCarrier(MockTracer):
-    def inject(self, span_context: Any, format: Any, carrier: Any) -> None:
-        if isinstance(carrier, bytearray):
-            super().inject(span_context, format, carrier)
+@injects_badly("test_binary_invalid_carrier")
+def takes_any_carrier(inject: Call, span_context: Any, format: Any, carrier: Any) -> None:
+    if isinstance(carrier, bytearray):
+        inject(span_context, format, carrier)
 
 
-@fails("test_extraction_without_a_trace")
-class FindsATraceInNothing(MockTracer):
-    def extract(self, format: Any, carrier: Any) -> Any:
-        try:
-            return super().extract(format, carrier)
-        except SpanContextCorruptedException:
-            return MockSpanContext(1, 1)
+@extracts_badly("test_extraction_without_a_trace")
+def finds_a_trace_in_nothing(extract: Call, format: Any, carrier: Any) -> Any:
+    try:
+        return extract(format, carrier)
+    except SpanContextCorruptedException:
+        return MockSpanContext(1, 1)
 
 
-@fails("test_extraction_without_a_trace")
-class RaisesForNothing(MockTracer):
-    def extract(self, format: Any, carrier: Any) -> Any:
-        return carrier["ot-tracer-traceid"]
+@extracts_badly("test_extraction_without_a_trace")
+def raises_for_nothing(extract: Call, format: Any, carrier: Any) -> Any:
+    return carrier["ot-tracer-traceid"]
 
 
 @pytest.mark.parametrize(
