@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import sys
-import threading
 from collections.abc import Callable
 from importlib.util import find_spec
 from typing import Any
@@ -95,21 +94,6 @@ def on_new_loop(main: Callable[[], Any], timeout: float | None = None) -> None:
         loop.run_sync(main, timeout=timeout)
     finally:
         loop.close(all_fds=True)
-
-
-def on_threads(count: int, work: Callable[[], object]) -> None:
-    """Do the work on so many threads, which begin at once, and wait for all of them."""
-    barrier = threading.Barrier(count)
-
-    def begin() -> None:
-        barrier.wait(timeout=30)
-        work()
-
-    threads = [threading.Thread(target=begin) for _ in range(count)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
 
 
 every_runtime = pytest.mark.parametrize(

@@ -19,7 +19,7 @@ import opentracing
 from opentracing_recorder import BasicTracer, InMemoryRecorder, Trace
 from opentracing_recorder.__main__ import main as show
 
-from .runtimes import on_threads
+from .threads import on_threads
 
 EXAMPLES = Path(__file__).resolve().parent.parent / "examples"
 
@@ -268,7 +268,7 @@ def test_sqlite_recorder_stores_spans_of_all_threads(tmp_path: Path) -> None:
             for _ in range(10):
                 tracer.start_span("work").finish()
 
-        on_threads(8, work)
+        on_threads(work)
     stored = example.SQLiteRecorder(path)
     rows = stored.query("SELECT span_id, operation, span FROM spans")
     stored.close()

@@ -26,7 +26,8 @@ from opentracing_recorder import (
     Unavailable,
 )
 
-from .scripted import LONG, Backend, Scripted, from_threads, texts, wait_until
+from ..threads import on_threads
+from .scripted import LONG, Backend, Scripted, texts, wait_until
 
 pytestmark = pytest.mark.needs_os
 
@@ -227,7 +228,7 @@ def test_others_may_record_while_a_batch_is_sent(backend: Backend) -> None:
 def test_all_spans_of_many_threads_are_counted(backend: Backend) -> None:
     """100,000 spans from 8 threads: each is sent once, and the count says so."""
     recorder = backend(queue_size=100_000)
-    from_threads(lambda: recorder.record(12_500))
+    on_threads(lambda: recorder.record(12_500))
     assert recorder.flush(60)
     assert recorder.stats == Stats(100_000, 100_000, 0, 0, 0)
     assert len({span.context.span_id for span in recorder.accepted}) == 100_000
@@ -239,7 +240,7 @@ def test_every_fate_is_counted_under_load(backend: Backend) -> None:
     """Sent, failed, dropped: the sum is what was recorded, and sent is what the backend has."""
     answers = [None, Rejected("no"), 1, BatchTooLarge()] * 100
     recorder = backend(*answers, queue_size=300, batch_size=50)
-    from_threads(lambda: recorder.record(2000))
+    on_threads(lambda: recorder.record(2000))
     recorder.flush(LONG)
     stats = recorder.stats
     assert stats.recorded == 16_000 == stats.sent + stats.dropped + stats.failed
@@ -576,7 +577,7 @@ def test_many_flushes_at_once_all_return(backend: Backend) -> None:
             recorder.record(3)
             results.append(recorder.flush(LONG))
 
-    from_threads(run)
+    on_threads(run)
     assert results == [True] * 160
     assert recorder.stats == Stats(480, 480, 0, 0, 0)
 
@@ -725,7 +726,7 @@ def test_threads_that_close_at_once_get_one_answer(backend: Backend) -> None:
     recorder = backend()
     recorder.record(10)
     results: list[bool] = []
-    from_threads(lambda: results.append(recorder.close()))
+    on_threads(lambda: results.append(recorder.close()))
     assert results == [True] * 8
     assert recorder.released == 1
 
@@ -736,7 +737,7 @@ def test_spans_that_finish_while_it_closes_are_counted(backend: Backend) -> None
     recorder = backend(queue_size=100_000)
     closer = threading.Timer(0.01, recorder.close)
     closer.start()
-    from_threads(lambda: recorder.record(2000))
+    on_threads(lambda: recorder.record(2000))
     closer.join()
     stats = recorder.stats
     assert stats.recorded == 16_000

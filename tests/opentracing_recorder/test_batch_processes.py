@@ -299,8 +299,7 @@ def test_a_child_of_multiprocessing_sends_at_its_end() -> None:
     """Such a child ends without the interpreter's exit handlers."""
     script = """
 import multiprocessing
-recorder = Printing(interval=60)
-tracer = BasicTracer(recorder)
+tracer = BasicTracer(Printing(interval=60))
 record("parent")
 child = multiprocessing.get_context("fork").Process(target=record, args=("child",))
 child.start()

@@ -9,7 +9,7 @@ import pytest
 from opentracing_recorder import BasicSpan, BasicTracer, Stats
 from opentracing_recorder._batch_queue import BatchQueue
 
-from .scripted import from_threads
+from ..threads import on_threads
 
 
 def queue_of(number: int) -> tuple[BatchQueue, list[BasicSpan]]:
@@ -140,7 +140,7 @@ def test_a_drop_after_the_call_is_the_next_waiters() -> None:
 def test_drops_are_counted_exactly_by_many_threads() -> None:
     """Each is one atomic step."""
     queue = BatchQueue(10)
-    from_threads(lambda: [queue.drop() for _ in range(20_000)])
+    on_threads(lambda: [queue.drop() for _ in range(20_000)])
     assert queue.dropped == 160_000
 
 

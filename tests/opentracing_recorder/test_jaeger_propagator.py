@@ -19,17 +19,7 @@ from opentracing_recorder import (
     RemoteSpanContext,
 )
 
-from ..formats import (
-    any_text,
-    carriers_of,
-    damaged,
-    extract_or_none,
-    ids_of_64_bits,
-    ids_of_128_bits,
-    injected,
-    lower_ascii,
-    words_of,
-)
+from .. import formats
 
 TEXT, HEADERS = JaegerPropagator(), JaegerPropagator(encode_values=True)
 BOTH = pytest.mark.parametrize("propagator", [TEXT, HEADERS], ids=["text", "headers"])
@@ -41,11 +31,11 @@ contexts = st.builds(
     lambda trace_id, span_id, baggage, state, parent_id: BasicSpanContext(
         trace_id, span_id, baggage, state[0], parent_id, state[1]
     ),
-    st.one_of(ids_of_64_bits, ids_of_128_bits),
-    ids_of_64_bits,
-    st.dictionaries(any_text, any_text.filter(bool), max_size=8),
+    st.one_of(formats.ids_of_64_bits, formats.ids_of_128_bits),
+    formats.ids_of_64_bits,
+    st.dictionaries(formats.any_text, formats.any_text.filter(bool), max_size=8),
     st.sampled_from([(True, {}), (False, {}), (True, DEBUG)]),
-    st.one_of(st.none(), ids_of_64_bits),
+    st.one_of(st.none(), formats.ids_of_64_bits),
 )
 
 
@@ -61,7 +51,7 @@ def fields(context: BasicSpanContext | None) -> tuple[Any, ...]:
 @given(contexts)
 def test_text_round_trip(context: BasicSpanContext) -> None:
     """TEXT_MAP gives back everything as it was, the case of keys included."""
-    extracted = TEXT.extract(injected(TEXT, context))
+    extracted = TEXT.extract(formats.injected(TEXT, context))
     assert fields(extracted) == (
         context.trace_id,
         context.span_id,
@@ -76,21 +66,21 @@ def test_text_round_trip(context: BasicSpanContext) -> None:
 @given(contexts)
 def test_headers_round_trip_in_visible_ascii(context: BasicSpanContext) -> None:
     """HTTP_HEADERS gives everything back but the case of keys, and writes nothing unsafe."""
-    carrier = injected(HEADERS, context)
+    carrier = formats.injected(HEADERS, context)
     for text in [*carrier, *carrier.values()]:
         assert all("!" <= each <= "~" for each in text)
     extracted = HEADERS.extract(carrier)
     assert extracted is not None
     assert fields(extracted)[:2] == (context.trace_id, context.span_id)
-    expected = {lower_ascii(key) for key in context.baggage}
-    assert {lower_ascii(key) for key in extracted.baggage} == expected
+    expected = {formats.lower_ascii(key) for key in context.baggage}
+    assert {formats.lower_ascii(key) for key in extracted.baggage} == expected
     assert set(extracted.baggage.values()) <= set(context.baggage.values())
 
 
 @pytest.mark.parametrize("hostile", ["\r\nSet-Cookie: a=b", "\x00", "é\x7f", "\ud800", "a b:c"])
 def test_no_baggage_gets_out_of_its_header(hostile: str) -> None:
     """Neither as a key nor as a value."""
-    carrier = injected(HEADERS, BasicSpanContext(1, 2, {hostile: "v", "k": hostile}))
+    carrier = formats.injected(HEADERS, BasicSpanContext(1, 2, {hostile: "v", "k": hostile}))
     assert len(carrier) == 3
     for text in [*carrier, *carrier.values()]:
         assert all("!" <= each <= "~" for each in text)
@@ -119,7 +109,7 @@ def test_no_baggage_gets_out_of_its_header(hostile: str) -> None:
 @BOTH
 def test_the_trace_is_written_in_full_width(propagator: Any, context: Any, value: str) -> None:
     """Padded, with a parent of 0 for none; what is undecided is kept."""
-    assert injected(propagator, context) == {"uber-trace-id": value}
+    assert formats.injected(propagator, context) == {"uber-trace-id": value}
 
 
 @pytest.mark.parametrize(
@@ -177,13 +167,13 @@ def test_baggage_vectors() -> None:
     """As the clients write it."""
     baggage = {"bender": "Countess de la Roca", "key3": "\U0001f47e", "sum": "1+1"}
     context = BasicSpanContext(256, 127, baggage)
-    assert injected(HEADERS, context) == {
+    assert formats.injected(HEADERS, context) == {
         "uber-trace-id": "0000000000000100:000000000000007f:0:1",
         "uberctx-bender": "Countess%20de%20la%20Roca",
         "uberctx-key3": "%F0%9F%91%BE",
         "uberctx-sum": "1%2B1",
     }
-    assert injected(TEXT, context) == {
+    assert formats.injected(TEXT, context) == {
         "uber-trace-id": "0000000000000100:000000000000007f:0:1",
         **{f"uberctx-{key}": value for key, value in baggage.items()},
     }
@@ -212,7 +202,7 @@ def test_nothing_of_an_older_context_stays(propagator: Propagator, form: Any) ->
     context = BasicSpanContext(1, 2, {"k": "2"})
     carrier = form({"Host": "x", **{key: stale[key] for key in list(stale)[:3]}})
     propagator.inject(context, carrier)
-    assert dict(carrier) == {"Host": "x", **injected(propagator, context)}
+    assert dict(carrier) == {"Host": "x", **formats.injected(propagator, context)}
 
 
 # By hand.
@@ -299,7 +289,7 @@ def test_nothing_of_jaeger_is_no_trace(propagator: Propagator, carrier: Any) -> 
 @BOTH
 def test_a_context_without_a_trace_writes_nothing(propagator: Propagator) -> None:
     """Also one with baggage."""
-    assert injected(propagator, BasicSpanContext(None, None, {"a": "1"})) == {}
+    assert formats.injected(propagator, BasicSpanContext(None, None, {"a": "1"})) == {}
 
 
 # Broken ones.
@@ -348,8 +338,8 @@ def test_two_traces_are_none(propagator: Propagator) -> None:
         propagator.extract([*TRACE.items(), ("Uber-Trace-Id", "2:2:0:1")])
 
 
-CARRIERS = carriers_of(
-    words_of(
+CARRIERS = formats.carriers_of(
+    formats.words_of(
         st.text("0123456789abcdefF:%3A ", max_size=70),
         st.sampled_from(["uber-trace-id", "Uber-Trace-Id", b"uber-trace-id", "HTTP_UBER_TRACE_ID"]),
         st.sampled_from(
@@ -361,7 +351,7 @@ CARRIERS = carriers_of(
 
 
 def checked_extract(propagator: Propagator, carrier: Any) -> None:
-    context = extract_or_none(propagator, carrier, "uber-trace-id")
+    context = formats.extract_or_none(propagator, carrier, "uber-trace-id")
     if context is not None:
         assert context.has_trace or (context.trace_id is None and context.span_id is None)
         assert context.parent_id is None or 0 < context.parent_id < 1 << 64
@@ -382,7 +372,7 @@ def test_damaged_carriers(
     propagator: Propagator, context: BasicSpanContext, data: st.DataObject
 ) -> None:
     """A good carrier with one character changed, added or lost does no more harm."""
-    checked_extract(propagator, damaged(injected(propagator, context), data))
+    checked_extract(propagator, formats.damaged(formats.injected(propagator, context), data))
 
 
 @pytest.mark.parametrize(

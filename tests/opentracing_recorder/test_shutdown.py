@@ -589,8 +589,7 @@ def test_signals_that_come_twice(tmp_path: Path) -> None:
         wait()
     """
     ended = run(tmp_path, program, signal.SIGTERM)
-    assert (ended.code, ended.error) == (-signal.SIGTERM, "")
-    assert ended.delivered == ["main"]
+    assert (ended.code, ended.error, ended.delivered) == (-signal.SIGTERM, "", ["main"])
 
 
 def test_the_first_process_of_a_container(tmp_path: Path) -> None:
@@ -602,8 +601,7 @@ def test_the_first_process_of_a_container(tmp_path: Path) -> None:
         wait()
     """
     ended = run(tmp_path, program, signal.SIGTERM)
-    assert (ended.code, ended.error) == (128 + signal.SIGTERM, "")
-    assert ended.delivered == ["main"]
+    assert (ended.code, ended.error, ended.delivered) == (128 + signal.SIGTERM, "", ["main"])
 
 
 @pytest.mark.parametrize("waiting", ["gevent.sleep(60)", "while True: pass"])
@@ -619,8 +617,7 @@ def test_a_signal_under_gevent(tmp_path: Path, waiting: str) -> None:
     """
     patch = "from gevent import monkey\nmonkey.patch_all()\n"
     ended = run(tmp_path, program, signal.SIGTERM, patch)
-    assert (ended.code, ended.error) == (-signal.SIGTERM, "")
-    assert ended.delivered == ["main"]
+    assert (ended.code, ended.error, ended.delivered) == (-signal.SIGTERM, "", ["main"])
 
 
 @pytest.mark.parametrize("stand_in", ["types.ModuleType('gevent')", "unittest.mock.MagicMock()"])
@@ -634,8 +631,7 @@ def test_a_signal_while_gevent_is_being_imported(tmp_path: Path, stand_in: str) 
         wait()
     """
     ended = run(tmp_path, program, signal.SIGTERM)
-    assert (ended.code, ended.error) == (-signal.SIGTERM, "")
-    assert ended.delivered == ["main"]
+    assert (ended.code, ended.error, ended.delivered) == (-signal.SIGTERM, "", ["main"])
 
 
 def test_a_recorder_that_does_not_close_holds_up_no_other(

@@ -33,7 +33,8 @@ from opentracing_recorder import (
 )
 
 from ..faults.hostile_classes import EndlessMapping
-from ..runtimes import HAS_GEVENT, WHY_NOT_GEVENT, on_threads
+from ..runtimes import HAS_GEVENT, WHY_NOT_GEVENT
+from ..threads import on_threads
 
 if sys.platform == "emscripten":
     pytest.skip("urllib3 needs sockets, which Pyodide has none of", allow_module_level=True)
@@ -425,7 +426,7 @@ def test_nothing_is_lost_or_doubled_among_threads(
         for _ in range(12_500):
             tracer.start_span("x").finish()
 
-    on_threads(8, work)
+    on_threads(work)
     assert tracer.flush(60)
     assert tracer.recorder.stats[:5] == (100_000, 100_000, 0, 0, 0)  # type: ignore[attr-defined]
     assert spans_in(server.requests[0].body)  # to validate them all would take a minute

@@ -30,7 +30,7 @@ from opentracing.scope_managers.contextvars import ContextVarsScopeManager
 from opentracing_recorder import BasicTracer, InMemoryRecorder, Trace
 from opentracing_recorder.timeline import render_text
 
-from ...runtimes import on_threads
+from ...threads import on_threads
 
 
 @pytest.mark.needs_os
@@ -85,7 +85,7 @@ def test_ids_do_not_repeat_among_threads() -> None:
         for _ in range(200):
             tracer.start_span("a").finish()
 
-    on_threads(4, start)
+    on_threads(start, 4)
     spans = tracer.finished_spans()
     found = [each for span in spans for each in (span.context.trace_id, span.context.span_id)]
     assert sorted(found) == list(range(1, 1601))

@@ -190,8 +190,7 @@ def test_a_waiting_scope_keeps_its_finish_on_close(make: Any, run: Any) -> None:
     def test() -> None:
         manager, span, inner = waiting(make, finish_on_close=False)
         inner.close()
-        assert span.finished == 0
-        assert manager.active is None
+        assert (span.finished, manager.active) == (0, None)
 
     run(test)
 
