@@ -22,7 +22,7 @@ _MOST = 8.0
 
 
 def grows_with_its_size(read: Callable[[Any], object], small: Any, large: Any) -> bool:
-    """Whether four times the size takes less than eight times as long."""
+    """Return if four times the size takes less than eight times as long."""
     least = [float("inf"), float("inf")]
     # Other work on the machine only adds time: a slow run is measured again.
     for _ in range(8):

@@ -19,7 +19,7 @@ pytestmark = pytest.mark.parametrize("version", ["4.5.3", "5.1.1"])
 
 
 def run(python: Path, *arguments: str) -> str:
-    """What this Python prints, from the folder of the project."""
+    """Return the output of this Python, run in the folder of the project."""
     environment = {name: os.environ[name] for name in os.environ if name != "PYTEST_ADDOPTS"}
     ran = subprocess.run(
         [str(python), *NO_WARNINGS, *arguments],

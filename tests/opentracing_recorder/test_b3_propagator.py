@@ -145,7 +145,7 @@ def test_a_decision_may_come_without_ids(carrier: Any, expected: Any) -> None:
 
 @pytest.mark.parametrize("carrier", [{"b3": "0"}, {"X-B3-Sampled": "0"}])
 def test_deny_without_ids_starts_a_trace_that_is_not_kept(carrier: Any) -> None:
-    """Whatever the sampler says; and the next service hears of it."""
+    """The trace is sampled whatever the sampler decides, and the next service gets the flag."""
     tracer = BasicTracer(propagators={Format.HTTP_HEADERS: SEVERAL})
     parent = tracer.extract(Format.HTTP_HEADERS, carrier)
     span = tracer.start_span("health", child_of=parent)
@@ -331,7 +331,7 @@ def test_a_context_without_a_trace_writes_nothing(propagator: Any, context: Any)
     ],
 )
 def test_broken_headers_name_field_and_value(carrier: Any, message: str) -> None:
-    """What was wrong is said, and briefly."""
+    """The message says briefly what is wrong."""
     with pytest.raises(SpanContextCorruptedException) as raised:
         SEVERAL.extract(carrier)
     assert message in str(raised.value)

@@ -36,7 +36,7 @@ pytestmark = pytest.mark.needs_os
 
 
 def test_spans_are_sent_in_order_and_once(backend: Backend) -> None:
-    """What is recorded arrives as it was recorded, in batches of the size asked for."""
+    """Spans arrive in the order recorded, in batches of the size asked for."""
     recorder = backend(batch_size=4, interval=60)
     spans = recorder.record(10)
     assert recorder.flush(LONG)
@@ -111,7 +111,7 @@ def test_the_worker_has_a_name_and_is_a_daemon(backend: Backend) -> None:
 
 
 def test_reports_are_not_traced(backend: Backend) -> None:
-    """What an instrumented client in `send` starts is not sampled, and the server is told so."""
+    """Spans of an instrumented client in `send` are not sampled, and the request says so."""
     headers: list[dict[str, str]] = []
 
     def report(spans: Sequence[BasicSpan]) -> None:
@@ -141,7 +141,7 @@ def test_reports_are_not_traced_by_any_tracer_of_the_recorder(backend: Backend) 
 
 
 def test_nothing_stays_active_after_a_report() -> None:
-    """Whether it succeeds or fails: a finalizer on the worker's thread starts traces as ever."""
+    """After a `send` that succeeds or fails, a finalizer on the worker's thread starts traces."""
     seen: list[Any] = []
 
     class Watching(Scripted):
@@ -500,7 +500,7 @@ def test_an_outage_of_hours_does_not_end_the_worker(
 
 
 def test_each_part_of_a_batch_has_all_attempts(backend: Backend) -> None:
-    """What one half of it took does not count for the other."""
+    """The attempts of one half do not count for the other."""
     recorder = backend(BatchTooLarge(), OSError(), None, OSError(), attempts=2, interval=0.01)
     recorder.record(2)
     assert recorder.flush(LONG)
@@ -670,7 +670,7 @@ def test_close_says_how_many_spans_were_left(
 
 
 def test_close_ends_in_time_during_a_pause(backend: Backend) -> None:
-    """What could not be sent in time is dropped."""
+    """Spans that could not be sent in time are dropped."""
     recorder = backend(*[Unavailable("503", retry_after=60)] * 9)
     recorder.record(2)
     recorder.wait_for_send()
@@ -682,7 +682,7 @@ def test_close_ends_in_time_during_a_pause(backend: Backend) -> None:
 
 
 def test_a_flush_that_a_close_overtakes_says_that_spans_were_lost(backend: Backend) -> None:
-    """What closing dropped was not sent; the next flush has no news."""
+    """`close` reports the spans that it dropped; the next flush reports none."""
     recorder = backend(OSError("down"), interval=60)
     recorder.gate.clear()
     recorder.record(2)

@@ -84,7 +84,7 @@ def use():
 
 
 def test_at_exit_backends_that_hang_take_the_time_of_one() -> None:
-    """What the others have queued is sent meanwhile."""
+    """The spans that other recorders have queued are sent meanwhile."""
     script = HANGING.replace("LIMIT", "6").replace("HOW_LONG", "60")
     assert run(script + "use()\nstart = time.monotonic()\n") == ["sent", "sent", "sent", "in-time"]
 

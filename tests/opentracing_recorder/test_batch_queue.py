@@ -62,7 +62,7 @@ def test_a_queue_that_has_ended_settles_nothing() -> None:
 
 
 def test_a_queue_that_closes_has_no_limit_to_append_below() -> None:
-    """Whoever sets one: a closing recorder takes nothing."""
+    """A closing recorder takes no new queue size."""
     queue = BatchQueue(10)
     queue.set_limit(3)
     assert queue.limit == 3

@@ -29,7 +29,7 @@ def checkout() -> None:
 
 
 def test_it_installs_its_tracer_and_puts_back_what_was_there() -> None:
-    """Whatever happened to the global tracer and the active span meanwhile."""
+    """The global tracer and the active span are restored, even if the test changed them."""
     own = BasicTracer()
     with opentracing.use_tracer(own), own.start_active_span("outer"):
         captrace = CapTrace()

@@ -44,7 +44,7 @@ def extracted(carrier: Any, propagator: CompositePropagator = ALL) -> BasicSpanC
 
 @given(st.lists(st.sampled_from(["good", "broken", "absent"]), min_size=4, max_size=4))
 def test_the_first_good_trace_wins(states: list[str]) -> None:
-    """Whatever the others are; only where none is good does a broken one raise, the first."""
+    """A good header of any format is read; if none is good, the first broken one raises."""
     carrier: dict[str, str] = {}
     for state, good, broken in zip(states, HEADERS, BROKEN):
         carrier.update({"good": good, "broken": broken, "absent": {}}[state])
@@ -87,7 +87,7 @@ def test_a_carrier_that_can_be_read_once_is_enough(form: Any) -> None:
 def test_what_comes_without_a_trace_does_not_win_over_one(
     lonely: dict[str, str], other: dict[str, str]
 ) -> None:
-    """Whether its format is before or after."""
+    """The order of the formats does not matter."""
     context = extracted({**lonely, **other})
     assert context.span_id == 9
     assert context.sampled is False
@@ -102,7 +102,7 @@ def test_baggage_goes_with_the_trace_of_another_format() -> None:
 
 
 def test_joined_baggage_is_bounded() -> None:
-    """What is over is counted."""
+    """Items over the limit are counted."""
     many = ",".join(f"key{each}=v" for each in range(64))
     context = extracted({"baggage": many, **HEADERS[2], "uberctx-k": "other"})
     assert (len(context.baggage), context.dropped_baggage) == (64, 1)
@@ -160,7 +160,7 @@ def test_what_is_no_propagator_is_refused(wrong: Any) -> None:
 
 
 def test_one_tracer_among_neighbours_of_every_kind() -> None:
-    """Whoever calls, the trace goes on, and the next service is told in the chosen formats."""
+    """The trace of any caller continues, and the next service gets it in the chosen formats."""
     tracer = BasicTracer(
         propagators={
             Format.HTTP_HEADERS: CompositePropagator([W3C, B3, JAEGER, TEXT], written=[W3C, B3])

@@ -73,7 +73,7 @@ every_tracer = pytest.mark.parametrize("make", TRACERS.values(), ids=TRACERS)
 def test_each_contexts_baggage_is_its_own(
     make: Callable[[], Any], items: dict[str, str], asked: bool
 ) -> None:
-    """What is written into one's shows on none of its parents, children and siblings."""
+    """Baggage written into one context shows on none of its parents, children and siblings."""
     tracer = make()
     parent = tracer.start_span("parent", child_of=BasicSpanContext(1, 2, items))
     if asked:
@@ -278,7 +278,7 @@ def test_a_debugged_trace_says_so(
 
 
 def test_extra_reaches_every_descendant() -> None:
-    """What a format carries beside ids and baggage is in the contexts of children and theirs."""
+    """Fields of a format beside ids and baggage are in the contexts of all descendants."""
     extra = {"tracestate": "a=1"}
     remote = RemoteSpanContext(0xAB, 0xC, {"user": "1"}, True, None, extra)
     tracer = BasicTracer()

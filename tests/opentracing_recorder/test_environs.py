@@ -58,7 +58,7 @@ def as_headers(propagator: Any, context: BasicSpanContext) -> dict[str, str]:
 
 
 def as_variables(propagator: Any) -> dict[str, str]:
-    """What a parent process left, in both cases; names that shells have, and such as they have."""
+    """Variables of a parent process, in both cases, with names of shells and of the formats."""
     entries = injected(propagator, OF_THE_PROCESS)
     return {**entries, **{name.upper(): value for name, value in entries.items()}}
 

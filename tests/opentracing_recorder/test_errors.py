@@ -1,4 +1,4 @@
-"""What errors and backends say goes into logs in one line, escaped, shortened, without secrets."""
+"""Texts of errors and backends are logged in one line, escaped, shortened, without secrets."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from opentracing_recorder._errors import error_text, loggable, one_line
 
 @given(st.text(st.characters(codec=None)))
 def test_any_text_becomes_one_printable_line_of_bounded_length(text: str) -> None:
-    """Whatever is in it, lone surrogates too; what is harmless stays as it is."""
+    """Any text can be logged, lone surrogates too; harmless characters stay as they are."""
     line = one_line(text)
     assert line.isprintable()
     assert len(line) <= 500

@@ -199,7 +199,7 @@ PROPAGATORS: dict[str, Callable[[], Propagator]] = {
 @every_kind
 @pytest.mark.parametrize("propagator", PROPAGATORS)
 def test_it_is_injected(make: Callable[[], Any], propagator: str) -> None:
-    """What is written is what a context of ours with the same fields writes, in every format."""
+    """Every format writes it as it writes a BasicSpanContext with the same fields."""
     expected: dict[str, str] = {}
     made: dict[str, str] = {}
     given = make()
@@ -308,7 +308,7 @@ def test_a_reference_to_it_shows_its_ids() -> None:
 
 
 def test_its_child_shares_no_baggage_with_it() -> None:
-    """What is written into one's does not show on the other's."""
+    """Baggage written into one context does not show on the other."""
     parent = Fields()
     child = BasicTracer().start_span("x", child_of=parent)
     child.context.baggage["child"] = "1"

@@ -1,4 +1,4 @@
-"""What we ship passes the harness, and what is broken fails it with a message that says why."""
+"""Our propagators and recorders pass the harness; broken ones fail it, and the message says why."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ pytestmark = pytest.mark.needs_os
 
 
 class InMemory(RecorderCheckMixin):
-    """What has its backend in this process: there is none to break."""
+    """Recorders with their backend in this process, which cannot be broken."""
 
     test_failure_of_the_backend = None  # type: ignore[assignment]
     test_outage_of_the_backend = None  # type: ignore[assignment]
@@ -151,7 +151,7 @@ class Peer:
 
 
 class WithPeer(RecorderCheckMixin):
-    """What sends to somebody in this process."""
+    """Recorders that send to an object in this process."""
 
     slack = 1.0
 

@@ -62,7 +62,7 @@ def test_a_reply_has_status_headers_and_body() -> None:
 
 
 def test_a_chunked_reply_leaves_the_connection_usable() -> None:
-    """What follows a reply of unknown length is found."""
+    """Bytes after a reply of unknown length are found."""
     chunked = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n"
     with ScriptedServer(chunked) as server:
         connection = HTTPPost(server.url, "/")
@@ -185,7 +185,7 @@ def endless(start: bytes, piece: bytes) -> Callable[[socket.socket], None]:
     ],
 )
 def test_a_reply_without_an_end_takes_little_memory_and_time(start: bytes, piece: bytes) -> None:
-    """Whatever part of it has no end; the next reply is read."""
+    """A reply is given up if any part of it has no end; the next reply is read."""
     with ScriptedServer(endless(start, piece)) as server:
         connection = HTTPPost(server.url, "/")
         began = time.monotonic()

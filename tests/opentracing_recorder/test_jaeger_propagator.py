@@ -263,14 +263,14 @@ def test_baggage_without_a_trace_goes_into_the_trace_that_starts(
     ],
 )
 def test_a_list_of_baggage(value: str, baggage: dict[str, str]) -> None:
-    """What is no item is passed over; the first of two with one key counts."""
+    """Malformed items are skipped; of two with one key, the first counts."""
     context = HEADERS.extract({**TRACE, "jaeger-baggage": value})
     assert context is not None
     assert context.baggage == baggage
 
 
 def test_a_header_for_each_item_counts_before_the_list() -> None:
-    """What a service has written is newer than what a person has."""
+    """Baggage of a service is newer than that of a person, and wins."""
     carrier = {"jaeger-baggage": "a=1,b=2", "uberctx-a": "3", **TRACE}
     context = TEXT.extract(carrier)
     assert context is not None
@@ -323,7 +323,7 @@ def test_a_context_without_a_trace_writes_nothing(propagator: Propagator) -> Non
 )
 @BOTH
 def test_a_broken_trace_names_field_and_value(propagator: Any, value: str, field: str) -> None:
-    """What was wrong is said, and briefly."""
+    """The message says briefly what is wrong."""
     with pytest.raises(
         SpanContextCorruptedException, match=f"^{field}uber-trace-id got an invalid.* value '"
     ) as raised:

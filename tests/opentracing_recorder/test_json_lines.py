@@ -70,7 +70,7 @@ class Unprintable:
 
 
 def test_values_that_json_cannot_hold_are_written(path: Path) -> None:
-    """What has no JSON form is in the file as `to_dict` shows it; none of it is lost."""
+    """Values without a JSON form are in the file as `to_dict` shows them; none is lost."""
     cyclic: dict[str, Any] = {}
     cyclic["self"] = cyclic
     recorder = JSONLinesRecorder(path)
@@ -242,7 +242,7 @@ def test_a_pipe_takes_a_line_in_pieces(tmp_path: Path) -> None:
 
 
 def in_time(work: Callable[[], Any], limit: float = 5.0) -> Any:
-    """What `work` returns; on a thread that is given up at the limit."""
+    """Return the result of `work`, on a thread that is abandoned at the limit."""
     results: list[Any] = []
     thread = threading.Thread(target=lambda: results.append(work()), daemon=True)
     thread.start()
@@ -308,7 +308,7 @@ def read_what_is_there(pipe: int) -> bytes:
 def test_a_reader_that_stands_still_blocks_nobody(
     path: Path, pipe: int, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """What it does not take waits, up to a bound; what is over is lost, and logged once."""
+    """Spans that it does not take wait, up to a bound; those over it are lost, and logged once."""
     recorder = JSONLinesRecorder(path)
     long = "x" * 10_000
     in_time(lambda: record(recorder, *(f"{number}" for number in range(1000)), long=long), 20)
@@ -561,7 +561,7 @@ def test_empty_lines_are_passed_over() -> None:
 
 
 def test_a_span_after_a_torn_one_on_its_line_is_found() -> None:
-    """What a killed process began does not hide what another wrote behind it."""
+    """The torn line of a killed process does not hide the lines that others write after it."""
     inside = rb'"tags":{"nested":{"trace_id":"x"},"text":"{\"trace_id\":"}'
     torn = b'{"trace_id":"1","tags":{"a":"{\\"trace_id\\":'
     error, span = read_spans([torn + b'{"trace_id":"2","span_id":"3",' + inside + b"}\n"])

@@ -139,5 +139,5 @@ def test_a_number_of_another_make_stays_one(value: Any, expected: Any) -> None:
     ids=["Decimal", "timedelta", "raises", "no int"],
 )
 def test_what_is_no_such_number_stays_text(value: Any, text: str) -> None:
-    """Whatever else is true or false, what is exact as text alone, and an index that fails."""
+    """Numbers that are exact only as text, other booleans and a failing index have a JSON form."""
     assert json_safe(value) == text

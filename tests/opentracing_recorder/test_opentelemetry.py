@@ -386,7 +386,7 @@ def test_names_stay_when_that_is_wanted() -> None:
 
 
 def is_allowed(value: Any) -> bool:
-    """Whether it is one of the simple values of OpenTelemetry's specification."""
+    """Return if it is one of the simple values of OpenTelemetry's specification."""
     if type(value) is int:
         return -(2**63) <= value < 2**63
     return type(value) in (str, bool, float)

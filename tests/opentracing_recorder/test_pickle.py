@@ -1,4 +1,4 @@
-"""What travels of a span between processes, and what copies of spans and tracers are."""
+"""Spans sent between processes, and copies of spans and tracers."""
 
 from __future__ import annotations
 

@@ -80,7 +80,7 @@ def test_the_first_value_of_a_field_counts(form: Any) -> None:
 
 
 def test_names_that_are_known_may_come_with_other_values() -> None:
-    """What is remembered is where a field stands, not what stood there."""
+    """A format remembers the place of a field, not its value."""
     format = CarrierFormat(fields_x)
     values: list[Any] = ["1", b"2", None, LoudText("4"), "5"]
     read = [format.read_text({"host": "h", "X-A": value}) for value in values]
@@ -160,7 +160,7 @@ def test_a_format_serves_many_threads() -> None:
 @pytest.mark.parametrize("stale", ["x-a", "X-A", b"X-a"])
 @pytest.mark.parametrize("times", [1, 2])
 def test_an_old_entry_does_not_stay_beside_the_new(stale: Any, times: int) -> None:
-    """Whatever the spelling of its name, and whether or not that was seen before."""
+    """A field is replaced in any spelling of its name, seen before or not."""
     format = CarrierFormat(fields_x)
     for _ in range(times):
         carrier = {stale: "old", "other": "1"}
@@ -254,21 +254,21 @@ def lying(monkeypatch: pytest.MonkeyPatch) -> Iterator[Lying]:
 
 
 def test_a_carrier_that_cannot_be_looked_at_is_invalid_for_writing(lying: Lying) -> None:
-    """Whatever the carrier raises, the application sees the documented exception."""
+    """The application gets the documented exception, whatever the carrier raises."""
     with pytest.raises(InvalidCarrierException, match="wanted: to write to"):
         CarrierFormat(fields_x).write(lying, {"x-a": "1"})
 
 
 @pytest.mark.parametrize("carrier", [RefusingList(), (), "text"])
 def test_what_cannot_be_written_is_an_invalid_carrier(carrier: Any) -> None:
-    """Whatever the carrier raises, the application sees the documented exception."""
+    """The application gets the documented exception, whatever the carrier raises."""
     with pytest.raises(InvalidCarrierException, match="wanted: to write to"):
         CarrierFormat(fields_x).write(carrier, {"x-a": "1"})
 
 
 @pytest.mark.parametrize("propagator", [TextPropagator(), CompositePropagator([TextPropagator()])])
 def test_what_cannot_be_read_is_an_invalid_carrier(propagator: Propagator, lying: Lying) -> None:
-    """Whatever the carrier raises, the application sees the documented exception."""
+    """The application gets the documented exception, whatever the carrier raises."""
     with pytest.raises(InvalidCarrierException, match="wanted: a mapping"):
         propagator.extract(lying)
 

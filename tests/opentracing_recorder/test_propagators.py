@@ -239,7 +239,7 @@ def test_binary_skips_unknown_fields_and_takes_the_last_of_repeated_ones() -> No
     ],
 )
 def test_broken_binary_names_the_field(wire: str, field: str) -> None:
-    """What is wrong is said by field."""
+    """The message names the field that is wrong."""
     with pytest.raises(SpanContextCorruptedException, match=field):
         BINARY.extract(bytes.fromhex(wire))
 
@@ -519,7 +519,7 @@ def test_headers_round_trip_in_every_form(form: str, context: BasicSpanContext) 
 
 @st.composite
 def damaged_entries(draw: st.DrawFn, propagator: Propagator) -> dict[str, Any]:
-    """What a propagator wrote, with up to three things done to it."""
+    """A carrier that a propagator wrote, with up to three changes."""
     entries: dict[str, Any] = {}
     propagator.inject(draw(contexts), entries)
     for _ in range(draw(st.integers(1, 3))):
@@ -605,7 +605,7 @@ def test_binary_baggage_from_outside_is_bounded() -> None:
     ],
 )
 def test_broken_binary_shows_the_value(wire: str, shown: str) -> None:
-    """What was found there is in the message, and the message stays short."""
+    """The message shows the value that was found, and stays short."""
     with pytest.raises(SpanContextCorruptedException) as raised:
         BINARY.extract(bytes.fromhex(wire))
     assert shown in str(raised.value)
@@ -709,7 +709,7 @@ def test_a_dict_is_read_as_its_pairs_are(
     damages: dict[int, tuple[int, int, str]],
     in_bytes: bool,
 ) -> None:
-    """Whole or damaged, and whether or not a dict with these names was seen before."""
+    """A whole or damaged carrier is read alike, new or with names that were seen before."""
     carrier: dict[str, Any] = {"host": "h"}
     propagator.inject(
         BasicSpanContext(trace_id, span_id, None, sampled, parent_id, {"random": "0"}), carrier

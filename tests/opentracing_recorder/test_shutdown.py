@@ -1,4 +1,4 @@
-"""What is queued is delivered at the end of an ASGI lifespan, and where a signal ends the process.
+"""Queued spans are delivered at the end of an ASGI lifespan, and when a signal ends the process.
 
 Servers that speak ASGI are tried in tests/servers; here is what they can hardly show.
 """
@@ -64,7 +64,7 @@ def alone(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def events() -> list[str]:
-    """What is sent to the backend and to the server, in order."""
+    """The messages to the backend and to the server, in order."""
     return []
 
 
@@ -92,7 +92,7 @@ def live(app: Callable[[Any, Any, Any], Awaitable[Any]], events: list[str]) -> N
 
 
 def test_an_application_finishes_before_the_flush(tracer: BasicTracer, events: list[str]) -> None:
-    """What it records while it shuts down is sent, and only then the server hears of the end."""
+    """Spans of the shutdown are sent before the server gets the end of it."""
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
         assert await receive() == STARTUP
@@ -140,7 +140,7 @@ async def return_at_shutdown(scope: Any, receive: Any, send: Any) -> None:
 def test_an_application_that_does_not_speak_the_protocol(
     app: Callable[..., Any], tracer: BasicTracer
 ) -> None:
-    """What it leaves out of the protocol is added, and at the end what was recorded is sent."""
+    """Messages that it leaves out of the protocol are added, and the spans are sent at the end."""
     told: list[str] = []
     tracer.start_span("request").finish()
 
@@ -558,7 +558,7 @@ def test_a_lock_that_the_interrupted_thread_holds(tmp_path: Path) -> None:
 
 
 def test_a_signal_while_spans_are_counted(tmp_path: Path) -> None:
-    """What counts them has a lock that sending takes too: it goes on for a moment first."""
+    """The count has a lock that sending takes too, so the interrupted code first goes on."""
     program = """
         close_at_signals()
         for number in range(1000):
@@ -606,7 +606,7 @@ def test_the_first_process_of_a_container(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("waiting", ["gevent.sleep(60)", "while True: pass"])
 def test_a_signal_under_gevent(tmp_path: Path, waiting: str) -> None:
-    """Whether it interrupts a greenlet or gevent's loop."""
+    """Spans are delivered if it interrupts a greenlet or gevent's loop."""
     pytest.importorskip("gevent")
     program = f"""
         import gevent
@@ -637,7 +637,7 @@ def test_a_signal_while_gevent_is_being_imported(tmp_path: Path, stand_in: str) 
 def test_a_recorder_that_does_not_close_holds_up_no_other(
     tracer: BasicTracer, events: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What its `close` raises is logged."""
+    """An exception of `close` is logged, and the others are closed."""
 
     class Broken(Noting):
         def close(self, timeout: float | None = None) -> bool:

@@ -277,7 +277,7 @@ def test_the_limit_on_tags_holds_for_those_that_are_kept(
 
 
 def test_a_limit_lowered_meanwhile_holds_from_the_next_tag_on(tracer: BasicTracer) -> None:
-    """What a backend reads the outcome from is kept then as well."""
+    """The tags that carry the outcome are kept over the limit too."""
     span = tracer.start_span("x", tags={"a": 1, "error": True, "b": 2, "c": 3})
     tracer.max_tags = 2
     span.set_tag("d", 4)
@@ -288,7 +288,7 @@ def test_a_limit_lowered_meanwhile_holds_from_the_next_tag_on(tracer: BasicTrace
 
 
 def test_many_tags_are_dropped_in_time(tracer: BasicTracer) -> None:
-    """What is over the limit takes no longer for each tag the more there are."""
+    """A tag over the limit takes the same time, however many there are."""
     given = {
         "error": True,
         **{str(index): index for index in range(200_000)},
@@ -344,7 +344,7 @@ def test_exception_with_a_constructor_of_its_own_is_kept(tracer: BasicTracer) ->
 def test_hostile_values_neither_raise_nor_hide_others(
     tracer: BasicTracer, recorder: InMemoryRecorder
 ) -> None:
-    """Whatever is passed in, the span is recorded, with everything else it was given."""
+    """The span is recorded with everything else it was given, whatever the value is."""
     cyclic: list[Any] = []
     cyclic.append(cyclic)
     values = [Hostile(), cyclic, float("nan"), "\ud800", b"\xff", None, 10**400, {None: Hostile()}]
@@ -533,7 +533,7 @@ def test_no_exception_of_the_application_is_constructed_again(tracer: BasicTrace
 
 
 class Local:
-    """What a frame would keep alive."""
+    """An object that a frame would keep alive."""
 
 
 def raise_with_local(local: object) -> None:
@@ -611,7 +611,7 @@ def test_logged_fields_are_copied(tracer: BasicTracer) -> None:
 
 
 def test_tags_are_a_dict_that_owners_change(tracer: BasicTracer) -> None:
-    """What is put in or taken out is what recorders see."""
+    """Recorders see each tag that is put in or taken out."""
     span = tracer.start_span("x", tags={"a": 1, "b": 2})
     span.tags["c"] = 3
     del span.tags["a"]
@@ -702,7 +702,7 @@ def test_a_long_name_makes_no_long_warning(
 
 
 def can_others_trace() -> bool:
-    """Whether another thread gets through everything of a span that takes a lock."""
+    """Return if another thread gets through all methods of a span that take a lock."""
     done = threading.Event()
 
     def work() -> None:

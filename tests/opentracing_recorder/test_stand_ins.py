@@ -1,4 +1,4 @@
-"""What suites and applications pass in place of the real thing: a tracer that is none, odd tags."""
+"""Stand-ins that suites and applications pass: a tracer that is none, odd tags."""
 
 from __future__ import annotations
 
@@ -166,7 +166,7 @@ def test_a_propagator_may_have_one_half(make_tracer: Callable[[], Any]) -> None:
 
 
 def test_propagators_of_ones_own_may_be_among_several() -> None:
-    """Whatever they derive from, and with one half, too."""
+    """They work whatever they derive from, and also with only one half."""
     given: list[Any] = [InjectOnly(), ExtractOnly(), TextPropagator()]
     composite = CompositePropagator(given)
     tracer = BasicTracer(InMemoryRecorder(), propagators={Format.TEXT_MAP: composite})

@@ -105,7 +105,7 @@ def test_arbitrary_carriers(carrier: Any) -> None:
 
 @given(st.data())
 def test_damaged_traceparents(data: st.DataObject) -> None:
-    """What is not of the form is corrupted; what still is has just these ids."""
+    """A damaged header is corrupted, or still has just these ids."""
     index = data.draw(st.integers(0, len(TRACEPARENT)))
     cut = data.draw(st.integers(0, 3))
     text = TRACEPARENT[:index] + data.draw(st.text(max_size=3)) + TRACEPARENT[index + cut :]
@@ -161,7 +161,7 @@ def test_examples_of_the_specification(
     ],
 )
 def test_later_versions_and_blanks_around_are_read(traceparent: str) -> None:
-    """What is known of a later version counts; what follows is passed over."""
+    """The known fields of a later version count; further ones are skipped."""
     context = extracted({"traceparent": traceparent})
     assert (context.trace_id, context.span_id, context.sampled) == (TRACE_ID, SPAN_ID, True)
 

@@ -132,7 +132,7 @@ def test_foreign_parent_starts_a_new_trace(foreign: Any) -> None:
 
 @pytest.mark.parametrize("references", [5, "text", [1, None], [Reference("odd", None)], {}])
 def test_odd_references_are_ignored(references: Any) -> None:
-    """What is no reference to anything does not count."""
+    """A reference to nothing does not count."""
     assert BasicTracer().start_span("x", references=references).references == ()
 
 
@@ -193,7 +193,7 @@ def test_constructor_takes_three_positional_arguments() -> None:
 
 
 def test_recorder_and_sampler_may_be_replaced() -> None:
-    """What is assigned later is what is used and shown."""
+    """A value that is assigned later is used and shown."""
     tracer = BasicTracer()
     recorder, sampler = InMemoryRecorder(), ConstSampler(False)
     tracer.recorder = recorder

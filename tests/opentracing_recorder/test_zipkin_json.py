@@ -1,4 +1,4 @@
-"""What becomes of each field of a span in Zipkin's JSON; every payload keeps the API's rules."""
+"""Each field of a span has its place in Zipkin's JSON; every payload keeps the API's rules."""
 
 from __future__ import annotations
 

@@ -91,7 +91,7 @@ def url(node: str, python: str) -> str:
 
 
 def get(url: str, caller: Any = None) -> str:
-    """What a service answers, in the trace of the caller's span if there is one."""
+    """Return a service's answer; the request continues the trace of the caller's span, if given."""
     headers: dict[str, str] = {}
     if caller is not None:
         caller.tracer.inject(caller.context, Format.HTTP_HEADERS, headers)
@@ -139,7 +139,7 @@ def test_a_trace_that_node_starts_goes_on_in_python(
 def test_node_obeys_that_a_trace_is_not_sampled(
     zipkin: ZipkinServer, tracer: Any, url: str
 ) -> None:
-    """What Python does not sample, neither Node nor Python behind it reports."""
+    """If Python does not sample a trace, neither Node nor the Python behind it reports it."""
     unsampled = get(url, tracer.start_span("ask", tags={tags.SAMPLING_PRIORITY: 0}))
     sampled = get(url)
     assert tracer.flush(timeout=30)
