@@ -145,7 +145,7 @@ def test_a_decision_may_come_without_ids(carrier: Any, expected: Any) -> None:
 
 @pytest.mark.parametrize("carrier", [{"b3": "0"}, {"X-B3-Sampled": "0"}])
 def test_deny_without_ids_starts_a_trace_that_is_not_kept(carrier: Any) -> None:
-    """The trace is sampled whatever the sampler decides, and the next service gets the flag."""
+    """The trace is not sampled, whatever the sampler decides, and the next service gets that."""
     tracer = BasicTracer(propagators={Format.HTTP_HEADERS: SEVERAL})
     parent = tracer.extract(Format.HTTP_HEADERS, carrier)
     span = tracer.start_span("health", child_of=parent)

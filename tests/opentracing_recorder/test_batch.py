@@ -682,7 +682,7 @@ def test_close_ends_in_time_during_a_pause(backend: Backend) -> None:
 
 
 def test_a_flush_that_a_close_overtakes_says_that_spans_were_lost(backend: Backend) -> None:
-    """`close` reports the spans that it dropped; the next flush reports none."""
+    """A flush fails if `close` drops its spans; the next flush succeeds."""
     recorder = backend(OSError("down"), interval=60)
     recorder.gate.clear()
     recorder.record(2)

@@ -62,7 +62,7 @@ def test_a_queue_that_has_ended_settles_nothing() -> None:
 
 
 def test_a_queue_that_closes_has_no_limit_to_append_below() -> None:
-    """A closing recorder takes no new queue size."""
+    """The limit of a closed queue stays 0, even if it is set again."""
     queue = BatchQueue(10)
     queue.set_limit(3)
     assert queue.limit == 3

@@ -44,7 +44,7 @@ def extracted(carrier: Any, propagator: CompositePropagator = ALL) -> BasicSpanC
 
 @given(st.lists(st.sampled_from(["good", "broken", "absent"]), min_size=4, max_size=4))
 def test_the_first_good_trace_wins(states: list[str]) -> None:
-    """A good header of any format is read; if none is good, the first broken one raises."""
+    """The first good header wins; if none is good, the first broken one raises."""
     carrier: dict[str, str] = {}
     for state, good, broken in zip(states, HEADERS, BROKEN):
         carrier.update({"good": good, "broken": broken, "absent": {}}[state])
@@ -87,7 +87,7 @@ def test_a_carrier_that_can_be_read_once_is_enough(form: Any) -> None:
 def test_what_comes_without_a_trace_does_not_win_over_one(
     lonely: dict[str, str], other: dict[str, str]
 ) -> None:
-    """The order of the formats does not matter."""
+    """A header with a trace wins, whichever format is read first."""
     context = extracted({**lonely, **other})
     assert context.span_id == 9
     assert context.sampled is False

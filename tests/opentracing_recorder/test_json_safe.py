@@ -139,5 +139,5 @@ def test_a_number_of_another_make_stays_one(value: Any, expected: Any) -> None:
     ids=["Decimal", "timedelta", "raises", "no int"],
 )
 def test_what_is_no_such_number_stays_text(value: Any, text: str) -> None:
-    """Numbers that are exact only as text, other booleans and a failing index have a JSON form."""
+    """Decimals, timedeltas, and objects with an index that fails become text."""
     assert json_safe(value) == text

@@ -277,7 +277,7 @@ def test_the_limit_on_tags_holds_for_those_that_are_kept(
 
 
 def test_a_limit_lowered_meanwhile_holds_from_the_next_tag_on(tracer: BasicTracer) -> None:
-    """The tags that carry the outcome are kept over the limit too."""
+    """Tags that carry the outcome are kept first then too."""
     span = tracer.start_span("x", tags={"a": 1, "error": True, "b": 2, "c": 3})
     tracer.max_tags = 2
     span.set_tag("d", 4)

@@ -132,7 +132,7 @@ def test_foreign_parent_starts_a_new_trace(foreign: Any) -> None:
 
 @pytest.mark.parametrize("references", [5, "text", [1, None], [Reference("odd", None)], {}])
 def test_odd_references_are_ignored(references: Any) -> None:
-    """A reference to nothing does not count."""
+    """An object that is not a reference to a context does not count."""
     assert BasicTracer().start_span("x", references=references).references == ()
 
 
