@@ -63,7 +63,7 @@ def fields(context: BasicSpanContext | None) -> tuple[Any, ...]:
 
 
 def decision(context: BasicSpanContext | None) -> tuple[Any, ...]:
-    """Of a context without ids."""
+    """The fields of a context without ids."""
     trace_id, span_id, sampled, parent_id, extra = fields(context)
     assert trace_id is span_id is parent_id is None
     return sampled, extra
@@ -189,7 +189,7 @@ def test_nothing_of_b3_is_no_trace(carrier: Any) -> None:
 
 
 def test_the_single_header_comes_first() -> None:
-    """Where both are there and whole, the several are not looked at."""
+    """If both are present and whole, the several headers are ignored."""
     several = {**IDS, "X-B3-Sampled": "1"}
     assert fields(SEVERAL.extract({**several, "b3": f"{1:016x}-{2:016x}-0"}))[:3] == (1, 2, False)
     assert decision(SEVERAL.extract({**several, "b3": "0"})) == (False, {})
@@ -206,7 +206,7 @@ def test_a_broken_single_header_does_not_hide_good_several(value: str) -> None:
 
 @pytest.mark.parametrize("several", [{}, {"X-B3-Flags": "0"}, {"X-B3-TraceId": "broken"}])
 def test_a_broken_single_header_is_what_is_reported(several: Any) -> None:
-    """Where the several are missing or broken too."""
+    """The error is that of the single header if the several are missing or broken too."""
     with pytest.raises(
         SpanContextCorruptedException, match=r"^b3 got an invalid value 'not-a-tumor'"
     ):
@@ -224,7 +224,7 @@ def test_a_broken_single_header_is_what_is_reported(several: Any) -> None:
     ids=["pairs", "bytes", "joined", "single"],
 )
 def test_the_first_of_repeated_headers_counts(carrier: Any) -> None:
-    """As pairs, or joined by a server into one value."""
+    """The first value counts, in pairs and in values that a server has joined."""
     assert fields(SEVERAL.extract(carrier))[:3] == (1, 2, None)
 
 
@@ -233,7 +233,7 @@ def test_the_first_of_repeated_headers_counts(carrier: Any) -> None:
     "form", [dict, lambda carrier: list(carrier.items())], ids=["dict", "list"]
 )
 def test_nothing_of_an_older_context_stays(propagator: Propagator, form: Any) -> None:
-    """Neither header, in any case, is left beside the new."""
+    """No older header, in any case, stays beside the new ones."""
     stale = {"B3": "0", "X-B3-Flags": "1", "x-b3-parentspanid": "5", "X-B3-SAMPLED": "0"}
     carrier = form({**stale, "Host": "x"})
     propagator.inject(BasicSpanContext(1, 2), carrier)
@@ -300,7 +300,7 @@ def test_a_parent_that_no_span_can_have_is_not_written(propagator: Any, parent_i
 @BOTH
 @pytest.mark.parametrize("context", [BasicSpanContext(), BasicSpanContext(sampled=False)])
 def test_a_context_without_a_trace_writes_nothing(propagator: Any, context: Any) -> None:
-    """Also one that has a decision."""
+    """A context with only a decision writes nothing either."""
     assert injected(propagator, context) == {}
 
 

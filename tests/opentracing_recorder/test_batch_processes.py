@@ -91,7 +91,7 @@ def test_at_exit_backends_that_hang_take_the_time_of_one() -> None:
 
 @pytest.mark.long
 def test_at_exit_a_backend_that_hangs_leaves_the_others_their_time() -> None:
-    """Also where no thread can be started, as in exit handlers of Python 3.12."""
+    """The others are closed in time, also if no thread can be started, as at Python 3.12's exit."""
     script = """
 import _thread
 
@@ -130,7 +130,7 @@ tracer = BasicTracer(recorder)
 
 
 def test_exit_sends_what_is_queued() -> None:
-    """Also what non-daemon threads and later exit handlers record."""
+    """Spans of non-daemon threads and of later exit handlers are sent too."""
     script = (
         WAIT_FOR_THE_END_OF_MAIN
         + """
@@ -144,7 +144,7 @@ record("main")
 
 
 def test_exit_sends_what_was_first_recorded_when_no_thread_can_start() -> None:
-    """From Python 3.12, none can when the main thread is at its end."""
+    """The span is sent; from Python 3.12, no thread can start once the main thread has ended."""
     start = 'threading.Thread(target=record_late, args=["late"]).start()'
     assert run(WAIT_FOR_THE_END_OF_MAIN + start) == ["late"]
 
@@ -171,7 +171,7 @@ for kind in (Hanging, Down, Hanging, Down):
 
 
 def test_a_dead_backend_costs_an_unconfigured_program_two_lines() -> None:
-    """Without any logging configured, Python shows warnings: what went wrong, and what was lost."""
+    """Without configured logging, Python shows two warnings: the failure, and the loss."""
     script = """
 class Down(BatchRecorder):
     def send(self, spans):

@@ -51,7 +51,7 @@ def test_what_follows_an_error(
 
 
 def test_one_attempt_means_no_other() -> None:
-    """But for the halves of a batch too large, which have one each."""
+    """A batch is sent once; if it is too large, each half has one attempt."""
     assert policy(attempts=1).next(Attempt(8), OSError()) is None
     assert policy(attempts=1).next(Attempt(8), BatchTooLarge()) == Attempt(4)
 
@@ -107,7 +107,7 @@ def test_the_time_that_a_backend_names_makes_a_pause_longer(
 
 
 def test_the_random_part_differs() -> None:
-    """Not all processes return to a busy backend at the same moments."""
+    """Processes do not all return to a busy backend at the same moments."""
     retry = RetryPolicy(2, 1.0)
     pauses = {retry.next(Attempt(1), OSError()) for _ in range(100)}
     assert len(pauses) > 50

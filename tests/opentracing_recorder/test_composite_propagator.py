@@ -61,7 +61,7 @@ def test_the_first_good_trace_wins(states: list[str]) -> None:
 
 
 def test_the_order_is_the_one_given() -> None:
-    """Not that of the headers."""
+    """The order of the propagators counts, not that of the headers."""
     carrier = {**HEADERS[0], **HEADERS[1], **HEADERS[2]}
     assert extracted(carrier, CompositePropagator([JAEGER, B3, W3C])).trace_id == 3
     assert extracted(carrier, CompositePropagator([TEXT, B3, W3C])).trace_id == 2
@@ -69,7 +69,7 @@ def test_the_order_is_the_one_given() -> None:
 
 @pytest.mark.parametrize("form", [list, iter, dict])
 def test_a_carrier_that_can_be_read_once_is_enough(form: Any) -> None:
-    """For all formats, the last included."""
+    """An iterator serves all formats, the last included."""
     carrier = form(HEADERS[3].items())
     assert isinstance(carrier, (Iterator, list, dict))
     assert extracted(carrier).trace_id == 4
@@ -94,7 +94,7 @@ def test_what_comes_without_a_trace_does_not_win_over_one(
 
 
 def test_baggage_goes_with_the_trace_of_another_format() -> None:
-    """As B3 has none of its own; an item of the trace's own format is the stronger."""
+    """B3 has no baggage of its own; an item of the trace's own format wins."""
     context = extracted({"baggage": "k=v,user=alice", **HEADERS[1]})
     assert (context.trace_id, dict(context.baggage)) == (2, {"k": "v", "user": "alice"})
     context = extracted({"baggage": "k=v,user=alice", **HEADERS[2], "uberctx-k": "other"})
@@ -124,7 +124,7 @@ def test_a_broken_trace_does_not_hide_a_decision() -> None:
 
 
 def test_it_writes_what_it_is_told_to() -> None:
-    """By default all that it reads; else a set of its own, which may be empty."""
+    """It writes all formats that it reads by default, otherwise the given ones, if any."""
     everything: dict[str, str] = {}
     ALL.inject(BasicSpanContext(1, 2, {"k": "v"}), everything)
     assert list(everything) == [
@@ -152,7 +152,7 @@ def test_it_writes_what_it_is_told_to() -> None:
 
 @pytest.mark.parametrize("wrong", [5, ["b3"], [None]])
 def test_what_is_no_propagator_is_refused(wrong: Any) -> None:
-    """By the name of the argument."""
+    """The error names the argument."""
     with pytest.raises(TypeError, match="propagators must be Propagators"):
         CompositePropagator(wrong)
     with pytest.raises(TypeError, match="written must be Propagators"):

@@ -98,7 +98,7 @@ def test_no_decision_of_a_strangers_drops_a_trace(
 
 @pytest.mark.parametrize("headers", [{"b3": "0"}, {"b3": "1"}, {"X-B3-Flags": "1"}, {}])
 def test_a_decision_alone_is_nothing(headers: dict[str, str]) -> None:
-    """Without a trace and without baggage nothing is left to take over."""
+    """Without a trace and baggage, there is no context."""
     assert EdgePropagator(B3Propagator()).extract(headers) is None
 
 

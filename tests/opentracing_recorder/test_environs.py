@@ -102,7 +102,7 @@ def test_a_request_without_headers_joins_no_trace_of_the_process(
 @every_format
 @pytest.mark.parametrize("form", [dict, Environment, lambda names: list(names.items())])
 def test_headers_that_are_named_like_variables_mean_nothing(propagator: Any, form: Any) -> None:
-    """In headers that are no environ, a header HTTP_TRACEPARENT is one of the application's own."""
+    """In headers that are no environ, HTTP_TRACEPARENT is a header of the application."""
     headers = {"host": "h", **as_headers(propagator, OF_THE_REQUEST)}
     nothing = read(propagator, form({"host": "h"}))
     for _ in range(2):
@@ -138,7 +138,7 @@ def test_what_is_injected_into_an_environ_is_read_from_it(
 @pytest.mark.parametrize("name", [name for name in FORMATS if name != "mock"])
 @every_environ
 def test_an_environ_loses_what_is_removed(name: str, make_environ: Any) -> None:
-    """In either form; all else stays."""
+    """Entries of either form are removed; all others stay."""
     for before in (as_headers, lambda format, _: as_variables(format)):
         environ = type(make_environ())({**make_environ(), **before(FORMATS[name], OF_THE_REQUEST)})
         FORMATS[name].remove_from(environ)
@@ -150,7 +150,7 @@ def test_an_environ_loses_what_is_removed(name: str, make_environ: Any) -> None:
 def test_a_process_reads_what_its_parent_left(
     propagator: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """In upper case too, which Windows makes of all names, and OpenTelemetry has for its own."""
+    """Names in upper case are read too, as Windows and OpenTelemetry have them."""
     for change in (str, str.upper):
         with monkeypatch.context() as patch:
             patch.delenv("REQUEST_METHOD", raising=False)

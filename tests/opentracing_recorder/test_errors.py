@@ -38,7 +38,7 @@ def test_what_moves_a_cursor_is_escaped() -> None:
 
 
 def test_a_long_text_is_shortened_in_little_time() -> None:
-    """However it is made."""
+    """Any long text is shortened quickly."""
     start = time.monotonic()
     for piece in ("x", "\n", "://", "?", "@", ":@", "/?", "password=", "header value ", "\u202e"):
         line = one_line(piece * (1_000_000 // len(piece)))
@@ -88,7 +88,7 @@ def raised(error: BaseException, cause: BaseException | None = None) -> BaseExce
 
 
 def formatted(error: BaseException) -> str:
-    """As the logging module shows it."""
+    """The text as the logging module shows it."""
     shown = loggable(error)
     record = logging.LogRecord(
         "a", 40, "a", 1, "m", None, (type(shown), shown, shown.__traceback__)
@@ -97,7 +97,7 @@ def formatted(error: BaseException) -> str:
 
 
 def test_an_error_that_is_harmless_is_logged_itself() -> None:
-    """With all that tools make of an error: its class, its attributes."""
+    """The record has the error itself, with its class and attributes."""
     error = raised(OSError(111, "refused"), raised(KeyError("a")))
     assert loggable(error) is error
 

@@ -297,7 +297,7 @@ def test_its_decision_is_followed() -> None:
 
 
 def test_a_reference_to_it_shows_its_ids() -> None:
-    """In what recorders get, too."""
+    """Recorders see its ids in the reference."""
     span = BasicTracer().start_span(
         "x", child_of=BasicSpanContext(1, 2), references=[follows_from(Fields())]
     )
@@ -410,7 +410,7 @@ def test_baggage_of_another_make_that_is_none_is_left_out(make_tracer: Callable[
 @pytest.mark.parametrize("kind", [BasicSpan, MockSpan])
 @every_kind
 def test_a_span_may_be_made_with_it(make: Callable[[], Any], kind: Any) -> None:
-    """By the constructor, as suites do, or by an assignment to `_context`."""
+    """The constructor takes it, and so does an assignment to `_context`."""
     given = make()
     given = getattr(given, "context", given)
     span = kind(mock.Mock(), "x", given)
@@ -449,7 +449,7 @@ def test_one_that_came_in_a_carrier_may_say_so() -> None:
 
 
 def test_binary_takes_it_directly() -> None:
-    """As the other formats do, without a tracer."""
+    """The binary propagator injects it without a tracer, like the other formats."""
     carrier = bytearray()
     BinaryPropagator().inject(Fields(), carrier)
     context = BinaryPropagator().extract(carrier)

@@ -812,7 +812,7 @@ def test_what_is_not_overridden_is_left_out_by_name() -> None:
     ],
 )
 def test_the_factory_must_be_given(mixin: type, hook: str) -> None:
-    """Without it the error names what is missing."""
+    """Without a factory, the error names the missing method."""
     with pytest.raises(NotImplementedError, match=rf"must override {hook}\(\)"):
         getattr(mixin(), hook)()
 

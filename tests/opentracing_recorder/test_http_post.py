@@ -275,7 +275,7 @@ def test_sending_imports_nothing() -> None:
 
 
 def test_ipv6_addresses_are_urls_too() -> None:
-    """In brackets, as in every URL."""
+    """An IPv6 address in brackets is accepted."""
     try:
         listener = socket.create_server(("::1", 0), family=socket.AF_INET6)
     except OSError:
@@ -382,7 +382,7 @@ def test_a_certificate_that_nobody_vouches_for_is_refused(secure_server: SecureS
 
 
 def test_an_encrypted_key_is_refused_at_once(certificate: Path) -> None:
-    """Nobody is asked for its password."""
+    """OpenSSL does not ask for its password."""
     key = certificate.with_name("encrypted.pem")
     command = ["openssl", "pkey", "-in", str(certificate), "-out", str(key)]
     command += ["-aes256", "-passout", "pass:sesame"]

@@ -79,7 +79,7 @@ def test_headers_round_trip_in_visible_ascii(context: BasicSpanContext) -> None:
 
 @pytest.mark.parametrize("hostile", ["\r\nSet-Cookie: a=b", "\x00", "é\x7f", "\ud800", "a b:c"])
 def test_no_baggage_gets_out_of_its_header(hostile: str) -> None:
-    """Neither as a key nor as a value."""
+    """Hostile text stays in its header, as a key and as a value."""
     carrier = formats.injected(HEADERS, BasicSpanContext(1, 2, {hostile: "v", "k": hostile}))
     assert len(carrier) == 3
     for text in [*carrier, *carrier.values()]:
@@ -164,7 +164,7 @@ def test_headers_are_read_from_every_kind_of_carrier(carrier: Any) -> None:
 
 
 def test_baggage_vectors() -> None:
-    """As the clients write it."""
+    """Baggage is written as the clients write it."""
     baggage = {"bender": "Countess de la Roca", "key3": "\U0001f47e", "sum": "1+1"}
     context = BasicSpanContext(256, 127, baggage)
     assert formats.injected(HEADERS, context) == {
@@ -245,7 +245,7 @@ def test_a_debug_id_is_bounded(propagator: Propagator) -> None:
 def test_baggage_without_a_trace_goes_into_the_trace_that_starts(
     propagator: Propagator, carrier: Any
 ) -> None:
-    """And the sampler decides."""
+    """The new trace has the baggage, and the sampler decides."""
     context = propagator.extract(carrier)
     assert fields(context) == (None, None, None, None, {})
     assert context is not None
@@ -288,7 +288,7 @@ def test_nothing_of_jaeger_is_no_trace(propagator: Propagator, carrier: Any) -> 
 
 @BOTH
 def test_a_context_without_a_trace_writes_nothing(propagator: Propagator) -> None:
-    """Also one with baggage."""
+    """A context without a trace writes no header, even if it has baggage."""
     assert formats.injected(propagator, BasicSpanContext(None, None, {"a": "1"})) == {}
 
 
@@ -333,7 +333,7 @@ def test_a_broken_trace_names_field_and_value(propagator: Any, value: str, field
 
 @BOTH
 def test_two_traces_are_none(propagator: Propagator) -> None:
-    """Nobody can say which is right."""
+    """Two different values are an error, since neither is known to be right."""
     with pytest.raises(SpanContextCorruptedException, match="uber-trace-id got two values"):
         propagator.extract([*TRACE.items(), ("Uber-Trace-Id", "2:2:0:1")])
 

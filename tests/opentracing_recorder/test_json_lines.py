@@ -272,7 +272,7 @@ def test_a_file_that_becomes_a_pipe_blocks_nobody(
 
 @pytest.mark.needs_os
 def test_a_pipe_that_nobody_reads_is_refused(path: Path) -> None:
-    """At the start, where an error is seen."""
+    """The constructor refuses it, where the error is seen."""
     os.mkfifo(path)
 
     def make() -> str:
@@ -571,7 +571,7 @@ def test_a_span_after_a_torn_one_on_its_line_is_found() -> None:
 
 
 def test_the_last_of_many_torn_spans_on_a_line_is_found() -> None:
-    """However many processes were killed while they wrote to one file."""
+    """The last span on a line is found, however many processes were killed while they wrote."""
     torn = b'{"trace_id":"1","tags":{"a":"' * 50
     error, span = read_spans([torn + b'{"trace_id":"2","span_id":"3"}\n'])
     assert isinstance(error, NotASpan)

@@ -74,7 +74,7 @@ def test_forked_children_make_no_repeated_id(fork: str, page: bool, parent: str)
 
 @_either_fork
 def test_renewals_run_once_in_each_child(fork: str) -> None:
-    """In the child alone, and again in a child of the child; not with every trace."""
+    """Each child, and each child of a child, runs them with its first trace only."""
     script = (
         "import ctypes, os, sys\n"
         "from opentracing_recorder import BasicTracer\n"
@@ -192,7 +192,7 @@ def test_no_thread_starts_before_uwsgi_forks(
 
 @pytest.mark.needs_os
 def test_flush_sends_before_uwsgi_forks(monkeypatch: pytest.MonkeyPatch) -> None:
-    """On the thread that calls it."""
+    """The calling thread sends."""
     monkeypatch.setitem(sys.modules, "uwsgi", uwsgi(0))
     recorder = Sending()
     tracer = BasicTracer(recorder)

@@ -90,7 +90,7 @@ def test_names_that_are_known_may_come_with_other_values() -> None:
 @pytest.mark.parametrize("count", [1, 300])
 @pytest.mark.parametrize("length", [20, 2000])
 def test_sets_of_names_from_outside_fill_no_memory(length: int, count: int) -> None:
-    """However many come, and however long they are, few are remembered."""
+    """Few sets are remembered, however many arrive and however long they are."""
     format = CarrierFormat(fields_x)
     for number in range(500):
         names = [f"x-{number}-{index}".ljust(length, "y") for index in range(count)]
@@ -114,7 +114,7 @@ HEX = "0123456789abcdefABCDEF"
 
 @given(st.text(st.sampled_from(HEX + "xX_+- \tg\u0661"), max_size=20), st.sampled_from([16, 32]))
 def test_ids_are_hexadecimal_digits_and_nothing_else(value: str, max_digits: int) -> None:
-    """At most so many, with blanks around; never 0."""
+    """An id has 1 to max_digits digits, perhaps with blanks around, and is not 0."""
     digits = value.strip(" \t")
     good = 0 < len(digits) <= max_digits and set(digits) <= set(HEX) and set(digits) != {"0"}
     number = None
@@ -127,7 +127,7 @@ def test_ids_are_hexadecimal_digits_and_nothing_else(value: str, max_digits: int
 
 @pytest.mark.parametrize("length", [20, 2000])
 def test_names_from_outside_fill_no_memory(length: int) -> None:
-    """However many names arrive, and however long they are, few are remembered."""
+    """Few names are remembered, however many arrive and however long they are."""
     format = CarrierFormat(fields_x)
     for number in range(3000):
         format.read({f"x-{number}".ljust(length, "y"): "value"})
@@ -274,7 +274,7 @@ def test_what_cannot_be_read_is_an_invalid_carrier(propagator: Propagator, lying
 
 
 def test_a_value_that_is_no_text_is_passed_over(lying: Lying) -> None:
-    """Also one that lies about its class."""
+    """It is skipped, even if it lies about its class."""
     assert TextPropagator().extract({"ot-tracer-traceid": lying}) is None
 
 

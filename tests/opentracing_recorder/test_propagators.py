@@ -402,7 +402,7 @@ def test_broken_text_names_field_and_value(changed: dict[str, Any], message: str
 
 
 def test_baggage_without_a_trace_is_broken() -> None:
-    """As with basictracer."""
+    """Baggage without ids is corrupted, as in basictracer."""
     with pytest.raises(SpanContextCorruptedException, match="baggage without required fields"):
         TEXT.extract({"ot-baggage-a": "b"})
 
@@ -511,7 +511,7 @@ FORMS: dict[str, Any] = {
     )
 )
 def test_headers_round_trip_in_every_form(form: str, context: BasicSpanContext) -> None:
-    """However a server hands the headers on, everything that was injected is extracted."""
+    """All that was injected is extracted, from headers in the form of any server."""
     carrier: dict[str, str] = {}
     HEADERS.inject(context, carrier)
     assert fields(HEADERS.extract(FORMS[form](carrier))) == fields(context)
@@ -634,7 +634,7 @@ def test_binary_writes_the_undecided_as_kept() -> None:
 
 
 def test_bytes_that_are_no_utf_8_are_read_as_latin_1() -> None:
-    """As HTTP once had it; the trace is not lost for it."""
+    """Other bytes are read as Latin-1, as in early HTTP, and the trace is kept."""
     carrier = [(key.encode(), value.encode()) for key, value in TRACE.items()]
     context = TEXT.extract([*carrier, (b"ot-baggage-a", b"caf\xe9")])
     assert fields(context)[3] == {"a": "café"}
@@ -794,7 +794,7 @@ T, S, NONE = "463ac35c9f6413ad", "a2fb4a1d1a96d312", "0" * 16
     ids=lambda carrier: " ".join(carrier.values()),
 )
 def test_values_of_every_form_are_read_as_those_of_pairs(carrier: dict[str, str]) -> None:
-    """Also where a dict with these names was seen before."""
+    """Each value is read as in pairs, also if a dict with these names was seen before."""
     for propagator in ALL_TEXT:
         expected = outcome(propagator, list(carrier.items()))
         assert [outcome(propagator, carrier) for _ in range(3)] == [expected] * 3
@@ -805,7 +805,7 @@ def test_values_of_every_form_are_read_as_those_of_pairs(carrier: dict[str, str]
     "ids", [(-1, 2), (1, -2), (2**128, 1), (1, 2**64), (0, 1), (1, 0), ("1", 1)]
 )
 def test_ids_that_no_trace_can_have_are_not_written(propagator: Propagator, ids: Any) -> None:
-    """In no format; nor is anything else."""
+    """No format writes anything for such ids."""
     carrier: dict[str, str] = {}
     propagator.inject(BasicSpanContext(*ids), carrier)
     assert carrier == {}

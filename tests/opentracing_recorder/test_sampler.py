@@ -94,7 +94,7 @@ def test_samplers_decide() -> None:
 
 
 def test_rate_limiting_sampler_refills(monkeypatch: pytest.MonkeyPatch) -> None:
-    """At most one second's worth at once, then as time goes by."""
+    """It allows one second's worth at once, and then refills with time."""
     now = [50.0]
     monkeypatch.setattr("opentracing_recorder.sampler.time.monotonic", lambda: now[0])
     sampler = RateLimitingSampler(2)
@@ -216,5 +216,5 @@ def test_broken_sampler_keeps_the_trace(caplog: pytest.LogCaptureFixture) -> Non
     ],
 )
 def test_a_sampler_shows_how_it_was_made(shown: str) -> None:
-    """As the call of its constructor."""
+    """Its repr is the call of its constructor."""
     assert repr(eval(shown)) == shown

@@ -298,7 +298,7 @@ def test_spans_after_a_shutdown(tracer: BasicTracer, events: list[str]) -> None:
 
 
 def test_other_loops_than_those_of_asyncio(tracer: BasicTracer, events: list[str]) -> None:
-    """Under trio, say, the flush is made in place."""
+    """On another loop, such as trio's, the flush runs in place."""
 
     async def end(scope: Any, receive: Any, send: Any) -> None:
         await send(ENDED)
@@ -426,7 +426,7 @@ def test_a_signal_that_does_not_exist(caplog: pytest.LogCaptureFixture) -> None:
 
 
 def test_what_is_no_application_is_refused() -> None:
-    """At once, and not when the first request comes."""
+    """The constructor refuses it, before the first request."""
     with pytest.raises(TypeError, match="app must be an ASGI application, not NoneType"):
         FlushAtShutdown(None)  # type: ignore[arg-type]
 
@@ -461,7 +461,7 @@ def test_what_the_application_has_decided_stays(tmp_path: Path) -> None:
 
 
 def test_a_handler_that_puts_back_what_was_there(tmp_path: Path) -> None:
-    """As uvicorn's does when a program runs it: it then raises the signal again."""
+    """The process ends if a handler restores the former one and raises the signal again."""
     program = """
         close_at_signals()
         close_at_signals()
@@ -515,7 +515,7 @@ def test_children(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("attempt", table(["1", "2", "3", "4", "5"], ["1"]))
 def test_a_signal_at_any_moment(tmp_path: Path, attempt: str) -> None:
-    """Also in the midst of recording: what had finished is delivered, and nothing twice.
+    """Also during recording, finished spans are delivered, and none twice.
 
     The one span that was just finishing may be lost, or not.
     """
@@ -622,7 +622,7 @@ def test_a_signal_under_gevent(tmp_path: Path, waiting: str) -> None:
 
 @pytest.mark.parametrize("stand_in", ["types.ModuleType('gevent')", "unittest.mock.MagicMock()"])
 def test_a_signal_while_gevent_is_being_imported(tmp_path: Path, stand_in: str) -> None:
-    """Or with something in its place: the process ends, and nothing is raised."""
+    """The process ends without an error, also if another object is in gevent's place."""
     program = f"""
         import types, unittest.mock
         sys.modules["gevent"] = {stand_in}
@@ -654,7 +654,7 @@ def test_a_recorder_that_does_not_close_holds_up_no_other(
 def test_recorders_that_are_made_at_the_shutdown(
     tracer: BasicTracer, events: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """By another thread, while those that are there are looked through."""
+    """Recorders that another thread makes meanwhile are closed too."""
 
     class Growing(list[Any]):
         looked = 0

@@ -459,7 +459,7 @@ def test_one_span_on_eight_threads(tracer: BasicTracer, recorder: InMemoryRecord
 @pytest.mark.needs_os
 @pytest.mark.threads
 def test_a_full_span_on_eight_threads_keeps_what_each_of_them_may_set(tracer: BasicTracer) -> None:
-    """At no moment is a tag gone that is never dropped, and the others count exactly."""
+    """Tags that are never dropped are always present, and the others count exactly."""
     for _ in range(20):
         span = tracer.start_span("shared", tags={str(index): index for index in range(127)})
         missing: list[int] = []
@@ -482,7 +482,7 @@ def test_a_full_span_on_eight_threads_keeps_what_each_of_them_may_set(tracer: Ba
 def test_two_threads_that_finish_a_span_at_once_record_it_once(
     tracer: BasicTracer, recorder: InMemoryRecorder
 ) -> None:
-    """Also where both come to the same instruction at the same moment."""
+    """The span is recorded once, even if both threads reach the same instruction."""
     spans = [tracer.start_span(str(number)) for number in range(200)]
     arrived = [-1, -1]
 
@@ -542,7 +542,7 @@ def raise_with_local(local: object) -> None:
 
 @pytest.mark.parametrize("place", ["args", "attribute", "deep"])
 def test_an_exception_inside_another_keeps_no_frame(tracer: BasicTracer, place: str) -> None:
-    """In its arguments or its attributes, as urllib and SQLAlchemy have it."""
+    """An exception in its arguments or attributes, as in urllib and SQLAlchemy, keeps none."""
     local = Local()
     freed = weakref.ref(local)
     error: BaseException
@@ -585,7 +585,7 @@ def test_the_stack_may_be_what_exc_info_returns(tracer: BasicTracer) -> None:
 def test_duration_does_not_jump_with_the_wall_clock(
     tracer: BasicTracer, monkeypatch: pytest.MonkeyPatch, jump: float
 ) -> None:
-    """Without explicit times it is measured, whichever way the clock is set meanwhile."""
+    """Without explicit times, it is measured independently of changes of the clock."""
     span = tracer.start_span("x")
     later = time.time() + jump
     monkeypatch.setattr(time, "time", lambda: later)
@@ -631,7 +631,7 @@ def test_ids_are_numbers_and_a_root_has_no_parent(tracer: BasicTracer) -> None:
 def test_a_decision_written_on_the_context_holds_at_once(
     tracer: BasicTracer, recorder: InMemoryRecorder, decision: bool
 ) -> None:
-    """For tags and logs set later, and for children started later."""
+    """The decision holds for later tags and logs, and for later children."""
     span = tracer.start_span("x", child_of=BasicSpanContext(1, 2, sampled=not decision))
     span.context.sampled = decision
     span.set_tag("a", 1).log_kv({"event": "e"})
@@ -757,7 +757,7 @@ class Dropped:
 
 
 def drop_a_tag(watching: Watching) -> None:
-    """Under a limit lowered meanwhile, so that nothing but the span has the value."""
+    """Drop a tag by a lowered limit, so that only the span has the value."""
     tracer = BasicTracer(max_tags=2)
     span = tracer.start_span("x").set_tag("a", 1).set_tag("b", Dropped(watching))
     tracer.max_tags = 1
@@ -796,7 +796,7 @@ def test_no_lock_is_held_while_user_code_runs(tracer: BasicTracer, where: str) -
 
 
 def test_limits_are_128_by_default(tracer: BasicTracer) -> None:
-    """Of tags and of logs."""
+    """A span keeps 128 tags and 128 logs by default."""
     span = tracer.start_span("x", tags=dict.fromkeys(map(str, range(130))))
     for index in range(130):
         span.log_kv({"index": index})

@@ -396,7 +396,7 @@ def test_what_is_stale_does_not_stay() -> None:
 
 @pytest.mark.parametrize("tracestate", ["a=1\r\nEvil: 1", "a=\u00e9", "a=\x00", ""])
 def test_no_unsafe_tracestate_reaches_the_wire(tracestate: str) -> None:
-    """However it came into the context."""
+    """Unsafe entries are left out, however they came into the context."""
     context = BasicSpanContext(1, 2, extra={"tracestate": tracestate})
     assert list(injected(W3C, context)) == ["traceparent"]
 
@@ -425,7 +425,7 @@ def test_baggage_from_outside_is_bounded() -> None:
 
 @pytest.mark.parametrize("carrier", ["text", b"bytes", 5, ()])
 def test_a_carrier_of_the_wrong_type_is_refused(carrier: Any) -> None:
-    """For writing; for reading an empty tuple is a carrier without entries."""
+    """It is refused; but an empty tuple can be read, as a carrier without entries."""
     with pytest.raises(InvalidCarrierException, match="mutable mapping"):
         W3C.inject(BasicSpanContext(1, 2), carrier)
     if carrier != ():
