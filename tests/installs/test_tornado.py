@@ -41,7 +41,7 @@ def python(version: str, environment: Callable[..., Path]) -> Path:
 
 
 def test_the_testbed_runs_on_stack_contexts(python: Path) -> None:
-    """So do the checks that every scope manager passes, and those of stack contexts alone."""
+    """The testbed, the checks of every scope manager, and those of stack contexts pass."""
     shared = "tests/opentracing/scope_managers/test_scope_managers.py"
     options = ["-q", "-p", "no:cacheprovider", "-k", "tornado or stack_contexts", *NO_WARNINGS]
     printed = run(python, "-m", "pytest", *options, str(HERE), "tests/testbed", shared)

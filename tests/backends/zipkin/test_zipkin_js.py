@@ -86,7 +86,7 @@ def python(tracer: Any) -> Iterator[str]:
 
 @pytest.fixture
 def url(node: str, python: str) -> str:
-    """Where Node asks Python."""
+    """The address at which Node calls Python."""
     return f"{node}/?{urllib.parse.urlencode({'next': python})}"
 
 
@@ -127,7 +127,7 @@ def test_python_calls_node_which_calls_python(zipkin: ZipkinServer, tracer: Any,
 def test_a_trace_that_node_starts_goes_on_in_python(
     zipkin: ZipkinServer, tracer: Any, url: str
 ) -> None:
-    """Without a trace in the request Node starts one, which Python's span is in too."""
+    """If the request has no trace, Node starts one, and Python's span is in it."""
     trace_id = get(url)
     assert tracer.flush(timeout=30)
     spans = by_side(zipkin.trace(trace_id, spans=3))
