@@ -108,7 +108,7 @@ def import_time(statement: str, turns: int) -> Answer:
 
 
 def _packages(statement: str) -> list[str]:
-    """Return the folders of the packages that a statement imports; an editable one is on no path."""
+    """The folders of the packages that a statement imports; an editable one is on no path."""
     names = [each.split()[1].partition(".")[0] for each in statement.split("; ")]
     files = [str(import_module(name).__file__) for name in names]
     return [os.path.dirname(os.path.dirname(file)) for file in files]

@@ -259,7 +259,7 @@ def test_a_paused_collector_has_stopped(collector: Collector) -> None:
 def test_an_instrumented_http_client_does_not_trace_the_export(
     collector: Collector, sink: Sink
 ) -> None:
-    """Its requests are not traced, though OpenTelemetry's instrumentation of requests is in place."""
+    """OpenTelemetry's instrumentation of requests does not trace the export."""
     traced = InMemorySpanExporter()
     provider = TracerProvider()
     provider.add_span_processor(SimpleSpanProcessor(traced))
