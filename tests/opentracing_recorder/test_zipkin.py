@@ -415,6 +415,7 @@ def test_the_application_does_not_wait_for_a_server_that_hangs(
         assert time.monotonic() - start < 5
 
 
+@pytest.mark.long
 @pytest.mark.threads
 def test_nothing_is_lost_or_doubled_among_threads(
     server: ScriptedServer, make_tracer: Callable[..., ZipkinTracer]
