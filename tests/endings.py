@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-import subprocess
 import sys
 import textwrap
 from pathlib import Path
 from typing import NamedTuple
 
-ROOT = Path(__file__).resolve().parent.parent
+from .programs import FORKING, run_program
 
 PRELUDE = """
 import asyncio, atexit, multiprocessing, os, sys
@@ -121,13 +120,6 @@ def run(folder: Path, recorder: str, ending: Ending, place: str) -> None:
     make_recorder = "def make_recorder():\n" + textwrap.indent(textwrap.dedent(recorder), "    ")
     main = textwrap.indent(textwrap.dedent(ending.main), "    ")
     script.write_text(PRELUDE + make_recorder + TRACER + main + END)
-    ended = subprocess.run(
-        # From Python 3.12 a fork beside a thread is warned of; what becomes of it is tested here.
-        [sys.executable, "-W", "ignore:This process:DeprecationWarning", script, place],
-        capture_output=True,
-        text=True,
-        timeout=120,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-    )
-    last_line = ended.stderr.splitlines()[-1] if ending.last_line else ended.stderr
-    assert (ended.returncode, last_line) == (ending.code, ending.last_line), ended.stderr
+    ended = run_program([*FORKING, script, place], timeout=120)
+    last_line = ended.error.splitlines()[-1] if ending.last_line else ended.error
+    assert (ended.code, last_line) == (ending.code, ending.last_line), ended.error

@@ -46,7 +46,7 @@ class Block(NamedTuple):
 
 
 def needs_os(blocks: list[Block]) -> bool:
-    """Whether the code starts threads, or needs packages that Pyodide does not have."""
+    """Return if the code starts threads, or needs packages that Pyodide does not have."""
     return any(mark in block.code for block in blocks for mark in _NEEDS_OS)
 
 

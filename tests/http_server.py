@@ -1,15 +1,15 @@
-"""ScriptedServer: an HTTP server on the loopback that answers as a test tells it to."""
+"""ScriptedServer: an HTTP server on the loopback that gives the answers of a test."""
 
 from __future__ import annotations
 
 import gzip
+import json
 import socket
 import struct
 import threading
 from collections import deque
 from collections.abc import Callable
-from types import TracebackType
-from typing import BinaryIO, NamedTuple, Union
+from typing import Any, BinaryIO, NamedTuple, Union
 
 Answer = Union[bytes, Callable[[socket.socket], None]]
 
@@ -38,7 +38,7 @@ class Request(NamedTuple):
     """Which connection it came on, counted from 1."""
 
     accepted: bool
-    """Whether the answer was `ACCEPTED`."""
+    """If the answer was `ACCEPTED`."""
 
 
 class ScriptedServer:
@@ -64,12 +64,7 @@ class ScriptedServer:
         self._start(self._accept)
         return self
 
-    def __exit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc_val: BaseException | None,
-        exc_tb: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *exception: object) -> None:
         # Closing alone does not wake a thread that waits in `accept` or `recv`.
         for each in [self._listener, *self._open]:
             try:
@@ -79,6 +74,10 @@ class ScriptedServer:
             each.close()
         for thread in self._threads:
             thread.join()
+
+    def spans(self) -> list[dict[str, Any]]:
+        """The spans in the bodies of all requests, which are Zipkin's JSON."""
+        return [span for each in self.requests for span in json.loads(each.body)]
 
     def wait_for_requests(self, count: int, timeout: float = 20.0) -> None:
         """Return when so many requests have come; an AssertionError at the time limit."""

@@ -72,7 +72,7 @@ def minors() -> list[int]:
 
 
 def wanted() -> dict[str, list[str]]:
-    """What each interpreter must say of itself, one of these, by the interpreter's name."""
+    """The descriptions, one of which each interpreter must give of itself, by its name."""
     versions = supported_versions()
     pythons = {f"python{version}": [f"CPython {version}"] for version in versions}
     return {**pythons, "pypy3": [f"PyPy {version}" for version in versions]}
@@ -111,7 +111,7 @@ def find(name: str, identities: list[str]) -> str | None:
 
 
 def identifies(candidate: str, identities: list[str]) -> bool:
-    """Whether this file runs and says that it is one of these."""
+    """Return if this file runs and gives one of these descriptions."""
     try:
         run = subprocess.run([candidate, "-c", _PROBE], capture_output=True, text=True)
     except OSError:

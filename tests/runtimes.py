@@ -29,7 +29,7 @@ needs_tornado = pytest.mark.skipif(not HAS_TORNADO, reason=WHY_NOT_TORNADO)
 
 
 THREADS_INHERIT = bool(getattr(sys.flags, "thread_inherit_context", False))
-"""Whether a thread starts in a copy of the context that it is started in; from Python 3.14 on."""
+"""True if a thread starts in a copy of the context of its starter, as from Python 3.14."""
 
 
 def gevent_manager() -> ScopeManager:

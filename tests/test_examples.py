@@ -19,6 +19,8 @@ import opentracing
 from opentracing_recorder import BasicTracer, InMemoryRecorder, Trace
 from opentracing_recorder.__main__ import main as show
 
+from .threads import on_threads
+
 EXAMPLES = Path(__file__).resolve().parent.parent / "examples"
 
 # Examples run on the same packages as these tests, installed or not.
@@ -260,19 +262,13 @@ def test_sqlite_recorder_stores_spans_of_all_threads(tmp_path: Path) -> None:
     """Spans that eight threads finish at once are all in the table, each in one row."""
     path = str(tmp_path / "spans.db")
     example = load("sqlite_recorder")
-    barrier = threading.Barrier(8)
     with BasicTracer(example.SQLiteRecorder(path)) as tracer:
 
         def work() -> None:
-            barrier.wait(timeout=10)
             for _ in range(10):
                 tracer.start_span("work").finish()
 
-        threads = [threading.Thread(target=work) for _ in range(8)]
-        for each in threads:
-            each.start()
-        for each in threads:
-            each.join()
+        on_threads(work)
     stored = example.SQLiteRecorder(path)
     rows = stored.query("SELECT span_id, operation, span FROM spans")
     stored.close()

@@ -52,7 +52,7 @@ def modules() -> list[str]:
 
 
 def is_public(module: str) -> bool:
-    """Whether no part of a module's name is private."""
+    """Return if no part of a module's name is private."""
     return not re.search(r"\b_(?!_main__$)", module)
 
 

@@ -193,7 +193,7 @@ def _loads(module: str) -> set[str]:
 @pytest.mark.needs_os
 @pytest.mark.skipif(sys.version_info < (3, 10), reason="the names are not listed before")
 def test_the_tracer_loads_no_optional_dependency() -> None:
-    """Of other people's packages, the tracer and what it rests on import six alone."""
+    """The tracer and its modules import no package of others but six."""
     script = (
         f"import sys; sys.path[:0] = {sys.path!r}\n"
         "before = set(sys.modules)\n"

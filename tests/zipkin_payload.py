@@ -1,4 +1,4 @@
-"""What is posted to Zipkin, read back and held against the rules of its API."""
+"""Reads the payloads that are posted to Zipkin, and checks them by the rules of its API."""
 
 from __future__ import annotations
 

@@ -58,7 +58,7 @@ SECOND_LOOKS = 4
 
 
 def _progress(line: str) -> None:
-    """On one line that is written over, and only for someone who looks."""
+    """Show progress on one line that is overwritten, and only on a terminal."""
     if sys.stderr.isatty():
         print(f"\r\033[K{line}", end="", file=sys.stderr, flush=True)
 

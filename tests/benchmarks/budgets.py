@@ -1,4 +1,4 @@
-"""What the tracer may cost. Each budget is a ratio, both sides of which are measured in one run.
+"""Budgets for the tracer's cost. Each is a ratio, both sides of which are measured in one run.
 
 Some are not reached yet. Those name the ratio that is: the tables show them as missed, and
 ``make bench-check`` fails when they become worse.
@@ -23,13 +23,13 @@ class Budget(NamedTuple):
     at_most: float
     against: str | None = None
     their_case: str | None = None
-    """What the peer does instead, where it does not have this case."""
+    """The peer's case that is measured instead, if it does not have this one."""
     known: float | None = None
     """The worst ratio on CPython 3.11 and 3.13, for as long as that is more than the budget."""
 
     @property
     def cases(self) -> tuple[str, ...]:
-        """What must be measured for it."""
+        """The cases to measure for it."""
         return (self.case, self.their_case) if self.their_case else (self.case,)
 
     @property
@@ -58,7 +58,7 @@ class Budget(NamedTuple):
         return max(self.at_most, self.known or 0) * (1 + tolerance)
 
     def fails(self, results: Results, tolerance: float) -> bool:
-        """Whether the check fails; not for what was not measured."""
+        """Return if the check fails; a case that was not measured does not fail."""
         reached = self.reached(results)
         return reached is not None and reached > self.limit(tolerance)
 

@@ -12,7 +12,7 @@ FOLDER = ROOT / "env" / "bench" / "{}.{}".format(*sys.version_info)
 
 
 def requirements(peer: str) -> Path:
-    """What the peer needs, for pip."""
+    """The peer's requirements, for pip."""
     return HERE / "peers" / f"{peer}.txt"
 
 

@@ -39,7 +39,7 @@ class Peer(NamedTuple):
 
 
 class Figures:
-    """What a case of a peer took, in all rounds."""
+    """The times of a peer's case, in all rounds."""
 
     def __init__(self) -> None:
         self.case: list[float] = []
@@ -63,7 +63,7 @@ Results = dict[tuple[str, str], Figures]
 
 
 def ask(python: Path, request: dict[str, Any]) -> dict[str, Any]:
-    """What a worker answers, run by that Python."""
+    """Return the answer of a worker that this Python runs."""
     run = subprocess.run(
         [str(python), str(HERE / "worker.py")],
         input=json.dumps(request),

@@ -99,7 +99,7 @@ def circumstances(peers: Iterable[Peer], effort: Effort) -> str:
 
 
 def _processor() -> str:
-    """As the machine calls it."""
+    """The processor's name, as the machine gives it."""
     try:
         for line in Path("/proc/cpuinfo").read_text().splitlines():
             if line.startswith("model name"):

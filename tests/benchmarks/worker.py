@@ -1,4 +1,4 @@
-"""What a peer's own Python runs: one request on standard input, one answer on standard output.
+"""Runs in a peer's own Python: one request on standard input, one answer on standard output.
 
 The request names a peer and, unless the answer is to say what the peer can do, a case. Both are
 JSON. Nothing but the standard library is imported here before the peer is.
@@ -31,7 +31,7 @@ Answer = dict[str, Any]
 
 
 def describe(peer: Any) -> Answer:
-    """What the peer is, and its cases."""
+    """Return the peer's description and its cases."""
     cases = [*peer.CASES, *peer.IMPORTS]
     if hasattr(peer, "kept_span"):
         cases.append(BYTES)
@@ -108,7 +108,7 @@ def import_time(statement: str, turns: int) -> Answer:
 
 
 def _packages(statement: str) -> list[str]:
-    """Where the packages are that a statement imports: an editable one is on no path."""
+    """The folders of the packages that a statement imports; an editable one is on no path."""
     names = [each.split()[1].partition(".")[0] for each in statement.split("; ")]
     files = [str(import_module(name).__file__) for name in names]
     return [os.path.dirname(os.path.dirname(file)) for file in files]

@@ -1,4 +1,4 @@
-"""What the programs share: the sizes of the cases, tasks, threads, and the headers of a request."""
+"""Shared by the programs: the sizes of the cases, tasks, threads, and the headers of a request."""
 
 from __future__ import annotations
 

@@ -22,6 +22,17 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("filterwarnings", "ignore:(read|open)_text is deprecated")
 
 
+def http_tags(component: str, kind: str, method: str, url: str) -> dict[str, Any]:
+    """The standard tags of a request that was answered with 200."""
+    return {
+        "component": component,
+        "span.kind": kind,
+        "http.method": method,
+        "http.url": url,
+        "http.status_code": 200,
+    }
+
+
 Spans = Callable[[], list[Any]]
 
 
@@ -32,7 +43,7 @@ def tracer(request: pytest.FixtureRequest) -> Any:
 
 @pytest.fixture
 def spans(tracer: Any) -> Spans:
-    """What the tracer recorded, in the order of finishing."""
+    """Returns the recorded spans, in the order of finishing."""
     if isinstance(tracer, MockTracer):
         return tracer.finished_spans
     return tracer.recorder.get_spans  # type: ignore[no-any-return]

@@ -42,17 +42,14 @@ from opentracing_recorder import (
     TraceContextPropagator,
 )
 
+from .. import formats
+
 django.conf.settings.configure()
 
 Pairs = list[tuple[str, str]]
 
 CONTEXT = BasicSpanContext(0xA1, 0xB2, {"user": "amy"})
-FORMATS: dict[str, Propagator] = {
-    "headers": TextPropagator(encode_values=True),
-    "w3c": TraceContextPropagator(),
-    "b3": B3Propagator(),
-    "jaeger": JaegerPropagator(encode_values=True),
-}
+FORMATS = {name: formats.FORMATS[name] for name in ("headers", "w3c", "b3", "jaeger headers")}
 BESIDE_WHAT_IS_WRITTEN: dict[type, list[str]] = {
     TextPropagator: ["ot-baggage-role"],
     TraceContextPropagator: ["tracestate"],

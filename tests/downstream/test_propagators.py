@@ -1,4 +1,4 @@
-"""What other tracers' own propagators inject, ours extract, and the other way round.
+"""Our propagators and those of other tracers extract what the other side has injected.
 
 The peers are those of OpenTelemetry (W3C, B3, Jaeger) and the codecs of jaeger-client.
 """
@@ -39,7 +39,7 @@ from opentracing_recorder import (
 
 
 class Told(NamedTuple):
-    """What one side tells the other."""
+    """The fields that one side sends to the other."""
 
     trace_id: int
     span_id: int

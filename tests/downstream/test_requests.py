@@ -13,6 +13,8 @@ from requests_opentracing import SessionTracing
 
 import opentracing
 
+from .conftest import http_tags
+
 
 @pytest.fixture
 def server() -> Iterator[ThreadingHTTPServer]:
@@ -46,14 +48,8 @@ def test_a_request_is_a_span_and_carries_it(tracer: Any, spans: Any, server: Any
         assert session.get(url).status_code == 200
     request, checkout = spans()
     assert request.operation_name == "requests.get"
-    assert request.tags == {
-        "span.kind": "client",
-        "component": "requests",
-        "http.method": "get",
-        "http.url": url,
-        "http.status_code": 200,
-        "team": "shop",
-    }
+    tags = http_tags("requests", "client", "get", url)
+    assert request.tags == {**tags, "team": "shop"}
     assert request.parent_id == checkout.context.span_id
     received = tracer.extract(opentracing.Format.HTTP_HEADERS, server.seen[0])
     assert received.trace_id == request.context.trace_id
@@ -61,7 +57,7 @@ def test_a_request_is_a_span_and_carries_it(tracer: Any, spans: Any, server: Any
 
 
 def test_a_refused_connection_is_an_error(tracer: Any, spans: Any, server: Any) -> None:
-    """The exception passes through, and is on the span."""
+    """The exception reaches the caller, and the span has it as its error."""
     with pytest.raises(requests.ConnectionError):
         SessionTracing(tracer).get("http://127.0.0.1:1/")
     (span,) = spans()

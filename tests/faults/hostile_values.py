@@ -100,7 +100,7 @@ FAILING: dict[str, Callable[[], Any]] = {
         for key in ("event", "stack", "message", "error", "error.object", "error.kind", "span.kind")
     },
 }
-"""What raises."""
+"""Values that raise."""
 
 LYING: dict[str, Callable[[], Any]] = {
     "__str__ returns None": lambda: returning(None, "__str__", "__repr__"),
@@ -128,7 +128,7 @@ LYING: dict[str, Callable[[], Any]] = {
     "a mock sentinel": lambda: mock.sentinel.value,
     "a function called __str__": lambda: fail,
 }
-"""What is not what it says."""
+"""Values that misreport their type."""
 
 ENDLESS: dict[str, Callable[[], Any]] = {
     "a list in itself": lambda: cycle([], list.append),
@@ -171,7 +171,7 @@ ENDLESS: dict[str, Callable[[], Any]] = {
     "a Counter": lambda: Counter("text"),
     "a defaultdict": lambda: collections.defaultdict(list, a=1),
 }
-"""What has no end, or whose text would have none."""
+"""Values without an end, or whose text would have none."""
 
 LARGE: dict[str, Callable[[], Any]] = {
     "huge text": lambda: "x" * HUGE,
@@ -191,7 +191,7 @@ LARGE: dict[str, Callable[[], Any]] = {
     "a huge Decimal": lambda: decimal.Decimal("1e999999"),
     "a huge UserString": lambda: UserString("x" * HUGE),
 }
-"""What is large."""
+"""Large values."""
 
 ODD: dict[str, Callable[[], Any]] = {
     "None": lambda: None,
@@ -249,7 +249,7 @@ ODD: dict[str, Callable[[], Any]] = {
     "KeyboardInterrupt": lambda: KeyboardInterrupt("not raised"),
     "a log record": lambda: logging.makeLogRecord({"msg": "%d", "args": ("a",)}),
 }
-"""What nobody thinks of."""
+"""Rare values."""
 
 HOSTILE_VALUES = {**FAILING, **LYING, **ENDLESS, **LARGE, **ODD}
 """By name, what makes the value."""

@@ -49,7 +49,7 @@ A_DOZEN = [
     "says that it is a Span",
     "a mock with magic",
     "a dict in itself",
-    "an endless mapping",
+    "an endless sequence",
     "huge text of surrogates",
     "NaN",
 ]
@@ -68,7 +68,7 @@ def server() -> Iterator[ScriptedServer]:
 def test_a_hostile_value_arrives_and_so_do_the_others(
     value: str, server: ScriptedServer, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """In any place, through every recorder, and every recorded span is counted."""
+    """Spans with the value in any place arrive through every recorder, and each is counted."""
     sinks = all_sinks(server, tmp_path / "spans.jsonl")
     started = time.process_time()
     with BasicTracer(CompositeRecorder(each.recorder for each in sinks.values())) as tracer:

@@ -6,10 +6,8 @@ Each program runs in its own process, and every line of its standard error is co
 from __future__ import annotations
 
 import json
-import os
 import re
 import signal
-import subprocess
 import sys
 import textwrap
 import time
@@ -20,10 +18,9 @@ from typing import Any
 import pytest
 
 from ..http_server import Answer, ScriptedServer
+from ..programs import Ended, run_program
 
 pytestmark = [pytest.mark.needs_os, pytest.mark.long]
-
-ROOT = Path(__file__).resolve().parent.parent.parent
 
 PRELUDE = """
 import atexit, contextvars, gc, os, signal, sys, threading, time
@@ -116,38 +113,14 @@ def backend(server: ScriptedServer, request: pytest.FixtureRequest, tmp_path: Pa
     return backend
 
 
-class Ended:
-    """The exit of a program."""
-
-    def __init__(self, code: int, stderr: str, seconds: float) -> None:
-        self.code, self.stderr, self.seconds = code, stderr, seconds
-
-
 def run(backend: Backend, program: str, kill: signal.Signals | None = None) -> Ended:
     """Run a program to its end; with `kill`, it gets that signal after its first line."""
-    process = subprocess.Popen(
-        [*backend.command, "-c", PRELUDE + textwrap.dedent(program), *backend.argv],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-    )
-    start = time.monotonic()
-    try:
-        if kill is not None:
-            assert process.stdout is not None
-            process.stdout.readline()
-            start = time.monotonic()
-            process.send_signal(kill)
-        _, stderr = process.communicate(timeout=60)
-    finally:
-        process.kill()
-        process.communicate()
-    return Ended(process.returncode, stderr, time.monotonic() - start)
+    code = PRELUDE + textwrap.dedent(program)
+    return run_program([*backend.command, "-c", code, *backend.argv], kill)
 
 
 def is_one_traceback(stderr: str, last: str) -> bool:
-    """Whether the text is a single traceback with this last line, and nothing else."""
+    """Return if the text is a single traceback with this last line, and nothing else."""
     return bool(re.fullmatch(rf"Traceback \(most recent call last\):\n(?: .*\n)+{last}\n", stderr))
 
 
@@ -164,7 +137,7 @@ def test_a_normal_exit(backend: Backend) -> None:
         unfinished = tracer.start_active_span("unfinished")
     """
     ended = run(backend, program)
-    assert (ended.code, ended.stderr) == (0, "")
+    assert (ended.code, ended.error) == (0, "")
     assert backend.delivered() == ["child", "main", "thread"]
 
 
@@ -181,7 +154,7 @@ def test_sys_exit_in_a_thread(backend: Backend) -> None:
         span("main")
     """
     ended = run(backend, program)
-    assert (ended.code, ended.stderr) == (0, "")
+    assert (ended.code, ended.error) == (0, "")
     assert backend.delivered() == ["inner", "main", "outer"]
     assert backend.failed() == []
 
@@ -196,7 +169,7 @@ def test_an_uncaught_exception(backend: Backend) -> None:
     """
     ended = run(backend, program)
     assert ended.code == 1
-    assert is_one_traceback(ended.stderr, "LookupError: sold out"), ended.stderr
+    assert is_one_traceback(ended.error, "LookupError: sold out"), ended.error
     assert backend.delivered() == ["before", "main"]
     assert backend.failed() == ["main"]
 
@@ -214,10 +187,10 @@ def test_an_uncaught_exception_in_a_thread(backend: Backend) -> None:
         span("main")
     """
     ended = run(backend, program)
-    first, _, rest = ended.stderr.partition("\n")
+    first, _, rest = ended.error.partition("\n")
     assert ended.code == 0
     assert first.startswith("Exception in thread seller")
-    assert is_one_traceback(rest, "LookupError: sold out"), ended.stderr
+    assert is_one_traceback(rest, "LookupError: sold out"), ended.error
     assert backend.delivered() == ["main", "thread"]
     assert backend.failed() == ["thread"]
 
@@ -234,7 +207,7 @@ def test_sigterm_with_a_handler(backend: Backend) -> None:
                 time.sleep(0.01)
     """
     ended = run(backend, program, signal.SIGTERM)
-    assert (ended.code, ended.stderr) == (3, "")
+    assert (ended.code, ended.error) == (3, "")
     assert backend.delivered() == ["before", "serve"]
     assert backend.failed() == []
 
@@ -261,7 +234,7 @@ def test_sigterm_at_any_moment(backend: Backend) -> None:
             span(f"done {done}")
     """
     ended = run(backend, program, signal.SIGTERM)
-    assert (ended.code, ended.stderr) == (3, "")
+    assert (ended.code, ended.error) == (3, "")
     delivered = backend.delivered()
     (last,) = [name for name in delivered if name.startswith("done")]
     done = int(last.split()[1])
@@ -281,7 +254,7 @@ def test_sigint(backend: Backend) -> None:
     """
     ended = run(backend, program, signal.SIGINT)
     assert ended.code == -signal.SIGINT
-    assert is_one_traceback(ended.stderr, "KeyboardInterrupt"), ended.stderr
+    assert is_one_traceback(ended.error, "KeyboardInterrupt"), ended.error
     assert backend.delivered() == ["main"]
     assert backend.failed() == []
 
@@ -304,7 +277,7 @@ def test_daemon_threads_that_go_on_tracing(backend: Backend) -> None:
         span("main")
     """
     ended = run(backend, program)
-    assert (ended.code, ended.stderr) == (0, "")
+    assert (ended.code, ended.error) == (0, "")
     delivered = [name for name in backend.delivered() if name != "in"]
     assert len(delivered) == len(set(delivered))
     assert {f"{thread} {each}" for thread in range(4) for each in range(51)} <= set(delivered)
@@ -335,8 +308,8 @@ def test_a_backend_that_hangs(zipkin: Zipkin, answer: Answer) -> None:
     """
     ended = run(zipkin, program)
     assert ended.code == 0
-    last = ended.stderr.splitlines()[-1:]
-    assert last == ["ZipkinRecorder was closed before 10 spans were sent"], ended.stderr
+    last = ended.error.splitlines()[-1:]
+    assert last == ["ZipkinRecorder was closed before 10 spans were sent"], ended.error
     assert ended.seconds < 20
 
 
@@ -355,7 +328,7 @@ def test_close_in_an_exit_handler(backend: Backend, register: str) -> None:
         span("main")
     """
     ended = run(backend, program.format(before=register == "before"))
-    assert (ended.code, ended.stderr) == (0, "")
+    assert (ended.code, ended.error) == (0, "")
     assert backend.delivered() == ["main"]
 
 
@@ -371,7 +344,7 @@ def test_spans_of_exit_handlers(backend: Backend) -> None:
         span("main")
     """
     ended = run(backend, program)
-    assert (ended.code, ended.stderr) == (0, "")
+    assert (ended.code, ended.error) == (0, "")
     late = ["after"] if isinstance(backend, Lines) else []
     assert backend.delivered() == [*late, "before", "main"]
 
@@ -424,7 +397,7 @@ def test_spans_that_finalizers_finish(backend: Backend, keep: str) -> None:
     """
     ended = run(backend, textwrap.dedent(program) + keep)
     delivered = backend.delivered()
-    assert (ended.code, ended.stderr) == (0, "")
+    assert (ended.code, ended.error) == (0, "")
     assert "main" in delivered
     assert len(set(delivered)) == len(delivered)
     assert isinstance(backend, Lines) or delivered == ["main"]
@@ -454,4 +427,4 @@ def test_mistakes_that_finalizers_make(zipkin: Zipkin, keep: str) -> None:
             yield
     """
     ended = run(zipkin, textwrap.dedent(program) + keep)
-    assert (ended.code, ended.stderr) == (0, "")
+    assert (ended.code, ended.error) == (0, "")

@@ -22,7 +22,7 @@ _MOST = 8.0
 
 
 def grows_with_its_size(read: Callable[[Any], object], small: Any, large: Any) -> bool:
-    """Whether four times the size takes less than eight times as long."""
+    """Return if four times the size takes less than eight times as long."""
     least = [float("inf"), float("inf")]
     # Other work on the machine only adds time: a slow run is measured again.
     for _ in range(8):
@@ -84,7 +84,7 @@ def a_circle(number: int) -> list[dict[str, Any]]:
 def test_trees_take_time_by_their_spans(
     read: Callable[[Any], object], make: Callable[[int], list[dict[str, Any]]]
 ) -> None:
-    """For trees of any shape, to make them or to draw them."""
+    """The time to make or draw a tree of any shape grows with its spans."""
     size = 2500
     assert grows_with_its_size(read, make(size), make(4 * size))
 

@@ -155,7 +155,7 @@ def extracted(propagator: Any) -> Callable[[Any], Any]:
 @pytest.mark.parametrize("content", CONTENTS)
 @pytest.mark.parametrize("name", TEXT)
 def test_text_is_read_in_linear_time(name: str, content: str) -> None:
-    """From every form of carrier, it is."""
+    """Text in every form of carrier is read in linear time."""
     for form in FORMS.values():
 
         def carrier(size: int, form: Any = form) -> Any:

@@ -19,7 +19,7 @@ pytestmark = pytest.mark.parametrize("version", ["4.5.3", "5.1.1"])
 
 
 def run(python: Path, *arguments: str) -> str:
-    """What this Python prints, from the folder of the project."""
+    """Return the output of this Python, run in the folder of the project."""
     environment = {name: os.environ[name] for name in os.environ if name != "PYTEST_ADDOPTS"}
     ran = subprocess.run(
         [str(python), *NO_WARNINGS, *arguments],
@@ -41,7 +41,7 @@ def python(version: str, environment: Callable[..., Path]) -> Path:
 
 
 def test_the_testbed_runs_on_stack_contexts(python: Path) -> None:
-    """So do the checks that every scope manager passes, and those of stack contexts alone."""
+    """The testbed, the checks of every scope manager, and those of stack contexts pass."""
     shared = "tests/opentracing/scope_managers/test_scope_managers.py"
     options = ["-q", "-p", "no:cacheprovider", "-k", "tornado or stack_contexts", *NO_WARNINGS]
     printed = run(python, "-m", "pytest", *options, str(HERE), "tests/testbed", shared)

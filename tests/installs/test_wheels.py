@@ -1,4 +1,4 @@
-"""What pip finds in the index for this project's extras."""
+"""pip finds a wheel for each of this project's extras."""
 
 from __future__ import annotations
 

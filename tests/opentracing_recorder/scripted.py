@@ -1,4 +1,4 @@
-"""A backend that answers as a test says; what the tests of BatchRecorder share."""
+"""A backend that gives the answers of a test, for the tests of BatchRecorder."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ LONG = 10.0  # seconds that a test waits for what must happen; it fails then
 
 
 class Scripted(BatchRecorder):
-    """A backend that answers as the test says: an exception is raised, the rest returned.
+    """A backend that gives the answers of a script: an exception is raised, the rest returned.
 
     When the script is over, it accepts everything. While `gate` is not set, `send` hangs.
     """
@@ -69,23 +69,8 @@ class Scripted(BatchRecorder):
 Backend = Callable[..., Scripted]
 
 
-def from_threads(run: Callable[[], object], number: int = 8) -> None:
-    """Run it on several threads at once."""
-    barrier = threading.Barrier(number)
-
-    def start() -> None:
-        barrier.wait(LONG)
-        run()
-
-    threads = [threading.Thread(target=start) for _ in range(number)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-
-
 def wait_until(holds: Callable[[], bool]) -> None:
-    """For what no event tells."""
+    """Wait for a state that no event announces."""
     end = time.monotonic() + LONG
     while not holds():
         assert time.monotonic() < end

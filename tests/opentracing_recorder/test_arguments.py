@@ -41,7 +41,7 @@ from opentracing_recorder._arguments import (
 def test_an_argument_that_cannot_serve_is_refused(
     check: Callable[[], Any], error: type[Exception], message: str
 ) -> None:
-    """By its name, with what it must be and what was found."""
+    """The error names the argument, what it must be, and the value that was found."""
     with pytest.raises(error, match=message):
         check()
 
@@ -54,7 +54,7 @@ def test_what_was_found_is_shortened() -> None:
 
 
 def test_arguments_that_serve_come_back() -> None:
-    """As they were given."""
+    """Valid arguments are returned as they were given."""
     assert (check_count("n", 1), check_seconds("s", 0.5)) == (1, 0.5)
     check_timeout(None)
     check_timeout(-1)

@@ -16,21 +16,19 @@ from opentracing_recorder import (
     BasicTracer,
     BinaryPropagator,
     CompositePropagator,
-    JaegerPropagator,
-    TextPropagator,
-    TraceContextPropagator,
     _baggage,
 )
 from opentracing_recorder._failure_log import RateLimit
 
-W3C = TraceContextPropagator()
-OTHERS = [JaegerPropagator(encode_values=True), TextPropagator(encode_values=True), B3Propagator()]
+from .. import formats
+
+W3C = formats.FORMATS["w3c"]
+OTHERS = [formats.FORMATS[name] for name in ("jaeger headers", "headers", "b3")]
 FORMATS: dict[str, Any] = {
-    "text": TextPropagator(),
-    "headers": TextPropagator(encode_values=True),
-    "w3c": W3C,
-    "jaeger": JaegerPropagator(),
-    "jaeger headers": JaegerPropagator(encode_values=True),
+    **{
+        name: formats.FORMATS[name]
+        for name in ("text", "headers", "w3c", "jaeger", "jaeger headers")
+    },
     "binary": BinaryPropagator(),
     "mock": MockTextPropagator(),
     "mock binary": MockBinaryPropagator(),
@@ -94,7 +92,7 @@ def test_baggage_that_was_written_is_taken_as_it_is(
 
 @every_format
 def test_baggage_within_the_limits_is_written_whole(propagator: Any) -> None:
-    """Once for each format, as long as there is room."""
+    """Each item is written once for each format, while there is room."""
     baggage = {f"k{number}": "v" * 20 for number in range(20)}
     context = BasicSpanContext(1, 2, baggage)
     assert propagator.extract(injected(propagator, context)).baggage == baggage
@@ -112,7 +110,7 @@ def test_what_may_be_read_may_be_written(name: str) -> None:
 
 
 def test_a_w3c_header_has_at_most_8192_bytes_and_64_items() -> None:
-    """As the specification asks of every platform to take."""
+    """These are the limits that the specification asks of every platform."""
     header = injected(W3C, BasicSpanContext(1, 2, {"a": "v" * 4000, "b": "w" * 4180}))["baggage"]
     assert header == f"a={'v' * 4000},b={'w' * 4180}"
     header = injected(W3C, BasicSpanContext(1, 2, BAGGAGE["many items"]))["baggage"]
@@ -192,6 +190,6 @@ def test_a_tracestate_is_written_without_blanks_around(tracestate: str) -> None:
 
 @pytest.mark.parametrize("tracestate", ["", " ", "\t "])
 def test_a_tracestate_of_blanks_is_none(tracestate: str) -> None:
-    """As an empty one is."""
+    """A blank tracestate is not written, like an empty one."""
     context = BasicSpanContext(1, 2, None, True, None, {"tracestate": tracestate})
     assert "tracestate" not in injected(W3C, context)

@@ -25,7 +25,8 @@ from opentracing_recorder import (
     Unavailable,
 )
 
-from .scripted import LONG, Backend, Scripted, from_threads, texts, wait_until
+from ..threads import on_threads
+from .scripted import LONG, Backend, Scripted, texts, wait_until
 
 pytestmark = pytest.mark.needs_os
 
@@ -34,7 +35,7 @@ pytestmark = pytest.mark.needs_os
 
 
 def test_spans_are_sent_in_order_and_once(backend: Backend) -> None:
-    """What is recorded arrives as it was recorded, in batches of the size asked for."""
+    """Spans arrive in the order recorded, in batches of the size asked for."""
     recorder = backend(batch_size=4, interval=60)
     spans = recorder.record(10)
     assert recorder.flush(LONG)
@@ -52,7 +53,7 @@ def test_a_full_batch_does_not_wait(backend: Backend) -> None:
 
 
 def test_a_part_of_a_batch_is_sent_after_the_interval(backend: Backend) -> None:
-    """Not before, and without another span or a flush."""
+    """It is sent then and not before, without another span or a flush."""
     recorder = backend(interval=0.2)
     start = time.monotonic()
     recorder.record(2)
@@ -82,7 +83,7 @@ def test_nothing_is_started_before_the_first_span(backend: Backend) -> None:
 
 
 def test_the_worker_has_a_name_and_is_a_daemon(backend: Backend) -> None:
-    """So that who looks at a program's threads knows it, and no exit waits for it."""
+    """A list of threads shows its purpose, and no exit waits for it."""
     seen: list[threading.Thread] = []
     recorder = backend(lambda spans: seen.append(threading.current_thread()))
     recorder.record()
@@ -92,7 +93,7 @@ def test_the_worker_has_a_name_and_is_a_daemon(backend: Backend) -> None:
 
 
 def test_reports_are_not_traced(backend: Backend) -> None:
-    """What an instrumented client in `send` starts is not sampled, and the server is told so."""
+    """Spans of an instrumented client in `send` are not sampled, and the request says so."""
     headers: list[dict[str, str]] = []
 
     def report(spans: Sequence[BasicSpan]) -> None:
@@ -108,7 +109,7 @@ def test_reports_are_not_traced(backend: Backend) -> None:
 
 
 def test_reports_are_not_traced_by_any_tracer_of_the_recorder(backend: Backend) -> None:
-    """Also where the client is instrumented with another one than that of the first span."""
+    """Tracing is off for all of them, also for one that did not make the first span."""
 
     def report(spans: Sequence[BasicSpan]) -> None:
         for span in spans:
@@ -122,7 +123,7 @@ def test_reports_are_not_traced_by_any_tracer_of_the_recorder(backend: Backend) 
 
 
 def test_nothing_stays_active_after_a_report() -> None:
-    """Whether it succeeds or fails: a finalizer on the worker's thread starts traces as ever."""
+    """After a `send` that succeeds or fails, a finalizer on the worker's thread starts traces."""
     seen: list[Any] = []
 
     class Watching(Scripted):
@@ -209,7 +210,7 @@ def test_others_may_record_while_a_batch_is_sent(backend: Backend) -> None:
 def test_all_spans_of_many_threads_are_counted(backend: Backend) -> None:
     """100,000 spans from 8 threads: each is sent once, and the count says so."""
     recorder = backend(queue_size=100_000)
-    from_threads(lambda: recorder.record(12_500))
+    on_threads(lambda: recorder.record(12_500))
     assert recorder.flush(60)
     assert recorder.stats == Stats(100_000, 100_000, 0, 0, 0)
     assert len({span.context.span_id for span in recorder.accepted}) == 100_000
@@ -221,7 +222,7 @@ def test_every_fate_is_counted_under_load(backend: Backend) -> None:
     """Sent, failed, dropped: the sum is what was recorded, and sent is what the backend has."""
     answers = [None, Rejected("no"), 1, BatchTooLarge()] * 100
     recorder = backend(*answers, queue_size=300, batch_size=50)
-    from_threads(lambda: recorder.record(2000))
+    on_threads(lambda: recorder.record(2000))
     recorder.flush(LONG)
     stats = recorder.stats
     assert stats.recorded == 16_000 == stats.sent + stats.dropped + stats.failed
@@ -284,7 +285,7 @@ def test_a_failed_batch_is_sent_again(backend: Backend, error: Exception) -> Non
 def test_a_batch_is_given_up_after_its_attempts(
     backend: Backend, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Then its spans count as failed, and the next batch has its turn; the log says it once."""
+    """Its spans count as failed, the next batch is sent, and the failure is logged once."""
     recorder = backend(*[OSError("no route")] * 3, attempts=3, batch_size=2, interval=0.001)
     spans = recorder.record(3)
     assert not recorder.flush(LONG)
@@ -331,7 +332,7 @@ def test_a_batch_too_large_is_halved(backend: Backend, caplog: pytest.LogCapture
 
 
 def test_a_number_that_send_returns_is_counted_as_failed(backend: Backend) -> None:
-    """So many of the spans could not be encoded; the rest of the batch was sent."""
+    """That many spans could not be encoded; the rest of the batch counts as sent."""
     recorder = backend(2)
     recorder.record(5)
     assert not recorder.flush(LONG)
@@ -394,7 +395,7 @@ def test_encode_each_counts_a_span_once_however_often_its_batch_is_sent() -> Non
 def test_a_span_that_cannot_be_encoded_is_logged_at_debug_level(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """With its traceback, and at no higher level."""
+    """The log has its traceback, and no higher level."""
     caplog.set_level(logging.DEBUG, "opentracing_recorder")
     recorder = Encoding({"0": ValueError("no")})
     recorder.record(2)
@@ -449,7 +450,7 @@ def test_the_time_that_the_backend_names_is_kept(backend: Backend) -> None:
 def test_the_default_attempts_bridge_a_minute_and_a_half(
     backend: Backend, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Not one span is lost that the queue can hold; here a second stands for a hundred."""
+    """No span in the queue is lost meanwhile; here one second stands for a hundred."""
     monkeypatch.setattr("opentracing_recorder._batch_retry._LONGEST_PAUSE", 0.05)
     monkeypatch.setattr("opentracing_recorder._batch_retry._jitter.uniform", lambda low, high: low)
     recovery = time.monotonic() + 0.9
@@ -481,7 +482,7 @@ def test_an_outage_of_hours_does_not_end_the_worker(
 
 
 def test_each_part_of_a_batch_has_all_attempts(backend: Backend) -> None:
-    """What one half of it took does not count for the other."""
+    """The attempts of one half do not count for the other."""
     recorder = backend(BatchTooLarge(), OSError(), None, OSError(), attempts=2, interval=0.01)
     recorder.record(2)
     assert recorder.flush(LONG)
@@ -517,7 +518,7 @@ def test_flush_ends_in_time_when_the_backend_hangs(backend: Backend) -> None:
 
 
 def test_flush_does_not_wait_for_what_comes_later(backend: Backend) -> None:
-    """Only for what was recorded before the call."""
+    """It waits only for spans recorded before the call."""
     late = threading.Event()
     recorder = backend(None, lambda spans: late.wait(LONG) and None, batch_size=1, interval=60)
     recorder.gate.clear()
@@ -549,7 +550,7 @@ def test_each_loss_is_told_by_one_flush(backend: Backend) -> None:
 
 @pytest.mark.threads
 def test_many_flushes_at_once_all_return(backend: Backend) -> None:
-    """From several threads, while others record."""
+    """Flushes on several threads return while other threads record."""
     recorder = backend(queue_size=10_000, interval=60)
     results: list[bool] = []
 
@@ -558,7 +559,7 @@ def test_many_flushes_at_once_all_return(backend: Backend) -> None:
             recorder.record(3)
             results.append(recorder.flush(LONG))
 
-    from_threads(run)
+    on_threads(run)
     assert results == [True] * 160
     assert recorder.stats == Stats(480, 480, 0, 0, 0)
 
@@ -577,7 +578,7 @@ def test_flush_and_close_from_send_do_not_wait_for_themselves(backend: Backend) 
 
 
 def test_close_sends_what_is_queued_and_releases_once(backend: Backend) -> None:
-    """Then nothing more is taken; every call returns the same."""
+    """Later spans are refused, and every call returns the same."""
     recorder = backend(interval=60)
     spans = recorder.record(3)
     assert [recorder.close(), recorder.close(5), recorder.close(0)] == [True] * 3
@@ -619,7 +620,7 @@ def test_what_is_left_when_close_returns_counts_as_dropped(backend: Backend) -> 
 
 
 def test_what_a_close_has_no_time_for_counts_as_dropped(backend: Backend) -> None:
-    """Also where nothing was sent yet, and no thread works."""
+    """The spans count as dropped, also if nothing was sent and no thread works."""
     recorder = backend(interval=60)
     recorder.record(3)
     assert not recorder.close(0)
@@ -639,7 +640,7 @@ def test_while_it_closes_what_is_left_is_queued(backend: Backend) -> None:
 def test_close_says_how_many_spans_were_left(
     backend: Backend, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Once: nobody sees what it returns when the interpreter calls it at exit."""
+    """The number is logged once, since the result of the call at exit is not seen."""
     recorder = backend(batch_size=2)
     recorder.gate.clear()
     recorder.record(5)
@@ -651,7 +652,7 @@ def test_close_says_how_many_spans_were_left(
 
 
 def test_close_ends_in_time_during_a_pause(backend: Backend) -> None:
-    """What could not be sent in time is dropped."""
+    """Spans that could not be sent in time are dropped."""
     recorder = backend(*[Unavailable("503", retry_after=60)] * 9)
     recorder.record(2)
     recorder.wait_for_send()
@@ -663,7 +664,7 @@ def test_close_ends_in_time_during_a_pause(backend: Backend) -> None:
 
 
 def test_a_flush_that_a_close_overtakes_says_that_spans_were_lost(backend: Backend) -> None:
-    """What closing dropped was not sent; the next flush has no news."""
+    """A flush fails if `close` drops its spans; the next flush succeeds."""
     recorder = backend(OSError("down"), interval=60)
     recorder.gate.clear()
     recorder.record(2)
@@ -703,22 +704,22 @@ def test_send_has_no_more_time_than_closing_has(backend: Backend) -> None:
 
 @pytest.mark.threads
 def test_threads_that_close_at_once_get_one_answer(backend: Backend) -> None:
-    """And the backend is released once."""
+    """All calls return the same, and the backend is released once."""
     recorder = backend()
     recorder.record(10)
     results: list[bool] = []
-    from_threads(lambda: results.append(recorder.close()))
+    on_threads(lambda: results.append(recorder.close()))
     assert results == [True] * 8
     assert recorder.released == 1
 
 
 @pytest.mark.threads
 def test_spans_that_finish_while_it_closes_are_counted(backend: Backend) -> None:
-    """As sent or as dropped."""
+    """Each span counts as sent or as dropped."""
     recorder = backend(queue_size=100_000)
     closer = threading.Timer(0.01, recorder.close)
     closer.start()
-    from_threads(lambda: recorder.record(2000))
+    on_threads(lambda: recorder.record(2000))
     closer.join()
     stats = recorder.stats
     assert stats.recorded == 16_000
@@ -730,7 +731,7 @@ def test_spans_that_finish_while_it_closes_are_counted(backend: Backend) -> None
 def test_without_a_thread_the_caller_sends(
     backend: Backend, monkeypatch: pytest.MonkeyPatch, method: str
 ) -> None:
-    """Where the system has no thread to give, recording still works, and so do flush and close."""
+    """If no thread can be started, recording, `flush` and `close` work on the caller's."""
 
     def refuse(*args: object) -> None:
         raise RuntimeError("can't start new thread")

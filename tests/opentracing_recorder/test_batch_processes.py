@@ -84,14 +84,14 @@ def use():
 
 
 def test_at_exit_backends_that_hang_take_the_time_of_one() -> None:
-    """What the others have queued is sent meanwhile."""
+    """The spans that other recorders have queued are sent meanwhile."""
     script = HANGING.replace("LIMIT", "6").replace("HOW_LONG", "60")
     assert run(script + "use()\nstart = time.monotonic()\n") == ["sent", "sent", "sent", "in-time"]
 
 
 @pytest.mark.long
 def test_at_exit_a_backend_that_hangs_leaves_the_others_their_time() -> None:
-    """Also where no thread can be started, as in exit handlers of Python 3.12."""
+    """The others are closed in time, also if no thread can be started, as at Python 3.12's exit."""
     script = """
 import _thread
 
@@ -119,22 +119,24 @@ def wait_for_the_end_of_main():
     while "_shutdown" not in functions(sys._current_frames()[main]):
         time.sleep(0.01)
     time.sleep(0.1)
+
+def record_late(name):
+    wait_for_the_end_of_main()
+    record(name)
+
+recorder = Printing(interval=60)
+tracer = BasicTracer(recorder)
 """
 
 
 def test_exit_sends_what_is_queued() -> None:
-    """Also what non-daemon threads and later exit handlers record."""
+    """Spans of non-daemon threads and of later exit handlers are sent too."""
     script = (
         WAIT_FOR_THE_END_OF_MAIN
         + """
 import atexit
-recorder = Printing(interval=60)
-tracer = BasicTracer(recorder)
 atexit.register(record, "handler")
-def late():
-    wait_for_the_end_of_main()
-    record("thread")
-threading.Thread(target=late).start()
+threading.Thread(target=record_late, args=["thread"]).start()
 record("main")
 """
     )
@@ -142,19 +144,9 @@ record("main")
 
 
 def test_exit_sends_what_was_first_recorded_when_no_thread_can_start() -> None:
-    """From Python 3.12, none can when the main thread is at its end."""
-    script = (
-        WAIT_FOR_THE_END_OF_MAIN
-        + """
-recorder = Printing(interval=60)
-tracer = BasicTracer(recorder)
-def late():
-    wait_for_the_end_of_main()
-    record("late")
-threading.Thread(target=late).start()
-"""
-    )
-    assert run(script) == ["late"]
+    """The span is sent; from Python 3.12, no thread can start once the main thread has ended."""
+    start = 'threading.Thread(target=record_late, args=["late"]).start()'
+    assert run(WAIT_FOR_THE_END_OF_MAIN + start) == ["late"]
 
 
 def test_exit_waits_no_longer_than_its_limit() -> None:
@@ -179,7 +171,7 @@ for kind in (Hanging, Down, Hanging, Down):
 
 
 def test_a_dead_backend_costs_an_unconfigured_program_two_lines() -> None:
-    """Without any logging configured, Python shows warnings: what went wrong, and what was lost."""
+    """Without configured logging, Python shows two warnings: the failure, and the loss."""
     script = """
 class Down(BatchRecorder):
     def send(self, spans):
@@ -307,8 +299,7 @@ def test_a_child_of_multiprocessing_sends_at_its_end() -> None:
     """Such a child ends without the interpreter's exit handlers."""
     script = """
 import multiprocessing
-recorder = Printing(interval=60)
-tracer = BasicTracer(recorder)
+tracer = BasicTracer(Printing(interval=60))
 record("parent")
 child = multiprocessing.get_context("fork").Process(target=record, args=("child",))
 child.start()

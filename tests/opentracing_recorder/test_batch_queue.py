@@ -9,7 +9,7 @@ import pytest
 from opentracing_recorder import BasicSpan, BasicTracer, Stats
 from opentracing_recorder._batch_queue import BatchQueue
 
-from .scripted import from_threads
+from ..threads import on_threads
 
 
 def queue_of(number: int) -> tuple[BatchQueue, list[BasicSpan]]:
@@ -42,7 +42,7 @@ def test_settled_spans_are_sent_or_failed() -> None:
 
 
 def test_the_end_of_a_queue_drops_what_is_left() -> None:
-    """So is a span that a thread appends late, because it was held up."""
+    """A span that a delayed thread appends after the end is dropped too."""
     queue, spans = queue_of(5)
     queue.settle(1)
     queue.end()
@@ -53,7 +53,7 @@ def test_the_end_of_a_queue_drops_what_is_left() -> None:
 
 
 def test_a_queue_that_has_ended_settles_nothing() -> None:
-    """In a forked child its spans are the parent's."""
+    """The spans in a forked child's old queue are the parent's."""
     queue, _ = queue_of(2)
     queue.is_ended = True
     queue.settle(2)
@@ -62,7 +62,7 @@ def test_a_queue_that_has_ended_settles_nothing() -> None:
 
 
 def test_a_queue_that_closes_has_no_limit_to_append_below() -> None:
-    """Whoever sets one: a closing recorder takes nothing."""
+    """The limit of a closed queue stays 0, even if it is set again."""
     queue = BatchQueue(10)
     queue.set_limit(3)
     assert queue.limit == 3
@@ -72,7 +72,7 @@ def test_a_queue_that_closes_has_no_limit_to_append_below() -> None:
 
 
 def test_a_waiter_waits_for_what_is_queued_now() -> None:
-    """Not for what comes later."""
+    """It does not wait for spans that are queued later."""
     queue, spans = queue_of(2)
     waiter = queue.waiter()
     queue.spans.append(spans[0])
@@ -140,13 +140,13 @@ def test_a_drop_after_the_call_is_the_next_waiters() -> None:
 def test_drops_are_counted_exactly_by_many_threads() -> None:
     """Each is one atomic step."""
     queue = BatchQueue(10)
-    from_threads(lambda: [queue.drop() for _ in range(20_000)])
+    on_threads(lambda: [queue.drop() for _ in range(20_000)])
     assert queue.dropped == 160_000
 
 
 @pytest.mark.needs_os
 def test_drops_are_counted_exactly_in_signal_handlers() -> None:
-    """Also by one that interrupts a drop: Python 3.9 runs it between any two steps."""
+    """A handler may interrupt a drop; Python 3.9 runs it between any two steps."""
     if not hasattr(signal, "setitimer"):
         pytest.skip("this system has no interval timers")
     queue = BatchQueue(10)

@@ -52,7 +52,7 @@ def test_what_follows_an_error(
 
 
 def test_one_attempt_means_no_other() -> None:
-    """But for the halves of a batch too large, which have one each."""
+    """A batch is sent once; if it is too large, each half has one attempt."""
     assert following(Attempt(8), OSError(), attempts=1) is None
     assert following(Attempt(8), BatchTooLarge(), attempts=1) == Attempt(4)
 
@@ -108,7 +108,7 @@ def test_the_time_that_a_backend_names_makes_a_pause_longer(
 
 
 def test_the_random_part_differs() -> None:
-    """Not all processes return to a busy backend at the same moments."""
+    """Processes do not all return to a busy backend at the same moments."""
     pauses = {next_attempt(Attempt(1), OSError(), 2, 1.0) for _ in range(100)}
     assert len(pauses) > 50
     assert all(each is not None and 0.5 <= each.pause <= 1.0 for each in pauses)

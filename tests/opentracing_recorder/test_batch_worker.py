@@ -51,25 +51,41 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     return clock
 
 
+@pytest.mark.parametrize(
+    ("seconds", "logged"),
+    [
+        # A client that gives up when its time is over does so a little later.
+        (10.5, []),
+        (
+            12.34,
+            [
+                "Scripted: send has lasted 12.3 s; send_timeout allows 10 s. Spans wait meanwhile,"
+                " and are dropped when the queue is full. Check the backend, and its client's"
+                " timeout"
+            ],
+        ),
+    ],
+)
 def test_a_send_that_lasts_too_long_is_counted_and_logged(
-    backend: Backend, clock: Clock, caplog: pytest.LogCaptureFixture
+    backend: Backend,
+    clock: Clock,
+    caplog: pytest.LogCaptureFixture,
+    seconds: float,
+    logged: list[str],
 ) -> None:
-    """When it is over: how long it took, how long it may take, and what to do."""
-    recorder = backend(lambda spans: clock.advance(12.34))
+    """The log has its duration, the limit, and what to do; a send within its time has none."""
+    recorder = backend(lambda spans: clock.advance(seconds))
     recorder.record()
     assert recorder.flush(LONG)
-    assert recorder.stats == Stats(1, 1, 0, 0, 0, slow=1)
-    assert texts(caplog) == [
-        "Scripted: send has lasted 12.3 s; send_timeout allows 10 s. Spans wait meanwhile, and are"
-        " dropped when the queue is full. Check the backend, and its client's timeout"
-    ]
-    assert caplog.records[0].levelno == logging.WARNING
+    assert recorder.stats == Stats(1, 1, 0, 0, 0, slow=len(logged))
+    assert texts(caplog) == logged
+    assert all(each.levelno == logging.WARNING for each in caplog.records)
 
 
 def test_a_send_that_fails_too_late_is_counted_and_logged(
     backend: Backend, clock: Clock, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Beside why it failed."""
+    """The log has the duration, and the reason of the failure."""
 
     def fail(spans: Sequence[BasicSpan]) -> None:
         clock.advance(60)
@@ -82,17 +98,6 @@ def test_a_send_that_fails_too_late_is_counted_and_logged(
     slow, failed = texts(caplog)
     assert "send has lasted 60.0 s" in slow
     assert "OSError: no answer" in failed
-
-
-def test_a_send_that_keeps_to_its_time_is_not_slow(
-    backend: Backend, clock: Clock, caplog: pytest.LogCaptureFixture
-) -> None:
-    """A client that gives up when its time is over does so a little later."""
-    recorder = backend(lambda spans: clock.advance(10.5))
-    recorder.record()
-    assert recorder.flush(LONG)
-    assert recorder.stats == Stats(1, 1, 0, 0, 0, slow=0)
-    assert texts(caplog) == []
 
 
 def test_slow_sends_are_all_counted_and_logged_once_a_minute(
@@ -116,7 +121,7 @@ def send_for(recorder: Scripted, clock: Clock, seconds: float) -> list[BasicSpan
 
 
 def test_a_send_under_way_is_in_stats(backend: Backend, clock: Clock) -> None:
-    """As soon as it lasts too long, and not twice when it is over."""
+    """It counts as slow once its limit is over, and not again when it ends."""
     recorder = backend(batch_size=1)
     send_for(recorder, clock, 10)
     assert recorder.stats == Stats(1, 0, 0, 0, 1, slow=0)
@@ -173,7 +178,7 @@ def test_a_send_that_does_not_return_is_logged_before_the_queue_is_full(
 def test_the_traceback_of_each_failure_is_logged_at_debug_level(
     backend: Backend, caplog: pytest.LogCaptureFixture, error: Exception
 ) -> None:
-    """Of each attempt, where the summary is logged once a minute."""
+    """Each attempt logs its traceback; the summary is logged once a minute."""
     caplog.set_level(logging.DEBUG, "opentracing_recorder")
     recorder = backend(error, error, attempts=2, batch_size=1)
     recorder.record(2)
@@ -262,7 +267,7 @@ def test_a_failure_is_not_kept_while_the_worker_waits(backend: Backend, level: i
 
 
 def test_a_signal_handler_may_record_at_any_moment(backend: Backend) -> None:
-    """Also one that flushes; nothing deadlocks, nothing is lost."""
+    """A handler that records or flushes neither deadlocks nor loses a span."""
     if not hasattr(signal, "setitimer"):
         pytest.skip("this system has no interval timers")
     recorder = backend(queue_size=100_000, batch_size=3)
@@ -347,7 +352,7 @@ def test_what_is_no_exception_ends_no_worker(error: BaseException) -> None:
 def test_an_interrupt_goes_through_a_flush_that_sends_itself(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Where no thread can be started, it is the application's thread that is interrupted."""
+    """If no thread can be started, the interrupt reaches the application."""
     monkeypatch.setattr("_thread.start_new_thread", mock.Mock(side_effect=RuntimeError))
     recorder = Scripted(KeyboardInterrupt())
     recorder.record(1)
@@ -362,7 +367,7 @@ def test_an_interrupt_goes_through_a_flush_that_sends_itself(
 def test_a_package_for_processes_that_is_half_imported(
     package: str, stand_in: Any, backend: Backend, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Or something with its name: no span is lost over the question whether this is its child."""
+    """No span is lost if multiprocessing is half imported, or replaced."""
     monkeypatch.setattr(_process, "_covered_child", None)
     for name in (package, f"{package}.util", f"{package}.process"):
         monkeypatch.setitem(sys.modules, name, stand_in(name))

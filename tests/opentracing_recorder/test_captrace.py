@@ -29,7 +29,7 @@ def checkout() -> None:
 
 
 def test_it_installs_its_tracer_and_puts_back_what_was_there() -> None:
-    """Whatever happened to the global tracer and the active span meanwhile."""
+    """The global tracer and the active span are restored, even if the test changed them."""
     own = BasicTracer()
     with opentracing.use_tracer(own), own.start_active_span("outer"):
         captrace = CapTrace()
@@ -44,7 +44,7 @@ def test_it_installs_its_tracer_and_puts_back_what_was_there() -> None:
 
 
 def test_outline_shows_names_failures_and_the_tags_asked_for() -> None:
-    """As a tree, siblings by start time, one line a span."""
+    """The outline is a tree with one line for each span, siblings by start time."""
     with CapTrace() as captrace:
         checkout()
     assert captrace.outline() == "checkout\n  look up stock\n  charge !"
@@ -55,7 +55,7 @@ def test_outline_shows_names_failures_and_the_tags_asked_for() -> None:
 
 
 def test_several_traces_are_outlined_by_start() -> None:
-    """And a span whose parent is not finished stands at the left."""
+    """Traces stand in order of start; a span with an unfinished parent stands at the left."""
     captrace = CapTrace()
     late = captrace.tracer.start_span("late", start_time=2.0)
     captrace.tracer.start_span("child", child_of=late, start_time=3.0).finish(4.0)
@@ -74,7 +74,7 @@ def test_it_finds_as_its_recorder_does() -> None:
 
 
 def test_what_does_not_fit_is_an_error_that_shows_the_trees() -> None:
-    """With the tags that were asked for, and the spans never finished."""
+    """The trees have the requested tags, and the unfinished spans."""
     with CapTrace() as captrace:
         checkout()
         captrace.tracer.start_span("refund")
@@ -115,7 +115,7 @@ def test_wait_for_returns_when_another_thread_has_finished_the_spans() -> None:
 
 
 def test_wait_for_gives_up_after_its_time() -> None:
-    """With an error that shows what there is; the time may be 0."""
+    """The error shows the spans that are present; the time may be 0."""
     captrace = CapTrace()
     captrace.tracer.start_span("job").finish()
     assert captrace.wait_for("job", timeout=0) == captrace.spans
@@ -126,7 +126,7 @@ def test_wait_for_gives_up_after_its_time() -> None:
 
 
 def test_unfinished_spans_are_known_by_the_line_that_started_them() -> None:
-    """In the order of their start; a span that is finished after all is one of them no more."""
+    """They are listed by start, until they are finished."""
     with CapTrace() as captrace:
         first = captrace.tracer.start_span("first")
         second = opentracing.start_child_span(first, "second")
@@ -196,7 +196,7 @@ def test_as_dicts_takes_a_chain_longer_than_the_stack() -> None:
 
 
 def test_spans_of_one_tick_stand_in_the_order_of_their_start() -> None:
-    """Where the clock is coarse, not in that of their end."""
+    """If the clock is coarse, the order of start counts, not that of end."""
     with CapTrace() as captrace:
         first = captrace.tracer.start_span("first", start_time=1.0)
         captrace.tracer.start_span("second", start_time=1.0).finish()

@@ -20,26 +20,17 @@ from opentracing_recorder import (
     BasicTracer,
     BinaryPropagator,
     CompositePropagator,
-    JaegerPropagator,
     KafkaHeaders,
     Propagator,
-    TextPropagator,
     TraceContextPropagator,
 )
+
+from .. import formats
 
 CONTEXT = BasicSpanContext(0xA1, 0xB2, {"user": "amy"})
 WITHOUT_BAGGAGE = BasicSpanContext(0xC3, 0xD4)
 
-FORMATS: dict[str, Propagator] = {
-    "text": TextPropagator(),
-    "headers": TextPropagator(encode_values=True),
-    "w3c": TraceContextPropagator(),
-    "b3": B3Propagator(),
-    "b3 single": B3Propagator(single_header=True),
-    "jaeger": JaegerPropagator(),
-    "jaeger headers": JaegerPropagator(encode_values=True),
-}
-FORMATS["composite"] = CompositePropagator([FORMATS["w3c"], FORMATS["b3"], FORMATS["headers"]])
+FORMATS = {**formats.FORMATS, "composite": formats.COMPOSITE}
 every_format = pytest.mark.parametrize("propagator", FORMATS.values(), ids=FORMATS)
 
 
@@ -177,7 +168,7 @@ def ids(context: BasicSpanContext | None) -> tuple[int | None, int | None]:
 def test_carriers_with_repeated_names_are_read(
     propagator: Propagator, make: Callable[..., Any]
 ) -> None:
-    """Also where `items` has a list for each name."""
+    """Such carriers are read, also if `items` has a list for each name."""
     carrier = make(("host", "h"), *injected(propagator).items())
     assert ids(propagator.extract(carrier)) == (0xA1, 0xB2)
 
@@ -207,7 +198,7 @@ def test_repeated_names_are_repeated_headers_in_every_carrier(make: Callable[...
 @every_format
 @pytest.mark.parametrize("make_values", [lambda first: [first], lambda first: (first, "second")])
 def test_of_a_list_of_values_the_first_counts(propagator: Propagator, make_values: Any) -> None:
-    """As in API Gateway's multiValueHeaders, whether or not such names were seen before."""
+    """The first value is read, as in API Gateway's multiValueHeaders, from known and new names."""
     carrier = {
         "host": ["h"],
         **{
@@ -258,7 +249,7 @@ def test_a_mock_tracer_reads_lists_of_values() -> None:
 def test_old_values_do_not_stay_beside_the_new(
     propagator: Propagator, make: Callable[..., Any], times: int
 ) -> None:
-    """However often a header is there, and in whatever spellings, one value of it is left."""
+    """One value of a header is left, however often and in whatever spellings it was present."""
     old = injected(propagator, BasicSpanContext(1, 2, {"user": "old"}, True, 3))
     names = [name for name in old for _ in range(times)]
     names += [] if make is Metadata else [name.title() for name in old]
@@ -417,7 +408,7 @@ def test_nothing_of_a_stranger_stays_in_a_format_that_is_only_read(form: str) ->
 
 
 def test_a_composite_removes_nothing_where_it_writes_nothing() -> None:
-    """Without formats to write, or a trace to write, a carrier stays as it is."""
+    """If it has no format or no trace to write, the carrier does not change."""
     nothing = CompositePropagator([FORMATS["w3c"], FORMATS["b3"]], written=[])
     one = CompositePropagator([FORMATS["w3c"], FORMATS["b3"]], written=[FORMATS["w3c"]])
     for propagator, context in ((nothing, CONTEXT), (one, BasicSpanContext())):
@@ -485,7 +476,7 @@ def test_kafka_headers_that_are_there_are_replaced_or_kept(propagator: Propagato
 
 
 def test_a_mock_tracer_writes_kafka_headers() -> None:
-    """As a reference tracer does."""
+    """A MockTracer writes them as BasicTracer does."""
     headers: list[Any] = []
     tracer = MockTracer()
     tracer.inject(tracer.start_span("send"), Format.TEXT_MAP, KafkaHeaders(headers))
@@ -494,6 +485,6 @@ def test_a_mock_tracer_writes_kafka_headers() -> None:
 
 @pytest.mark.parametrize("wrong", [None, (), {}])
 def test_kafka_headers_are_a_list(wrong: Any) -> None:
-    """In anything else the message would not get what is written."""
+    """Another type is refused, because the message would not get the headers."""
     with pytest.raises(TypeError, match=f"headers must be a list, not {type(wrong).__name__}"):
         KafkaHeaders(wrong)

@@ -73,7 +73,7 @@ every_tracer = pytest.mark.parametrize("make", TRACERS.values(), ids=TRACERS)
 def test_each_contexts_baggage_is_its_own(
     make: Callable[[], Any], items: dict[str, str], asked: bool
 ) -> None:
-    """What is written into one's shows on none of its parents, children and siblings."""
+    """Baggage written into one context shows on none of its parents, children and siblings."""
     tracer = make()
     parent = tracer.start_span("parent", child_of=BasicSpanContext(1, 2, items))
     if asked:
@@ -115,7 +115,7 @@ def test_baggage_asked_for_twice_is_one_dict() -> None:
 @pytest.mark.parametrize("format", [Format.TEXT_MAP, Format.HTTP_HEADERS, Format.BINARY])
 @pytest.mark.parametrize("items", [{}, {"a": "1"}])
 def test_an_extracted_contexts_baggage_can_be_written(format: str, items: dict[str, str]) -> None:
-    """By one who reads a carrier; its children have it, and it has nothing of theirs."""
+    """Its children have the written baggage, and it has nothing of theirs."""
     tracer = BasicTracer()
     carrier: Any = bytearray() if format == Format.BINARY else {}
     tracer.inject(BasicSpanContext(1, 2, items), format, carrier)
@@ -143,7 +143,7 @@ def test_baggage_that_is_given_or_joined_is_copied() -> None:
 
 
 def test_baggage_with_extra_is_its_own_too() -> None:
-    """Where a context is made at once, as for a `tracestate`."""
+    """A context with extra fields, such as a `tracestate`, has its own baggage."""
     remote = RemoteSpanContext(1, 2, {"a": "1"}, True, None, {"tracestate": "a=1"})
     span = BasicTracer().start_span("x", child_of=remote)
     child = BasicTracer().start_span("y", child_of=span)
@@ -163,7 +163,7 @@ def test_baggage_with_extra_is_its_own_too() -> None:
 def test_a_copied_contexts_baggage_can_be_written(
     copied: Callable[[Any], Any], items: dict[str, str]
 ) -> None:
-    """And is the copy's own."""
+    """Baggage written into a copy is the copy's own."""
     context = BasicSpanContext(1, 2, items)
     other = copied(context)
     other.baggage["b"] = "2"
@@ -278,7 +278,7 @@ def test_a_debugged_trace_says_so(
 
 
 def test_extra_reaches_every_descendant() -> None:
-    """What a format carries beside ids and baggage is in the contexts of children and theirs."""
+    """Fields of a format beside ids and baggage are in the contexts of all descendants."""
     extra = {"tracestate": "a=1"}
     remote = RemoteSpanContext(0xAB, 0xC, {"user": "1"}, True, None, extra)
     tracer = BasicTracer()

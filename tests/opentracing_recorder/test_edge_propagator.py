@@ -14,29 +14,31 @@ from opentracing_recorder import (
     ConstSampler,
     EdgePropagator,
     InMemoryRecorder,
-    JaegerPropagator,
     Propagator,
     TextPropagator,
     TraceContextPropagator,
 )
 from opentracing_recorder.harness import PropagatorCheckMixin
 
+from .. import formats
+
 TRACE = "0af7651916cd43dd8448eb211c80319c"
 SPAN = "b7ad6b7169203331"
 
-FORMATS: dict[str, tuple[Propagator, dict[str, str]]] = {
-    "W3C": (TraceContextPropagator(), {"traceparent": f"00-{TRACE}-{SPAN}-01"}),
+HEADERS: dict[str, tuple[str, dict[str, str]]] = {
+    "W3C": ("w3c", {"traceparent": f"00-{TRACE}-{SPAN}-01"}),
     "X-B3": (
-        B3Propagator(),
+        "b3",
         {"X-B3-TraceId": TRACE, "X-B3-SpanId": SPAN, "X-B3-Sampled": "1", "X-B3-Flags": "1"},
     ),
-    "b3": (B3Propagator(), {"b3": f"{TRACE}-{SPAN}-d"}),
-    "Jaeger": (JaegerPropagator(encode_values=True), {"uber-trace-id": f"{TRACE}:{SPAN}:0:3"}),
+    "b3": ("b3", {"b3": f"{TRACE}-{SPAN}-d"}),
+    "Jaeger": ("jaeger headers", {"uber-trace-id": f"{TRACE}:{SPAN}:0:3"}),
     "text": (
-        TextPropagator(encode_values=True),
+        "headers",
         {"ot-tracer-traceid": TRACE, "ot-tracer-spanid": SPAN, "ot-tracer-sampled": "true"},
     ),
 }
+FORMATS = {name: (formats.FORMATS[used], given) for name, (used, given) in HEADERS.items()}
 every_format = pytest.mark.parametrize(
     ("propagator", "headers"), FORMATS.values(), ids=FORMATS.keys()
 )
@@ -96,7 +98,7 @@ def test_no_decision_of_a_strangers_drops_a_trace(
 
 @pytest.mark.parametrize("headers", [{"b3": "0"}, {"b3": "1"}, {"X-B3-Flags": "1"}, {}])
 def test_a_decision_alone_is_nothing(headers: dict[str, str]) -> None:
-    """Without a trace and without baggage nothing is left to take over."""
+    """Without a trace and baggage, there is no context."""
     assert EdgePropagator(B3Propagator()).extract(headers) is None
 
 

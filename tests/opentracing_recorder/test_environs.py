@@ -13,29 +13,18 @@ import pytest
 
 from opentracing import Format
 from opentracing.mocktracer.text_propagator import TextPropagator as MockTextPropagator
-from opentracing_recorder import (
-    B3Propagator,
-    BasicSpanContext,
-    BasicTracer,
-    CompositePropagator,
-    JaegerPropagator,
-    TextPropagator,
-    TraceContextPropagator,
-)
+from opentracing_recorder import BasicSpanContext, BasicTracer, TraceContextPropagator
+
+from .. import formats
 
 OF_THE_REQUEST = BasicSpanContext(0xA1, 0xB2, {"user": "amy"})
 OF_THE_PROCESS = BasicSpanContext(0xC3, 0xD4, {"role": "admin"})
 
 FORMATS: dict[str, Any] = {
-    "text": TextPropagator(),
-    "headers": TextPropagator(encode_values=True),
-    "w3c": TraceContextPropagator(),
-    "b3": B3Propagator(),
-    "b3 single": B3Propagator(single_header=True),
-    "jaeger": JaegerPropagator(encode_values=True),
+    **formats.FORMATS,
+    "composite": formats.COMPOSITE,
     "mock": MockTextPropagator(),
 }
-FORMATS["composite"] = CompositePropagator([FORMATS["w3c"], FORMATS["b3"], FORMATS["headers"]])
 every_format = pytest.mark.parametrize("propagator", FORMATS.values(), ids=FORMATS)
 
 
@@ -69,7 +58,7 @@ def as_headers(propagator: Any, context: BasicSpanContext) -> dict[str, str]:
 
 
 def as_variables(propagator: Any) -> dict[str, str]:
-    """What a parent process left, in both cases; names that shells have, and such as they have."""
+    """Variables of a parent process, in both cases, with names of shells and of the formats."""
     entries = injected(propagator, OF_THE_PROCESS)
     return {**entries, **{name.upper(): value for name, value in entries.items()}}
 
@@ -113,7 +102,7 @@ def test_a_request_without_headers_joins_no_trace_of_the_process(
 @every_format
 @pytest.mark.parametrize("form", [dict, Environment, lambda names: list(names.items())])
 def test_headers_that_are_named_like_variables_mean_nothing(propagator: Any, form: Any) -> None:
-    """In headers that are no environ, a header HTTP_TRACEPARENT is one of the application's own."""
+    """In headers that are no environ, HTTP_TRACEPARENT is a header of the application."""
     headers = {"host": "h", **as_headers(propagator, OF_THE_REQUEST)}
     nothing = read(propagator, form({"host": "h"}))
     for _ in range(2):
@@ -149,7 +138,7 @@ def test_what_is_injected_into_an_environ_is_read_from_it(
 @pytest.mark.parametrize("name", [name for name in FORMATS if name != "mock"])
 @every_environ
 def test_an_environ_loses_what_is_removed(name: str, make_environ: Any) -> None:
-    """In either form; all else stays."""
+    """Entries of either form are removed; all others stay."""
     for before in (as_headers, lambda format, _: as_variables(format)):
         environ = type(make_environ())({**make_environ(), **before(FORMATS[name], OF_THE_REQUEST)})
         FORMATS[name].remove_from(environ)
@@ -161,7 +150,7 @@ def test_an_environ_loses_what_is_removed(name: str, make_environ: Any) -> None:
 def test_a_process_reads_what_its_parent_left(
     propagator: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """In upper case too, which Windows makes of all names, and OpenTelemetry has for its own."""
+    """Names in upper case are read too, as Windows and OpenTelemetry have them."""
     for change in (str, str.upper):
         with monkeypatch.context() as patch:
             patch.delenv("REQUEST_METHOD", raising=False)

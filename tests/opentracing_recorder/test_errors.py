@@ -1,4 +1,4 @@
-"""What errors and backends say goes into logs in one line, escaped, shortened, without secrets."""
+"""Texts of errors and backends are logged in one line, escaped, shortened, without secrets."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from opentracing_recorder._errors import error_text, loggable, one_line
 
 @given(st.text(st.characters(codec=None)))
 def test_any_text_becomes_one_printable_line_of_bounded_length(text: str) -> None:
-    """Whatever is in it, lone surrogates too; what is harmless stays as it is."""
+    """Any text can be logged, lone surrogates too; harmless characters stay as they are."""
     line = one_line(text)
     assert line.isprintable()
     assert len(line) <= 500
@@ -38,7 +38,7 @@ def test_what_moves_a_cursor_is_escaped() -> None:
 
 
 def test_a_long_text_is_shortened_in_little_time() -> None:
-    """However it is made."""
+    """Any long text is shortened quickly."""
     start = time.monotonic()
     for piece in ("x", "\n", "://", "?", "@", ":@", "/?", "password=", "header value ", "\u202e"):
         line = one_line(piece * (1_000_000 // len(piece)))
@@ -88,7 +88,7 @@ def raised(error: BaseException, cause: BaseException | None = None) -> BaseExce
 
 
 def formatted(error: BaseException) -> str:
-    """As the logging module shows it."""
+    """The text as the logging module shows it."""
     shown = loggable(error)
     record = logging.LogRecord(
         "a", 40, "a", 1, "m", None, (type(shown), shown, shown.__traceback__)
@@ -97,7 +97,7 @@ def formatted(error: BaseException) -> str:
 
 
 def test_an_error_that_is_harmless_is_logged_itself() -> None:
-    """With all that tools make of an error: its class, its attributes."""
+    """The record has the error itself, with its class and attributes."""
     error = raised(OSError(111, "refused"), raised(KeyError("a")))
     assert loggable(error) is error
 

@@ -84,17 +84,12 @@ class OldBasic(BasicSpanContext):
     """Sets the fields that basictracer's context had, and calls no constructor."""
 
     def __init__(self) -> None:
-        self.trace_id = TRACE_ID
-        self.span_id = SPAN_ID
-        self.sampled = True
+        self.trace_id, self.span_id, self.sampled = TRACE_ID, SPAN_ID, True
         self._baggage = {"k": "v"}
 
 
 class OldBasicClassAttributes(BasicSpanContext):
-    trace_id = TRACE_ID
-    span_id = SPAN_ID
-    sampled = True
-    _baggage = {"k": "v"}
+    trace_id, span_id, sampled, _baggage = TRACE_ID, SPAN_ID, True, {"k": "v"}
 
     def __init__(self) -> None:
         pass
@@ -204,7 +199,7 @@ PROPAGATORS: dict[str, Callable[[], Propagator]] = {
 @every_kind
 @pytest.mark.parametrize("propagator", PROPAGATORS)
 def test_it_is_injected(make: Callable[[], Any], propagator: str) -> None:
-    """What is written is what a context of ours with the same fields writes, in every format."""
+    """Every format writes it as it writes a BasicSpanContext with the same fields."""
     expected: dict[str, str] = {}
     made: dict[str, str] = {}
     given = make()
@@ -302,7 +297,7 @@ def test_its_decision_is_followed() -> None:
 
 
 def test_a_reference_to_it_shows_its_ids() -> None:
-    """In what recorders get, too."""
+    """Recorders see its ids in the reference."""
     span = BasicTracer().start_span(
         "x", child_of=BasicSpanContext(1, 2), references=[follows_from(Fields())]
     )
@@ -313,7 +308,7 @@ def test_a_reference_to_it_shows_its_ids() -> None:
 
 
 def test_its_child_shares_no_baggage_with_it() -> None:
-    """What is written into one's does not show on the other's."""
+    """Baggage written into one context does not show on the other."""
     parent = Fields()
     child = BasicTracer().start_span("x", child_of=parent)
     child.context.baggage["child"] = "1"
@@ -415,7 +410,7 @@ def test_baggage_of_another_make_that_is_none_is_left_out(make_tracer: Callable[
 @pytest.mark.parametrize("kind", [BasicSpan, MockSpan])
 @every_kind
 def test_a_span_may_be_made_with_it(make: Callable[[], Any], kind: Any) -> None:
-    """By the constructor, as suites do, or by an assignment to `_context`."""
+    """The constructor takes it, and so does an assignment to `_context`."""
     given = make()
     given = getattr(given, "context", given)
     span = kind(mock.Mock(), "x", given)
@@ -454,7 +449,7 @@ def test_one_that_came_in_a_carrier_may_say_so() -> None:
 
 
 def test_binary_takes_it_directly() -> None:
-    """As the other formats do, without a tracer."""
+    """The binary propagator injects it without a tracer, like the other formats."""
     carrier = bytearray()
     BinaryPropagator().inject(Fields(), carrier)
     context = BinaryPropagator().extract(carrier)

@@ -1,4 +1,4 @@
-"""What we ship passes the harness, and what is broken fails it with a message that says why."""
+"""Our propagators and recorders pass the harness; broken ones fail it, and the message says why."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ pytestmark = pytest.mark.needs_os
 
 
 class InMemory(RecorderCheckMixin):
-    """What has its backend in this process: there is none to break."""
+    """Recorders with their backend in this process, which cannot be broken."""
 
     test_failure_of_the_backend = None  # type: ignore[assignment]
     test_outage_of_the_backend = None  # type: ignore[assignment]
@@ -151,7 +151,7 @@ class Peer:
 
 
 class WithPeer(RecorderCheckMixin):
-    """What sends to somebody in this process."""
+    """Recorders that send to an object in this process."""
 
     slack = 1.0
 
@@ -812,7 +812,7 @@ def test_what_is_not_overridden_is_left_out_by_name() -> None:
     ],
 )
 def test_the_factory_must_be_given(mixin: type, hook: str) -> None:
-    """Without it the error names what is missing."""
+    """Without a factory, the error names the missing method."""
     with pytest.raises(NotImplementedError, match=rf"must override {hook}\(\)"):
         getattr(mixin(), hook)()
 

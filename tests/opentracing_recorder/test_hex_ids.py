@@ -35,13 +35,13 @@ def test_ids_ignore_the_seed_and_are_never_zero() -> None:
 
 
 def test_trace_ids_have_64_bits_by_default() -> None:
-    """So that every service of the basictracer family can read them."""
+    """Every service of the basictracer family can read 64 bits."""
     tracer = BasicTracer()
     assert all((tracer.start_span("x").context.trace_id or 0) < 1 << 64 for _ in range(20))
 
 
 def test_a_trace_id_of_zero_is_drawn_again() -> None:
-    """On the wire 0 means none."""
+    """An id of 0 means none on the wire, so another is drawn."""
     tracer = BasicTracer()
     numbers = iter([6, 0, 5])
     tracer._new_id = lambda bits: next(numbers)

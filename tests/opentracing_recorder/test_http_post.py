@@ -62,7 +62,7 @@ def test_a_reply_has_status_headers_and_body() -> None:
 
 
 def test_a_chunked_reply_leaves_the_connection_usable() -> None:
-    """What follows a reply of unknown length is found."""
+    """Bytes after a reply of unknown length are found."""
     chunked = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n"
     with ScriptedServer(chunked) as server:
         connection = HTTPPost(server.url, "/")
@@ -129,15 +129,21 @@ def test_a_server_that_reads_nothing_is_given_up() -> None:
         assert time.monotonic() - start < 5
 
 
-def test_a_body_that_drips_is_given_up() -> None:
-    """The limit is for the whole exchange, not for each byte; the status counts."""
+def dripping(piece: bytes, start: bytes = b"") -> Callable[[socket.socket], None]:
+    """An answer that begins so, and then sends this piece every 20 ms."""
 
     def drip(connection: socket.socket) -> None:
-        connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n")
+        connection.sendall(start)
         while True:
-            connection.sendall(b"x")
+            connection.sendall(piece)
             time.sleep(0.02)
 
+    return drip
+
+
+def test_a_body_that_drips_is_given_up() -> None:
+    """The limit is for the whole exchange, not for each byte; the status counts."""
+    drip = dripping(b"x", b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n")
     with ScriptedServer(drip) as server:
         connection = HTTPPost(server.url, "/")
         start = time.monotonic()
@@ -179,7 +185,7 @@ def endless(start: bytes, piece: bytes) -> Callable[[socket.socket], None]:
     ],
 )
 def test_a_reply_without_an_end_takes_little_memory_and_time(start: bytes, piece: bytes) -> None:
-    """Whatever part of it has no end; the next reply is read."""
+    """A reply is given up if any part of it has no end; the next reply is read."""
     with ScriptedServer(endless(start, piece)) as server:
         connection = HTTPPost(server.url, "/")
         began = time.monotonic()
@@ -219,12 +225,7 @@ def test_what_comes_before_the_answer_is_passed_over(interim: bytes) -> None:
 
 def test_an_answer_that_is_only_announced_is_given_up() -> None:
     """Announcements that drip do not stretch the time limit."""
-
-    def announce(connection: socket.socket) -> None:
-        while True:
-            connection.sendall(b"HTTP/1.1 103 Early Hints\r\n\r\n")
-            time.sleep(0.02)
-
+    announce = dripping(b"HTTP/1.1 103 Early Hints\r\n\r\n")
     with ScriptedServer(announce) as server:
         connection = HTTPPost(server.url, "/")
         start = time.monotonic()
@@ -274,7 +275,7 @@ def test_sending_imports_nothing() -> None:
 
 
 def test_ipv6_addresses_are_urls_too() -> None:
-    """In brackets, as in every URL."""
+    """An IPv6 address in brackets is accepted."""
     try:
         listener = socket.create_server(("::1", 0), family=socket.AF_INET6)
     except OSError:
@@ -381,7 +382,7 @@ def test_a_certificate_that_nobody_vouches_for_is_refused(secure_server: SecureS
 
 
 def test_an_encrypted_key_is_refused_at_once(certificate: Path) -> None:
-    """Nobody is asked for its password."""
+    """OpenSSL does not ask for its password."""
     key = certificate.with_name("encrypted.pem")
     command = ["openssl", "pkey", "-in", str(certificate), "-out", str(key)]
     command += ["-aes256", "-passout", "pass:sesame"]

@@ -32,7 +32,7 @@ def test_in_memory_recorder_bounds_and_finds() -> None:
 
 
 def test_every_span_is_kept_by_default() -> None:
-    """Without `max_spans` there is no limit."""
+    """Without `max_spans`, no span is dropped."""
     recorder = InMemoryRecorder()
     tracer = BasicTracer(recorder)
     for _ in range(1000):

@@ -70,7 +70,7 @@ class Unprintable:
 
 
 def test_values_that_json_cannot_hold_are_written(path: Path) -> None:
-    """What has no JSON form is in the file as `to_dict` shows it; none of it is lost."""
+    """Values without a JSON form are in the file as `to_dict` shows them; none is lost."""
     cyclic: dict[str, Any] = {}
     cyclic["self"] = cyclic
     recorder = JSONLinesRecorder(path)
@@ -242,7 +242,7 @@ def test_a_pipe_takes_a_line_in_pieces(tmp_path: Path) -> None:
 
 
 def in_time(work: Callable[[], Any], limit: float = 5.0) -> Any:
-    """What `work` returns; on a thread that is given up at the limit."""
+    """Return the result of `work`, on a thread that is abandoned at the limit."""
     results: list[Any] = []
     thread = threading.Thread(target=lambda: results.append(work()), daemon=True)
     thread.start()
@@ -272,7 +272,7 @@ def test_a_file_that_becomes_a_pipe_blocks_nobody(
 
 @pytest.mark.needs_os
 def test_a_pipe_that_nobody_reads_is_refused(path: Path) -> None:
-    """At the start, where an error is seen."""
+    """The constructor refuses it, where the error is seen."""
     os.mkfifo(path)
 
     def make() -> str:
@@ -308,7 +308,7 @@ def read_what_is_there(pipe: int) -> bytes:
 def test_a_reader_that_stands_still_blocks_nobody(
     path: Path, pipe: int, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """What it does not take waits, up to a bound; what is over is lost, and logged once."""
+    """Spans that it does not take wait, up to a bound; those over it are lost, and logged once."""
     recorder = JSONLinesRecorder(path)
     long = "x" * 10_000
     in_time(lambda: record(recorder, *(f"{number}" for number in range(1000)), long=long), 20)
@@ -384,19 +384,29 @@ def test_a_reader_that_goes_away_leaves_no_torn_line_to_the_next(path: Path) -> 
     assert json.loads(last)["operation_name"] == "b"
 
 
-@pytest.mark.skipif(not os.path.exists("/dev/stdout"), reason="there is no /dev/stdout")
-@pytest.mark.needs_os
-def test_standard_output_takes_more_than_a_pipe_holds() -> None:
-    """A burst of spans waits for the reader until the program exits; none is lost."""
-    program = """
+needs_stdout = pytest.mark.skipif(
+    not os.path.exists("/dev/stdout"), reason="there is no /dev/stdout"
+)
+
+
+def spans_to_stdout(count: int) -> list[str]:
+    """The command of a program that records so many spans to /dev/stdout."""
+    program = f"""
 import sys
 from opentracing_recorder import BasicTracer, JSONLinesRecorder
 tracer = BasicTracer(JSONLinesRecorder("/dev/stdout"))
-for number in range(3000):
+for number in range({count}):
     tracer.start_span(str(number)).finish()
 print("done", file=sys.stderr, flush=True)
 """
-    command = [sys.executable, "-c", program]
+    return [sys.executable, "-c", program]
+
+
+@needs_stdout
+@pytest.mark.needs_os
+def test_standard_output_takes_more_than_a_pipe_holds() -> None:
+    """A burst of spans waits for the reader until the program exits; none is lost."""
+    command = spans_to_stdout(3000)
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         assert process.stdout is not None
         assert process.stderr is not None
@@ -412,18 +422,12 @@ print("done", file=sys.stderr, flush=True)
     assert found == [str(number) for number in range(3000)]
 
 
-@pytest.mark.skipif(not os.path.exists("/dev/stdout"), reason="there is no /dev/stdout")
+@needs_stdout
 @pytest.mark.needs_os
 def test_an_exit_does_not_wait_for_a_reader_that_stands_still() -> None:
     """It says how many spans were lost."""
-    program = """
-from opentracing_recorder import BasicTracer, JSONLinesRecorder
-tracer = BasicTracer(JSONLinesRecorder("/dev/stdout"))
-for number in range(1000):
-    tracer.start_span(str(number)).finish()
-"""
     reading, writing = os.pipe()
-    command = [sys.executable, "-c", program]
+    command = spans_to_stdout(1000)
     done = subprocess.run(
         command, stdout=writing, stderr=subprocess.PIPE, text=True, check=True, timeout=30
     )
@@ -557,7 +561,7 @@ def test_empty_lines_are_passed_over() -> None:
 
 
 def test_a_span_after_a_torn_one_on_its_line_is_found() -> None:
-    """What a killed process began does not hide what another wrote behind it."""
+    """The torn line of a killed process does not hide the lines that others write after it."""
     inside = rb'"tags":{"nested":{"trace_id":"x"},"text":"{\"trace_id\":"}'
     torn = b'{"trace_id":"1","tags":{"a":"{\\"trace_id\\":'
     error, span = read_spans([torn + b'{"trace_id":"2","span_id":"3",' + inside + b"}\n"])
@@ -567,7 +571,7 @@ def test_a_span_after_a_torn_one_on_its_line_is_found() -> None:
 
 
 def test_the_last_of_many_torn_spans_on_a_line_is_found() -> None:
-    """However many processes were killed while they wrote to one file."""
+    """The last span on a line is found, however many processes were killed while they wrote."""
     torn = b'{"trace_id":"1","tags":{"a":"' * 50
     error, span = read_spans([torn + b'{"trace_id":"2","span_id":"3"}\n'])
     assert isinstance(error, NotASpan)

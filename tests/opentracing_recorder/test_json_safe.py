@@ -86,7 +86,7 @@ def test_the_text_of_a_container_is_that_of_its_json_form(value: object, text: s
     ids=lambda each: type(each).__name__,
 )
 def test_a_text_that_would_never_end_takes_bounded_time(value: object) -> None:
-    """However often parts are repeated in a value, or however deep it is."""
+    """Repeated and deep parts of a value take bounded time."""
     started = time.process_time()
     assert 0 < len(text_of(value)) < 100_000
     assert time.process_time() - started < 5.0  # seconds; a hundredth is enough
@@ -139,5 +139,5 @@ def test_a_number_of_another_make_stays_one(value: Any, expected: Any) -> None:
     ids=["Decimal", "timedelta", "raises", "no int"],
 )
 def test_what_is_no_such_number_stays_text(value: Any, text: str) -> None:
-    """Whatever else is true or false, what is exact as text alone, and an index that fails."""
+    """Decimals, timedeltas, and objects with an index that fails become text."""
     assert json_safe(value) == text

@@ -161,7 +161,7 @@ def test_a_kind_that_opentelemetry_has_not_stays_an_attribute() -> None:
 def test_the_error_tag_is_the_status(
     tags: dict[str, Any], status: StatusCode, message: str | None
 ) -> None:
-    """As OpenTelemetry's specification has it; a text other than true is its message."""
+    """The status follows OpenTelemetry's specification; a text other than true is its message."""
     exported = converted(finished(tags=tags))
     assert (exported.status.status_code, exported.status.description) == (status, message)
     assert exported.attributes == {}
@@ -306,7 +306,7 @@ def test_a_value_that_exporters_may_not_know_is_text(value: Any, expected: Any) 
 
 @pytest.mark.parametrize(("value", "expected"), PLAIN.values(), ids=PLAIN)
 def test_a_number_of_another_make_is_a_number(value: Any, expected: Any) -> None:
-    """As an attribute, in a list, and under the name and in the form that a convention has."""
+    """It is a number as an attribute, in a list, and in the form of a convention."""
     given = {"key": value, "list": [value, value]}
     attributes = dict(converted(finished(tags=given)).attributes or {})
     assert attributes == {"key": expected, "list": [expected, expected]}
@@ -327,7 +327,7 @@ def test_the_numbers_of_conventions_may_be_of_another_make() -> None:
     ("value", "status"), [(Bool(True), StatusCode.ERROR), (Bool(False), StatusCode.OK)]
 )
 def test_an_error_of_another_make_is_the_status(value: Any, status: StatusCode) -> None:
-    """Without a message, as True and False are."""
+    """The status is that of True or False, without a message."""
     exported = converted(finished(tags={"error": value}))
     assert (exported.status.status_code, exported.status.description) == (status, None)
 
@@ -386,7 +386,7 @@ def test_names_stay_when_that_is_wanted() -> None:
 
 
 def is_allowed(value: Any) -> bool:
-    """Whether it is one of the simple values of OpenTelemetry's specification."""
+    """Return if it is one of the simple values of OpenTelemetry's specification."""
     if type(value) is int:
         return -(2**63) <= value < 2**63
     return type(value) in (str, bool, float)
@@ -643,7 +643,7 @@ def forked(*arguments: str) -> list[str]:
 
 
 def test_a_child_makes_its_own_exporter() -> None:
-    """And its own identity, where OpenTelemetry's SDK gives processes one."""
+    """A child has its own exporter, and its own identity if OpenTelemetry's SDK gives one."""
     printed = forked("class", "used")
     lines = {name: said for name, *said in (line.rsplit(" ", 2) for line in printed)}
     assert lines["in the child"][0] == lines["in the parent"][0] == "True"

@@ -80,7 +80,7 @@ class Services(NamedTuple):
     exporter: InMemorySpanExporter
 
     def spans_of_a_request(self, headers: Headers) -> tuple[ReadableSpan, ...]:
-        """What is exported of a request that goes through all three."""
+        """Return the exported spans of a request that goes through all three."""
         headers = self.shop.request("order", headers)
         headers = self.middle.request("route", headers)
         self.stock.request("reserve", headers)
@@ -130,7 +130,7 @@ def test_a_trace_through_an_opentelemetry_service_is_whole(services: Services) -
 
 
 def test_the_callers_tracestate_goes_through_all_services(services: Services) -> None:
-    """What a vendor wrote before the first service is on the spans of all."""
+    """The entry that a vendor wrote before the first service is on the spans of all."""
     incoming = {"traceparent": f"00-{0xA:032x}-{0xB:016x}-01", "tracestate": "vendor=1"}
     spans = services.spans_of_a_request(incoming)
     assert [span.context.trace_state.get("vendor") for span in spans] == ["1"] * 6

@@ -1,13 +1,10 @@
-"""What travels of a span between processes, and what copies of spans and tracers are."""
+"""Spans sent between processes, and copies of spans and tracers."""
 
 from __future__ import annotations
 
 import copy
 import logging
-import os
 import pickle
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -27,8 +24,7 @@ from opentracing_recorder import (
 )
 
 from ..endings import executor_methods
-
-ROOT = Path(__file__).resolve().parents[2]
+from ..programs import FORKING, run_program
 
 protocols = pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
 
@@ -58,7 +54,7 @@ def fields_of(context: BasicSpanContext) -> tuple[Any, ...]:
 @pytest.mark.parametrize("kind", [BasicSpanContext, RemoteSpanContext])
 @pytest.mark.parametrize("again", [travelled, copy.copy, copy.deepcopy])
 def test_a_context_travels_whole(kind: type[BasicSpanContext], again: Any, protocol: int) -> None:
-    """With every field that it has; what comes out of a carrier too."""
+    """All its fields travel, also those of an extracted context."""
     context = kind(1 << 64, 2, {"a": "b"}, False, 3, {"tracestate": "x=1"})
     arguments = (protocol,) if again is travelled else ()
     assert fields_of(again(context, *arguments)) == fields_of(context)
@@ -142,7 +138,7 @@ class OwnSpan(BasicSpan):
 
 @protocols
 def test_a_span_of_a_subclass_travels_too(protocol: int) -> None:
-    """As its context, without what the subclass adds."""
+    """Its context travels, without the additions of the subclass."""
     span = OwnSpan(BasicTracer(), "x", BasicSpanContext(1, 2))
     span.own = object
     assert fields_of(travelled(span, protocol).context) == fields_of(span.context)
@@ -219,17 +215,11 @@ if __name__ == "__main__":
 def test_jobs_of_a_pool_continue_the_trace_of_the_span_that_they_are_given(
     tmp_path: Path, method: str
 ) -> None:
-    """Each with an id of its own, however the processes are started."""
+    """Each job has an id of its own, for every start method."""
     script = tmp_path / "pool.py"
     script.write_text(POOL)
-    ended = subprocess.run(
-        [sys.executable, "-W", "ignore:This process:DeprecationWarning", script, method],
-        capture_output=True,
-        text=True,
-        timeout=60,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-    )
-    assert (ended.returncode, ended.stderr) == (0, "")
+    ended = run_program([*FORKING, script, method])
+    assert (ended.code, ended.error) == (0, "")
 
 
 @protocols

@@ -39,6 +39,11 @@ def _run(script: str) -> str:
     return subprocess.run(command, capture_output=True, text=True, check=True).stdout
 
 
+def _either_fork(test: Any) -> Any:
+    """Runs a test that forks with each way to fork."""
+    return _forks(pytest.mark.parametrize("fork", _FORKS, ids=["Python", "C"])(test))
+
+
 @_forks
 @pytest.mark.parametrize("fork", _FORKS, ids=["Python", "C"])
 @pytest.mark.parametrize("page", [True, False], ids=["page", "pid"])
@@ -67,10 +72,9 @@ def test_forked_children_make_no_repeated_id(fork: str, page: bool, parent: str)
     assert len(ids) == len(set(ids)) == 8 * 50
 
 
-@_forks
-@pytest.mark.parametrize("fork", _FORKS, ids=["Python", "C"])
+@_either_fork
 def test_renewals_run_once_in_each_child(fork: str) -> None:
-    """In the child alone, and again in a child of the child; not with every trace."""
+    """Each child, and each child of a child, runs them with its first trace only."""
     script = (
         "import ctypes, os, sys\n"
         "from opentracing_recorder import BasicTracer\n"
@@ -94,8 +98,7 @@ def test_renewals_run_once_in_each_child(fork: str) -> None:
     assert _run(script) == "0120"
 
 
-@_forks
-@pytest.mark.parametrize("fork", _FORKS, ids=["Python", "C"])
+@_either_fork
 def test_a_renewed_lock_is_free_in_a_child(fork: str) -> None:
     """If another thread holds the lock during a fork, the child has a free one."""
     script = (
@@ -189,7 +192,7 @@ def test_no_thread_starts_before_uwsgi_forks(
 
 @pytest.mark.needs_os
 def test_flush_sends_before_uwsgi_forks(monkeypatch: pytest.MonkeyPatch) -> None:
-    """On the thread that calls it."""
+    """The calling thread sends."""
     monkeypatch.setitem(sys.modules, "uwsgi", uwsgi(0))
     recorder = Sending()
     tracer = BasicTracer(recorder)

@@ -19,7 +19,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 def run(code: str) -> str:
-    """What code prints in a new process, where nothing was imported yet."""
+    """Return the output of code in a new process, where nothing was imported yet."""
     command = [sys.executable, "-c", f"import sys; sys.path.insert(0, {str(ROOT)!r})\n{code}"]
     return subprocess.run(command, capture_output=True, text=True, check=True).stdout
 
@@ -63,7 +63,7 @@ def test_classes_can_be_pickled() -> None:
 
 
 def test_names_can_be_patched_in_any_order() -> None:
-    """What is still patched stays so when another patch ends, and then all is as before."""
+    """A name stays patched when the patch of another ends; after the last, all is as before."""
     vars(opentracing_recorder).pop("BasicTracer", None)  # as if nobody had asked for it
     first = mock.patch("opentracing_recorder.BasicTracer")
     second = mock.patch("opentracing_recorder.InMemoryRecorder")

@@ -113,7 +113,7 @@ class _DuckRecorder:
     ids=lambda recorder: type(recorder).__name__,
 )
 def test_a_recorder_that_leaves_span_started_alone_is_not_called(recorder: Any) -> None:
-    """So it pays nothing for the hook."""
+    """A recorder without the hook does not pay for it."""
     assert started_hook(recorder) is None
     BasicTracer(recorder).start_span("x").finish()
 
@@ -253,7 +253,7 @@ def test_no_part_of_a_composite_gets_more_time_when_the_clock_goes_back(
 
 
 def test_each_recorder_has_a_minute_of_its_own(caplog: pytest.LogCaptureFixture) -> None:
-    """That one was reported does not keep another's failure out of the log."""
+    """A report about one recorder does not silence another's."""
     tracers = [BasicTracer(CompositeRecorder([Broken(), Broken()])), BasicTracer(Broken())]
     for tracer in tracers * 2:
         tracer.start_span("x").finish()

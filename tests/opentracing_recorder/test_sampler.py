@@ -48,16 +48,18 @@ def test_a_probabilistic_sampler_keeps_the_share_asked_for(ids: list[int], rate:
 
 
 def test_services_with_one_rate_decide_alike() -> None:
-    """The decision about a trace is one, whoever asks, and a higher rate keeps all of a lower's."""
+    """All samplers decide alike about a trace, and a higher rate keeps all traces of a lower."""
     ids = IDS_OF_OTHERS["consecutive"] + IDS_OF_OTHERS["128 bits"]
-    some = [each for each in ids if ProbabilisticSampler(0.1).sampled(each, "a")]
-    assert some == [each for each in ids if ProbabilisticSampler(0.1).sampled(each, "b")]
+    a, b, c = (ProbabilisticSampler(0.1) for _ in range(3))
+    more = ProbabilisticSampler(0.2)
+    some = [each for each in ids if a.sampled(each, "a")]
+    assert some == [each for each in ids if b.sampled(each, "b")]
     remote = [BasicSpanContext(each, 1, sampled=None) for each in ids]
-    kept = [each for each in remote if ProbabilisticSampler(0.1).sampled_remote(each, "c")]
+    kept = [each for each in remote if c.sampled_remote(each, "c")]
     assert [each.trace_id for each in kept] == some
-    assert all(ProbabilisticSampler(0.2).sampled(each, "a") for each in some)
+    assert all(more.sampled(each, "a") for each in some)
     # A service that knows no more than the low half of an id decides as the others do.
-    assert all(ProbabilisticSampler(0.1).sampled(each % 2**64, "a") for each in some)
+    assert all(b.sampled(each % 2**64, "a") for each in some)
 
 
 def test_traces_that_vouch_for_random_bits_are_kept_as_by_opentelemetry() -> None:
@@ -94,7 +96,7 @@ def test_samplers_decide() -> None:
 
 
 def test_rate_limiting_sampler_refills(monkeypatch: pytest.MonkeyPatch) -> None:
-    """At most one second's worth at once, then as time goes by."""
+    """It allows one second's worth at once, and then refills with time."""
     now = [50.0]
     monkeypatch.setattr("opentracing_recorder.sampler.time.monotonic", lambda: now[0])
     sampler = RateLimitingSampler(2)
@@ -216,5 +218,5 @@ def test_broken_sampler_keeps_the_trace(caplog: pytest.LogCaptureFixture) -> Non
     ],
 )
 def test_a_sampler_shows_how_it_was_made(shown: str) -> None:
-    """As the call of its constructor."""
+    """Its repr is the call of its constructor."""
     assert repr(eval(shown)) == shown

@@ -57,7 +57,7 @@ def test_the_peer_is_the_other_side_of_the_call(kind: str, side: str) -> None:
     "key", ["component", "db.user", "peer.service", "peer.address", "error", "item", "http.route"]
 )
 def test_other_tags_keep_their_names(key: str) -> None:
-    """What has no successor, or was never a standard tag, stays as it is."""
+    """Tags without a successor, and tags that were never standard, stay as they are."""
     assert with_opentelemetry_names({key: "x"}) == {key: "x"}
 
 

@@ -277,7 +277,7 @@ def test_the_limit_on_tags_holds_for_those_that_are_kept(
 
 
 def test_a_limit_lowered_meanwhile_holds_from_the_next_tag_on(tracer: BasicTracer) -> None:
-    """What a backend reads the outcome from is kept then as well."""
+    """Tags that carry the outcome are kept first then too."""
     span = tracer.start_span("x", tags={"a": 1, "error": True, "b": 2, "c": 3})
     tracer.max_tags = 2
     span.set_tag("d", 4)
@@ -288,7 +288,7 @@ def test_a_limit_lowered_meanwhile_holds_from_the_next_tag_on(tracer: BasicTrace
 
 
 def test_many_tags_are_dropped_in_time(tracer: BasicTracer) -> None:
-    """What is over the limit takes no longer for each tag the more there are."""
+    """A tag over the limit takes the same time, however many there are."""
     given = {
         "error": True,
         **{str(index): index for index in range(200_000)},
@@ -344,7 +344,7 @@ def test_exception_with_a_constructor_of_its_own_is_kept(tracer: BasicTracer) ->
 def test_hostile_values_neither_raise_nor_hide_others(
     tracer: BasicTracer, recorder: InMemoryRecorder
 ) -> None:
-    """Whatever is passed in, the span is recorded, with everything else it was given."""
+    """The span is recorded with everything else it was given, whatever the value is."""
     cyclic: list[Any] = []
     cyclic.append(cyclic)
     values = [Hostile(), cyclic, float("nan"), "\ud800", b"\xff", None, 10**400, {None: Hostile()}]
@@ -459,7 +459,7 @@ def test_one_span_on_eight_threads(tracer: BasicTracer, recorder: InMemoryRecord
 @pytest.mark.needs_os
 @pytest.mark.threads
 def test_a_full_span_on_eight_threads_keeps_what_each_of_them_may_set(tracer: BasicTracer) -> None:
-    """At no moment is a tag gone that is never dropped, and the others count exactly."""
+    """Tags that are never dropped are always present, and the others count exactly."""
     for _ in range(20):
         span = tracer.start_span("shared", tags={str(index): index for index in range(127)})
         missing: list[int] = []
@@ -482,7 +482,7 @@ def test_a_full_span_on_eight_threads_keeps_what_each_of_them_may_set(tracer: Ba
 def test_two_threads_that_finish_a_span_at_once_record_it_once(
     tracer: BasicTracer, recorder: InMemoryRecorder
 ) -> None:
-    """Also where both come to the same instruction at the same moment."""
+    """The span is recorded once, even if both threads reach the same instruction."""
     spans = [tracer.start_span(str(number)) for number in range(200)]
     arrived = [-1, -1]
 
@@ -533,7 +533,7 @@ def test_no_exception_of_the_application_is_constructed_again(tracer: BasicTrace
 
 
 class Local:
-    """What a frame would keep alive."""
+    """An object that a frame would keep alive."""
 
 
 def raise_with_local(local: object) -> None:
@@ -542,7 +542,7 @@ def raise_with_local(local: object) -> None:
 
 @pytest.mark.parametrize("place", ["args", "attribute", "deep"])
 def test_an_exception_inside_another_keeps_no_frame(tracer: BasicTracer, place: str) -> None:
-    """In its arguments or its attributes, as urllib and SQLAlchemy have it."""
+    """An exception in its arguments or attributes, as in urllib and SQLAlchemy, keeps none."""
     local = Local()
     freed = weakref.ref(local)
     error: BaseException
@@ -585,7 +585,7 @@ def test_the_stack_may_be_what_exc_info_returns(tracer: BasicTracer) -> None:
 def test_duration_does_not_jump_with_the_wall_clock(
     tracer: BasicTracer, monkeypatch: pytest.MonkeyPatch, jump: float
 ) -> None:
-    """Without explicit times it is measured, whichever way the clock is set meanwhile."""
+    """Without explicit times, it is measured independently of changes of the clock."""
     span = tracer.start_span("x")
     later = time.time() + jump
     monkeypatch.setattr(time, "time", lambda: later)
@@ -611,7 +611,7 @@ def test_logged_fields_are_copied(tracer: BasicTracer) -> None:
 
 
 def test_tags_are_a_dict_that_owners_change(tracer: BasicTracer) -> None:
-    """What is put in or taken out is what recorders see."""
+    """Recorders see each tag that is put in or taken out."""
     span = tracer.start_span("x", tags={"a": 1, "b": 2})
     span.tags["c"] = 3
     del span.tags["a"]
@@ -631,7 +631,7 @@ def test_ids_are_numbers_and_a_root_has_no_parent(tracer: BasicTracer) -> None:
 def test_a_decision_written_on_the_context_holds_at_once(
     tracer: BasicTracer, recorder: InMemoryRecorder, decision: bool
 ) -> None:
-    """For tags and logs set later, and for children started later."""
+    """The decision holds for later tags and logs, and for later children."""
     span = tracer.start_span("x", child_of=BasicSpanContext(1, 2, sampled=not decision))
     span.context.sampled = decision
     span.set_tag("a", 1).log_kv({"event": "e"})
@@ -702,7 +702,7 @@ def test_a_long_name_makes_no_long_warning(
 
 
 def can_others_trace() -> bool:
-    """Whether another thread gets through everything of a span that takes a lock."""
+    """Return if another thread gets through all methods of a span that take a lock."""
     done = threading.Event()
 
     def work() -> None:
@@ -757,7 +757,7 @@ class Dropped:
 
 
 def drop_a_tag(watching: Watching) -> None:
-    """Under a limit lowered meanwhile, so that nothing but the span has the value."""
+    """Drop a tag by a lowered limit, so that only the span has the value."""
     tracer = BasicTracer(max_tags=2)
     span = tracer.start_span("x").set_tag("a", 1).set_tag("b", Dropped(watching))
     tracer.max_tags = 1
@@ -796,7 +796,7 @@ def test_no_lock_is_held_while_user_code_runs(tracer: BasicTracer, where: str) -
 
 
 def test_limits_are_128_by_default(tracer: BasicTracer) -> None:
-    """Of tags and of logs."""
+    """A span keeps 128 tags and 128 logs by default."""
     span = tracer.start_span("x", tags=dict.fromkeys(map(str, range(130))))
     for index in range(130):
         span.log_kv({"index": index})

@@ -1,4 +1,4 @@
-"""What suites and applications pass in place of the real thing: a tracer that is none, odd tags."""
+"""Stand-ins that suites and applications pass: a tracer that is none, odd tags."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def news(monkeypatch: pytest.MonkeyPatch) -> None:
     ids=["None", "object", "Mock", "MagicMock", "failing", "odd limits", "text"],
 )
 def test_a_span_works_without_a_tracer(make: Callable[[], Any], kind: Any) -> None:
-    """With any stand-in for one; limits are the default ones, and what it cannot take is logged."""
+    """Any stand-in serves; limits are the default ones, and a span without a recorder is logged."""
     tracer = make()
     made = kind(tracer, "x", BasicSpanContext(1, 2), tags={"first": 1})
     assert made.tracer is made._tracer is tracer
@@ -71,7 +71,7 @@ def test_a_span_works_without_a_tracer(make: Callable[[], Any], kind: Any) -> No
 
 
 def test_a_stand_in_is_given_the_span() -> None:
-    """As the tracer would be: its `record` is called once."""
+    """Its `record` is called once with the span."""
     tracer = mock.Mock()
     made = BasicSpan(tracer, "x", BasicSpanContext(1, 2))
     made.finish()
@@ -79,7 +79,7 @@ def test_a_stand_in_is_given_the_span() -> None:
 
 
 def test_a_span_that_no_tracer_takes_is_reported_once(caplog: pytest.LogCaptureFixture) -> None:
-    """With the stand-in's type; further ones are counted."""
+    """The log has the stand-in's type; further spans are counted."""
     for _ in range(3):
         BasicSpan(None, "x", BasicSpanContext(1, 2)).finish()  # type: ignore[arg-type]
     (message,) = [each.getMessage() for each in caplog.records]
@@ -132,7 +132,7 @@ def test_tags_that_are_none_are_reported_once(
 def test_tags_may_be_pairs(
     make_tracer: Callable[[], Any], caplog: pytest.LogCaptureFixture
 ) -> None:
-    """From whatever gives them, and of what has no end the first ones."""
+    """Any iterable of pairs serves; of an endless one, the first pairs count."""
     tracer = make_tracer()
     assert tracer.start_span("x", tags=((k, 1) for k in "ab")).tags == {"a": 1, "b": 1}
     assert tracer.start_span("x", tags=[("a", 1)]).tags == {"a": 1}
@@ -166,7 +166,7 @@ def test_a_propagator_may_have_one_half(make_tracer: Callable[[], Any]) -> None:
 
 
 def test_propagators_of_ones_own_may_be_among_several() -> None:
-    """Whatever they derive from, and with one half, too."""
+    """They work whatever they derive from, and also with only one half."""
     given: list[Any] = [InjectOnly(), ExtractOnly(), TextPropagator()]
     composite = CompositePropagator(given)
     tracer = BasicTracer(InMemoryRecorder(), propagators={Format.TEXT_MAP: composite})
@@ -193,7 +193,7 @@ def test_a_propagator_of_ones_own_may_be_only_read() -> None:
 
 @pytest.mark.parametrize("wrong", [5, object(), None, TextPropagator, Propagator])
 def test_what_can_do_neither_is_refused(wrong: Any) -> None:
-    """And a class is, in place of an instance of it."""
+    """An object that can do neither is refused, and so is a class in place of an instance."""
     with pytest.raises(TypeError, match="propagator"):
         BasicTracer().register_propagator("x", wrong)
     with pytest.raises(TypeError, match="propagators"):

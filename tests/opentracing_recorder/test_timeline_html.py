@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 from opentracing_recorder import Trace
 from opentracing_recorder.timeline import render_html
 
-from .test_timeline import ANY_SPANS, CHECKOUT, span
+from .span_dicts import span
+from .test_timeline import ANY_SPANS, CHECKOUT
 
 HOSTILE = "</style></title><script>alert(1)</script><!--\"'&<img src=x onerror=alert(1)>\u202e"
 

@@ -14,7 +14,8 @@ from opentracing_recorder import Trace
 from opentracing_recorder.timeline import render_html
 
 from ..browser import Page
-from .test_timeline import CHECKOUT, queries, span
+from .span_dicts import span
+from .test_timeline import CHECKOUT, queries
 
 pytestmark = pytest.mark.needs_os
 

@@ -13,20 +13,7 @@ from hypothesis import strategies as st
 from opentracing_recorder import BasicTracer, InMemoryRecorder, Trace
 from opentracing_recorder.trace import TraceNode
 
-
-def span(span_id: str, parent_id: str | None = None, **fields: Any) -> dict[str, Any]:
-    return {
-        "trace_id": "t1",
-        "span_id": span_id,
-        "parent_id": parent_id,
-        "operation_name": f"op {span_id}",
-        "service": None,
-        "start_time": 0.0,
-        "duration": 1.0,
-        "tags": {},
-        "logs": [],
-        **fields,
-    }
+from .span_dicts import span
 
 
 def one_trace(*spans: Mapping[str, Any]) -> Trace:

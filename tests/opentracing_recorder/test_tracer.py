@@ -132,7 +132,7 @@ def test_foreign_parent_starts_a_new_trace(foreign: Any) -> None:
 
 @pytest.mark.parametrize("references", [5, "text", [1, None], [Reference("odd", None)], {}])
 def test_odd_references_are_ignored(references: Any) -> None:
-    """What is no reference to anything does not count."""
+    """An object that is not a reference to a context does not count."""
     assert BasicTracer().start_span("x", references=references).references == ()
 
 
@@ -143,7 +143,7 @@ def test_names_are_always_text() -> None:
 
 
 def test_subclass_overrides_record_and_start_span() -> None:
-    """As with basictracer: `record` sees each span, and active spans start through start_span."""
+    """As in basictracer, `record` gets each span, and active spans start through start_span."""
     seen: list[Any] = []
 
     class Own(BasicTracer):
@@ -193,7 +193,7 @@ def test_constructor_takes_three_positional_arguments() -> None:
 
 
 def test_recorder_and_sampler_may_be_replaced() -> None:
-    """What is assigned later is what is used and shown."""
+    """A value that is assigned later is used and shown."""
     tracer = BasicTracer()
     recorder, sampler = InMemoryRecorder(), ConstSampler(False)
     tracer.recorder = recorder
@@ -238,7 +238,7 @@ class Fixed(Propagator):
 
 
 def test_propagators_are_registered_for_one_tracer() -> None:
-    """By the constructor or later, under any format; other tracers do not get them."""
+    """The constructor or a later call registers them, for any format and this tracer only."""
     tracer = BasicTracer(propagators={"one": Fixed()})
     tracer.register_propagator("two", Fixed())
     for format in ("one", "two"):
@@ -302,7 +302,7 @@ def test_a_block_closes_the_tracer() -> None:
 
 
 def test_a_start_span_of_a_subclass_is_called_by_keyword() -> None:
-    """As basictracer does: it may take its arguments in any order, or collect them."""
+    """A subclass may take the arguments in any order, or collect them, as in basictracer."""
 
     class Own(BasicTracer):
         def start_span(self, operation_name: Any = None, **arguments: Any) -> BasicSpan:
@@ -411,7 +411,7 @@ def test_place_span_of_a_subclass_of_a_subclass() -> None:
 
 
 def test_a_tracer_shows_its_service_and_what_it_was_made_of() -> None:
-    """In one line, without calling the code of a recorder or a sampler."""
+    """Its repr is one line, and calls no code of a recorder or a sampler."""
 
     class Own(BasicTracer):
         pass

@@ -34,6 +34,7 @@ from opentracing_recorder import (
 
 from ..faults.hostile_classes import EndlessMapping
 from ..runtimes import HAS_GEVENT, WHY_NOT_GEVENT
+from ..threads import on_threads
 
 if sys.platform == "emscripten":
     pytest.skip("urllib3 needs sockets, which Pyodide has none of", allow_module_level=True)
@@ -144,7 +145,7 @@ def test_a_connection_that_the_server_closed_is_replaced(
 def test_long_reports_are_compressed(
     server: ScriptedServer, make_tracer: Callable[..., ZipkinTracer]
 ) -> None:
-    """With gzip, from the size that was asked for."""
+    """Reports of at least the given size are sent with gzip."""
     tracer = make_tracer(server, compress_from=1000)
     finish(tracer, "short")
     assert tracer.flush(10)
@@ -261,7 +262,7 @@ def test_a_passing_fault_loses_nothing(
 
 @pytest.mark.parametrize("fault", [_hang, _drip], ids=["hang", "a byte now and then"])
 def test_a_send_ends_at_its_time_limit(fault: Answer) -> None:
-    """However the server spreads its answer, the whole exchange is bounded."""
+    """The whole exchange is bounded, however the server spreads its answer."""
     with ScriptedServer(fault) as server:
         recorder = ZipkinRecorder("shop", server.url, send_timeout=0.3)
         tracer = ZipkinTracer("shop", recorder=InMemoryRecorder())
@@ -339,7 +340,7 @@ def test_a_refusal_is_final(
 def test_a_backend_writes_no_line_of_the_log(
     reply: bytes, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Of its answer, and of what it sends back, the log has one line, escaped, with no secret."""
+    """The log has one escaped line of its answer, without secrets."""
     caplog.set_level(logging.DEBUG)
     with ScriptedServer(reply) as server:
         recorder = ZipkinRecorder(
@@ -414,24 +415,19 @@ def test_the_application_does_not_wait_for_a_server_that_hangs(
         assert time.monotonic() - start < 5
 
 
+@pytest.mark.long
 @pytest.mark.threads
 def test_nothing_is_lost_or_doubled_among_threads(
     server: ScriptedServer, make_tracer: Callable[..., ZipkinTracer]
 ) -> None:
     """100,000 spans of 8 threads arrive, each once."""
     tracer = make_tracer(server, queue_size=100_000)
-    barrier = threading.Barrier(8)
 
     def work() -> None:
-        barrier.wait()
         for _ in range(12_500):
             tracer.start_span("x").finish()
 
-    threads = [threading.Thread(target=work) for _ in range(8)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    on_threads(work)
     assert tracer.flush(60)
     assert tracer.recorder.stats[:5] == (100_000, 100_000, 0, 0, 0)  # type: ignore[attr-defined]
     assert spans_in(server.requests[0].body)  # to validate them all would take a minute
@@ -449,15 +445,17 @@ def test_a_forked_child_has_a_connection_of_its_own(server: ScriptedServer) -> N
 
         recorder = ZipkinRecorder("shop", sys.argv[1], interval=0.02)
         tracer = ZipkinTracer("shop", recorder=recorder)
-        tracer.start_span("before").finish()
-        assert tracer.flush(10)
+
+        def report(name):
+            tracer.start_span(name).finish()
+            return tracer.flush(10)
+
+        assert report("before")
         child = os.fork()
         if not child:
-            tracer.start_span("child").finish()
-            os._exit(0 if tracer.flush(10) else 1)
+            os._exit(0 if report("child") else 1)
         status = os.waitpid(child, 0)[1]
-        tracer.start_span("parent").finish()
-        assert tracer.flush(10)
+        assert report("parent")
         sys.exit(status)
     """
     run(program, server)
@@ -496,7 +494,7 @@ def test_it_works_under_gevents_monkey_patching(server: ScriptedServer) -> None:
 
 
 def test_what_is_queued_at_the_interpreters_exit_is_sent(server: ScriptedServer) -> None:
-    """Nobody need call `close`."""
+    """The exit sends queued spans without a call of `close`."""
     program = """
         import sys
         from opentracing_recorder.zipkin import ZipkinRecorder, ZipkinTracer
@@ -584,7 +582,7 @@ def test_reports_are_not_traced_by_an_instrumented_client(
 def test_an_argument_that_cannot_serve_is_refused(
     options: dict[str, Any], error: type[Exception], message: str
 ) -> None:
-    """At construction, by name, and without showing a secret."""
+    """The constructor refuses it by name, without showing a secret."""
     with pytest.raises(error, match=message) as caught:
         ZipkinRecorder(**{"service_name": "shop", **options})
     assert "secret" not in str(caught.value)
@@ -854,7 +852,7 @@ def test_a_local_parent_is_not_joined(joining: ZipkinTracer) -> None:
 
 
 def test_a_server_is_a_child_of_its_caller_unless_told_to_join(tracer: ZipkinTracer) -> None:
-    """As OpenTracing has it."""
+    """The server's span is a child of the client's by default, as in OpenTracing."""
     tracer.start_span("GET", child_of=CALLER, tags=SERVER).finish()
     fields = as_sent(tracer)
     assert fields["parentId"] == "000000000000000b"

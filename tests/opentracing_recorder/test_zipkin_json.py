@@ -1,4 +1,4 @@
-"""What becomes of each field of a span in Zipkin's JSON; every payload keeps the API's rules."""
+"""Each field of a span has its place in Zipkin's JSON; every payload keeps the API's rules."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ def test_a_root_has_a_long_trace_id_and_no_parent(tracer: BasicTracer) -> None:
     ],
 )
 def test_a_trace_id_has_16_digits_or_32(tracer: BasicTracer, trace_id: int, digits: str) -> None:
-    """With 16 go all that have 64 bits: other services report them so, and it is one trace."""
+    """An id of at most 64 bits has 16 digits, as other services of the trace report it."""
     span = tracer.start_span("x", child_of=BasicSpanContext(trace_id, 2**64 - 1))
     span.finish()
     fields = encoded(span)
@@ -118,7 +118,7 @@ def test_a_trace_id_has_16_digits_or_32(tracer: BasicTracer, trace_id: int, digi
 def test_times_are_those_that_zipkin_can_hold(
     tracer: BasicTracer, start: float, finish: float, timestamp: int, duration: int
 ) -> None:
-    """At least one microsecond, at most a signed 64-bit number of them."""
+    """A time has at least one microsecond, and at most a signed 64-bit number of them."""
     span = tracer.start_span("x", start_time=start)
     span.finish(finish_time=finish)
     fields = encoded(span)
@@ -252,7 +252,7 @@ def test_the_error_tag_says_what_is_known(
 
 @pytest.mark.parametrize("value", [False, "false", "False", None, 0, ""])
 def test_no_error_is_no_tag(tracer: BasicTracer, value: Any) -> None:
-    """For Zipkin every ``error`` tag marks a failure, whatever it says."""
+    """No ``error`` tag is sent then, since any value marks a failure for Zipkin."""
     assert finished(tracer, error=value)["tags"] == {}
 
 

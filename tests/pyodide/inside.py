@@ -23,7 +23,7 @@ class ClockLoop(asyncio.BaseEventLoop):
         self._selector = self
 
     def select(self, timeout: float | None) -> list[Any]:
-        """What a selector does, where nothing is ever ready."""
+        """A selector for which nothing is ever ready."""
         if timeout is None:
             raise RuntimeError("every task waits, and nothing can wake one")
         time.sleep(timeout)

@@ -1,29 +1,23 @@
-"""Servers for ASGI, ended by SIGTERM: what requests recorded arrives, that under way too."""
+"""ASGI servers deliver all spans at SIGTERM, also that of a request under way."""
 
 from __future__ import annotations
 
 import http.client
-import json
-import os
 import re
 import signal
 import socket
-import subprocess
 import sys
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from ..http_server import ScriptedServer
+from .launched import PATIENCE, ROOT, Launched, wait_until
 
 pytestmark = pytest.mark.needs_os
 
-FOLDER = Path(__file__).resolve().parent
-ROOT = FOLDER.parent.parent
-PATIENCE = 60.0
 PATHS = [f"/{number}" for number in range(6)]
 
 UVICORN = ["uvicorn", "--port=0"]
@@ -43,26 +37,12 @@ SERVERS = {
 }
 
 
-class Server:
+class Server(Launched):
     """One of the servers, at the port that it says it has."""
 
-    def __init__(self, command: list[str], folder: Path, trace_url: str) -> None:
-        self._log = folder / "log"
-        with self._log.open("wb") as log:
-            self.process = subprocess.Popen(
-                [sys.executable, "-m", *command],
-                cwd=FOLDER,
-                env={
-                    **os.environ,
-                    "PYTHONPATH": str(ROOT),
-                    "PYTHONUNBUFFERED": "1",
-                    "TRACE_URL": trace_url,
-                },
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
+    def __init__(self, folder: Path, trace_url: str, command: list[str]) -> None:
+        environ = {"PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1", "TRACE_URL": trace_url}
+        super().__init__(folder, [sys.executable, "-m", *command], environ)
         self.wait_for_log(r"http://127\.0\.0\.1:\d+")
         (port,) = set(re.findall(r"http://127\.0\.0\.1:(\d+)", self.log()))
         self._address = ("127.0.0.1", int(port))
@@ -70,7 +50,7 @@ class Server:
         wait_until(self._listens, self.log)
 
     def get(self, path: str) -> str:
-        """The process that answered."""
+        """Return the process that answered."""
         connection = http.client.HTTPConnection(*self._address, timeout=PATIENCE)
         connection.request("GET", path, headers={"Connection": "close"})
         answer = connection.getresponse().read().decode()
@@ -80,16 +60,6 @@ class Server:
     def wait_for_log(self, pattern: str) -> None:
         wait_until(lambda: bool(re.search(pattern, self.log())), self.log)
 
-    def log(self) -> str:
-        return self._log.read_text(errors="replace")
-
-    def kill(self) -> None:
-        try:
-            os.killpg(self.process.pid, signal.SIGKILL)
-        except ProcessLookupError:
-            pass
-        self.process.wait()
-
     def _listens(self) -> bool:
         try:
             socket.create_connection(self._address, PATIENCE).close()
@@ -98,37 +68,14 @@ class Server:
         return True
 
 
-def wait_until(holds: Callable[[], bool], log: Callable[[], str]) -> None:
-    end = time.monotonic() + PATIENCE
-    while not holds():
-        assert time.monotonic() < end, log()
-        time.sleep(0.02)
-
-
-@pytest.fixture
-def backend() -> Iterator[ScriptedServer]:
-    with ScriptedServer() as backend:
-        yield backend
-
-
-@pytest.fixture
-def start(tmp_path: Path, backend: ScriptedServer) -> Iterator[Callable[[list[str]], Server]]:
-    servers = []
-
-    def start(command: list[str]) -> Server:
-        servers.append(Server(command, tmp_path, backend.url))
-        return servers[-1]
-
-    yield start
-    for server in servers:
-        server.kill()
+LAUNCHED = Server
 
 
 @pytest.mark.parametrize("name", SERVERS)
 def test_a_server_ended_by_sigterm(
     name: str, start: Callable[[list[str]], Server], backend: ScriptedServer
 ) -> None:
-    """Six of six spans arrive, that of a request under way, and what the shutdown records, once."""
+    """The spans of six requests, of one under way, and of the shutdown arrive once."""
     command, status = SERVERS[name]
     server = start(command)
     if "workers" in name:
@@ -140,7 +87,7 @@ def test_a_server_ended_by_sigterm(
     server.process.terminate()
     under_way.join()
     assert server.process.wait(PATIENCE) == status
-    names = [span["name"] for each in backend.requests for span in json.loads(each.body)]
+    names = [span["name"] for span in backend.spans()]
     of_the_server = [each for each in names if each not in ("startup", "shutdown")]
     assert sorted(of_the_server) == [*PATHS, "/under-way"]
     if "no lifespan" not in name:

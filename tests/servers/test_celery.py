@@ -1,127 +1,75 @@
-"""Children of billiard, which is Celery's multiprocessing, and of pathos's: every span arrives.
+"""Every span arrives of children of billiard, Celery's multiprocessing, and of pathos's.
 
 They leave by `os._exit`, without the interpreter's exit.
 """
 
 from __future__ import annotations
 
-import json
 import os
-import signal
 import subprocess
 import sys
 import textwrap
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from ..http_server import ScriptedServer
+from .launched import FOLDER, PATIENCE, ROOT, Launched, wait_until
 
 pytestmark = pytest.mark.needs_os
 
-FOLDER = Path(__file__).resolve().parent
-ROOT = FOLDER.parent.parent
-PATIENCE = 60.0
 TASKS = [f"task {number}" for number in range(6)]
 
 
-class Worker:
-    """A Celery worker with two children, and what it was asked to do."""
+class Worker(Launched):
+    """A Celery worker with two children, and the tasks that it was given."""
 
     def __init__(self, folder: Path, trace_url: str, *options: str, **environ: str) -> None:
         self._folder = folder
         self._environ = {
-            **os.environ,
             **environ,
             "PYTHONPATH": str(ROOT),
             "TRACE_URL": trace_url,
             "QUEUE": str(folder / "queue"),
         }
         self._run("celery_app.py", "6")
-        with (folder / "log").open("wb") as log:
-            self.process = subprocess.Popen(
-                [sys.executable, "-m", "celery", "--app=celery_app", "worker", *options],
-                cwd=FOLDER,
-                env=self._environ,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
+        command = [sys.executable, "-m", "celery", "--app=celery_app", "worker", *options]
+        super().__init__(folder, command, self._environ)
 
     def ask(self, *arguments: str) -> None:
         """Control it from Celery's command line."""
         self._run("-m", "celery", "--app=celery_app", *arguments)
 
     def wait_for_tasks(self, count: int = 6) -> set[str]:
-        """Return, when so many tasks are done, which processes did them."""
+        """Wait until so many tasks are done, and return the processes that did them."""
         notes = self._folder / "notes"
         wait_until(lambda: notes.exists() and len(notes.read_text().splitlines()) >= count)
         return {line.split()[0] for line in notes.read_text().splitlines()}
-
-    def stop(self) -> None:
-        """Shut it down as Celery calls warm: once the tasks that run have ended."""
-        self.process.terminate()
-        self.process.wait(PATIENCE)
-
-    def kill(self) -> None:
-        try:
-            os.killpg(self.process.pid, signal.SIGKILL)
-        except ProcessLookupError:
-            pass
-        self.process.wait()
-
-    def log(self) -> str:
-        return (self._folder / "log").read_text(errors="replace")
 
     def _run(self, *command: str) -> None:
         subprocess.run(
             [sys.executable, *command],
             cwd=FOLDER,
-            env=self._environ,
+            env={**os.environ, **self._environ},
             check=True,
             timeout=PATIENCE,
             stdout=subprocess.DEVNULL,
         )
 
 
-def wait_until(condition: Callable[[], bool]) -> None:
-    end = time.monotonic() + PATIENCE
-    while not condition():
-        assert time.monotonic() < end
-        time.sleep(0.02)
-
-
-@pytest.fixture
-def backend() -> Iterator[ScriptedServer]:
-    with ScriptedServer() as backend:
-        yield backend
-
-
-@pytest.fixture
-def start(tmp_path: Path, backend: ScriptedServer) -> Iterator[Callable[..., Worker]]:
-    workers = []
-
-    def start(*options: str, **environ: str) -> Worker:
-        workers.append(Worker(tmp_path, backend.url, *options, **environ))
-        return workers[-1]
-
-    yield start
-    for worker in workers:
-        worker.kill()
+LAUNCHED = Worker
 
 
 def delivered(backend: ScriptedServer, *left_out: str) -> list[str]:
-    names = [span["name"] for each in backend.requests for span in json.loads(each.body)]
+    names = [span["name"] for span in backend.spans()]
     return sorted(name for name in names if name not in left_out)
 
 
 def test_children_that_end_after_two_tasks(
     start: Callable[..., Worker], backend: ScriptedServer
 ) -> None:
-    """Each of six tasks' spans arrives, with the default options, and what the shutdown records."""
+    """Six tasks' spans and those of the shutdown arrive, with the default options."""
     worker = start("--concurrency=2", INTERVAL="1", MAX_TASKS="2")
     assert len(worker.wait_for_tasks()) >= 3
     worker.stop()
@@ -133,7 +81,7 @@ def test_children_that_end_after_two_tasks(
 def test_idle_children_when_the_worker_is_shut_down(
     start: Callable[..., Worker], backend: ScriptedServer
 ) -> None:
-    """Nothing but their end sends what they recorded."""
+    """Their spans are sent only when they end."""
     worker = start("--concurrency=2", INTERVAL="60")
     worker.wait_for_tasks()
     assert delivered(backend) == []
@@ -143,7 +91,7 @@ def test_idle_children_when_the_worker_is_shut_down(
 
 
 def test_a_pool_that_is_restarted(start: Callable[..., Worker], backend: ScriptedServer) -> None:
-    """The children that are replaced send what they recorded, while the worker goes on."""
+    """The replaced children send their spans, and the worker goes on."""
     worker = start("--concurrency=2", INTERVAL="60")
     worker.wait_for_tasks()
     worker.ask("call", "work", "--args=[6]")
@@ -158,7 +106,7 @@ def test_a_pool_that_is_restarted(start: Callable[..., Worker], backend: Scripte
 def test_pools_without_children(
     pool: str, start: Callable[..., Worker], backend: ScriptedServer
 ) -> None:
-    """There the worker's own exit sends what was recorded."""
+    """The worker's own exit sends its spans."""
     worker = start(f"--pool={pool}", INTERVAL="60")
     worker.wait_for_tasks()
     worker.stop()
@@ -206,7 +154,7 @@ if __name__ == "__main__":
 def test_children_of_copies_of_multiprocessing(
     package: str, endings: str, tmp_path: Path, backend: ScriptedServer
 ) -> None:
-    """Processes, and the workers of a pool, however they end; billiard waits for no thread."""
+    """Processes and the workers of a pool deliver their spans; billiard waits for no thread."""
     program = tmp_path / "program.py"
     program.write_text(textwrap.dedent(PROGRAM).format(package=package, endings=endings))
     ended = subprocess.run(

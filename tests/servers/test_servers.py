@@ -3,29 +3,25 @@
 from __future__ import annotations
 
 import http.client
-import json
-import os
 import signal
 import socket
-import subprocess
 import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from ..http_server import ScriptedServer
+from .launched import PATIENCE, Launched, wait_until
 
 pytestmark = pytest.mark.needs_os
 
-FOLDER = Path(__file__).resolve().parent
 WORKERS = 4
 CLIENTS = 8
 ANSWERS = 400  # at least, before each reload
-PATIENCE = 60.0
 LONGEST_EXIT = 15.0
 
 GUNICORN = [sys.executable, "-m", "gunicorn", "--bind=127.0.0.1:{port}", f"--workers={WORKERS}"]
@@ -53,29 +49,22 @@ SERVERS = {
     "uWSGI, app loaded in each worker": [*UWSGI, "--lazy-apps"],
 }
 
-# Where uWSGI loads the application before it forks, what was recorded is not sent otherwise.
+# If uWSGI loads the application before it forks, spans recorded until then are not sent otherwise.
 FLUSH = {"FLUSH": "yes"}
 
 
-class Server:
+class Server(Launched):
     """One of the servers, in a process group of its own."""
 
     def __init__(
-        self, command: list[str], folder: Path, trace_url: str, environ: dict[str, str]
+        self, folder: Path, trace_url: str, command: list[str], environ: dict[str, str]
     ) -> None:
         self.notes = folder / "notes"
-        self._log = folder / "log"
         self.port = free_port()
-        with self._log.open("wb") as log:
-            self.process = subprocess.Popen(
-                [part.replace("{port}", str(self.port)) for part in command],
-                cwd=FOLDER,
-                env={**os.environ, **environ, "TRACE_URL": trace_url, "NOTES": str(self.notes)},
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
+        command = [part.replace("{port}", str(self.port)) for part in command]
+        super().__init__(
+            folder, command, {**environ, "TRACE_URL": trace_url, "NOTES": str(self.notes)}
+        )
         self._wait_until_it_listens()
 
     def finished(self) -> list[tuple[str, str]]:
@@ -83,26 +72,8 @@ class Server:
         lines = self.notes.read_text().splitlines() if self.notes.exists() else []
         return [(line.split()[0], line.split()[1]) for line in lines]
 
-    def log(self) -> str:
-        return self._log.read_text(errors="replace")
-
     def reload(self) -> None:
         self.process.send_signal(signal.SIGHUP)
-
-    def stop(self) -> float:
-        """End it, and return how many seconds that took."""
-        start = time.monotonic()
-        self.process.terminate()
-        self.process.wait(PATIENCE)
-        return time.monotonic() - start
-
-    def kill(self) -> None:
-        """End whatever is left of it."""
-        try:
-            os.killpg(self.process.pid, signal.SIGKILL)
-        except ProcessLookupError:
-            pass
-        self.process.wait()
 
     def _wait_until_it_listens(self) -> None:
         end = time.monotonic() + PATIENCE
@@ -117,14 +88,14 @@ class Server:
 
 
 def free_port() -> int:
-    """uWSGI that was to choose its port itself would choose another when it is reloaded."""
+    """If uWSGI chose its port itself, it would choose another when it is reloaded."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port: int = listener.getsockname()[1]
         return port
 
 
 class Load:
-    """Clients that ask for as long as they are let, and count the answers."""
+    """Clients that send requests until they are stopped, and count the answers."""
 
     def __init__(self, port: int) -> None:
         self._port = port
@@ -138,7 +109,7 @@ class Load:
             thread.start()
 
     def run_until(self, answers: int, processes: int) -> None:
-        """Return when there are so many answers, from at least so many processes."""
+        """Wait for so many answers, from at least so many processes."""
         end = time.monotonic() + PATIENCE
         while len(self.traces) < answers or len(self.processes) < processes:
             assert time.monotonic() < end, (len(self.traces), self.processes, self.failures[-3:])
@@ -165,34 +136,18 @@ class Load:
                 connection.close()
 
 
-@pytest.fixture
-def backend() -> Iterator[ScriptedServer]:
-    with ScriptedServer() as backend:
-        yield backend
-
-
-@pytest.fixture
-def start(tmp_path: Path, backend: ScriptedServer) -> Iterator[Callable[..., Server]]:
-    servers = []
-
-    def start(command: list[str], environ: dict[str, str]) -> Server:
-        servers.append(Server(command, tmp_path, backend.url, environ))
-        return servers[-1]
-
-    yield start
-    for server in servers:
-        server.kill()
+LAUNCHED = Server
 
 
 def ids(backend: ScriptedServer) -> list[str]:
-    return [span["id"] for each in backend.requests for span in json.loads(each.body)]
+    return [span["id"] for span in backend.spans()]
 
 
 @pytest.mark.parametrize("name", SERVERS)
 def test_no_span_is_lost_or_doubled_when_workers_are_reloaded(
     name: str, start: Callable[..., Server], backend: ScriptedServer
 ) -> None:
-    """All workers answer; of each, each span arrives once; no id is made twice; all end in time."""
+    """All workers answer, each span arrives once, no id repeats, and the server ends in time."""
     server = start(SERVERS[name], FLUSH if name.startswith("uWSGI") else {})
     load = Load(server.port)
     for generation in (1, 2, 3):
@@ -217,7 +172,7 @@ def test_no_span_is_lost_or_doubled_when_workers_are_reloaded(
 def test_uwsgi_says_that_spans_recorded_before_it_forked_are_not_sent(
     start: Callable[..., Server], backend: ScriptedServer
 ) -> None:
-    """Once, in the first worker, and what to do about it; all that the workers record arrives."""
+    """The first worker logs it once, with the remedy; all spans of the workers arrive."""
     server = start(UWSGI, {})
     load = Load(server.port)
     load.run_until(100, WORKERS)
@@ -238,9 +193,6 @@ def test_uwsgi_without_a_master_sends_what_was_recorded_before_it_forked(
     load.run_until(100, WORKERS)
     loading = server.finished()[0]
     assert loading[0].encode() in load.processes
-    end = time.monotonic() + PATIENCE
-    while loading[1] not in ids(backend):
-        assert time.monotonic() < end
-        time.sleep(0.02)
+    wait_until(lambda: loading[1] in ids(backend))
     load.stop()
     assert "before uWSGI forked" not in server.log()

@@ -174,7 +174,7 @@ class Load:
 
 
 class Count:
-    """What one thread or task has done."""
+    """The work of one thread or task."""
 
     def __init__(self) -> None:
         self.requests = self.failed = self.spans = 0

@@ -43,7 +43,7 @@ class Runtime(abc.ABC):
     """A way to run units concurrently, and a scope manager that keeps their scopes apart."""
 
     inherits: bool
-    """Whether a unit starts with the span that was active where it was spawned, or with none."""
+    """True if a unit starts with the span that was active at its spawn, false if with none."""
 
     def __init__(self, make_scope_manager: Callable[[], ScopeManager], inherits: bool) -> None:
         self.make_scope_manager = make_scope_manager

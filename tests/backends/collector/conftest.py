@@ -107,7 +107,7 @@ class Collector:
 
     @property
     def log(self) -> str:
-        """What the collector says, its debug exporter included."""
+        """The output of the collector and its debug exporter."""
         return (self.folder / "log").read_text()
 
     def start(self) -> None:

@@ -36,7 +36,7 @@ MakeExporter = Callable[[], SpanExporter]
 
 @pytest.fixture(params=["http", "grpc"])
 def make_exporter(request: pytest.FixtureRequest, collector: Collector) -> MakeExporter:
-    """What makes an exporter that sends to the collector."""
+    """Makes an exporter that sends to the collector."""
     if request.param == "http":
         url = f"http://127.0.0.1:{collector.http_port}/v1/traces"
         return lambda: HttpExporter(endpoint=url)
@@ -61,7 +61,7 @@ def sorted_attributes(message: Any) -> Any:
 
 
 def test_every_field_arrives(make_exporter: MakeExporter, collector: Collector, sink: Sink) -> None:
-    """What the collector forwards is the span that was recorded, to the last field."""
+    """The collector forwards the recorded span with every field."""
     recorder = OpenTelemetryRecorder(make_exporter, "shop", {"service.version": "3"})
     with BasicTracer(recorder, max_tags=8, max_logs=2) as tracer:
         caller = RemoteSpanContext((0xAB << 64) + 0xCD, 0xEF, extra={"tracestate": "a=1,b=2"})
@@ -259,7 +259,7 @@ def test_a_paused_collector_has_stopped(collector: Collector) -> None:
 def test_an_instrumented_http_client_does_not_trace_the_export(
     collector: Collector, sink: Sink
 ) -> None:
-    """With OpenTelemetry's instrumentation of requests, which the HTTP exporter uses, in place."""
+    """OpenTelemetry's instrumentation of requests does not trace the export."""
     traced = InMemorySpanExporter()
     provider = TracerProvider()
     provider.add_span_processor(SimpleSpanProcessor(traced))

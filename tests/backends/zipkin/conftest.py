@@ -1,4 +1,4 @@
-"""What the tests of real servers share."""
+"""Fixtures of the tests of real servers."""
 
 from __future__ import annotations
 

@@ -51,7 +51,7 @@ def environment(**variables: str) -> dict[str, str]:
 
 @pytest.fixture(scope="module")
 def addresses(zipkin: ZipkinServer, tmp_path_factory: pytest.TempPathFactory) -> list[str]:
-    """What the demo prints as the addresses of its three traces, in a Zipkin that is there."""
+    """Return the addresses of three traces that the demo prints, with a Zipkin that is running."""
     page = tmp_path_factory.mktemp("checkout") / "page.html"
     done = subprocess.run(
         [*COMMAND, "--html", str(page)],

@@ -1,4 +1,4 @@
-"""What ZipkinTracer sends is what a real Zipkin server gives back through its own API."""
+"""A real Zipkin server returns through its API the spans that ZipkinTracer sent."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def only(zipkin: ZipkinServer, tracer: ZipkinTracer, span: Any) -> dict[str, Any
 
 
 def called(tracer: ZipkinTracer, caller: Any) -> Any:
-    """What a callee extracts of the headers that a caller injects."""
+    """Return the context that a callee extracts from the headers of a caller."""
     headers: dict[str, str] = {}
     caller.tracer.inject(caller.context, Format.HTTP_HEADERS, headers)
     return tracer.extract(Format.HTTP_HEADERS, headers)

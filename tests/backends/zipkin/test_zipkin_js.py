@@ -86,12 +86,12 @@ def python(tracer: Any) -> Iterator[str]:
 
 @pytest.fixture
 def url(node: str, python: str) -> str:
-    """Where Node asks Python."""
+    """The address at which Node calls Python."""
     return f"{node}/?{urllib.parse.urlencode({'next': python})}"
 
 
 def get(url: str, caller: Any = None) -> str:
-    """What a service answers, in the trace of the caller's span if there is one."""
+    """Return a service's answer; the request continues the trace of the caller's span, if given."""
     headers: dict[str, str] = {}
     if caller is not None:
         caller.tracer.inject(caller.context, Format.HTTP_HEADERS, headers)
@@ -127,7 +127,7 @@ def test_python_calls_node_which_calls_python(zipkin: ZipkinServer, tracer: Any,
 def test_a_trace_that_node_starts_goes_on_in_python(
     zipkin: ZipkinServer, tracer: Any, url: str
 ) -> None:
-    """Without a trace in the request Node starts one, which Python's span is in too."""
+    """If the request has no trace, Node starts one, and Python's span is in it."""
     trace_id = get(url)
     assert tracer.flush(timeout=30)
     spans = by_side(zipkin.trace(trace_id, spans=3))
@@ -139,7 +139,7 @@ def test_a_trace_that_node_starts_goes_on_in_python(
 def test_node_obeys_that_a_trace_is_not_sampled(
     zipkin: ZipkinServer, tracer: Any, url: str
 ) -> None:
-    """What Python does not sample, neither Node nor Python behind it reports."""
+    """If Python does not sample a trace, neither Node nor the Python behind it reports it."""
     unsampled = get(url, tracer.start_span("ask", tags={tags.SAMPLING_PRIORITY: 0}))
     sampled = get(url)
     assert tracer.flush(timeout=30)

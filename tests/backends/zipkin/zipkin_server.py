@@ -36,7 +36,7 @@ _ADDRESS = re.compile(r"Serving HTTP at .*(http://127\.0\.0\.1:\d+)/")
 
 
 class Missing(Exception):
-    """What it takes to have a server is not there; the message says what to install."""
+    """A requirement of the server is missing; the message says what to install."""
 
 
 class ZipkinServer:
@@ -127,7 +127,7 @@ def find_jar() -> Path:
 
 
 def _maven(*arguments: str) -> str:
-    """What Maven prints; in strict mode, which refuses a file whose checksum is wrong."""
+    """Return Maven's output, in strict mode, which refuses a file with a wrong checksum."""
     maven = shutil.which("mvn")
     if maven is None:
         raise Missing("Maven is missing, to fetch Zipkin; on Debian: apt-get install maven")

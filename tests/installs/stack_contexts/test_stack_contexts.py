@@ -1,4 +1,4 @@
-"""What is particular to scopes on Tornado's stack contexts; run by `test_tornado`."""
+"""The peculiarities of scopes on Tornado's stack contexts; run by `test_tornado`."""
 
 from __future__ import annotations
 

@@ -6,7 +6,6 @@ import os
 import pickle
 import subprocess
 import sys
-import threading
 import time
 from types import TracebackType
 from unittest import mock
@@ -30,6 +29,8 @@ from opentracing.scope_managers import ThreadLocalScopeManager
 from opentracing.scope_managers.contextvars import ContextVarsScopeManager
 from opentracing_recorder import BasicTracer, InMemoryRecorder, Trace
 from opentracing_recorder.timeline import render_text
+
+from ...threads import on_threads
 
 
 @pytest.mark.needs_os
@@ -79,18 +80,12 @@ def test_ids_are_consecutive_from_1() -> None:
 def test_ids_do_not_repeat_among_threads() -> None:
     """Spans started on several threads at once have different ids."""
     tracer = MockTracer()
-    barrier = threading.Barrier(4)
 
     def start() -> None:
-        barrier.wait()
         for _ in range(200):
             tracer.start_span("a").finish()
 
-    threads = [threading.Thread(target=start) for _ in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    on_threads(start, 4)
     spans = tracer.finished_spans()
     found = [each for span in spans for each in (span.context.trace_id, span.context.span_id)]
     assert sorted(found) == list(range(1, 1601))

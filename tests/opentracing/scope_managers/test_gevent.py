@@ -31,11 +31,6 @@ ROOT = Path(__file__).resolve().parents[3]
 
 
 @pytest.fixture
-def recorder() -> InMemoryRecorder:
-    return InMemoryRecorder()
-
-
-@pytest.fixture
 def tracer(recorder: InMemoryRecorder, caplog: pytest.LogCaptureFixture) -> Iterator[BasicTracer]:
     """A tracer; nothing in this file is the application's mistake, so nothing is logged."""
     caplog.set_level(logging.DEBUG, "opentracing")

@@ -172,17 +172,25 @@ def test_waiting_spans_finish_from_the_inside_out(make: Any, run: Any) -> None:
     run(test)
 
 
+def waiting(
+    make: Any, inner_span: FakeSpan | None = None, finish_on_close: bool = True
+) -> tuple[Any, FakeSpan, Any]:
+    """A manager, the span of a closed scope that waits, and the inner scope that it waits for."""
+    manager, span = make(), FakeSpan()
+    outer = manager.activate(span, finish_on_close)
+    inner = manager.activate(inner_span or FakeSpan(), True)
+    outer.close()
+    return manager, span, inner
+
+
 @every_runtime
 def test_a_waiting_scope_keeps_its_finish_on_close(make: Any, run: Any) -> None:
     """A waiting scope without `finish_on_close` does not finish its span."""
 
     def test() -> None:
-        manager, span = make(), FakeSpan()
-        outer, inner = manager.activate(span, False), manager.activate(FakeSpan(), True)
-        outer.close()
+        manager, span, inner = waiting(make, finish_on_close=False)
         inner.close()
-        assert span.finished == 0
-        assert manager.active is None
+        assert (span.finished, manager.active) == (0, None)
 
     run(test)
 
@@ -192,9 +200,7 @@ def test_a_span_that_fails_to_finish_holds_up_no_other(make: Any, run: Any) -> N
     """The exception propagates, after the waiting spans have finished and the scopes ended."""
 
     def test() -> None:
-        manager, span = make(), FakeSpan()
-        outer, inner = manager.activate(span, True), manager.activate(FakeSpan(fail), True)
-        outer.close()
+        manager, span, inner = waiting(make, FakeSpan(fail))
         with pytest.raises(RuntimeError, match="broken span"):
             inner.close()
         assert span.finished == 1
@@ -226,9 +232,7 @@ def test_waiting_scopes_end_when_the_inner_one_is_closed_on_another_thread(
     """An outer scope that waited does not wait forever."""
 
     def test() -> None:
-        manager, span = make(), FakeSpan()
-        outer, inner = manager.activate(span, True), manager.activate(FakeSpan(), True)
-        outer.close()
+        manager, span, inner = waiting(make)
         on_another_thread(inner.close)
         assert span.finished == 1
         assert manager.active is None
