@@ -31,7 +31,7 @@ try:
 except ImportError as error:
     raise ImportError("urllib3 is missing: pip install 'opentracing[zipkin]'") from error
 
-Path = Union[str, "os.PathLike[str]"]
+Path = Union[str, os.PathLike[str]]
 
 _MAX_BODY = 64 * 1024  # bytes; a connection with a longer reply is closed, not read to its end
 
