@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from itertools import islice
-from typing import Any
+from typing import Any, Optional
 
 import six
 
@@ -31,7 +31,7 @@ MAX_ENTRIES = 10_000
 _IN_EVERY_ENVIRON = "REQUEST_METHOD"
 
 
-class _Names(dict[Any, Any]):
+class _Names(dict[Any, Optional[str]]):
     """The format's field for each name, or None; remembers the names that it was asked for.
 
     Services see the same few names in every request, most of them not the format's: each costs one
@@ -93,11 +93,11 @@ class CarrierFormat:
         fields: dict[str, str] = {}
         names = self._names_in(carrier) if type(carrier) is dict else None
         if names is not None:
-            for field, name in names.items():  # in CPython 3.11 quicker than a comprehension
+            for known, name in names.items():  # in CPython 3.11 quicker than a comprehension
                 value = carrier.get(name)
                 if type(value) is not str:
                     break
-                fields[field] = value
+                fields[known] = value
             else:
                 return fields
             fields = {}
@@ -214,9 +214,9 @@ class CarrierFormat:
             # Usually there is none. Only `keys` is as safe to iterate over as a dict: a response,
             # for instance, may give away its body.
             names = list(islice(carrier.keys(), MAX_ENTRIES))
-            if len(names) < MAX_ENTRIES and _IN_EVERY_ENVIRON not in names:
-                if not any(map(self._field, names)):
-                    return [], False
+            is_usual = len(names) < MAX_ENTRIES and _IN_EVERY_ENVIRON not in names
+            if is_usual and not any(map(self._field, names)):
+                return [], False
         except Exception:  # no `keys`
             reraise_interrupt()
         try:

@@ -70,7 +70,7 @@ class TextPropagator(CarrierPropagator):
         entries[_TRACE_ID] = ids[0].lstrip("0")
         entries[_SPAN_ID] = ids[1].lstrip("0")
         if self.decision:
-            # `or`: a property costs a call.
+            # `or` saves the call of a property.
             sampled = span_context.sampled or span_context.is_sampled
             entries[_SAMPLED] = "true" if sampled else "false"
         if span_context._baggage:
@@ -120,9 +120,7 @@ class TextPropagator(CarrierPropagator):
 
 
 def _parse_decision(value: str) -> bool:
-    decision = _DECISIONS.get(value)  # as it is nearly always
-    if decision is None:
-        decision = _DECISIONS.get(value.strip(" \t").lower())
+    decision = _DECISIONS.get(value.strip(" \t").lower())
     if decision is None:
         raise SpanContextCorruptedException(
             f"{_SAMPLED} got an invalid value {shown(value)},"
