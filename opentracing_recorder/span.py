@@ -69,8 +69,8 @@ SpanT = TypeVar("SpanT", bound="BasicSpan")
 _logger = logging.getLogger(__name__)
 
 _PRIORITY = tags.SAMPLING_PRIORITY
-# What backends read a span's outcome and its side of a call from: ordinary tags make room for
-# these. Under a limit that has no room for all, the first of them are kept.
+# Backends read a span's outcome and its side of a call from these: ordinary tags make room for
+# them. If the limit has no room for all, the first of them are kept.
 _KEPT = (tags.ERROR, tags.HTTP_STATUS_CODE, tags.SPAN_KIND)
 
 _STACK = logs.STACK
@@ -241,14 +241,11 @@ class BasicSpan(Span):
     @property
     def logs(self) -> list[LogData]:
         """The logs, oldest first."""
-        logs = self._logs
-        return self._first_logs() if logs is None else logs
-
-    def _first_logs(self) -> list[LogData]:
-        with _lock.current:
-            if self._logs is None:
-                self._logs = []
-            return self._logs
+        if self._logs is None:
+            with _lock.current:
+                if self._logs is None:
+                    self._logs = []
+        return self._logs
 
     # For the application.
 
@@ -256,9 +253,7 @@ class BasicSpan(Span):
         """Replace the name given at start."""
         if self.duration >= 0.0:
             return self._called_late("set_operation_name")
-        self.operation_name = (
-            operation_name if type(operation_name) is str else text_of(operation_name)
-        )
+        self.operation_name = text_of(operation_name)
         return self
 
     def set_tag(self: SpanT, key: str, value: Any) -> SpanT:
@@ -312,7 +307,7 @@ class BasicSpan(Span):
         log.timestamp = timestamp
         own = self._logs
         if own is None:
-            own = self._first_logs()
+            own = self.logs
         own.append(log)
         try:
             if len(own) > self._tracer.max_logs:
@@ -361,10 +356,9 @@ class BasicSpan(Span):
         else:
             self.duration = self._wall_clock_duration(finish_time)
         try:
-            if self._plain:
-                self._plain = False
-                self._tracer.record(self)
-            elif self.sampled:
+            is_kept = self._plain or self.sampled
+            self._plain = False
+            if is_kept:
                 self._tracer.record(self)
         except RecursionError:  # of the recorder: the outermost call ends it
             raise
@@ -562,7 +556,7 @@ class BasicSpan(Span):
 
 
 def _least_needed(own: dict[str, Any], number: int) -> list[str]:
-    """The newest ordinary keys, `number` or fewer of them; without any, the one to drop first."""
+    """The newest ordinary keys, at most `number`; if there are none, the first of `_KEPT` to go."""
     keys = list(own)
     ordinary = (key for key in reversed(keys) if type(key) is not str or key not in _KEPT)
     return list(islice(ordinary, number)) or [max(keys, key=_KEPT.index)]

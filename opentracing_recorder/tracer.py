@@ -76,6 +76,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
+from functools import wraps
 from itertools import islice
 from typing import Any, TypeVar
 
@@ -502,26 +503,15 @@ class BasicTracer(Tracer):
         self.close()
 
 
-def _start_active_span(
-    self: BasicTracer,
-    operation_name: str,
-    child_of: Span | SpanContext | None = None,
-    references: Sequence[Reference] | Reference | None = None,
-    tags: Mapping[str, Any] | None = None,
-    start_time: float | None = None,
-    ignore_active_span: bool = False,
-    finish_on_close: bool = True,
-) -> Scope:
-    """For a subclass with its own `start_span`, which may take keyword arguments alone."""
-    span = self.start_span(
-        operation_name=operation_name,
-        child_of=child_of,
-        references=references,
-        tags=tags,
-        start_time=start_time,
-        ignore_active_span=ignore_active_span,
-    )
-    return self._scope_manager.activate(span, finish_on_close)
+@wraps(BasicTracer.start_active_span)
+def _start_active_span(self: BasicTracer, *args: Any, **kwargs: Any) -> Scope:
+    # For a subclass with its own `start_span`, which may take keyword arguments alone.
+    given = {**dict(zip(_PARAMETERS, args)), **kwargs}
+    finish_on_close = given.pop("finish_on_close", True)
+    return self._scope_manager.activate(self.start_span(**given), finish_on_close)
+
+
+_PARAMETERS = BasicTracer.start_active_span.__code__.co_varnames[1:8]
 
 
 def _usable(references: Any, known: Callable[[Any], BasicSpanContext]) -> tuple[Reference, ...]:
