@@ -113,6 +113,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
 from copy import copy
 from itertools import chain
+from types import SimpleNamespace
 from typing import Any
 
 from opentracing import SpanContext, SpanContextCorruptedException
@@ -239,7 +240,7 @@ class CompositePropagator(Propagator):
             known: Any = basic_context(span_context)
             baggage = known._baggage
             # A composite around this one shares for both.
-            if baggage and type(baggage) is not SharedBaggage:
+            if baggage is not NO_EXTRA and type(baggage) is not SharedBaggage:
                 shared = SharedBaggage(copied_baggage(baggage))
                 context = _with_baggage(known, shared)
                 for propagator in self.written:
@@ -309,31 +310,22 @@ def as_propagator(value: Any, refusal: str) -> Propagator:
 
     As 2.4 and basictracer took them, it need not derive from `Propagator`.
     """
-    if isinstance(value, type):
+    halves = {name: getattr(value, name, None) for name in ("inject", "extract")}
+    usable = [callable(half) for half in halves.values()]
+    if isinstance(value, type) or not any(usable):
         raise TypeError(refusal)
-    halves = [callable(getattr(value, method, None)) for method in ("inject", "extract")]
-    if not any(halves):
-        raise TypeError(refusal)
-    return value if all(halves) else _HalfPropagator(value)
-
-
-class _HalfPropagator(Propagator):
-    """Stands for an object that can only inject, or only extract: the other half does nothing."""
-
-    def __init__(self, given: Any) -> None:
-        self._inject = getattr(given, "inject", None)
-        self._extract = getattr(given, "extract", None)
-
-    def inject(self, span_context: SpanContext, carrier: Any) -> None:
-        if self._inject is not None:
-            self._inject(span_context, carrier)
-
-    def extract(self, carrier: Any) -> BasicSpanContext | None:
-        return None if self._extract is None else self._extract(carrier)
+    if all(usable):
+        return value  # type: ignore[no-any-return]
+    # The other half does nothing.
+    return SimpleNamespace(
+        **{  # type: ignore[return-value]
+            name: half or (lambda *arguments: None) for name, half in halves.items()
+        }
+    )
 
 
 def _joined(context: BasicSpanContext, earlier: BasicSpanContext) -> BasicSpanContext:
-    """`context` with what came without a trace before it: its baggage, and a first decision."""
+    """`context` with the baggage and the decision that came before it without a trace."""
     joined = copy(context)
     if not context.has_trace and earlier.sampled is not None:
         joined.sampled, joined.extra = earlier.sampled, earlier.extra

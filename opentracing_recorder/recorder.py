@@ -139,7 +139,8 @@ class CompositeRecorder(Recorder):
         self._recorders = [(each, FailureLog(each)) for each in recorders]
         for each, _ in self._recorders:
             check_has("recorder", each, "record_span")
-        self._any_watches = any(started_hook(each) is not None for each, _ in self._recorders)
+        hooks = [(started_hook(each), failures) for each, failures in self._recorders]
+        self._hooks = [(hook, failures) for hook, failures in hooks if hook is not None]
 
     @property
     def recorders(self) -> tuple[Recorder, ...]:
@@ -161,14 +162,12 @@ class CompositeRecorder(Recorder):
                 failures.report("record_span")
 
     def span_started(self, span: opentracing_recorder.BasicSpan) -> None:
-        for recorder, failures in self._recorders:
-            hook: Any = getattr(recorder, "span_started", None)
-            if hook is not None:
-                try:
-                    hook(span)
-                except Exception:
-                    reraise_interrupt()
-                    failures.report("span_started")
+        for hook, failures in self._hooks:
+            try:
+                hook(span)
+            except Exception:
+                reraise_interrupt()
+                failures.report("span_started")
 
     def flush(self, timeout: float | None = None) -> bool:
         return self._each_within(timeout, "flush")
@@ -209,6 +208,6 @@ def started_hook(recorder: Any) -> Any:
     function = getattr(hook, "__func__", None)
     if function is Recorder.span_started:
         return None
-    if function is CompositeRecorder.span_started and not hook.__self__._any_watches:
+    if function is CompositeRecorder.span_started and not hook.__self__._hooks:
         return None
     return hook

@@ -309,11 +309,7 @@ class BasicSpan(Span):
         if own is None:
             own = self.logs
         own.append(log)
-        try:
-            if len(own) > self._tracer.max_logs:
-                self._drop_logs(own)
-        except Exception:  # the tracer is a stand-in
-            reraise_interrupt()
+        if len(own) > _limit(self._tracer, "max_logs"):
             self._drop_logs(own)
         return self
 

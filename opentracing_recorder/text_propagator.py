@@ -22,7 +22,6 @@ fields but not all is corrupted. Limits and errors: see `opentracing_recorder.pr
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 from opentracing import SpanContext, SpanContextCorruptedException
@@ -103,20 +102,16 @@ class TextPropagator(CarrierPropagator):
             )
         except KeyError:
             reraise_interrupt()
-            raise self._incomplete(fields) from None
+            found = sum(field in fields for field in self._fields)
+            message = f"expected to parse {len(self._fields)} fields, but parsed {found} instead"
+            if not found:
+                message = "found baggage without required fields"
+            raise SpanContextCorruptedException(message) from None
         if len(fields) > len(self._fields):
             context._baggage, dropped = bounded_baggage(self._baggage.items(fields))
             if dropped:
                 context.dropped_baggage = dropped
         return context
-
-    def _incomplete(self, fields: Mapping[str, str]) -> SpanContextCorruptedException:
-        found = sum(field in fields for field in self._fields)
-        return SpanContextCorruptedException(
-            f"expected to parse {len(self._fields)} fields, but parsed {found} instead"
-            if found
-            else "found baggage without required fields"
-        )
 
 
 def _parse_decision(value: str) -> bool:
