@@ -87,11 +87,9 @@ def bounded_baggage(items: Iterable[tuple[str, str]]) -> tuple[dict[str, str], i
 class SharedBaggage(dict[str, str]):
     """Baggage that several formats write into one carrier, and the room that is left for it."""
 
-    def __init__(self, baggage: Mapping[str, str]) -> None:
-        super().__init__(baggage)
-        self.items_left = MAX_BAGGAGE_ITEMS
-        self.bytes_left = MAX_BAGGAGE_BYTES
-        self.dropped = 0
+    items_left = MAX_BAGGAGE_ITEMS
+    bytes_left = MAX_BAGGAGE_BYTES
+    dropped = 0
 
 
 def written_baggage(
