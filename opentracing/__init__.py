@@ -128,7 +128,7 @@ from __future__ import annotations
 
 import sys
 
-from . import _typing, logs, tags
+from . import logs, tags
 from .ext import tags as _ext_tags  # noqa: F401  # `opentracing.ext.tags` is there unasked
 from .propagation import (
     Format,
@@ -204,8 +204,8 @@ class use_tracer:
         with opentracing.use_tracer(BasicTracer(recorder)) as tracer:
             run_the_code_under_test()
 
-    On the way out the tracer that was there before is put back, registered or not. The tracer is
-    not closed. The global tracer is one for the whole process: other threads see it too.
+    At its end, it puts back the earlier tracer, registered or not. It does not close the tracer.
+    The process has one global tracer: other threads see it too.
     """
 
     def __init__(self, tracer: Tracer) -> None:
@@ -219,20 +219,15 @@ class use_tracer:
         set_global_tracer(self._tracer)
         return self._tracer
 
-    def __exit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc_val: BaseException | None,
-        exc_tb: _typing.TracebackType | None,
-    ) -> None:
+    def __exit__(self, *exc_info: object) -> None:
         global tracer, is_tracer_registered
         tracer, is_tracer_registered = self._replaced.pop()
 
 
 class _TracerModule(type(sys)):  # type: ignore[misc]
-    """The submodule `opentracing.tracer`: what `mock.patch("opentracing.tracer.inject")` patches.
+    """The submodule `opentracing.tracer`, which `mock.patch("opentracing.tracer.inject")` patches.
 
-    Names that are not the module's own are those of the global tracer, which hides the module.
+    It has the global tracer's names beside its own, as the global tracer hides the module.
     """
 
     def __getattr__(self, name: str) -> object:

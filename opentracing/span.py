@@ -1,4 +1,4 @@
-"""Span and SpanContext: one timed operation, and what of it crosses process boundaries.
+"""Span and SpanContext: one timed operation, and the part of it that crosses process boundaries.
 
 Both are complete no-ops; tracers subclass them, libraries only call them.
 """
@@ -28,8 +28,8 @@ class _EmptyBaggage(dict[str, str]):
 class SpanContext:
     """The part of a span that travels: to child spans, and over the wire to other processes.
 
-    It has two halves: baggage, which belongs to the application, and whatever its tracer needs to
-    identify the span. An instance is not changed once it is made.
+    It has two halves: baggage, which belongs to the application, and the fields by which its tracer
+    identifies the span. An instance is not changed after it was made.
     """
 
     EMPTY_BAGGAGE: t.Mapping[str, str] = _EmptyBaggage()
@@ -52,12 +52,12 @@ class SpanContext:
 class Span:
     """One operation in a trace, from its start until `finish`.
 
-    As a context manager it finishes itself, and notes an exception that leaves the block::
+    As a context manager it finishes itself, and logs an exception that leaves the block::
 
         with tracer.start_span("fetch") as span:
             span.set_tag("http.url", url)
 
-    Setters return the span, for chaining. What they do after `finish` is up to the tracer.
+    Setters return the span, for chaining. The tracer decides what they do after `finish`.
     """
 
     def __init__(self, tracer: t.Tracer | None, context: SpanContext) -> None:
@@ -141,7 +141,7 @@ class Span:
             return
         try:
             set_tag = span.set_tag
-        except Exception:  # no span at all, though somebody activated it
+        except Exception:  # an object that is no span was activated
             reraise_interrupt()
             return
         try:

@@ -18,8 +18,9 @@ if TYPE_CHECKING:
 else:
 
     class _ReferenceFields(tuple):
-        """The class that `collections.namedtuple` would make, written out: that module takes longer
-        to import than this whole package.
+        """A named tuple, written by hand: the budget for `import opentracing` pays for it.
+
+        `collections` takes longer to import than this whole package.
         """
 
         __slots__ = ()
@@ -108,9 +109,9 @@ class Tracer:
     ) -> Span:
         """Start a span, without making it active.
 
-        The parent is `child_of`, or comes from `references`; with neither, it is the active span,
-        unless `ignore_active_span`. References to None are ignored, so what `extract` returned
-        can be passed on unseen. `start_time` is in seconds since the epoch, now by default.
+        The parent is `child_of`, or comes from `references`. Otherwise, it is the active span,
+        unless `ignore_active_span` is True. References to None are ignored, so the result of
+        `extract` needs no check. `start_time` is in seconds since the epoch (default: now).
         """
         return self._noop_span
 
@@ -124,10 +125,11 @@ class Tracer:
             raise UnsupportedFormatException(format)
 
     def extract(self, format: t.Any, carrier: t.Any) -> SpanContext | None:
-        """Read a span context out of `carrier`, or None where it holds no trace.
+        """Read a span context out of `carrier`; None if it holds no trace.
 
         Raises `UnsupportedFormatException` for an unknown format, `InvalidCarrierException` for a
-        carrier that the format cannot use, and `SpanContextCorruptedException` for a broken trace.
+        carrier that the format cannot use, and `SpanContextCorruptedException` for a malformed
+        trace.
         """
         if format not in Tracer._supported_formats:
             raise UnsupportedFormatException(format)
@@ -136,7 +138,7 @@ class Tracer:
     def close(self, timeout: float | None = None) -> bool:
         """Flush what is buffered and release what is held, within `timeout` seconds.
 
-        Returns whether everything was delivered in time. Calling it again does nothing.
+        Returns whether everything was delivered in time. A second call does nothing.
         """
         return True
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import sys
 from collections.abc import Callable, Collection, Iterable, Mapping
+from typing import Any
 from urllib.parse import quote, unquote
 
 from opentracing.interrupts import reraise_interrupt
@@ -63,21 +64,17 @@ def form_decoded(text: str) -> str:
 # Limits.
 
 
-def bounded_baggage(
-    items: Iterable[tuple[str, str]], last_wins: bool = False
-) -> tuple[dict[str, str], int]:
+def bounded_baggage(items: Iterable[tuple[str, str]]) -> tuple[dict[str, str], int]:
     """The items that are within the limits, and how many are not.
 
-    If a key is repeated, the first item counts, or with `last_wins` the last.
+    If a key is repeated, the first item counts.
     """
     baggage: dict[str, str] = {}
     dropped = 0
     room = MAX_BAGGAGE_BYTES
     for key, value in items:
         if key in baggage:
-            if not last_wins:
-                continue
-            room += _utf8_size(key) + _utf8_size(baggage.pop(key))
+            continue
         size = _utf8_size(key) + _utf8_size(value)
         if size > room or len(baggage) >= MAX_BAGGAGE_ITEMS:
             dropped += 1
@@ -90,11 +87,9 @@ def bounded_baggage(
 class SharedBaggage(dict[str, str]):
     """Baggage that several formats write into one carrier, and the room that is left for it."""
 
-    def __init__(self, baggage: Mapping[str, str]) -> None:
-        super().__init__(baggage)
-        self.items_left = MAX_BAGGAGE_ITEMS
-        self.bytes_left = MAX_BAGGAGE_BYTES
-        self.dropped = 0
+    items_left = MAX_BAGGAGE_ITEMS
+    bytes_left = MAX_BAGGAGE_BYTES
+    dropped = 0
 
 
 def written_baggage(
@@ -103,38 +98,25 @@ def written_baggage(
     separators: int = 0,  # bytes of each item
 ) -> list[tuple[str, str]]:
     """The baggage of a context as a format writes it, item for item, while there is room."""
-    given = context._baggage
-    items_left, bytes_left, dropped = MAX_BAGGAGE_ITEMS, MAX_BAGGAGE_BYTES, 0
-    shared = given if type(given) is SharedBaggage else None
-    if shared is not None:
-        items_left, bytes_left = shared.items_left, shared.bytes_left
+    given: Any = context._baggage
+    is_shared = type(given) is SharedBaggage
+    room = given if is_shared else SharedBaggage(copied_baggage(given))
     items = []
-    for key, value in (copied_baggage(given) if shared is None else shared).items():
-        if not items_left:
-            dropped += 1
-            continue
-        # Nearly all are plain strings in ASCII, whose length is their size.
-        if type(key) is not str or not key.isascii():
-            key = text_of(key)
-        if type(value) is not str or not value.isascii():
-            value = text_of(value)
-        if len(key) + len(value) <= bytes_left:  # no encoding makes a text shorter
-            item = (key, value) if encoded is None else encoded(key, value)
-            key, value = item
-            size = len(key) + len(value) + separators
-            if not key.isascii() or not value.isascii():
-                size = _utf8_size(key) + _utf8_size(value) + separators
-            if size <= bytes_left:
-                items_left -= 1
-                bytes_left -= size
+    for key, value in room.items():
+        item = text_of(key), text_of(value)
+        # No encoding makes a text shorter.
+        if room.items_left and len(item[0]) + len(item[1]) <= room.bytes_left:
+            if encoded is not None:
+                item = encoded(*item)
+            size = _utf8_size(item[0]) + _utf8_size(item[1]) + separators
+            if size <= room.bytes_left:
+                room.items_left -= 1
+                room.bytes_left -= size
                 items.append(item)
                 continue
-        dropped += 1
-    if shared is not None:
-        shared.items_left, shared.bytes_left = items_left, bytes_left
-        shared.dropped += dropped
-    elif dropped:
-        report_dropped(context, dropped)
+        room.dropped += 1
+    if room.dropped and not is_shared:
+        report_dropped(context, room.dropped)
     return items
 
 
@@ -232,12 +214,12 @@ def _encoded_for_w3c(key: str, value: str) -> tuple[str, str]:
 def parse_w3c_baggage(header: str) -> tuple[dict[str, str], int]:
     """The items of the header's value, within the limits, and how many were over them.
 
-    Text that is no ``KEY=VALUE`` is skipped, and so are properties, for which baggage in
-    OpenTracing has no place. If a key is repeated, the last value counts, as in OpenTelemetry for
+    Text without an equals sign is skipped, and so are properties, for which baggage in OpenTracing
+    has no place. If a key is repeated, the last value counts, as in OpenTelemetry for
     Go and JavaScript. ``+`` is itself, as in the specification; OpenTelemetry for Python and .NET
     write it for a space.
     """
-    return bounded_baggage(_w3c_items(header), last_wins=True)
+    return bounded_baggage(dict(_w3c_items(header)).items())
 
 
 def _w3c_items(header: str) -> Iterable[tuple[str, str]]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from itertools import islice
-from typing import Any
+from typing import Any, Optional
 
 import six
 
@@ -31,6 +31,25 @@ MAX_ENTRIES = 10_000
 _IN_EVERY_ENVIRON = "REQUEST_METHOD"
 
 
+class _Names(dict[Any, Optional[str]]):
+    """The format's field for each name, or None; remembers the names that it was asked for.
+
+    Services see the same few names in every request, most of them not the format's: each costs one
+    look-up.
+    """
+
+    def __init__(self, field_of: Callable[[Any], str | None]) -> None:
+        self._field_of = field_of
+
+    def __missing__(self, name: str | bytes) -> str | None:
+        field = self._field_of(name)
+        if len(name) <= _MAX_KNOWN_LENGTH:
+            if len(self) >= _MAX_KNOWN_NAMES:
+                self.clear()
+            self[name] = field
+        return field
+
+
 class CarrierFormat:
     """Finds and replaces the entries of one format in carriers of any form, from any thread.
 
@@ -38,9 +57,9 @@ class CarrierFormat:
     the same for all spellings of the name, or None for a name that is not the format's. `usual` are
     the sets of fields that most carriers have, for `plans`.
 
-    A mapping with the name REQUEST_METHOD is a WSGI environ: there a header's name is in the form
-    HTTP_X_NAME, and any other name is a variable of the process, which may have TRACEPARENT or
-    BAGGAGE of its parent. Elsewhere that form means nothing.
+    A mapping with the name REQUEST_METHOD is a WSGI environ: there, a header's name has the form
+    HTTP_X_NAME. Any other name is a variable of the process, which may have its parent's
+    TRACEPARENT or BAGGAGE. In other carriers, that form means nothing.
     """
 
     def __init__(
@@ -50,34 +69,18 @@ class CarrierFormat:
     ) -> None:
         self._field_of = field_of
         self._usual = tuple(usual)
-        # Services see the same few names in every request, most of them not the format's: each
-        # costs one look into a dict. Names in bytes have a dict of their own, as no name may be
-        # compared with one of the other type.
-        self._known: dict[Any, str | None] = {}
-        self._known_bytes: dict[Any, str | None] = {}
-        self._known_in_environs: dict[Any, str | None] = {}
-        # By all the names of a dict: its fields, each with its name. One look answers for all.
+        self._known = _Names(field_of)
+        # Names in bytes have a dict of their own: no name may be compared with one of the other
+        # type.
+        self._known_bytes = _Names(lambda name: field_of(_decoded(name)))
+        self._known_in_environs = _Names(self._header_in_environ)
+        # By all the names of a dict: its fields, each with its name. One look-up answers for all.
         self._known_sets: dict[Any, dict[str, str]] = {}
         self.plans: dict[Any, tuple[str, ...] | None] = {}
         """By all the names of a dict, those of its fields, in the order of the `usual` ones; empty
         if it has no field of the format, and None if it has other fields. A dict with names that
-        `read_text` has not learned yet is missing. One look, without a call, finds all names.
+        `read_text` has not seen yet is missing. One look-up, without a call, finds all names.
         """
-
-    def read(self, carrier: Any) -> list[tuple[str, Any]]:
-        """The format's fields in a mapping or an iterable of pairs, each with its raw value, for
-        `first_text`.
-        """
-        if type(carrier) is dict:
-            try:
-                is_environ = _IN_EVERY_ENVIRON in carrier
-                known = self._known_in_environs if is_environ else self._known
-                return [(field, carrier[name]) for name in carrier if (field := known[name])]
-            except Exception:  # a name that is not known yet, or is no text
-                reraise_interrupt()
-        pairs = pairs_of(carrier)
-        field_of = self._field_in_environ if _is_environ(carrier, pairs) else self._field
-        return [(field, value) for name, value in pairs if (field := field_of(name))]
 
     def read_text(
         self, carrier: Any, unique: Container[str] = (), lists: Container[str] = ()
@@ -87,23 +90,24 @@ class CarrierFormat:
         Fields that are `lists` have all of their values, joined by commas. Raises
         `SpanContextCorruptedException` if one of the `unique` fields has two values.
         """
-        if type(carrier) is dict:
-            try:
-                known = self._known_sets[tuple(carrier)]
-                fields: dict[str, str] = {}
-                for field, name in known.items():  # in CPython 3.11 quicker than a comprehension
-                    value = carrier[name]
-                    if type(value) is not str:
-                        break
-                    fields[field] = value
-                else:
-                    return fields
-            except Exception:  # names that are not known yet, or are no text
-                reraise_interrupt()
-                self._learn(carrier)
-        fields = {}
+        fields: dict[str, str] = {}
+        names = self._names_in(carrier) if type(carrier) is dict else None
+        if names is not None:
+            for known, name in names.items():  # in CPython 3.11 quicker than a comprehension
+                value = carrier.get(name)
+                if type(value) is not str:
+                    break
+                fields[known] = value
+            else:
+                return fields
+            fields = {}
         parts: dict[str, list[str]] = {}  # by field; joined once, whatever their number
-        for field, value in self.read(carrier):
+        pairs = pairs_of(carrier)
+        field_of = self._field_in_environ if _is_environ(carrier, pairs) else self._field
+        for name, value in pairs:
+            field = field_of(name)
+            if field is None:
+                continue
             if field in lists:
                 parts.setdefault(field, []).extend(_texts_in(value))
                 continue
@@ -118,49 +122,52 @@ class CarrierFormat:
         fields.update((field, ",".join(texts)) for field, texts in parts.items() if texts)
         return fields
 
-    def _learn(self, carrier: dict[Any, Any]) -> None:
-        """Remember which fields a dict with these names has, unless it has one of them twice."""
-        names = tuple(carrier)
+    def _names_in(self, carrier: dict[Any, Any]) -> dict[str, str] | None:
+        """The format's fields in a dict, each with its name.
+
+        None if a name is no text, or if two names stand for one field.
+        """
+        names = (*carrier,)
+        try:
+            return self._known_sets[names]
+        except Exception:  # not known yet, or no text
+            reraise_interrupt()
         if any(type(name) is not str for name in names):
-            return
-        if sum(map(len, names)) > _MAX_KNOWN_SET_LENGTH:
-            return
-        field_of = self._field_in_environ if _IN_EVERY_ENVIRON in names else self._field
+            return None
+        known = self._known_in_environs if _IN_EVERY_ENVIRON in names else self._known
         fields: dict[str, str] = {}
         for name in names:
-            field = field_of(name)
+            field = known[name]
             if field is not None and fields.setdefault(field, name) != name:
-                return
-        if len(self._known_sets) >= _MAX_KNOWN_SETS:
-            self._known_sets.clear()
-            self.plans.clear()
-        self._known_sets[names] = fields
-        plan: tuple[str, ...] | None = None if fields else ()
-        for usual in self._usual:
-            if fields.keys() == set(usual):
-                plan = tuple(fields[field] for field in usual)
-        self.plans[names] = plan
+                return None
+        if sum(map(len, names)) <= _MAX_KNOWN_SET_LENGTH:
+            if len(self._known_sets) >= _MAX_KNOWN_SETS:
+                self._known_sets.clear()
+                self.plans.clear()
+            self._known_sets[names] = fields
+            plan: tuple[str, ...] | None = None if fields else ()
+            for usual in self._usual:
+                if fields.keys() == set(usual):
+                    plan = tuple(fields[field] for field in usual)
+            self.plans[names] = plan
+        return fields
 
     def write(self, carrier: Any, entries: Mapping[str, str]) -> None:
         """Put `entries`, by field, into a mutable mapping or a list of pairs.
 
         They take the place of all of the format's entries, of other fields and in any spelling:
-        headers that were copied from a stranger's request would count as ours downstream. In a list
-        whose names or values are bytes, those of the new pairs are too; in a WSGI environ names
-        have the form ``HTTP_X_NAME``.
+        headers that were copied from a stranger's request would count as ours downstream. If names
+        or values in a list are bytes, those of the new pairs are too. In a WSGI environ, names have
+        the form ``HTTP_X_NAME``.
         """
         try:
             if type(carrier) is dict and _IN_EVERY_ENVIRON not in carrier:
-                stale = self._known_sets[tuple(carrier)] if carrier else None
-                if stale:
+                stale = self._names_in(carrier)
+                if stale is not None:
                     for name in stale.values():
                         del carrier[name]
-                carrier.update(entries)
-                return
-        except Exception:  # names that are not known yet
-            reraise_interrupt()
-            self._learn(carrier)
-        try:
+                    carrier.update(entries)
+                    return
             if isinstance(carrier, list):
                 pairs = pairs_of(carrier)
                 in_bytes = _in_bytes(name for name, _ in pairs), _in_bytes(v for _, v in pairs)
@@ -173,8 +180,8 @@ class CarrierFormat:
             once = list(dict.fromkeys(names))
             _delete(carrier, once)
             if len(once) < len(names):
-                # To delete one of grpc.aio.Metadata deletes its first value alone. Most others
-                # look at all that they have, for each name that is deleted.
+                # Deleting a name of grpc.aio.Metadata deletes its first value alone. Most other
+                # mappings look at all that they have, for each name that is deleted.
                 _delete(carrier, self._stale_names(carrier)[0])
             for field, value in entries.items():
                 carrier[_name_in_environ(field) if is_environ else field] = value
@@ -184,15 +191,6 @@ class CarrierFormat:
 
     def remove_from(self, carrier: Any) -> None:
         """Remove all of the format's entries from a mutable mapping or a list of pairs."""
-        try:
-            if (
-                type(carrier) is dict
-                and not self._known_sets[(*carrier,)]
-                and _IN_EVERY_ENVIRON not in carrier
-            ):
-                return
-        except Exception:  # names that are not known yet
-            reraise_interrupt()
         self.write(carrier, {})
 
     def _write_pairs(
@@ -212,15 +210,14 @@ class CarrierFormat:
         """The names of the format's entries in a mapping, each as often as it is present, in a WSGI
         environ in either form; and whether it is a WSGI environ.
         """
-        known = self._known
         try:
             # Usually there is none. Only `keys` is as safe to iterate over as a dict: a response,
             # for instance, may give away its body.
             names = list(islice(carrier.keys(), MAX_ENTRIES))
-            found = [name for name in names if known[name] or name == _IN_EVERY_ENVIRON]
-            if not found and len(names) < MAX_ENTRIES:
+            is_usual = len(names) < MAX_ENTRIES and _IN_EVERY_ENVIRON not in names
+            if is_usual and not any(map(self._field, names)):
                 return [], False
-        except Exception:  # a name that is not known yet, or no `keys`
+        except Exception:  # no `keys`
             reraise_interrupt()
         try:
             pairs = pairs_of(carrier)
@@ -238,32 +235,19 @@ class CarrierFormat:
         return stale, is_environ
 
     def _field(self, name: Any) -> str | None:
-        known = self._known_bytes if type(name) is bytes else self._known
-        try:
-            return known[name]
-        except Exception:  # not known yet, or no text
-            reraise_interrupt()
-            text = text_or_none(name)
-            return None if text is None else _remember(known, name, self._field_of(text))
+        if type(name) is str:
+            return self._known[name]
+        if type(name) is bytes:
+            return self._known_bytes[name]
+        text = text_or_none(name)
+        return None if text is None else self._field_of(text)
 
     def _field_in_environ(self, name: Any) -> str | None:
-        if type(name) is not str:
-            return None
-        known = self._known_in_environs
-        try:
-            return known[name]
-        except Exception:  # not known yet
-            reraise_interrupt()
-            header = name[5:].replace("_", "-").lower() if name.startswith("HTTP_") else None
-            return _remember(known, name, None if header is None else self._field_of(header))
+        return self._known_in_environs[name] if type(name) is str else None
 
-
-def _remember(known: dict[Any, str | None], name: Any, field: str | None) -> str | None:
-    if type(name) in (str, bytes) and len(name) <= _MAX_KNOWN_LENGTH:
-        if len(known) >= _MAX_KNOWN_NAMES:
-            known.clear()
-        known[name] = field
-    return field
+    def _header_in_environ(self, name: str) -> str | None:
+        is_header = name.startswith("HTTP_")
+        return self._field_of(name[5:].replace("_", "-").lower()) if is_header else None
 
 
 def _is_environ(carrier: Any, pairs: list[tuple[Any, Any]]) -> bool:
@@ -291,12 +275,15 @@ def text_or_none(value: Any) -> str | None:
     if issubclass(kind, str):
         return str.__str__(value)  # plain, whatever its subclass makes of itself
     if issubclass(kind, bytes):
-        value = bytes.__getitem__(value, slice(None))
-        try:
-            return six.ensure_str(value)
-        except UnicodeDecodeError:
-            return six.ensure_str(value, "latin-1")
+        return _decoded(bytes.__getitem__(value, slice(None)))
     return None
+
+
+def _decoded(value: bytes) -> str:
+    try:
+        return value.decode()
+    except UnicodeDecodeError:
+        return value.decode("latin-1")
 
 
 def first_text(value: Any) -> str | None:

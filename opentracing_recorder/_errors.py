@@ -23,8 +23,8 @@ _HIDDEN = "***"
 
 # Patterns that `re` compiles when they are first needed.
 _BETWEEN_TOKENS = r'([\s"<>]+)'
-# What http.client, requests, h11 and gRPC write before a header that they refuse; and a name with
-# its value.
+# The text that http.client, requests, h11 and gRPC write before a header that they refuse; and a
+# name with its value.
 _SECRETS = (
     r"(?i)(\bheader (?:value|part)|\bmetadata was invalid|\bbearer(?=\s)"
     r"|(?:authorization|cookie|(?:api|auth|access)[-_]?(?:key|token)|password|secret)['\"]*\s*[:=,])"
@@ -53,7 +53,7 @@ def one_line(text: str, secrets: Iterable[str] = (), length: int = _SHOWN) -> st
 
 
 def _without_secrets(token: str) -> str:
-    """A URL, or what may be a part of one, without credentials and query."""
+    """A URL, or a text that may be a part of one, without credentials and query."""
     before, _, after = token.rpartition("@")
     if ":" in before:
         scheme, slashes, _ = before.partition("://")
@@ -104,7 +104,7 @@ def loggable(error: BaseException) -> BaseException:
     """
     try:
         return _loggable(error)
-    except Exception:  # one with code of its own where others have a cause
+    except Exception:  # the error's own code for its cause fails
         reraise_interrupt()
         return EscapedError(error_text(error))
 
@@ -125,7 +125,7 @@ def _loggable(error: BaseException) -> BaseException:
 
 
 def _is_loggable(error: BaseException) -> bool:
-    # Of these a traceback shows more than the message.
+    # A traceback shows more than the message of these.
     has_more = isinstance(error, SyntaxError) or any(
         hasattr(error, name) for name in ("__notes__", "exceptions")
     )
@@ -152,7 +152,7 @@ def _without_frames(error: BaseException, depth: int) -> BaseException | str:
         made = _copy_of_group(error, depth) if is_group else _copy_of(error, depth)
         if made is not error and type(made) is type(error) and str(made) == str(error):
             return made
-    except Exception:  # it cannot be made without its constructor, say
+    except Exception:  # for example, it cannot be made without its constructor
         reraise_interrupt()
     return text_of(error)
 
@@ -162,7 +162,7 @@ def _copy_of(error: BaseException, depth: int) -> BaseException:
     if kind.__module__ == "builtins":
         made = copy(error)
     else:
-        # A constructor of the application's is not called: it may do more than construct.
+        # The application's constructor is not called: it may do more than construct.
         made = kind.__new__(kind, *error.args)
         made.__dict__.update(error.__dict__)
     # An exception in an attribute, such as a cause, has a traceback of its own.

@@ -1,4 +1,4 @@
-"""Reports about recorders and samplers that fail: rate-limited; and an end to their recursion."""
+"""Logs failures of recorders and samplers, at most once a minute, and ends their recursion."""
 
 from __future__ import annotations
 
@@ -9,12 +9,14 @@ import time
 import weakref
 from collections.abc import Callable
 from functools import partial
-from itertools import count
 from typing import Any
 
 from ._errors import loggable
+from ._process import RenewedLock
 
 _logger = logging.getLogger("opentracing_recorder.recorder")
+
+_lock = RenewedLock()  # guards the counts of all rate limits
 
 _MOST_CALLS = 3  # inside each other; a recorder may trace its own work, and another that too
 _ROOM = 100  # calls that it takes to log a message, by the application's own handlers
@@ -27,31 +29,20 @@ class RateLimit:
     """Seconds between two reports."""
 
     def __init__(self) -> None:
-        self._numbers = count(1)
-        self._reported = 0
-        self._turn = 0
+        self._times = 0
         self._next_time = float("-inf")
-        self._turns: dict[int, int] = {}
 
     def count(self) -> int:
         """Count one more. Returns the number since the last report, or 0 if it is too early."""
-        number = next(self._numbers)  # one atomic step: nothing goes uncounted
-        # In this order: of a turn that has just been taken, the next time is known.
-        turn, next_time = self._turn, self._next_time
-        now = time.monotonic()
-        # A time that is much further away than the interval: the clock has gone back since.
-        if next_time - 2 * self.interval <= now < next_time:
-            return 0
-        # setdefault is atomic too: one of the threads that see the time takes the turn. No lock: a
-        # child forked while it is held would never have a turn again.
-        if self._turns.setdefault(turn, number) != number:
-            return 0
-        if len(self._turns) > 1000:
-            self._turns = {turn: number}
-        times, self._reported = number - self._reported, number
-        self._next_time = now + self.interval
-        self._turn = turn + 1
-        return times
+        with _lock.current:
+            self._times += 1
+            now = time.monotonic()
+            # If the next time is much further away than the interval, the clock has gone back.
+            if self._next_time - 2 * self.interval <= now < self._next_time:
+                return 0
+            times, self._times = self._times, 0
+            self._next_time = now + self.interval
+            return times
 
 
 def since_last(times: int) -> str:
@@ -62,10 +53,10 @@ def since_last(times: int) -> str:
 class FailureLog:
     """Logs that a recorder or sampler raised: at most once a minute, with the number of times.
 
-    `report` is called in an ``except`` block of a method, from any thread. It logs nothing once the
-    interpreter takes itself apart: logging may be gone by then, and a finalizer may still finish
-    spans. A RecursionError that leaves no room to log it is raised again, for a caller that has;
-    if `is_last`, no caller of its own catches it, and it is skipped.
+    `report` is called in an ``except`` block of a method, from any thread. While the interpreter
+    exits, it logs nothing: finalizers may still finish spans when logging is gone. If a
+    RecursionError leaves no room to log it, `report` raises it again, for a caller with more room.
+    If `is_last`, there is no such caller, and the error is skipped.
     """
 
     def __init__(self, recorder: object, is_last: bool = False) -> None:

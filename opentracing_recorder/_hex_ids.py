@@ -35,12 +35,12 @@ def hex_ids(
     """The ids for the wire: 16 digits each, or 32 for a trace id of more than 64 bits.
 
     None unless a trace can have the ids of trace and span. The parent's is None unless a span can
-    have it. One call checks and formats all: `inject` in the benchmarks pays for it.
+    have it. Checking and formatting each id is unrolled into one call.
     """
     if isinstance(trace_id, int) and isinstance(span_id, int) and trace_id and span_id:
         parent = None
         try:
-            # By way of bytes, for a third of the cost of formatting numbers.
+            # Bytes cost a third of formatting numbers.
             if parent_id and isinstance(parent_id, int) and 0 < parent_id < _64_BITS:
                 parent = parent_id.to_bytes(8, "big").hex()
             return (
@@ -59,17 +59,17 @@ def id_text(number: object) -> str:
         return ""
     try:
         return number.to_bytes(8 if number < _64_BITS else 16, "big").hex()
-    except OverflowError:  # no trace has it: a suite made it up
+    except OverflowError:  # no trace has it: a test made it up
         return f"{number:x}"
 
 
 def parse_hex_ids(trace_id: str, span_id: str) -> tuple[int, int]:
     """Both ids of a usual carrier, with all their digits: 16 or 32, and 16.
 
-    Raises ValueError or `struct.error` for any other text, which is for `parse_hex_id`.
+    Raises ValueError or `struct.error` for any other text, which `parse_hex_id` reads.
     """
-    # Both at once, for half of what parsing each of them costs: `extract` in the benchmarks pays
-    # for it. `fromhex` takes no bytes; it skips spaces, but then digits are missing.
+    # `parse_hex_id` of both, unrolled: that costs half. `fromhex` takes no bytes; it skips spaces,
+    # but then digits are missing.
     if len(trace_id) == 16:
         trace_number, span_number = _unpack_ids(_from_hex(trace_id + span_id))
     elif len(trace_id) == 32:

@@ -11,7 +11,7 @@ import traceback
 from collections import UserList, deque
 from collections.abc import Callable, Mapping
 from itertools import islice
-from numbers import Integral, Real
+from numbers import Real
 from operator import index
 from types import SimpleNamespace, TracebackType
 from typing import Any
@@ -24,7 +24,7 @@ _MAX_PARTS = 10_000
 _MAX_PARTS_OF_TEXT = 200  # of a container as text
 _MAX_CHARACTERS = 1_000_000  # of a container as text
 
-_MAX_JSON_INTEGER = 2**64
+_MIN_JSON_INTEGER, _MAX_JSON_INTEGER = -(2**63), 2**64
 
 _SEQUENCES = (
     *(list, tuple, set, frozenset, deque, UserList),
@@ -133,13 +133,13 @@ def _json_safe(value: Any, depth: int, parts: Parts) -> Any:
         return value
     if kind is str or issubclass(kind, (str, bytes, bytearray)):
         return text_of(value)
-    if issubclass(kind, int):
-        number = int.__add__(value, 0)  # plain, whatever its subclass makes of itself
-        return number if -_MAX_JSON_INTEGER <= 2 * number < 2 * _MAX_JSON_INTEGER else hex(number)
-    if issubclass(kind, float):
-        real = float.__add__(value, 0.0)
-        return real if math.isfinite(real) else float.__repr__(real)
     try:
+        if issubclass(kind, int):
+            number = int(value)
+            return number if _MIN_JSON_INTEGER <= number < _MAX_JSON_INTEGER else hex(number)
+        if issubclass(kind, float):
+            real = float(value)
+            return real if math.isfinite(real) else repr(real)
         is_mapping = kind is dict or issubclass(kind, (SimpleNamespace, Mapping))
         is_error = not is_mapping and issubclass(kind, BaseException)
         if is_mapping or is_error or issubclass(kind, _SEQUENCES):
@@ -156,40 +156,36 @@ def _json_safe(value: Any, depth: int, parts: Parts) -> Any:
             parts.left -= len(children)
             if is_mapping:
                 return {
-                    # Plain text unrolled; `request` to OpenTelemetry pays for it.
+                    # `text_of` of plain text, unrolled.
                     key if type(key) is str and key.isascii() else text_of(key): item
                     if type(item) is str and item.isascii()
                     else _json_safe(item, depth - 1, parts)
                     for key, item in children
                 }
             return [_json_safe(item, depth - 1, parts) for item in children]
+        number = _plain_number(value)
+        return text_of(value) if number is value else _json_safe(number, depth, parts)
     except Exception:
         reraise_interrupt()
         return text_of(_shown_by_type(kind))
-    number = plain_number(value)
-    return text_of(value) if number is value else _json_safe(number, depth, parts)
 
 
-def plain_number(value: Any) -> Any:
+def _plain_number(value: Any) -> Any:
     """A number or truth value of another make, such as numpy's, as an int, a float or a bool.
 
-    Anything else, and what fails to answer, as it is; so too a Decimal, which only text holds.
+    Any other value is returned as it is, and so is a Decimal, which only text holds.
     """
     kind = type(value)
-    if kind is bool or kind is int or kind is float:
-        return value
     try:
-        if hasattr(kind, "__bool__") and not issubclass(kind, (str, bytes)):
-            # Much else is true or false, but calls itself neither.
+        # Much else is true or false, but does not call itself so.
+        if hasattr(kind, "__bool__"):
             text = text_of(value)
-            if text in ("True", "False") and bool(value) is (text == "True"):
+            if text in ("True", "False") and text == str(bool(value)):
                 return bool(value)
         if hasattr(kind, "__index__"):
-            return int.__add__(index(value), 0)
-        if issubclass(kind, Integral):
-            return int.__add__(int(value), 0)
+            return index(value)
         if issubclass(kind, Real):
-            return float.__add__(float(value), 0.0)
+            return float(value)
     except Exception:
         reraise_interrupt()
     return value

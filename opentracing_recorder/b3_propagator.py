@@ -18,6 +18,7 @@ one header named ``b3``. Limits and errors: see `opentracing_recorder.propagator
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 from opentracing import SpanContext, SpanContextCorruptedException
@@ -114,35 +115,34 @@ class B3Propagator(CarrierPropagator):
 
     def _from_any(self, carrier: Any) -> BasicSpanContext | None:
         fields = self._format.read_text(carrier)
-        if not fields:
-            return None
         try:
-            return (_from_single_or_several if _SINGLE in fields else _from_several)(fields)
+            return _from_fields(fields)
         except SpanContextCorruptedException:
             # Some servers join repeated headers with commas. A header without a value is none.
             firsts = {field: value.partition(",")[0] for field, value in fields.items() if value}
             if firsts == fields:
                 raise
-            return (_from_single_or_several if _SINGLE in firsts else _from_several)(firsts)
+            return _from_fields(firsts)
 
 
-def _from_single_or_several(fields: Mapping[str, str]) -> BasicSpanContext | None:
+def _from_fields(fields: Mapping[str, str]) -> BasicSpanContext | None:
+    if _SINGLE not in fields:
+        return _from_several(fields)
     try:
         return _from_single(fields[_SINGLE])
     except SpanContextCorruptedException:
-        context = _from_several_or_none(fields)
-        if context is None:
-            raise
-        return context
+        with suppress(SpanContextCorruptedException):
+            context = _from_several(fields)
+            if context is not None:
+                return context
+        raise
 
 
 def _from_several(fields: Mapping[str, str]) -> BasicSpanContext | None:
     sampled = None
     extra = NO_EXTRA
     if _SAMPLED in fields:
-        sampled = _DECISIONS.get(fields[_SAMPLED])  # as it is nearly always
-        if sampled is None:
-            sampled = _parse_sampled(fields[_SAMPLED])
+        sampled = _parse_sampled(fields[_SAMPLED])
     if _FLAGS in fields and fields[_FLAGS].strip(" \t") == "1":  # no other flag was ever defined
         sampled, extra = True, {"debug": "1"}
     try:
@@ -156,33 +156,25 @@ def _from_several(fields: Mapping[str, str]) -> BasicSpanContext | None:
         )
     except KeyError as missing:
         reraise_interrupt()
-        # As in Brave: a decision without a trace id is one, whatever other ids are there.
+        # As in Brave: a decision without a trace id counts, whatever other ids are present.
         is_decision = sampled is not None and _TRACE_ID not in fields
         if not is_decision and not fields.keys().isdisjoint(_IDS):
             found = ", ".join(field for field in _IDS if field in fields)
-            raise SpanContextCorruptedException(
-                f"found {found} without {missing.args[0]}"
-            ) from None
+            message = f"found {found} without {missing.args[0]}"
+            raise SpanContextCorruptedException(message) from None
     return None if sampled is None else RemoteSpanContext(sampled=sampled, extra=extra)
-
-
-def _from_several_or_none(fields: Mapping[str, str]) -> BasicSpanContext | None:
-    try:
-        return _from_several(fields)
-    except SpanContextCorruptedException:
-        return None
 
 
 def _from_single(value: str) -> BasicSpanContext:
     """From ``traceid-spanid[-decision][-parentspanid]``, or from a decision alone."""
     parts = value.strip(" \t").split("-", 4)
     if len(parts) == 1:
-        decided, extra = _parse_single_decision(parts[0], value)
-        return RemoteSpanContext(sampled=decided, extra=extra)
+        sampled, extra = _parse_single_decision(parts[0], value)
+        return RemoteSpanContext(sampled=sampled, extra=extra)
     trace_id, span_id, *rest = parts
     decision = rest.pop(0) if rest and len(rest[0]) == 1 else None
     parent_id = rest.pop(0) if rest else None
-    # Ids have their full length here, or else one that was cut short would pass for another.
+    # Ids have their full length here: otherwise, one that was cut short would pass for another.
     if (
         rest
         or len(trace_id) not in (16, 32)
@@ -190,10 +182,7 @@ def _from_single(value: str) -> BasicSpanContext:
         or (parent_id is not None and len(parent_id) != 16)
     ):
         raise _invalid_single(value)
-    sampled: bool | None = None
-    extra = NO_EXTRA
-    if decision is not None:
-        sampled, extra = _parse_single_decision(decision, value)
+    sampled, extra = _parse_single_decision(decision, value)
     return RemoteSpanContext(
         parse_hex_id("b3's trace id", trace_id, 32),
         parse_hex_id("b3's span id", span_id, 16),
@@ -204,7 +193,11 @@ def _from_single(value: str) -> BasicSpanContext:
     )
 
 
-def _parse_single_decision(decision: str, value: str) -> tuple[bool, Mapping[str, str]]:
+def _parse_single_decision(
+    decision: str | None, value: str
+) -> tuple[bool | None, Mapping[str, str]]:
+    if decision is None:
+        return None, NO_EXTRA
     if decision in _DECISIONS:
         return _DECISIONS[decision], NO_EXTRA
     if decision.lower() == "d":
@@ -230,7 +223,7 @@ def _parse_sampled(value: str) -> bool:
 
 
 def _parse_parent_id(field: str, value: str) -> int | None:
-    """A root's parent, which should not be there, is 0 with some senders."""
+    """The id; None if it is 0, which some senders write for a root."""
     return parse_hex_id(field, value, 16) if value.strip(" \t0") else None
 
 

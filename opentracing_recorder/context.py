@@ -42,7 +42,7 @@ _SPAN_IDS = 1 << 64
 ContextT = TypeVar("ContextT", bound="BasicSpanContext")
 
 RANDOM_BITS = 56
-"""How many bits W3C Trace Context's random flag vouches for: the lowest ones of the trace id."""
+"""How many bits W3C Trace Context's random flag guarantees: the lowest ones of the trace id."""
 
 NO_EXTRA = SpanContext.EMPTY_BAGGAGE  # any empty mapping that nobody can change
 
@@ -67,8 +67,8 @@ class BasicSpanContext(SpanContext):
     """The id of the span's parent, if it is known: some formats write it."""
 
     extra: Mapping[str, str]
-    """Whatever else a wire format carries, under keys of its own, such as ``tracestate``. Every
-    descendant has it too, and each propagator writes the keys that it knows.
+    """Other fields of a wire format, under keys of its own, such as ``tracestate``. Every
+    descendant has them too, and each propagator writes the keys that it knows.
     """
 
     is_remote = False
@@ -125,7 +125,7 @@ class BasicSpanContext(SpanContext):
     def is_sampled(self) -> bool:
         """Whether the trace is kept as far as this context says: undecided counts as sampled.
 
-        Formats without a word for "undecided" write this.
+        Formats that have no value for "undecided" write this.
         """
         sampled = self.sampled
         return sampled is None or bool(sampled)
@@ -141,8 +141,8 @@ class BasicSpanContext(SpanContext):
 
     @property
     def randomness(self) -> int | None:
-        """The 56 random bits by which every sampler in the trace may decide; None if the format in
-        which it came vouches for none.
+        """The 56 random bits by which every sampler in the trace may decide; None if the format
+        that it came in guarantees none.
         """
         extra = self.extra
         if "randomness" in extra:
@@ -197,7 +197,7 @@ class RemoteSpanContext(BasicSpanContext):
 class ExtractedSpanContext(RemoteSpanContext):
     """A `RemoteSpanContext` made without fields: a propagator that knows all six sets them itself.
 
-    Its constructor is C's, which costs least: `extract` in the benchmarks pays for it.
+    It has no constructor in Python, which would cost more.
     """
 
     __slots__ = ()
@@ -217,24 +217,24 @@ _FIELDS = [
 
 
 def _with_defaults(cls: type[ContextT], *args: object, **kwargs: object) -> ContextT:
-    """Makes an instance of a subclass whose constructor, as in basictracer's time, may set but four
-    fields of six.
+    """Makes an instance of a subclass whose constructor may set only four fields of six, as in
+    basictracer.
     """
     context = object.__new__(cls)
     for slot, default in _FIELDS:
-        slot.__set__(context, default)  # past an attribute of the subclass by that name
+        slot.__set__(context, default)  # a subclass may have an attribute of that name
     return context
 
 
 def copied_baggage(baggage: Any) -> Mapping[str, str]:
-    """A copy of baggage that may be changed meanwhile; `EMPTY_BAGGAGE` if it is empty.
+    """A copy of baggage, which other threads may change meanwhile; `EMPTY_BAGGAGE` if it is empty.
 
-    Never raises, whatever was given for baggage.
+    Never raises, whatever object it is given.
     """
     try:
         if not baggage:
             return _NO_BAGGAGE
-        # Of a dict in one atomic step.
+        # A dict is copied in one atomic step.
         return baggage.copy() if type(baggage) is dict else dict_of(baggage) or _NO_BAGGAGE
     except Exception:
         reraise_interrupt()
@@ -266,7 +266,7 @@ def basic_context(context: Any) -> BasicSpanContext:
         made.sampled = None if sampled is None else bool(sampled)
         parent_id = getattr(context, "parent_id", None)
         made.parent_id = parent_id if hex_ids(trace_id, parent_id) else None
-        if isinstance(context, BasicSpanContext):  # as a lazy object for one says
+        if isinstance(context, BasicSpanContext):  # a lazy object may stand for one
             made.extra = context.extra
         return made
     except Exception:

@@ -46,8 +46,7 @@ _BAGGAGE = "uberctx-"
 
 _SAMPLED_BIT = 1
 _DEBUG_BIT = 2
-_FLAGS = {"1": _SAMPLED_BIT, "0": 0, "01": _SAMPLED_BIT, "00": 0}  # as they are nearly always
-_DECISIONS = {flags: bool(bits) for flags, bits in _FLAGS.items()}
+_DECISIONS = {"1": True, "0": False, "01": True, "00": False}  # by flags, as they usually are
 
 _MAX_DEBUG_ID = 256  # characters
 
@@ -81,7 +80,7 @@ class JaegerPropagator(CarrierPropagator):
         trace_id, span_id, parent = ids
         if span_context.extra and span_context.is_debug:
             flags = "3"
-        else:  # `or`: a property costs a call
+        else:  # `or` saves the call of a property
             flags = "1" if span_context.sampled or span_context.is_sampled else "0"
         # An empty dict takes the entries as they are, without a call.
         entries = carrier if type(carrier) is dict and not carrier else {}
@@ -103,8 +102,6 @@ class JaegerPropagator(CarrierPropagator):
         if not fields:
             return None
         trace = fields.get(_TRACE)
-        if trace and len(fields) == 1:
-            return _parse_trace(trace)
         context = _parse_trace(trace) if trace else self._start_of_trace(fields)
         context._baggage, dropped = bounded_baggage(self._baggage_items(fields))
         if dropped:
@@ -136,9 +133,7 @@ def _parse_trace(value: str) -> RemoteSpanContext:
             " should be trace-id:span-id:parent-span-id:flags"
         )
     trace_id, span_id, parent_id, flags = parts
-    bits = _FLAGS.get(flags)
-    if bits is None:
-        bits = _parse_flags(flags)
+    bits = _parse_flags(flags)
     # A parent of 0 means a root.
     is_root = parent_id == "0" or (parent_id and not parent_id.strip("0"))
     return RemoteSpanContext(

@@ -113,6 +113,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
 from copy import copy
 from itertools import chain
+from types import SimpleNamespace
 from typing import Any
 
 from opentracing import SpanContext, SpanContextCorruptedException
@@ -132,14 +133,14 @@ from .context import (
 
 
 class Propagator(ABC):
-    """Writes and reads span contexts in one format. Called from any thread."""
+    """Writes and reads span contexts in one format. Methods are called from any thread."""
 
     @abstractmethod
     def inject(self, span_context: SpanContext, carrier: Any) -> None:
         """Write `span_context` into `carrier`; a context without a trace writes nothing.
 
-        The new entries take the place of all that the carrier holds of this format: of headers
-        that were copied from a stranger's request, none is left.
+        The new entries replace all of this format that the carrier holds, such as headers that
+        were copied from a stranger's request.
 
         Raises `InvalidCarrierException` for a carrier it cannot write to, such as None.
         """
@@ -153,8 +154,8 @@ class Propagator(ABC):
         nothing else, whatever the carrier holds.
         """
 
-    def remove_from(self, carrier: Any) -> None:  # noqa: B027 (what needs no more is complete)
-        """Remove all that `carrier` holds of this format; by default nothing.
+    def remove_from(self, carrier: Any) -> None:  # noqa: B027
+        """Remove all that `carrier` holds of this format. By default, it does nothing.
 
         A `CompositePropagator` calls it if it reads a format and does not write it. Raises
         `InvalidCarrierException` for a carrier it cannot write to.
@@ -162,7 +163,7 @@ class Propagator(ABC):
 
 
 class CarrierPropagator(Propagator):
-    """The frame of our text formats, around a `CarrierFormat`.
+    """The base of the text formats here: extracts with a `CarrierFormat`.
 
     A format defines `inject`, `_read_usual` and `_from_any`.
     """
@@ -181,7 +182,7 @@ class CarrierPropagator(Propagator):
             try:
                 names = self._plans[(*carrier,)]
                 if names:
-                    # The constructor unrolled.
+                    # The constructor of a context, unrolled.
                     context = ExtractedSpanContext()
                     context._baggage = context.extra = NO_EXTRA
                     context.parent_id = None
@@ -198,7 +199,7 @@ class CarrierPropagator(Propagator):
         """Set the ids, `sampled`, and what else is read, of a dict with one of the usual sets of
         fields, which it has under these names.
 
-        The quick way for nearly all carriers. It may raise any exception: `_from_any` is next then.
+        Serves nearly all carriers. If it raises any exception, `_from_any` is called.
         """
 
     @abstractmethod
@@ -231,20 +232,16 @@ class CompositePropagator(Propagator):
         )
 
     def inject(self, span_context: SpanContext, carrier: Any) -> None:
-        # Of an empty dict, nothing is to be removed.
-        if self._only_read and not (type(carrier) is dict and not carrier):
-            self._remove_only_read(span_context, carrier)
+        # An empty dict holds nothing to remove.
+        is_empty = type(carrier) is dict and not carrier
+        if self._only_read and not is_empty and basic_context(span_context).has_trace:
+            _remove(self._only_read, carrier)
         if len(self.written) > 1:
-            is_ours = type(span_context) is BasicSpanContext  # as it is nearly always: saves a call
-            known: Any = span_context if is_ours else basic_context(span_context)
+            known: Any = basic_context(span_context)
             baggage = known._baggage
-            if (
-                baggage is not NO_EXTRA
-                and type(baggage)
-                is not SharedBaggage  # a composite around this one shares for both
-                and (baggage := copied_baggage(baggage))
-            ):
-                shared = SharedBaggage(baggage)
+            # A composite around this one shares for both.
+            if baggage is not NO_EXTRA and type(baggage) is not SharedBaggage:
+                shared = SharedBaggage(copied_baggage(baggage))
                 context = _with_baggage(known, shared)
                 for propagator in self.written:
                     propagator.inject(context, carrier)
@@ -253,10 +250,6 @@ class CompositePropagator(Propagator):
                 return
         for propagator in self.written:
             propagator.inject(span_context, carrier)
-
-    def _remove_only_read(self, span_context: SpanContext, carrier: Any) -> None:
-        if basic_context(span_context).has_trace:
-            _remove(self._only_read, carrier)
 
     def remove_from(self, carrier: Any) -> None:
         _remove(dict.fromkeys((*self.propagators, *self.written)), carrier)
@@ -276,7 +269,7 @@ class CompositePropagator(Propagator):
                 continue
             if context is None:
                 continue
-            context = basic_context(context)  # a propagator of somebody's own may have its own
+            context = basic_context(context)  # of an application's propagator, it may be another
             if without_trace is not None:
                 context = _joined(context, without_trace)
             if context.has_trace:
@@ -288,17 +281,11 @@ class CompositePropagator(Propagator):
 
 
 def _with_baggage(context: BasicSpanContext, baggage: SharedBaggage) -> BasicSpanContext:
-    if type(context) is BasicSpanContext:  # as it is nearly always; `copy` costs five times as much
-        shared = BasicSpanContext(
-            context.trace_id, context.span_id, None, context.sampled, context.parent_id
-        )
-        shared.extra = context.extra
-    else:
-        try:
-            shared = copy(context)
-        except Exception:  # a class of somebody's own
-            reraise_interrupt()
-            return context
+    try:
+        shared = copy(context)
+    except Exception:  # a class of the application
+        reraise_interrupt()
+        return context
     shared._baggage = baggage
     return shared
 
@@ -306,7 +293,7 @@ def _with_baggage(context: BasicSpanContext, baggage: SharedBaggage) -> BasicSpa
 def _remove(propagators: Iterable[Propagator], carrier: Any) -> None:
     for propagator in propagators:
         remove_from = getattr(propagator, "remove_from", None)
-        if remove_from is not None:  # one that does not derive from Propagator need not have it
+        if remove_from is not None:  # it is missing if the class does not derive from Propagator
             remove_from(carrier)
 
 
@@ -323,31 +310,22 @@ def as_propagator(value: Any, refusal: str) -> Propagator:
 
     As 2.4 and basictracer took them, it need not derive from `Propagator`.
     """
-    if isinstance(value, type):
+    halves = {name: getattr(value, name, None) for name in ("inject", "extract")}
+    usable = [callable(half) for half in halves.values()]
+    if isinstance(value, type) or not any(usable):
         raise TypeError(refusal)
-    halves = [callable(getattr(value, method, None)) for method in ("inject", "extract")]
-    if not any(halves):
-        raise TypeError(refusal)
-    return value if all(halves) else _HalfPropagator(value)
-
-
-class _HalfPropagator(Propagator):
-    """Stands for an object that can only inject, or only extract: the other half does nothing."""
-
-    def __init__(self, given: Any) -> None:
-        self._inject = getattr(given, "inject", None)
-        self._extract = getattr(given, "extract", None)
-
-    def inject(self, span_context: SpanContext, carrier: Any) -> None:
-        if self._inject is not None:
-            self._inject(span_context, carrier)
-
-    def extract(self, carrier: Any) -> BasicSpanContext | None:
-        return None if self._extract is None else self._extract(carrier)
+    if all(usable):
+        return value  # type: ignore[no-any-return]
+    # The other half does nothing.
+    return SimpleNamespace(
+        **{  # type: ignore[return-value]
+            name: half or (lambda *arguments: None) for name, half in halves.items()
+        }
+    )
 
 
 def _joined(context: BasicSpanContext, earlier: BasicSpanContext) -> BasicSpanContext:
-    """`context` with what came without a trace before it: its baggage, and a first decision."""
+    """`context` with the baggage and the decision that came before it without a trace."""
     joined = copy(context)
     if not context.has_trace and earlier.sampled is not None:
         joined.sampled, joined.extra = earlier.sampled, earlier.extra

@@ -122,16 +122,16 @@ class Recorder(ABC):
 
 
 class NoopRecorder(Recorder):
-    """Keeps nothing; what a tracer has when it is given no recorder."""
+    """Keeps nothing. It is a tracer's recorder by default."""
 
     def record_span(self, span: opentracing_recorder.BasicSpan) -> None:
         pass
 
 
 class CompositeRecorder(Recorder):
-    """Hands each span to several recorders, in the order given; one's failure is its own.
+    """Hands each span to several recorders, in the order given. If one fails, the others go on.
 
-    The first gets the span itself, and each of the others a copy with tags and logs of its own.
+    The first gets the span itself. Each of the others gets a copy with tags and logs of its own.
     """
 
     def __init__(self, recorders: Iterable[Recorder]) -> None:
@@ -139,7 +139,8 @@ class CompositeRecorder(Recorder):
         self._recorders = [(each, FailureLog(each)) for each in recorders]
         for each, _ in self._recorders:
             check_has("recorder", each, "record_span")
-        self._any_watches = any(started_hook(each) is not None for each, _ in self._recorders)
+        hooks = [(started_hook(each), failures) for each, failures in self._recorders]
+        self._hooks = [(hook, failures) for hook, failures in hooks if hook is not None]
 
     @property
     def recorders(self) -> tuple[Recorder, ...]:
@@ -161,14 +162,12 @@ class CompositeRecorder(Recorder):
                 failures.report("record_span")
 
     def span_started(self, span: opentracing_recorder.BasicSpan) -> None:
-        for recorder, failures in self._recorders:
-            hook: Any = getattr(recorder, "span_started", None)
-            if hook is not None:
-                try:
-                    hook(span)
-                except Exception:
-                    reraise_interrupt()
-                    failures.report("span_started")
+        for hook, failures in self._hooks:
+            try:
+                hook(span)
+            except Exception:
+                reraise_interrupt()
+                failures.report("span_started")
 
     def flush(self, timeout: float | None = None) -> bool:
         return self._each_within(timeout, "flush")
@@ -181,7 +180,7 @@ class CompositeRecorder(Recorder):
         delivered = True
         for recorder, failures in self._recorders:
             left = None
-            if timeout is not None and deadline is not None:  # no more, if the clock goes back
+            if timeout is not None and deadline is not None:  # `min`: the clock may go back
                 left = min(timeout, max(0.0, deadline - time.monotonic()))
             call = getattr(recorder, method, None)
             if call is None:  # one written for basictracer
@@ -198,17 +197,17 @@ class CompositeRecorder(Recorder):
 def _detached(span: Any) -> Any:
     try:
         return span._detached()
-    except Exception:  # a stand-in, or a subclass that cannot be copied: shared rather than lost
+    except Exception:  # a stand-in, or a subclass that cannot be copied: it is shared, not lost
         reraise_interrupt()
         return span
 
 
 def started_hook(recorder: Any) -> Any:
-    """The recorder's `span_started`, or None if there is none, or one that does nothing."""
+    """The recorder's `span_started`; None if it is missing or does nothing."""
     hook: Any = getattr(recorder, "span_started", None)
     function = getattr(hook, "__func__", None)
     if function is Recorder.span_started:
         return None
-    if function is CompositeRecorder.span_started and not hook.__self__._any_watches:
+    if function is CompositeRecorder.span_started and not hook.__self__._hooks:
         return None
     return hook

@@ -150,7 +150,7 @@ class RateLimitingSampler(Sampler):
     def sampled(self, trace_id: int, operation_name: str) -> bool:
         with _lock.current:
             now = time.monotonic()
-            # A clock that went back has measured nothing; from there it goes on.
+            # If the clock has gone back, nothing is gained.
             gained = max(0.0, now - self._refilled) * self.per_second
             self._tokens = min(self._capacity, self._tokens + gained)
             self._refilled = now

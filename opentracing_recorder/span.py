@@ -43,6 +43,7 @@ import time
 from collections.abc import Mapping
 from copy import copy
 from functools import wraps
+from itertools import islice
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, SupportsIndex, TypeVar
 
@@ -68,8 +69,8 @@ SpanT = TypeVar("SpanT", bound="BasicSpan")
 _logger = logging.getLogger(__name__)
 
 _PRIORITY = tags.SAMPLING_PRIORITY
-# What backends read a span's outcome and its side of a call from: ordinary tags make room for
-# these. Under a limit that has no room for all, the first of them are kept.
+# Backends read a span's outcome and its side of a call from these: ordinary tags make room for
+# them. If the limit has no room for all, the first of them are kept.
 _KEPT = (tags.ERROR, tags.HTTP_STATUS_CODE, tags.SPAN_KIND)
 
 _STACK = logs.STACK
@@ -186,9 +187,18 @@ class BasicSpan(Span):
         return self._own_context or self._make_context()
 
     @context.setter
-    def context(self, context: BasicSpanContext) -> None:
+    def context(self, given: BasicSpanContext) -> None:
         """Give the span other ids, in `BasicTracer.place_span`; nobody may have seen it before."""
-        self._context = context
+        context = basic_context(given)
+        self._plain = False
+        self._trace_id = context.trace_id
+        self._span_id = context.span_id
+        self._sampled = context.sampled
+        self._baggage = context._baggage
+        self._own_context = context
+
+    # 2.4 keeps the context under this name; subclasses read it and assign it.
+    _context = context
 
     def _make_context(self) -> BasicSpanContext:
         with _lock.current:
@@ -199,25 +209,10 @@ class BasicSpan(Span):
                 )
             return self._own_context
 
-    @property  # type: ignore[override]
-    def _context(self) -> BasicSpanContext:
-        # 2.4 keeps the context under this name; subclasses read it and assign it.
-        return self._own_context or self._make_context()
-
-    @_context.setter
-    def _context(self, given: BasicSpanContext) -> None:
-        context = basic_context(given)
-        self._plain = False
-        self._trace_id = context.trace_id
-        self._span_id = context.span_id
-        self._sampled = context.sampled
-        self._baggage = context._baggage
-        self._own_context = context
-
     _own_context: BasicSpanContext | None
     _plain: bool | None
     """Whether the span is sampled and unfinished, with no context object that may say otherwise:
-    then what it is given is kept without further questions. `request` in the benchmarks pays.
+    then it keeps what it is given without further checks.
     """
     _trace_id: int | None
     _span_id: int | None
@@ -246,32 +241,19 @@ class BasicSpan(Span):
     @property
     def logs(self) -> list[LogData]:
         """The logs, oldest first."""
-        logs = self._logs
-        return self._first_logs() if logs is None else logs
+        if self._logs is None:
+            with _lock.current:
+                if self._logs is None:
+                    self._logs = []
+        return self._logs
 
-    def _first_logs(self) -> list[LogData]:
-        lock: Any = _lock.current
-        try:
-            lock.acquire()  # `with` costs twice as much
-            first = self._logs
-            if first is None:
-                self._logs = first = []
-            lock.release()
-            return first
-        except BaseException:  # of a signal's handler, which ran before the lock was taken or after
-            if lock._is_owned():
-                lock.release()
-            raise
-
-    # What the application calls.
+    # For the application.
 
     def set_operation_name(self: SpanT, operation_name: str) -> SpanT:
         """Replace the name given at start."""
         if self.duration >= 0.0:
             return self._called_late("set_operation_name")
-        self.operation_name = (
-            operation_name if type(operation_name) is str else text_of(operation_name)
-        )
+        self.operation_name = text_of(operation_name)
         return self
 
     def set_tag(self: SpanT, key: str, value: Any) -> SpanT:
@@ -293,12 +275,7 @@ class BasicSpan(Span):
             self._set_sampling_priority(value)
         if self.sampled:
             self.tags[key] = value
-            try:
-                if len(self.tags) > self._tracer.max_tags:
-                    self._drop_tags()
-            except Exception:  # the tracer is a stand-in
-                reraise_interrupt()
-                self._drop_tags()
+            self._drop_tags()
         return self
 
     def log_kv(self: SpanT, key_values: Mapping[str, Any], timestamp: float | None = None) -> SpanT:
@@ -319,7 +296,7 @@ class BasicSpan(Span):
         except Exception:
             reraise_interrupt()
             fields = {logs.EVENT: text_of(key_values)}
-        # The constructor unrolled; `request` in the benchmarks pays for it.
+        # The constructor of a log, unrolled.
         log = _Log()
         log.key_values = fields
         if timestamp is not None:
@@ -330,13 +307,9 @@ class BasicSpan(Span):
         log.timestamp = timestamp
         own = self._logs
         if own is None:
-            own = self._first_logs()
+            own = self.logs
         own.append(log)
-        try:
-            if len(own) > self._tracer.max_logs:
-                self._drop_logs(own)
-        except Exception:  # the tracer is a stand-in
-            reraise_interrupt()
+        if len(own) > _limit(self._tracer, "max_logs"):
             self._drop_logs(own)
         return self
 
@@ -367,8 +340,8 @@ class BasicSpan(Span):
         """
         try:
             started = self._started
-            # Under the GIL, deleting the slot is one atomic step: of two threads that finish the
-            # span at once, the later one gets the AttributeError. A lock would cost something.
+            # Under the GIL, deleting the slot is one atomic step: if two threads finish the span at
+            # once, the later one gets the AttributeError. A lock would cost more.
             del self._started
         except AttributeError:
             reraise_interrupt()
@@ -379,18 +352,17 @@ class BasicSpan(Span):
         else:
             self.duration = self._wall_clock_duration(finish_time)
         try:
-            if self._plain:
-                self._plain = False
+            is_kept = self._plain or self.sampled
+            self._plain = False
+            if is_kept:
                 self._tracer.record(self)
-            elif self.sampled:
-                self._tracer.record(self)
-        except RecursionError:  # the recorder's, of which the outermost call knows what to do
+        except RecursionError:  # of the recorder: the outermost call ends it
             raise
         except Exception:
             reraise_interrupt()
             self._not_recorded()
 
-    # What recorders read.
+    # For recorders.
 
     def to_dict(self) -> dict[str, Any]:
         """The whole span as JSON-safe values, in this stable form::
@@ -521,12 +493,7 @@ class BasicSpan(Span):
             self._set_sampling_priority(first[tags.SAMPLING_PRIORITY])
         if self.sampled:
             self.tags = first
-            try:
-                if len(first) > self._tracer.max_tags:
-                    self._drop_tags()
-            except Exception:  # the tracer is a stand-in
-                reraise_interrupt()
-                self._drop_tags()
+            self._drop_tags()
         return first
 
     def _set_sampling_priority(self, value: Any) -> None:
@@ -544,6 +511,8 @@ class BasicSpan(Span):
 
     def _drop_tags(self) -> None:
         limit = _limit(self._tracer, "max_tags")
+        if len(self.tags) <= limit:
+            return
         dropped = []  # freed after the lock: freeing a value may run code of the application
         with _lock.current:
             own = self.tags
@@ -562,7 +531,7 @@ class BasicSpan(Span):
                 self.dropped_logs += 1
 
     def _called_late(self: SpanT, method: str) -> SpanT:
-        if sys.is_finalizing():  # of what is called then, logging may be gone
+        if sys.is_finalizing():  # logging may be gone
             return self
         # setdefault is one atomic step: the first late call wins, whichever thread it is on.
         if self.__dict__.setdefault("_late_call", method_mark := object()) is method_mark:
@@ -583,28 +552,16 @@ class BasicSpan(Span):
 
 
 def _least_needed(own: dict[str, Any], number: int) -> list[str]:
-    """The newest ordinary keys, `number` or fewer of them; without any, the one to drop first."""
-    if number == 1:
-        try:  # as it is in a loop that sets one after the other
-            newest = next(reversed(own), "")
-            if not _is_kept(newest):
-                return [newest]
-        except RuntimeError:  # another thread is adding one
-            reraise_interrupt()
+    """The newest ordinary keys, at most `number`; if there are none, the first of `_KEPT` to go."""
     keys = list(own)
-    ordinary = [key for key in reversed(keys) if not _is_kept(key)]
-    return ordinary[:number] or [max(keys, key=_KEPT.index)]
-
-
-def _is_kept(key: object) -> bool:
-    return type(key) is str and key in _KEPT
+    ordinary = (key for key in reversed(keys) if type(key) is not str or key not in _KEPT)
+    return list(islice(ordinary, number)) or [max(keys, key=_KEPT.index)]
 
 
 class StartedSpan(BasicSpan):
     """A `BasicSpan` that comes without fields: `BasicTracer.start_span` sets them.
 
-    To make one costs less than a constructor, and less than going past one: `active span` in the
-    benchmarks pays for it.
+    It has no constructor in Python, which would cost more.
     """
 
     __slots__ = ()
@@ -642,8 +599,8 @@ class _TravelledSpan(BasicSpan):
     @property
     def tracer(self) -> Any:
         """The global tracer of this process."""
-        # Here: a module that is held by the spans that finalizers finish would be emptied, with all
-        # that it holds, before these run.
+        # Imported here: finalizers finish spans late. A module that only spans hold would be
+        # emptied before they run.
         from opentracing import global_tracer
 
         return global_tracer()
@@ -656,7 +613,7 @@ _finish = BasicSpan.finish
 
 @wraps(_finish)
 def _finish_without_gil(self: BasicSpan, finish_time: float | None = None) -> None:
-    # There, of two threads both may find the slot and delete it. A dict has a lock of its own.
+    # Without the GIL, two threads may both find the slot and delete it. A dict has its own lock.
     if self.__dict__.setdefault("_finisher", mark := object()) is mark:
         _finish(self, finish_time)
 
@@ -682,9 +639,9 @@ def _limit(tracer: Any, name: str) -> int:
 
 
 def first_tags(given: Any) -> dict[Any, Any]:
-    """A copy of the tags given for a new span; none, which is logged, if they cannot be read.
+    """A copy of the tags given for a new span. If they cannot be read, that is logged: no tags.
 
-    Without the exception, of which a hostile value can make a text that never ends.
+    The log has no exception: a hostile value can make an endless text of it.
     """
     try:
         return given.copy() if type(given) is dict else dict_of(given)

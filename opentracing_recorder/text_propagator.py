@@ -22,7 +22,6 @@ fields but not all is corrupted. Limits and errors: see `opentracing_recorder.pr
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 from opentracing import SpanContext, SpanContextCorruptedException
@@ -70,7 +69,7 @@ class TextPropagator(CarrierPropagator):
         entries[_TRACE_ID] = ids[0].lstrip("0")
         entries[_SPAN_ID] = ids[1].lstrip("0")
         if self.decision:
-            # `or`: a property costs a call.
+            # `or` saves the call of a property.
             sampled = span_context.sampled or span_context.is_sampled
             entries[_SAMPLED] = "true" if sampled else "false"
         if span_context._baggage:
@@ -103,26 +102,20 @@ class TextPropagator(CarrierPropagator):
             )
         except KeyError:
             reraise_interrupt()
-            raise self._incomplete(fields) from None
+            found = sum(field in fields for field in self._fields)
+            message = f"expected to parse {len(self._fields)} fields, but parsed {found} instead"
+            if not found:
+                message = "found baggage without required fields"
+            raise SpanContextCorruptedException(message) from None
         if len(fields) > len(self._fields):
             context._baggage, dropped = bounded_baggage(self._baggage.items(fields))
             if dropped:
                 context.dropped_baggage = dropped
         return context
 
-    def _incomplete(self, fields: Mapping[str, str]) -> SpanContextCorruptedException:
-        found = sum(field in fields for field in self._fields)
-        return SpanContextCorruptedException(
-            f"expected to parse {len(self._fields)} fields, but parsed {found} instead"
-            if found
-            else "found baggage without required fields"
-        )
-
 
 def _parse_decision(value: str) -> bool:
-    decision = _DECISIONS.get(value)  # as it is nearly always
-    if decision is None:
-        decision = _DECISIONS.get(value.strip(" \t").lower())
+    decision = _DECISIONS.get(value.strip(" \t").lower())
     if decision is None:
         raise SpanContextCorruptedException(
             f"{_SAMPLED} got an invalid value {shown(value)},"

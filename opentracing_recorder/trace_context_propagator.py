@@ -96,7 +96,8 @@ class TraceContextPropagator(CarrierPropagator):
         if (ids := hex_ids(span_context.trace_id, span_context.span_id)) is None:
             return
         extra = span_context.extra
-        sampled = span_context.sampled or span_context.is_sampled  # a property costs a call
+        # `or` saves the call of a property.
+        sampled = span_context.sampled or span_context.is_sampled
         is_random = self.random_trace_id
         if extra and "random" in extra:
             is_random = extra["random"] == "1"
@@ -123,8 +124,8 @@ class TraceContextPropagator(CarrierPropagator):
         value = carrier[names[0]]
         # A value that is no text fails one of these; a chain of comparisons would cost more.
         if len(value) == _LENGTH and value[2] == "-" and value[35] == "-" and value[52] == "-":
-            # All at once, for half of what a look at each part costs. With three hyphens in their
-            # places there are 52 digits, and no other character.
+            # The parts, unrolled: read at once, they cost half. With three hyphens in their places,
+            # there are 52 digits and no other character.
             digits = value.encode().translate(_NO_UPPER_CASE, b"-")
             version, high, low, span_id, flags = _unpack(unhexlify(digits))
             trace_id = high << 64 | low if high else low

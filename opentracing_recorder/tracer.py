@@ -76,8 +76,8 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
+from functools import wraps
 from itertools import islice
-from types import TracebackType
 from typing import Any, TypeVar
 
 from opentracing import (
@@ -211,7 +211,7 @@ class BasicTracer(Tracer):
         check_has("sampler", sampler, "sampled")
         self._sampler = watch_first_call(self, "_sampler", sampler)
         self._sampler_failures = FailureLog(sampler, is_last=True)
-        # The default needs no question.
+        # The default is not asked.
         self._keeps_all = type(sampler) is ConstSampler and sampler.decision
 
     # Spans.
@@ -226,7 +226,7 @@ class BasicTracer(Tracer):
         ignore_active_span: bool = False,
         finish_on_close: bool = True,
     ) -> Scope:
-        # By position, which costs half.
+        # Keyword arguments, passed by position: that costs half.
         span = self.start_span(
             operation_name, child_of, references, tags, start_time, ignore_active_span
         )
@@ -260,9 +260,9 @@ class BasicTracer(Tracer):
             if scope is not None:
                 parent = scope.span
 
-        # Not by `isinstance`, which would load a lazy object to get its class.
+        # `isinstance` would load a lazy object to get its class.
         if type(parent) is StartedSpan and parent._own_context is None:
-            # Still without a context object: the span itself holds the fields.
+            # It has no context object yet: the span itself holds the fields.
             trace_id = parent._trace_id
             parent_id = parent._span_id
             sampled = parent._sampled
@@ -288,8 +288,8 @@ class BasicTracer(Tracer):
                         # The child's own: a later change of the parent's does not reach it.
                         baggage = copied_baggage(baggage)
 
-        # One id in 2**64 is 0, which means "none" on the wire: then the next one is taken. The span
-        # comes first for MockTracer's sake, whose ids are consecutive and as 2.4 gave them out.
+        # One id in 2**64 is 0, which means "none" on the wire: then the next one is taken. The
+        # span's id comes first, as MockTracer's consecutive ids did in 2.4.
         new_id = self._new_id
         span_id = new_id(64) or new_id(64)
         if trace_id is None:
@@ -300,7 +300,8 @@ class BasicTracer(Tracer):
         if sampled is None:
             sampled = True if self._keeps_all else self._sample(trace_id, operation_name, given)
 
-        # The constructor unrolled: no second frame, and no context object that few spans need.
+        # The constructor of a span, unrolled: no second frame, and no context object, which few
+        # spans need.
         span = StartedSpan()
         span._tracer = self
         span._own_context = None
@@ -327,13 +328,19 @@ class BasicTracer(Tracer):
         if given is not None:
             extra = given.extra
             if extra is not NO_EXTRA:
-                # It has its place in a context object alone, which all descendants have then.
+                # Only a context object has a place for it: all descendants have one then.
                 span._plain = False
                 span._own_context = BasicSpanContext(
                     trace_id, span_id, baggage, span._sampled, parent_id, extra
                 )
         if self._places_spans:
-            self._place(span, parent, given, tags)
+            try:
+                if given is None:
+                    given = parent.context if type(parent) is StartedSpan else BasicSpanContext()
+                self.place_span(span, given, tags)
+            except Exception:
+                reraise_interrupt()
+                self._own_failures.report("place_span")
         if self._span_started is not None and span.sampled:
             try:
                 self._span_started(span)
@@ -344,7 +351,7 @@ class BasicTracer(Tracer):
         return span
 
     _known_context = staticmethod(basic_context)
-    """Makes one of ours of a parent's context of another make."""
+    """Reads a parent's context of another class; `MockTracer` has its own."""
 
     def place_span(
         self, span: BasicSpan, parent: BasicSpanContext, tags: Mapping[str, Any] | None
@@ -364,26 +371,11 @@ class BasicTracer(Tracer):
         tracer whose class does not override this method does not pay for it.
         """
 
-    def _place(
-        self,
-        span: BasicSpan,
-        parent: Any,
-        given: BasicSpanContext | None,
-        tags: Mapping[str, Any] | None,
-    ) -> None:
-        if given is None:
-            given = parent.context if type(parent) is StartedSpan else BasicSpanContext()
-        try:
-            self.place_span(span, given, tags)
-        except Exception:
-            reraise_interrupt()
-            self._own_failures.report("place_span")
-
     def _sample(self, trace_id: int, operation_name: str, given: BasicSpanContext | None) -> bool:
         try:
             if given is not None and given.trace_id == trace_id:
                 ask = getattr(self._sampler, "sampled_remote", None)
-                if ask is not None:  # otherwise it does not derive from Sampler
+                if ask is not None:  # it is missing if the class does not derive from Sampler
                     return bool(ask(given, operation_name))
             return bool(self._sampler.sampled(trace_id, operation_name))
         except Exception:
@@ -422,7 +414,7 @@ class BasicTracer(Tracer):
             raise TypeError(f"format must be hashable, not {type(format).__name__}") from None
 
     def register_required_propagators(self) -> None:
-        """Already done; basictracer wanted this call."""
+        """Does nothing: every tracer has them. basictracer requires this call."""
 
     def inject(self, span_context: SpanContext | Span, format: Any, carrier: Any) -> None:
         """Write a context (or a span's) into `carrier`; one without a trace writes nothing."""
@@ -431,7 +423,7 @@ class BasicTracer(Tracer):
         except (KeyError, TypeError):
             reraise_interrupt()
             raise self._unsupported(format) from None
-        if type(span_context) is BasicSpanContext:  # as it is nearly always: saves the call
+        if type(span_context) is BasicSpanContext:  # nearly always: this saves a call
             propagator.inject(span_context, carrier)
             return
         context = context_of(span_context)
@@ -467,7 +459,7 @@ class BasicTracer(Tracer):
         Returns whether everything was delivered, each time.
         """
         if self._delivered is None:
-            self._delivered = False  # for a call that comes while this one is at work
+            self._delivered = False  # for a call on another thread meanwhile
             self._delivered = self._call_recorder("close", timeout)
         return self._delivered
 
@@ -487,7 +479,7 @@ class BasicTracer(Tracer):
         service = "" if self.service_name is None else f" {self.service_name!r}"
         return f"<{type(self).__name__}{service} recorder={recorder} sampler={sampler}>"
 
-    # Copies. A copy in another process would give the same ids again, and take spans to a recorder
+    # Copies. In another process, a copy would give the same ids again, and hand spans to a recorder
     # that nobody reads.
 
     def __reduce__(self) -> Any:
@@ -507,74 +499,45 @@ class BasicTracer(Tracer):
     def __enter__(self: TracerT) -> TracerT:
         return self
 
-    def __exit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc_val: BaseException | None,
-        exc_tb: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *exc_info: object) -> None:
         self.close()
 
 
-def _start_active_span(
-    self: BasicTracer,
-    operation_name: str,
-    child_of: Span | SpanContext | None = None,
-    references: Sequence[Reference] | Reference | None = None,
-    tags: Mapping[str, Any] | None = None,
-    start_time: float | None = None,
-    ignore_active_span: bool = False,
-    finish_on_close: bool = True,
-) -> Scope:
-    """For a subclass with a `start_span` of its own, which may take keywords alone."""
-    span = self.start_span(
-        operation_name=operation_name,
-        child_of=child_of,
-        references=references,
-        tags=tags,
-        start_time=start_time,
-        ignore_active_span=ignore_active_span,
-    )
-    return self._scope_manager.activate(span, finish_on_close)
+@wraps(BasicTracer.start_active_span)
+def _start_active_span(self: BasicTracer, *args: Any, **kwargs: Any) -> Scope:
+    # For a subclass with its own `start_span`, which may take keyword arguments alone.
+    given = {**dict(zip(_PARAMETERS, args)), **kwargs}
+    finish_on_close = given.pop("finish_on_close", True)
+    return self._scope_manager.activate(self.start_span(**given), finish_on_close)
+
+
+_PARAMETERS = BasicTracer.start_active_span.__code__.co_varnames[1:8]
 
 
 def _usable(references: Any, known: Callable[[Any], BasicSpanContext]) -> tuple[Reference, ...]:
-    """The references that refer to something, each to a context; one alone needs no list."""
-    kind = type(references)
-    if kind is tuple or kind is list:
-        given = references
-    elif issubclass(kind, Reference):
-        given = (references,)
-    else:
-        try:
-            given = list(islice(references, _MAX_REFERENCES))
-        except Exception:  # no iterable, or one that fails
-            reraise_interrupt()
-            return ()
+    """The references that refer to something, each to a context. One alone needs no list."""
     usable = []
-    for each in given:
-        if issubclass(type(each), Reference):
-            try:
-                relation, context = each.type, context_of(each.referenced_context)
-            except Exception:  # a subclass may make of these what it likes
-                reraise_interrupt()
-                continue
-            if context is not None:
-                relation = relation if type(relation) is str else text_of(relation)
-                usable.append(Reference(relation, known(context)))
+    try:
+        if issubclass(type(references), Reference):
+            references = (references,)
+        for each in islice(references, _MAX_REFERENCES):
+            if issubclass(type(each), Reference):
+                context = context_of(each.referenced_context)
+                if context is not None:
+                    usable.append(Reference(text_of(each.type), known(context)))
+    except Exception:  # no iterable, or one that fails
+        reraise_interrupt()
     return tuple(usable)
 
 
 def _parent_among(links: tuple[Reference, ...]) -> Any:
-    """The first that is CHILD_OF, or the first if there is none."""
-    for link in links:
-        if link.type == ReferenceType.CHILD_OF:
-            return link.referenced_context
-    return links[0].referenced_context
+    """The context of the first CHILD_OF, or of the first reference if there is none."""
+    parents = (link for link in links if link.type == ReferenceType.CHILD_OF)
+    return next(parents, links[0]).referenced_context
 
 
 def _joined_baggage(baggage: Mapping[str, str], links: tuple[Reference, ...]) -> Mapping[str, str]:
-    """The parent's baggage and that of all references; on a clash the earlier one's item stays."""
+    """The baggage of the parent and of all references. If a key is repeated, the first counts."""
     joined = dict(baggage)
     for link in links:
         context = link.referenced_context

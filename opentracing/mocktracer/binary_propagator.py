@@ -1,6 +1,6 @@
 """BinaryPropagator, a mock tracer's BINARY: the reference tracer's format, which runs no code.
 
-What 2.4 had here was a pickle, which runs whatever its sender wishes.
+2.4 used a pickle here, which runs any code of its sender.
 """
 
 from __future__ import annotations

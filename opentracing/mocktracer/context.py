@@ -25,12 +25,12 @@ class SpanContext(BasicSpanContext):
 
     @property
     def has_trace(self) -> bool:
-        """Whether there are ids at all; suites make theirs up, of any type."""
+        """Whether both ids are set. Tests make up ids of any type."""
         return self.trace_id is not None and self.span_id is not None
 
 
 def known_context(context: Any) -> BasicSpanContext:
-    """`basic_context`, which also takes ids that are text: suites make theirs up."""
+    """`basic_context`, which also takes ids that are text: tests make them up."""
     known = basic_context(context)
     if known is not context and not known.has_trace:
         try:

@@ -1,4 +1,4 @@
-"""MockSpan: a span whose every attribute a suite can read, and change, at any time."""
+"""MockSpan: a span whose every attribute a test can read and change at any time."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ __all__ = ["LogData", "MockSpan"]
 
 
 class MockSpan(BasicSpan):
-    """A span that keeps what it is given: all of it, and as it is.
+    """A span that keeps all that it is given, unchanged.
 
-    It has no limits and no sampling, values are stored unconverted, and `finish` does not freeze
-    it: as in 2.4, what instrumentation does to a finished span shows, finishing it again included.
+    It has no limits and no sampling. `finish` does not freeze it: as in 2.4, a test sees what
+    instrumentation does to a finished span, such as finishing it again.
     """
 
     operation_name: Any
-    """A string; None where none was given."""
+    """A string; None if none was given."""
 
     finish_time: float = -1
     """Seconds since the epoch; -1 until the span is finished."""
 
     finished: bool = False
-    """Whether `finish` was called; suites assign it."""
+    """Whether `finish` was called; tests assign it."""
 
     def __init__(
         self,
@@ -88,7 +88,7 @@ class MockSpan(BasicSpan):
         return self.context.baggage.get(_key(key))
 
     def finish(self, finish_time: float | None = None) -> None:
-        """Note the time, and add the span to the tracer's finished ones, each time it is called."""
+        """Set the finish time, and add the span to the tracer's finished spans, at each call."""
         self.finish_time = self._now() if finish_time is None else finish_time
         self.finished = True  # pyright: ignore[reportIncompatibleMethodOverride]
         self.duration = self._wall_clock_duration(self.finish_time)
@@ -106,7 +106,7 @@ def _key(key: Any) -> Any:
     if type(key) is str:
         return key
     try:
-        if not issubclass(type(key), tuple):  # the hash of one may take for ever
+        if not issubclass(type(key), tuple):  # the hash of a tuple may never end
             hash(key)
             return key
     except Exception:

@@ -25,7 +25,7 @@ _format = BasicTextPropagator(decision=False)
 class TextPropagator(Propagator):
     """Writes baggage as it is; reads names in any case, and baggage keys in lower case.
 
-    `extract` raises `SpanContextCorruptedException` for a carrier without a trace too: a suite sees
+    `extract` also raises `SpanContextCorruptedException` for a carrier without a trace: a test sees
     at once that nothing was injected.
     """
 

@@ -22,7 +22,7 @@ TYPE_CHECKING = False
 
 
 class MockTracer(BasicTracer):
-    """Records spans for a suite to look at::
+    """Records spans for a test to look at::
 
         tracer = MockTracer()
         tracer.start_span("fetch", tags={"http.method": "GET"}).finish()
@@ -73,7 +73,7 @@ class MockTracer(BasicTracer):
         return list(self._unfinished.copy())  # the copy is one atomic step
 
     def reset(self) -> None:
-        """Forget the finished spans. Those not finished yet will still come in when they are."""
+        """Forget the finished spans. Spans that finish later are kept again."""
         self._finished.clear()
 
     def start_span(
@@ -92,7 +92,7 @@ class MockTracer(BasicTracer):
         context = SpanContext(
             placed.context.trace_id, placed.context.span_id, placed.context._baggage
         )
-        # Not read again: 2.4 read the clock once for a start, and suites count the readings.
+        # The clock is not read again: 2.4 read it once for a start, and tests count the readings.
         start_time = placed.start_time
         span = MockSpan(self, operation_name, context, placed.parent_id, tags, start_time)
         span.references = placed.references
