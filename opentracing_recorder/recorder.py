@@ -78,18 +78,18 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from typing import Any
 
-import opentracing_recorder  # whose names annotations take: `span` imports this module
 from opentracing.interrupts import reraise_interrupt
 
 from ._arguments import check_has, check_type
 from ._failure_log import FailureLog
+from .span import BasicSpan
 
 
 class Recorder(ABC):
     """Takes each finished, sampled span of a tracer."""
 
     @abstractmethod
-    def record_span(self, span: opentracing_recorder.BasicSpan) -> None:
+    def record_span(self, span: BasicSpan) -> None:
         """Take one finished span.
 
         Called once for each span, on the thread that finished it, possibly on several at once: be
@@ -97,7 +97,7 @@ class Recorder(ABC):
         is this recorder's own: a change of its tags or logs reaches no other recorder.
         """
 
-    def span_started(self, span: opentracing_recorder.BasicSpan) -> None:  # noqa: B027
+    def span_started(self, span: BasicSpan) -> None:  # noqa: B027
         """See a span at its start; does nothing by default.
 
         Called for every sampled span, with the ids that will be recorded, on the thread that starts
@@ -124,7 +124,7 @@ class Recorder(ABC):
 class NoopRecorder(Recorder):
     """Keeps nothing. It is a tracer's recorder by default."""
 
-    def record_span(self, span: opentracing_recorder.BasicSpan) -> None:
+    def record_span(self, span: BasicSpan) -> None:
         pass
 
 
@@ -151,7 +151,7 @@ class CompositeRecorder(Recorder):
         names = ", ".join(type(each).__name__ for each in self.recorders)
         return f"<{type(self).__name__} of {names}>"
 
-    def record_span(self, span: opentracing_recorder.BasicSpan) -> None:
+    def record_span(self, span: BasicSpan) -> None:
         # Copied before the first of them may change it.
         spans = [span, *(_detached(span) for _ in self._recorders[1:])]
         for (recorder, failures), own in zip(self._recorders, spans):
@@ -161,7 +161,7 @@ class CompositeRecorder(Recorder):
                 reraise_interrupt()
                 failures.report("record_span")
 
-    def span_started(self, span: opentracing_recorder.BasicSpan) -> None:
+    def span_started(self, span: BasicSpan) -> None:
         for hook, failures in self._hooks:
             try:
                 hook(span)

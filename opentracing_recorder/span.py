@@ -47,8 +47,7 @@ from itertools import islice
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, SupportsIndex, TypeVar
 
-import opentracing_recorder  # whose names annotations take: `tracer` imports this module
-from opentracing import Reference, Span, SpanContext, logs, tags
+from opentracing import Reference, Span, SpanContext, Tracer, logs, tags
 from opentracing.interrupts import reraise_interrupt
 
 from ._clock import now, number_or_none, system
@@ -63,6 +62,11 @@ from .context import (
     basic_context,
     copied_baggage,
 )
+
+if TYPE_CHECKING:
+    from .tracer import BasicTracer
+else:
+    BasicTracer = Tracer  # `typing.get_type_hints` finds its base: an import would be a circle
 
 SpanT = TypeVar("SpanT", bound="BasicSpan")
 
@@ -130,7 +134,7 @@ class BasicSpan(Span):
         "tags",
     )
 
-    _tracer: opentracing_recorder.BasicTracer
+    _tracer: BasicTracer
 
     operation_name: str
 
@@ -159,7 +163,7 @@ class BasicSpan(Span):
 
     def __init__(
         self,
-        tracer: opentracing_recorder.BasicTracer,
+        tracer: BasicTracer,
         operation_name: str | None = None,
         context: BasicSpanContext | None = None,
         parent_id: int | None = None,
@@ -223,7 +227,7 @@ class BasicSpan(Span):
     """Of `perf_counter`; None if the start is given or a replaced clock's; gone once finished."""
 
     @property
-    def tracer(self) -> opentracing_recorder.BasicTracer:
+    def tracer(self) -> BasicTracer:
         """The tracer that started this span."""
         return self._tracer
 
