@@ -449,13 +449,22 @@ class BasicSpan(Span):
 
     def _detached(self: SpanT) -> SpanT:
         """A copy with tags and logs of its own, for one of several recorders."""
-        made = copy(self)
+        if type(self) is StartedSpan:  # field by field, which costs a fifth of `copy`
+            made: Any = StartedSpan()
+            for field in _FIELDS:
+                field.__set__(made, field.__get__(self))
+            if self.__dict__:
+                made.__dict__.update(self.__dict__)
+        else:
+            made = copy(self)
         made.tags = self.tags.copy()
         if self._logs is not None:
-            made._logs = [copy(log) for log in self._logs]
-            for log in made._logs:
-                log.key_values = log.key_values.copy()
-        return made
+            made._logs = logs = []
+            for log in self._logs:
+                own = _Log()
+                own.key_values, own.timestamp = log.key_values.copy(), log.timestamp
+                logs.append(own)
+        return made  # type: ignore[no-any-return]
 
     # The rare paths.
 
@@ -576,6 +585,9 @@ class StartedSpan(BasicSpan):
 
     else:
         __init__ = object.__init__
+
+
+_FIELDS = [vars(BasicSpan)[name] for name in BasicSpan.__slots__]
 
 
 class _TravelledSpan(BasicSpan):
