@@ -56,7 +56,7 @@ class SpanChecks(TracerHooks):
 
     def test_span_error_is_reported(self) -> None:
         """An exception sets the tag ``error`` and logs its message, kind and object."""
-        beyond_the_contract(self.check_errors(), "check_errors")
+        beyond_the_contract(self, "check_errors")
         span = self.tracer().start_span(operation_name="order")
         error = ValueError("sold out")
         with (
@@ -68,7 +68,7 @@ class SpanChecks(TracerHooks):
 
     def test_span_non_error_is_not_reported(self) -> None:
         """An exception that is no `Exception` does not set the tag ``error``."""
-        beyond_the_contract(self.check_errors(), "check_errors")
+        beyond_the_contract(self, "check_errors")
         for kind in NON_ERRORS:
             span = self.tracer().start_span(operation_name="order")
             with mock.patch.object(span, "set_tag") as set_tag:
