@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import threading
 import unittest
+from functools import partial
 from random import Random
 
+from ._harness_threads import on_threads, shown_error
 from .in_memory import InMemoryRecorder
 from .sampler import Sampler
 from .tracer import BasicTracer
@@ -49,25 +50,12 @@ class SamplerCheckMixin(SamplerHooks):
     def test_every_thread_may_ask(self) -> None:
         """Several at once get decisions, and no exception."""
         sampler = self.sampler()
-        barrier = threading.Barrier(8)
-        failures: list[BaseException] = []
 
         def ask(seed: int) -> None:
-            barrier.wait()
-            try:
-                for trace_id in _trace_ids(500, seed):
-                    _decide(sampler, trace_id, "GET /cart")
-            except BaseException as error:
-                failures.append(error)
+            for trace_id in _trace_ids(500, seed):
+                _decide(sampler, trace_id, "GET /cart")
 
-        threads = [threading.Thread(target=ask, args=(seed,), daemon=True) for seed in range(8)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join(10.0)
-            assert not thread.is_alive(), "sampled() still blocks after 10 s on several threads"
-        if failures:
-            raise failures[0]
+        on_threads("sampled() on several threads", [partial(ask, each) for each in range(8)], 10.0)
 
     def test_descendants_follow_the_decision(self) -> None:
         """A trace is kept whole or not at all, and the sampler is asked once for it."""
@@ -122,6 +110,6 @@ def _decide(sampler: Sampler, trace_id: int, operation_name: str) -> bool:
     try:
         decision = sampler.sampled(trace_id, operation_name)
     except Exception as error:
-        raise AssertionError(f"{asked} raised {type(error).__name__}: {error}") from error
+        raise AssertionError(f"{asked} raised {shown_error(error)}") from error
     assert isinstance(decision, bool), f"{asked} returned {decision!r}; expected True or False"
     return decision
