@@ -363,13 +363,8 @@ def _forms(pairs: list[tuple[str, str]], headers: bool) -> dict[str, Any]:
         "unrelated entries around": {**_UNRELATED, **dict(pairs), "": None, 5: "x"},
     }
     if headers:
-        changes: dict[str, Callable[[str], str]] = {
-            "upper case": str.upper,
-            "title case": str.title,
-        }
-        for form, change in changes.items():
-            forms[form] = {change(name): value for name, value in pairs}
-        forms["a WSGI environ"] = {"REQUEST_METHOD": "GET"}
-        for name, value in pairs:
-            forms["a WSGI environ"]["HTTP_" + name.upper().replace("-", "_")] = value
+        forms["upper case"] = {name.upper(): value for name, value in pairs}
+        forms["title case"] = {name.title(): value for name, value in pairs}
+        environ = {"HTTP_" + name.upper().replace("-", "_"): value for name, value in pairs}
+        forms["a WSGI environ"] = {"REQUEST_METHOD": "GET", **environ}
     return forms

@@ -71,8 +71,13 @@ class FaultyProxy:
             raise ValueError(f"mode must be one of {', '.join(_MODES)}; not {mode!r}")
         if self._thread is None:
             self._mode = mode
-        else:
-            self._order(mode)
+            return
+        done = threading.Event()
+        if self._thread.is_alive():
+            self._order(mode, done)
+            done.wait(_LONGEST_CHANGE)
+        if not done.is_set():
+            raise RuntimeError("the proxy's thread does not run; was this process forked?")
 
     def __enter__(self) -> FaultyProxy:
         self._listener = _bound(self.host, 0)
@@ -92,21 +97,15 @@ class FaultyProxy:
     ) -> None:
         thread, self._thread = self._thread, None
         if thread is not None and thread.is_alive():
-            self._orders.put((None, threading.Event()))
-            self._waker.send(b"!")
+            self._order(None, threading.Event())
             thread.join()
         for each in (self._listener, self._woken, self._waker):
             each.close()
 
-    def _order(self, mode: Mode) -> None:
-        """Change the mode on the proxy's thread, and wait until it is done."""
-        done = threading.Event()
-        if self._thread is not None and self._thread.is_alive():
-            self._orders.put((mode, done))
-            self._waker.send(b"!")
-            done.wait(_LONGEST_CHANGE)
-        if not done.is_set():
-            raise RuntimeError("the proxy's thread does not run; was this process forked?")
+    def _order(self, mode: Mode | None, done: threading.Event) -> None:
+        """Let the proxy's thread change the mode, or end if it is None."""
+        self._orders.put((mode, done))
+        self._waker.send(b"!")
 
     # The rest runs on the proxy's thread, the only one that uses the connections.
 

@@ -31,9 +31,7 @@ class RecorderCheckMixin(RecorderTrial):
     def test_every_span_is_delivered_once(self) -> None:
         """`flush` delivers what was recorded before it, and says so; again, and it does nothing."""
         with self._recorder() as recorder:
-            names = self._record(recorder, new_spans(20))
-            self._flush(recorder)
-            self._assert_once(recorder, names, "after flush()")
+            names = self._deliver(recorder, new_spans(20), "after flush()")
             names += self._record(recorder, new_spans(20))
             self._flush(recorder)
             self._flush(recorder)
@@ -101,9 +99,7 @@ class RecorderCheckMixin(RecorderTrial):
     def test_spans_of_every_kind(self) -> None:
         """The root and the child, the short and the long, with logs, references and baggage."""
         with self._recorder() as recorder:
-            names = self._record(recorder, spans_of_every_kind())
-            self._flush(recorder)
-            self._assert_once(recorder, names, "of every kind")
+            self._deliver(recorder, spans_of_every_kind(), "of every kind")
 
     def test_values_of_every_type(self) -> None:
         """Whatever a tag or a log holds, its span is delivered."""
@@ -152,8 +148,7 @@ class RecorderCheckMixin(RecorderTrial):
         """Open ones and new ones, for a while: it is an outage as any other."""
         what = "what happens when connections are reset"
         with self._recorder() as recorder:
-            before = self._record(recorder, new_spans(5))
-            self._flush(recorder)
+            before = self._deliver(recorder, new_spans(5), "before an outage")
             reset = partial(self._set_proxy, "reset", "backend_address() is", what)
             self._assert_outage_is_bridged(recorder, reset)
             self._assert_once(recorder, before, "before an outage")
@@ -164,9 +159,7 @@ class RecorderCheckMixin(RecorderTrial):
             self.hang_backend()
             spans = new_spans(1000)
             where = "while the backend does not answer"
-            self._call(
-                f"record_span {where}", lambda: self._record_here(recorder, spans, where), 1.0
-            )
+            self._record(recorder, spans, where, timeout=1.0)
             self._assert_answer(False, recorder, "flush", 0.3, where)
             self._assert_answer(False, recorder, "close", 0.3, where)
 
@@ -176,10 +169,10 @@ class RecorderCheckMixin(RecorderTrial):
         What the backend took without an answer may come twice.
         """
         with self._recorder() as recorder:
-            before = self._record(recorder, new_spans(5))
-            self._flush(recorder)  # a connection is open
+            before = self._deliver(recorder, new_spans(5), "at first")  # opens a connection
             self.hang_backend()
-            hung, where = self._send_timeout(recorder) + 0.5, "while the backend does not answer"
+            where, hung = "while the backend does not answer", self.send_timeout
+            hung = 0.5 + (getattr(recorder, "send_timeout", 1.0) if hung is None else hung)
             meanwhile = self._record(recorder, new_spans(20), where)
             mend_at = time.monotonic() + hung
             self._assert_answer(False, recorder, "flush", hung, where)

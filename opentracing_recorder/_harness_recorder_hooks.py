@@ -119,23 +119,27 @@ class RecorderTrial(RecorderHooks):
                 with suppress(AssertionError):  # the checks of `close` report it
                     self._answer(recorder, "close", 1.0)
 
-    def _record(self, recorder: Recorder, spans: list[BasicSpan], where: str = "") -> list[str]:
-        what = f"record_span {where}".strip()
-        return self._call(what, lambda: self._record_here(recorder, spans, where))
+    def _record(
+        self,
+        recorder: Recorder,
+        spans: list[BasicSpan],
+        where: str = "",
+        timeout: float | None = None,
+    ) -> list[str]:
+        def record() -> list[str]:
+            started = started_hook(recorder)
+            for span in spans:
+                try:
+                    if started is not None:
+                        started(span)
+                    recorder.record_span(span)
+                except Exception as error:
+                    when = where or f"for tags {text_of(json_safe(span.tags)):.200}"
+                    what = f"record_span raised {shown_error(error)} {when}"
+                    raise AssertionError(what) from error
+            return [span.operation_name for span in spans]
 
-    def _record_here(self, recorder: Recorder, spans: list[BasicSpan], where: str) -> list[str]:
-        started = started_hook(recorder)
-        for span in spans:
-            try:
-                if started is not None:
-                    started(span)
-                recorder.record_span(span)
-            except Exception as error:
-                tags = text_of(json_safe(span.tags))
-                raise AssertionError(
-                    f"record_span raised {shown_error(error)} {where or f'for tags {tags:.200}'}"
-                ) from error
-        return [span.operation_name for span in spans]
+        return self._call(f"record_span {where}".strip(), record, timeout)
 
     def _call(self, what: str, call: Callable[[], T], timeout: float | None = None) -> T:
         """Return the result of `call`, which has `patience` or `timeout` seconds, and `slack`."""
@@ -145,6 +149,12 @@ class RecorderTrial(RecorderHooks):
     def _answer(self, recorder: Recorder, method: str, timeout: float, where: str = "") -> object:
         what = f"{method}({timeout:g}) {where}".strip()
         return self._call(what, lambda: getattr(recorder, method)(timeout), timeout)
+
+    def _deliver(self, recorder: Recorder, spans: list[BasicSpan], where: str) -> list[str]:
+        names = self._record(recorder, spans)
+        self._flush(recorder)
+        self._assert_once(recorder, names, where)
+        return names
 
     def _flush(self, recorder: Recorder) -> None:
         self._assert_answer(True, recorder, "flush", self.patience)
@@ -161,30 +171,17 @@ class RecorderTrial(RecorderHooks):
             f"{method}({timeout:g}) returned {answer!r} {where}; expected {expected}"
         )
 
-    def _send_timeout(self, recorder: Recorder) -> float:
-        if self.send_timeout is not None:
-            return self.send_timeout
-        return float(getattr(recorder, "send_timeout", 1.0))
-
     def _assert_outage_is_bridged(self, recorder: Recorder, fail: Callable[[], None]) -> None:
         fail()
         meanwhile = self._record(recorder, new_spans(20), "while the backend fails")
         self._answer(recorder, "flush", 0.3, "while the backend fails")
         self.mend_backend()
-        after = self._record(recorder, new_spans(20), "after an outage")
-        self._flush(recorder)
-        self._assert_once(recorder, after, "after an outage")
+        self._deliver(recorder, new_spans(20), "after an outage")
         least = 1 if self.check_outage() else 0
         self._assert_once(recorder, meanwhile, "during an outage", least=least)
 
     def _on_threads(self, calls: list[Callable[[], object]]) -> None:
         on_threads("a call on one of several threads", calls, 3 * self.patience)
-
-    def _delivered(self, recorder: Recorder) -> Counter[str]:
-        names = self.delivered(recorder)
-        if names is None:
-            raise unittest.SkipTest("delivered() is None: what the backend has is left out")
-        return Counter(names)
 
     def _assert_once(
         self,
@@ -199,7 +196,10 @@ class RecorderTrial(RecorderHooks):
 
         `names` may be a mapping from the names of spans to what a message calls them.
         """
-        delivered = self._delivered(recorder)
+        found = self.delivered(recorder)
+        if found is None:
+            raise unittest.SkipTest("delivered() is None: what the backend has is left out")
+        delivered = Counter(found)
         called = names if isinstance(names, Mapping) else {name: name for name in names}
         lost = [called[name] for name in called if delivered[name] < least]
         assert not lost, f"lost {len(lost)} of {len(called)} spans {where}: {_first(lost)}"

@@ -31,19 +31,16 @@ class _Color(enum.Enum):
 
 
 class _Unprintable:
-    def __str__(self) -> str:
-        raise RuntimeError("no text today")
-
-    __repr__ = __str__
-
-
-class _UnprintableText(str):
     __slots__ = ()
 
     def __str__(self) -> str:
         raise RuntimeError("no text today")
 
     __repr__ = __str__
+
+
+class _UnprintableText(_Unprintable, str):
+    __slots__ = ()
 
 
 class _Pretender:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 from unittest import mock
 
@@ -154,22 +155,15 @@ class ParentChecks(_Relations):
 
     def test_start_span_child_of_span(self) -> None:
         """`child_of` takes the parent span."""
-        tracer = self.tracer()
-        with tracer.start_span("order") as parent:
-            self._assert_child(parent, tracer.start_span("cook", child_of=parent))
+        self._assert_child_by(lambda parent: {"child_of": parent})
 
     def test_start_span_child_of_context(self) -> None:
         """`child_of` takes the parent's context."""
-        tracer = self.tracer()
-        with tracer.start_span("order") as parent:
-            self._assert_child(parent, tracer.start_span("cook", child_of=parent.context))
+        self._assert_child_by(lambda parent: {"child_of": parent.context})
 
     def test_start_span_child_of_reference(self) -> None:
         """A CHILD_OF reference in a list is the parent."""
-        tracer = self.tracer()
-        with tracer.start_span("order") as parent:
-            child = tracer.start_span("cook", references=[child_of(parent.context)])
-            self._assert_child(parent, child)
+        self._assert_child_by(lambda parent: {"references": [child_of(parent.context)]})
 
     def test_start_span_child_of_other_than_active_span(self) -> None:
         """An explicit parent overrides the active span."""
@@ -194,19 +188,14 @@ class ParentChecks(_Relations):
     def test_start_span_single_reference(self) -> None:
         """A single reference needs no list, nor does one to None."""
         beyond_the_contract(self, "check_references")
-        tracer = self.tracer()
-        with tracer.start_span("order") as parent:
-            child = tracer.start_span("cook", references=child_of(parent.context))
-            self._assert_child(parent, child)
-            self._assert_root(tracer.start_span("cook", references=child_of(None)), "to None")
+        self._assert_child_by(lambda parent: {"references": child_of(parent.context)})
+        self._assert_root(self.tracer().start_span("cook", references=child_of(None)), "to None")
 
     def test_start_span_reference_after_one_to_none(self) -> None:
         """A reference to None does not hide the one that follows it."""
         beyond_the_contract(self, "check_references")
-        tracer = self.tracer()
-        with tracer.start_span("order") as parent:
-            references = [follows_from(None), child_of(None), child_of(parent.context)]
-            self._assert_child(parent, tracer.start_span("cook", references=references))
+        to_none = [follows_from(None), child_of(None)]
+        self._assert_child_by(lambda parent: {"references": [*to_none, child_of(parent.context)]})
 
     def test_start_span_foreign_parent(self) -> None:
         """A span or context that another tracer made starts a new trace."""
@@ -216,6 +205,11 @@ class ParentChecks(_Relations):
             self._assert_root(tracer.start_span("order", child_of=foreign), "child_of")
         for reference in (child_of(_FOREIGN_SPAN.context), follows_from(SpanContext())):
             self._assert_root(tracer.start_span("order", references=[reference]), "references")
+
+    def _assert_child_by(self, options: Callable[[Span], dict[str, Any]]) -> None:
+        tracer = self.tracer()
+        with tracer.start_span("order") as parent:
+            self._assert_child(parent, tracer.start_span("cook", **options(parent)))
 
     def _assert_child(self, parent: Span, span: Span) -> None:
         self._assert_parent(parent, span)
