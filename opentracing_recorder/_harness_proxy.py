@@ -181,13 +181,12 @@ class _Connection:
 
     def interests(self, mode: Mode) -> dict[socket.socket, int]:
         """The events to wait for in this mode, by socket."""
-        found: dict[socket.socket, int] = {}
         if mode == "swallow" or self._has_lost:
             return dict.fromkeys(self._unread, selectors.EVENT_READ)
-        if mode == "pass":
-            for stream in self._streams:
-                for sock, event in stream.interests():
-                    found[sock] = found.get(sock, 0) | event
+        found: dict[socket.socket, int] = {}
+        for stream in self._streams if mode == "pass" else ():
+            for sock, event in stream.interests():
+                found[sock] = found.get(sock, 0) | event
         return found
 
     def serve(self, mode: Mode) -> bool:
@@ -219,8 +218,8 @@ class _Connection:
         self._backend = socket.create_connection(self._address, _LONGEST_CONNECT)
         self._backend.setblocking(False)
         self._unread.append(self._backend)
-        pairs = [(self._client, self._backend), (self._backend, self._client)]
-        self._streams = [_Stream(source, target) for source, target in pairs]
+        client, backend = self._client, self._backend
+        self._streams = [_Stream(client, backend), _Stream(backend, client)]
 
     def _swallow(self) -> None:
         for sock in self._unread[:]:

@@ -148,7 +148,8 @@ class RecorderCheckMixin(RecorderTrial):
         """Open ones and new ones, for a while: it is an outage as any other."""
         what = "what happens when connections are reset"
         with self._recorder() as recorder:
-            before = self._deliver(recorder, new_spans(5), "before an outage")
+            before = self._record(recorder, new_spans(5))
+            self._flush(recorder)
             reset = partial(self._set_proxy, "reset", "backend_address() is", what)
             self._assert_outage_is_bridged(recorder, reset)
             self._assert_once(recorder, before, "before an outage")
@@ -169,10 +170,13 @@ class RecorderCheckMixin(RecorderTrial):
         What the backend took without an answer may come twice.
         """
         with self._recorder() as recorder:
-            before = self._deliver(recorder, new_spans(5), "at first")  # opens a connection
+            before = self._record(recorder, new_spans(5))
+            self._flush(recorder)  # a connection is open
             self.hang_backend()
-            where, hung = "while the backend does not answer", self.send_timeout
-            hung = 0.5 + (getattr(recorder, "send_timeout", 1.0) if hung is None else hung)
+            where, send_timeout = "while the backend does not answer", self.send_timeout
+            if send_timeout is None:
+                send_timeout = getattr(recorder, "send_timeout", 1.0)
+            hung = send_timeout + 0.5
             meanwhile = self._record(recorder, new_spans(20), where)
             mend_at = time.monotonic() + hung
             self._assert_answer(False, recorder, "flush", hung, where)

@@ -125,20 +125,16 @@ class ParentChecks(_Relations):
     def test_start_span_propagation(self) -> None:
         """The active span is the parent of a span from `start_span`."""
         tracer = self.tracer()
-        with (
-            tracer.start_active_span("order") as parent,
-            tracer.start_span(operation_name="cook") as child,
-        ):
-            self._assert_parent(parent.span, child)
+        with tracer.start_active_span("order") as parent:
+            self._assert_child(parent.span, tracer.start_span(operation_name="cook"))
 
     def test_start_span_propagation_ignore_active_span(self) -> None:
         """With ``ignore_active_span=True``, `start_span` ignores the active span."""
         tracer = self.tracer()
-        with (
-            tracer.start_active_span("order") as parent,
-            tracer.start_span(operation_name="cook", ignore_active_span=True) as child,
-        ):
+        with tracer.start_active_span("order") as parent:
+            child = tracer.start_span(operation_name="cook", ignore_active_span=True)
             self._assert_no_parent(parent.span, child)
+            child.finish()
 
     def test_start_span_with_parent(self) -> None:
         """A parent may be given as a span, or in a list of references."""
@@ -182,8 +178,7 @@ class ParentChecks(_Relations):
         """With references to None alone, the active span is the parent."""
         tracer = self.tracer()
         with tracer.start_active_span("order") as parent:
-            child = tracer.start_span("cook", references=[child_of(None)])
-            self._assert_child(parent.span, child)
+            self._assert_child(parent.span, tracer.start_span("cook", references=[child_of(None)]))
 
     def test_start_span_single_reference(self) -> None:
         """A single reference needs no list, nor does one to None."""

@@ -100,12 +100,9 @@ class PropagationChecks(TracerHooks):
     def test_extraction_without_a_trace(self) -> None:
         """A carrier without a trace gives None, or a `SpanContextCorruptedException`."""
         beyond_the_contract(self, "check_propagation")
-        carriers: list[tuple[str, Any]] = [
-            *((format, {}) for format in _TEXT_FORMATS),
-            *((format, dict(_UNRELATED)) for format in _TEXT_FORMATS),
-            (Format.BINARY, bytearray()),
-        ]
-        for format, carrier in carriers:
+        empty: list[dict[str, str]] = [{}, dict(_UNRELATED)]
+        carriers: list[Any] = [(format, each) for format in _TEXT_FORMATS for each in empty]
+        for format, carrier in (*carriers, (Format.BINARY, bytearray())):
             try:
                 extracted = self.tracer().extract(format, carrier)
             except SpanContextCorruptedException:
