@@ -1,4 +1,4 @@
-"""The methods that a subclass of the checks of recorders overrides, and what the checks share."""
+"""The methods that the test of a recorder overrides, and methods that the checks share."""
 
 from __future__ import annotations
 
@@ -22,22 +22,23 @@ T = TypeVar("T")
 
 
 class RecorderHooks:
-    """The methods that a test of a recorder overrides; only the first two must be.
+    """The methods that a test of a recorder overrides; `recorder` and `delivered` are required.
 
-    A check that needs one of the others is skipped where it is not, and says what is left out.
+    A check that needs another one is skipped if it is not overridden; the reason says what is left
+    out.
     """
 
     patience = 10.0
-    """Seconds that a delivery may take, to a backend that works."""
+    """Seconds that a delivery to a working backend may take."""
 
     slack = 2.0
-    """Seconds by which a call may be late, after the timeout it was given."""
+    """Seconds that a call may take beyond its timeout."""
 
     send_timeout: float | None = None
-    """Seconds that the recorder waits for an answer at most.
+    """The most seconds that the recorder waits for an answer.
 
-    None: its own `send_timeout`, which every `BatchRecorder` has, otherwise 1. A check lets the
-    backend hang for longer: give the recorder a short one in `recorder()`.
+    By default (None), the recorder's own `send_timeout`, which every `BatchRecorder` has, otherwise
+    1. A check lets the backend hang for longer, so give the recorder a short one in `recorder()`.
     """
 
     proxy: FaultyProxy
@@ -50,16 +51,16 @@ class RecorderHooks:
     def delivered(self, recorder: Recorder) -> Iterable[str] | None:
         """The operation names of the spans that the backend has: one for each, in any order.
 
-        Asked after `flush` or `close`. Spans of other checks may be among them. None if nothing can
-        be read back: what depends on it is left out.
+        Called after `flush` or `close`. Spans of other checks may be among them. Return None if
+        nothing can be read back; the checks are then skipped from there on.
         """
         raise NotImplementedError(f"{type(self).__name__} must override delivered()")
 
     def backend_address(self) -> tuple[str, int] | None:
         """Host and port of a backend that listens on TCP; None if there is no such backend.
 
-        Each check puts a `proxy` before it, which `recorder()` connects to, and with which the
-        three methods below need not be overridden.
+        Each check puts a `proxy` before it, and `recorder()` connects to that. Then you need not
+        override the next three methods.
         """
         return None
 
@@ -89,20 +90,20 @@ class RecorderHooks:
     def check_outage(self) -> bool:
         """Whether spans recorded while the backend failed for a moment are delivered afterwards.
 
-        Where this is overridden to return False, they may get lost; none may come twice.
+        With False, they may be lost; none may be delivered twice.
         """
         return True
 
     def check_fork(self) -> bool:
-        """Whether `delivered` shows, in this process, what a forked child has delivered.
+        """Whether `delivered`, in this process, returns spans that a forked child has delivered.
 
-        False for a recorder whose backend is this process' memory: the child looks for itself then.
+        Return False if the backend is this process's memory; the child then checks its own spans.
         """
         return True
 
 
 class RecorderTrial(RecorderHooks):
-    """Calls a recorder as an application does, but where an application never waits or fails."""
+    """Calls of a recorder, each with a time limit, and assertions about its spans."""
 
     @contextmanager
     def _recorder(self) -> Iterator[Recorder]:
@@ -237,7 +238,7 @@ class RecorderTrial(RecorderHooks):
 
         reading, writing = os.pipe()
         with warnings.catch_warnings():
-            # Threads there may be: whether a recorder copes with them is what is checked.
+            # Threads may run: the check is whether the recorder copes with them.
             warnings.simplefilter("ignore", DeprecationWarning)
             child = os.fork()
         if child == 0:

@@ -193,7 +193,7 @@ class CapTrace(InMemoryRecorder):
 
 
 def _line_outside(frame: FrameType) -> str:
-    """Where the call came from that led into the tracer: ``path:line``."""
+    """The line of code outside the tracer that led into it, as ``path:line``."""
     outer: FrameType | None = frame
     while outer is not None and f"{outer.f_globals.get('__name__')}.".startswith(_OURS):
         frame, outer = outer, outer.f_back

@@ -7,7 +7,7 @@
         def scope_manager(self):
             return ContextVarsScopeManager()
 
-`opentracing.harness` says what there is to override.
+`opentracing.harness` lists the methods to override.
 """
 
 from __future__ import annotations
