@@ -627,7 +627,8 @@ class Headers(dict):  # type: ignore[type-arg]
 # Files whose code runs only in tests, on the command line, or at the import of the package.
 ELSEWHERE = {
     "__main__.py", "_harness_proxy.py", "_harness_spans.py", "_harness_propagator.py",
-    "_harness_recorder.py", "_harness_recorder_hooks.py", "_harness_sampler.py", "_harness_threads.py",
+    "_harness_recorder.py", "_harness_recorder_hooks.py", "_harness_sampler.py",
+    "_harness_threads.py",
 }  # fmt: skip
 
 # Exceptions that no time limit derives from.
