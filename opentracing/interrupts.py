@@ -35,7 +35,6 @@ if TYPE_CHECKING:
 
 _MOST = 10_000  # entries of a traceback that are searched
 _VARARGS = 4  # the flag of code that has *args
-_CALL = "__call__"
 
 
 def reraise_interrupt() -> None:
@@ -111,8 +110,6 @@ def _handlers() -> Iterator[CodeType]:
         while isinstance(handler, (MethodType, partial)):
             handler = handler.__func__ if isinstance(handler, MethodType) else handler.func
         if not isinstance(handler, FunctionType):
-            kind: Any = type(handler)
-            calls = (each.__dict__[_CALL] for each in kind.__mro__ if _CALL in each.__dict__)
-            handler = next(calls, None)
+            handler = type(handler).__call__
         if isinstance(handler, FunctionType):
             yield handler.__code__

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 import unittest
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
@@ -12,6 +11,7 @@ from typing import Any
 from opentracing import InvalidCarrierException, SpanContext, SpanContextCorruptedException
 
 from ._baggage import MAX_BAGGAGE_BYTES, MAX_BAGGAGE_ITEMS
+from ._harness_threads import on_threads
 from .context import BasicSpanContext
 from .propagator import Propagator
 
@@ -33,18 +33,19 @@ _ODD_BAGGAGE = {
 }
 _JUNK = ("", " ", "0", "-1", "x", "\x00", "é☃", "1" * 99, "0x1", "1_0", "\u0661", "x" * 100_000)
 _ODD = (None, 5, 1.5, True, b"\xff\xfe", object(), ["1"], {"a": "b"})
+_LONGEST = 60.0  # seconds, for 99 round trips on each of eight threads
 _UNRELATED = {"accept": "text/html", "x-unrelated": "1"}
 
 
 class PropagatorHooks:
-    """The methods that a test of a propagator overrides; only `propagator` must be."""
+    """The methods that a test of a propagator overrides; only `propagator` is required."""
 
     def propagator(self) -> Propagator:
         """The propagator to test: a new one, or the same each time."""
         raise NotImplementedError(f"{type(self).__name__} must override propagator()")
 
     def carrier(self) -> Any:
-        """An empty carrier: a dict for a text format, unless overridden, or a bytearray."""
+        """An empty carrier: a dict by default, for a text format; otherwise a bytearray."""
         return {}
 
     def check_baggage(self) -> bool:
@@ -56,11 +57,11 @@ class PropagatorHooks:
         return True
 
     def check_decision(self) -> bool:
-        """Whether the decision arrives; if not, every extracted context is sampled or undecided."""
+        """Whether the format carries the decision; otherwise, contexts are sampled or undecided."""
         return True
 
     def check_headers(self) -> bool:
-        """Whether what is written is fit for HTTP headers: visible ASCII, names in any case."""
+        """Whether the entries are valid HTTP headers: visible ASCII, names in any case."""
         return True
 
 
@@ -75,18 +76,18 @@ class PropagatorCheckMixin(PropagatorHooks):
     """
 
     def test_round_trip(self) -> None:
-        """An injected context is extracted: both ids, and the decision."""
+        """An injected context is extracted with both ids and the decision."""
         for context in self._contexts():
             carrier = self._injected(context)
             self._assert_same(context, self._extracted(carrier), f"after {carrier!r:.200}")
 
     def test_extracted_contexts_are_remote(self) -> None:
-        """`is_remote` is true: their span belongs to another process."""
+        """`is_remote` is true, because the span belongs to another process."""
         context = self._extracted(self._injected(_CONTEXTS[0]))
         assert getattr(context, "is_remote", False), f"is_remote is false on {context!r}"
 
     def test_baggage(self) -> None:
-        """Baggage comes back with its values, of any text."""
+        """Baggage is extracted with its values, of any text."""
         self._only_if(self.check_baggage(), "check_baggage")
         carrier = self._injected(BasicSpanContext(1, 2, _BAGGAGE))
         context = self._extracted(carrier)
@@ -94,14 +95,14 @@ class PropagatorCheckMixin(PropagatorHooks):
         assert found == _BAGGAGE, f"found {found!r} after {carrier!r:.200}"
 
     def test_odd_baggage(self) -> None:
-        """Keys and values of any kind raise nothing, and do not cost the trace."""
+        """Keys and values of any kind raise nothing, and the trace is not lost."""
         for key, value in _ODD_BAGGAGE.items():
             carrier = self._injected(BasicSpanContext(1, 2, {key: value}))
             found = self._extracted(carrier)
             self._assert_same(BasicSpanContext(1, 2), found, f"with baggage {key!r:.40}")
 
     def test_baggage_is_bounded(self) -> None:
-        """No more comes in than 64 items and 8192 bytes; the trace goes on."""
+        """At most 64 items and 8192 bytes are extracted; the trace continues."""
         for baggage in (
             {f"k{n}": "v" for n in range(200)},
             {f"k{n}": "x" * 999 for n in range(20)},
@@ -114,21 +115,22 @@ class PropagatorCheckMixin(PropagatorHooks):
             assert size <= MAX_BAGGAGE_BYTES, f"took {size} bytes of baggage"
 
     def test_nothing_to_inject(self) -> None:
-        """A context without a trace, or of another tracer's making, writes nothing."""
+        """A context without a trace, or of another tracer, writes nothing."""
         for context in (BasicSpanContext(), SpanContext(), BasicSpanContext(0, 0)):
             carrier = self._injected(context)
             assert carrier == self.carrier(), f"{context!r} wrote {carrier!r:.200}"
 
     def test_nothing_to_extract(self) -> None:
-        """A carrier without a trace gives None, and so does None, which means "no headers"."""
+        """`extract` returns None for a carrier without a trace, and for None, for "no headers"."""
         carriers = [None, self.carrier()] + ([] if self._is_binary() else [dict(_UNRELATED)])
         for carrier in carriers:
             found = self._extracted(carrier)
             assert found is None, f"found {found!r} in {carrier!r}"
 
     def test_wrong_carriers(self) -> None:
-        """An object that is no carrier raises `InvalidCarrierException`, in both directions; None
-        raises it for writing only.
+        """An object that is no carrier raises `InvalidCarrierException`, from inject and extract.
+
+        None raises it from inject only.
         """
         propagator = self.propagator()
         calls: list[tuple[str, Callable[[Any], Any]]] = [
@@ -146,43 +148,32 @@ class PropagatorCheckMixin(PropagatorHooks):
                 raise AssertionError(f"{name} took {wrong!r} for a carrier")
 
     def test_damaged_carriers(self) -> None:
-        """Whatever a carrier holds: a whole context, None, or `SpanContextCorruptedException`."""
+        """A damaged carrier gives a whole context, None, or `SpanContextCorruptedException`."""
         for carrier in self._damaged():
             context = self._extracted(carrier, may_be_broken=True)
             if context is not None and (context.trace_id or context.span_id):
                 assert context.has_trace, f"{context!r} came of {carrier!r:.200}"
 
     def test_carriers_are_not_changed_by_reading(self) -> None:
-        """The next reader finds the same."""
+        """`extract` does not change the carrier."""
         carrier = self._injected(BasicSpanContext(1, 2, _BAGGAGE))
         before = carrier.copy()
         self._extracted(carrier)
         assert carrier == before, f"{before!r:.200} became {carrier!r:.200}"
 
     def test_every_thread_may_use_it(self) -> None:
-        """Each of several threads gets its own context back."""
-        failures: list[BaseException] = []
-        barrier = threading.Barrier(8)
+        """Each of several threads extracts the contexts that it has injected."""
 
         def travel(number: int) -> None:
-            barrier.wait()
-            try:
-                for span_id in range(1, 100):
-                    context = BasicSpanContext(number, span_id)
-                    self._assert_same(context, self._extracted(self._injected(context)), "")
-            except BaseException as error:
-                failures.append(error)
+            for span_id in range(1, 100):
+                context = BasicSpanContext(number, span_id)
+                self._assert_same(context, self._extracted(self._injected(context)), "")
 
-        threads = [threading.Thread(target=travel, args=(each + 1,)) for each in range(8)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-        if failures:
-            raise failures[0]
+        calls = [partial(travel, each) for each in range(1, 9)]
+        on_threads("inject or extract on one of several threads", calls, _LONGEST)
 
     def test_text_is_written(self) -> None:
-        """Only strings are written into a text carrier; its other entries stay."""
+        """Only strings are written into a text carrier; its unrelated entries stay."""
         self._only_if_text()
         carrier = dict(_UNRELATED)
         self.propagator().inject(BasicSpanContext(1, 2, {**_BAGGAGE, **_ODD_BAGGAGE}), carrier)
@@ -192,7 +183,7 @@ class PropagatorCheckMixin(PropagatorHooks):
         assert kept == _UNRELATED, f"unrelated entries became {kept!r}"
 
     def test_headers_are_safe(self) -> None:
-        """Names and values are visible ASCII: no line break ends a header, whatever the baggage."""
+        """Names and values are visible ASCII, without line breaks, whatever the baggage."""
         self._only_if_text()
         self._only_if(self.check_headers(), "check_headers")
         carrier = self._injected(BasicSpanContext(1, 2, {**_BAGGAGE, **_ODD_BAGGAGE}))
@@ -202,7 +193,7 @@ class PropagatorCheckMixin(PropagatorHooks):
             assert unsafe == [], f"{name!r:.80}: {value!r:.80} holds {unsafe!r:.80}"
 
     def test_text_is_read_in_every_form(self) -> None:
-        """Mappings and pairs, text and bytes; headers in any case, and of a WSGI environ."""
+        """Mappings, pairs, text, bytes, headers in any case and WSGI environs are read."""
         self._only_if_text()
         for context in self._contexts():
             pairs = list(self._injected(context).items())
@@ -210,7 +201,7 @@ class PropagatorCheckMixin(PropagatorHooks):
                 self._assert_same(context, self._extracted(carrier), f"from {name}: {pairs!r:.200}")
 
     def test_text_replaces_what_is_stale(self) -> None:
-        """Of two injections into one carrier the later counts, in a mapping or a list of pairs."""
+        """The later of two injections into a mapping or a list of pairs replaces the earlier."""
         self._only_if_text()
         carriers: tuple[Any, ...] = ({}, [], _Repeating())
         for carrier in carriers:
@@ -219,8 +210,9 @@ class PropagatorCheckMixin(PropagatorHooks):
                 self._assert_same(context, self._extracted(carrier), f"after {carrier!r:.200}")
 
     def test_text_leaves_nothing_of_a_stranger(self) -> None:
-        """Headers that a service has copied from a request are replaced by those that it writes:
-        repeated ones, names in any case, and baggage that its own context does not have.
+        """Injection replaces all headers of the format that were copied from a request.
+
+        They may be repeated, have names in any case, and baggage that the context does not have.
         """
         self._only_if_text()
         wanted = self._injected(BasicSpanContext(3, 4))
@@ -327,7 +319,7 @@ class PropagatorCheckMixin(PropagatorHooks):
 
 
 class _Repeating:
-    """The shape of grpc.aio.Metadata: several values for a name, in a list in `items`."""
+    """Headers as in grpc.aio.Metadata: `items` has the list of a name's values."""
 
     def __init__(self, pairs: Iterable[tuple[Any, Any]] = ()) -> None:
         self._lists: dict[Any, list[Any]] = {}
@@ -373,13 +365,8 @@ def _forms(pairs: list[tuple[str, str]], headers: bool) -> dict[str, Any]:
         "unrelated entries around": {**_UNRELATED, **dict(pairs), "": None, 5: "x"},
     }
     if headers:
-        changes: dict[str, Callable[[str], str]] = {
-            "upper case": str.upper,
-            "title case": str.title,
-        }
-        for form, change in changes.items():
-            forms[form] = {change(name): value for name, value in pairs}
-        forms["a WSGI environ"] = {"REQUEST_METHOD": "GET"}
-        for name, value in pairs:
-            forms["a WSGI environ"]["HTTP_" + name.upper().replace("-", "_")] = value
+        forms["upper case"] = {name.upper(): value for name, value in pairs}
+        forms["title case"] = {name.title(): value for name, value in pairs}
+        environ = {"HTTP_" + name.upper().replace("-", "_"): value for name, value in pairs}
+        forms["a WSGI environ"] = {"REQUEST_METHOD": "GET", **environ}
     return forms

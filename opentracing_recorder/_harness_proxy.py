@@ -71,8 +71,13 @@ class FaultyProxy:
             raise ValueError(f"mode must be one of {', '.join(_MODES)}; not {mode!r}")
         if self._thread is None:
             self._mode = mode
-        else:
-            self._order(mode)
+            return
+        done = threading.Event()
+        if self._thread.is_alive():
+            self._order(mode, done)
+            done.wait(_LONGEST_CHANGE)
+        if not done.is_set():
+            raise RuntimeError("the proxy's thread does not run; was this process forked?")
 
     def __enter__(self) -> FaultyProxy:
         self._listener = _bound(self.host, 0)
@@ -92,21 +97,15 @@ class FaultyProxy:
     ) -> None:
         thread, self._thread = self._thread, None
         if thread is not None and thread.is_alive():
-            self._orders.put((None, threading.Event()))
-            self._waker.send(b"!")
+            self._order(None, threading.Event())
             thread.join()
         for each in (self._listener, self._woken, self._waker):
             each.close()
 
-    def _order(self, mode: Mode) -> None:
-        """Change the mode on the proxy's thread, and wait until it is done."""
-        done = threading.Event()
-        if self._thread is not None and self._thread.is_alive():
-            self._orders.put((mode, done))
-            self._waker.send(b"!")
-            done.wait(_LONGEST_CHANGE)
-        if not done.is_set():
-            raise RuntimeError("the proxy's thread does not run; was this process forked?")
+    def _order(self, mode: Mode | None, done: threading.Event) -> None:
+        """Let the proxy's thread change the mode, or end if it is None."""
+        self._orders.put((mode, done))
+        self._waker.send(b"!")
 
     # The rest runs on the proxy's thread, the only one that uses the connections.
 
@@ -182,13 +181,12 @@ class _Connection:
 
     def interests(self, mode: Mode) -> dict[socket.socket, int]:
         """The events to wait for in this mode, by socket."""
-        found: dict[socket.socket, int] = {}
         if mode == "swallow" or self._has_lost:
             return dict.fromkeys(self._unread, selectors.EVENT_READ)
-        if mode == "pass":
-            for stream in self._streams:
-                for sock, event in stream.interests():
-                    found[sock] = found.get(sock, 0) | event
+        found: dict[socket.socket, int] = {}
+        for stream in self._streams if mode == "pass" else ():
+            for sock, event in stream.interests():
+                found[sock] = found.get(sock, 0) | event
         return found
 
     def serve(self, mode: Mode) -> bool:
@@ -220,8 +218,8 @@ class _Connection:
         self._backend = socket.create_connection(self._address, _LONGEST_CONNECT)
         self._backend.setblocking(False)
         self._unread.append(self._backend)
-        pairs = [(self._client, self._backend), (self._backend, self._client)]
-        self._streams = [_Stream(source, target) for source, target in pairs]
+        client, backend = self._client, self._backend
+        self._streams = [_Stream(client, backend), _Stream(backend, client)]
 
     def _swallow(self) -> None:
         for sock in self._unread[:]:

@@ -1,21 +1,19 @@
-"""The methods that a subclass of the checks of recorders overrides, and what the checks share."""
+"""The methods that the test of a recorder overrides, and methods that the checks share."""
 
 from __future__ import annotations
 
 import os
 import signal
-import threading
-import time
 import unittest
 import warnings
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
 from typing import Any, TypeVar
 
-from ._errors import one_line
 from ._harness_proxy import FaultyProxy, Mode
 from ._harness_spans import new_spans
+from ._harness_threads import on_threads, shown_error
 from ._json_safe import json_safe, text_of
 from .recorder import Recorder, started_hook
 from .span import BasicSpan
@@ -24,22 +22,23 @@ T = TypeVar("T")
 
 
 class RecorderHooks:
-    """The methods that a test of a recorder overrides; only the first two must be.
+    """The methods that a test of a recorder overrides; `recorder` and `delivered` are required.
 
-    A check that needs one of the others is skipped where it is not, and says what is left out.
+    A check that needs another one is skipped if it is not overridden; the reason says what is left
+    out.
     """
 
     patience = 10.0
-    """Seconds that a delivery may take, to a backend that works."""
+    """Seconds that a delivery to a working backend may take."""
 
     slack = 2.0
-    """Seconds by which a call may be late, after the timeout it was given."""
+    """Seconds that a call may take beyond its timeout."""
 
     send_timeout: float | None = None
-    """Seconds that the recorder waits for an answer at most.
+    """The most seconds that the recorder waits for an answer.
 
-    None: its own `send_timeout`, which every `BatchRecorder` has, otherwise 1. A check lets the
-    backend hang for longer: give the recorder a short one in `recorder()`.
+    By default (None), the recorder's own `send_timeout`, which every `BatchRecorder` has, otherwise
+    1. A check lets the backend hang for longer, so give the recorder a short one in `recorder()`.
     """
 
     proxy: FaultyProxy
@@ -52,56 +51,59 @@ class RecorderHooks:
     def delivered(self, recorder: Recorder) -> Iterable[str] | None:
         """The operation names of the spans that the backend has: one for each, in any order.
 
-        Asked after `flush` or `close`. Spans of other checks may be among them. None if nothing can
-        be read back: what depends on it is left out.
+        Called after `flush` or `close`. Spans of other checks may be among them. Return None if
+        nothing can be read back; the checks are then skipped from there on.
         """
         raise NotImplementedError(f"{type(self).__name__} must override delivered()")
 
     def backend_address(self) -> tuple[str, int] | None:
         """Host and port of a backend that listens on TCP; None if there is no such backend.
 
-        Each check puts a `proxy` before it, which `recorder()` connects to, and with which the
-        three methods below need not be overridden.
+        Each check puts a `proxy` before it, and `recorder()` connects to that. Then you need not
+        override the next three methods.
         """
         return None
 
     def break_backend(self) -> None:
-        """From now on the backend takes nothing: it refuses, or answers with errors."""
+        """Let the backend refuse what it is sent, or answer with errors."""
         what = "what happens while the backend fails, and after"
-        self._set_proxy("refuse", "break_backend", what)
+        self._set_proxy("refuse", "break_backend() and backend_address() are", what)
 
     def hang_backend(self) -> None:
-        """From now on the backend takes what it is sent, and does not answer."""
+        """Let the backend take what it is sent, without an answer."""
         what = "what happens while the backend does not answer, and after"
-        self._set_proxy("swallow", "hang_backend", what)
+        self._set_proxy("swallow", "hang_backend() and backend_address() are", what)
 
     def mend_backend(self) -> None:
-        """The backend works again. Override it with the two above; with a proxy, call this too."""
+        """Let the backend work again.
+
+        Override it with the two above; if there is a proxy, call this too.
+        """
         if self.backend_address() is not None:
             self.proxy.mode = "pass"
 
-    def _set_proxy(self, mode: Mode, hook: str, what: str) -> None:
+    def _set_proxy(self, mode: Mode, hooks: str, what: str) -> None:
         if self.backend_address() is None:
-            _leave_out(f"{hook}() and backend_address() are", what)
+            raise unittest.SkipTest(f"{hooks} not overridden; left out: {what}")
         self.proxy.mode = mode
 
     def check_outage(self) -> bool:
         """Whether spans recorded while the backend failed for a moment are delivered afterwards.
 
-        Where this is overridden to return False, they may get lost; none may come twice.
+        With False, they may be lost; none may be delivered twice.
         """
         return True
 
     def check_fork(self) -> bool:
-        """Whether `delivered` shows, in this process, what a forked child has delivered.
+        """Whether `delivered`, in this process, returns spans that a forked child has delivered.
 
-        False for a recorder whose backend is this process' memory: the child looks for itself then.
+        Return False if the backend is this process's memory; the child then checks its own spans.
         """
         return True
 
 
 class RecorderTrial(RecorderHooks):
-    """Calls a recorder as an application does, but where an application never waits or fails."""
+    """Calls of a recorder, each with a time limit, and assertions about its spans."""
 
     @contextmanager
     def _recorder(self) -> Iterator[Recorder]:
@@ -114,126 +116,97 @@ class RecorderTrial(RecorderHooks):
                 yield recorder
             finally:
                 self.mend_backend()
-                # Whatever became of it: threads and files are let go of, and a check never hangs.
-                closing = threading.Thread(target=_quietly, args=(recorder.close,), daemon=True)
-                closing.start()
-                closing.join(1.0 + self.slack)
+                # Also after a failure: it releases threads and files, and a check never hangs.
+                with suppress(AssertionError):  # the checks of `close` report it
+                    self._answer(recorder, "close", 1.0)
 
-    def _record(self, recorder: Recorder, spans: list[BasicSpan], where: str = "") -> list[str]:
-        what = f"record_span {where}".strip()
-        return self._call(what, lambda: self._record_here(recorder, spans, where))
+    def _record(
+        self,
+        recorder: Recorder,
+        spans: list[BasicSpan],
+        where: str = "",
+        timeout: float | None = None,
+    ) -> list[str]:
+        def record() -> list[str]:
+            started = started_hook(recorder)
+            for span in spans:
+                try:
+                    if started is not None:
+                        started(span)
+                    recorder.record_span(span)
+                except Exception as error:
+                    when = where or f"for tags {text_of(json_safe(span.tags)):.200}"
+                    what = f"record_span raised {shown_error(error)} {when}"
+                    raise AssertionError(what) from error
+            return [span.operation_name for span in spans]
 
-    def _record_here(self, recorder: Recorder, spans: list[BasicSpan], where: str) -> list[str]:
-        started = started_hook(recorder)
-        for span in spans:
-            try:
-                if started is not None:
-                    started(span)
-                recorder.record_span(span)
-            except Exception as error:
-                tags = text_of(json_safe(span.tags))
-                raise AssertionError(
-                    f"record_span raised {_shown(error)} {where or f'for tags {tags:.200}'}"
-                ) from error
-        return [span.operation_name for span in spans]
+        return self._call(f"record_span {where}".strip(), record, timeout)
 
     def _call(self, what: str, call: Callable[[], T], timeout: float | None = None) -> T:
-        """Return the result of `call` in time; it runs on a thread that is given up otherwise."""
-        results: list[T] = []
-        errors: list[BaseException] = []
-
-        def run() -> None:
-            try:
-                results.append(call())
-            except BaseException as error:
-                errors.append(error)
-
+        """Return the result of `call`, which has `patience` or `timeout` seconds, and `slack`."""
         limit = (self.patience if timeout is None else timeout) + self.slack
-        started = time.monotonic()
-        thread = threading.Thread(target=run, daemon=True)
-        thread.start()
-        thread.join(limit)
-        if thread.is_alive():
-            raise AssertionError(f"{what} still blocks after {time.monotonic() - started:.1f} s")
-        if errors and isinstance(errors[0], AssertionError):
-            raise errors[0]
-        if errors:
-            raise AssertionError(f"{what} raised {_shown(errors[0])}") from errors[0]
-        return results[0]
+        return on_threads(what, [call], limit)[0]
+
+    def _answer(self, recorder: Recorder, method: str, timeout: float, where: str = "") -> object:
+        what = f"{method}({timeout:g}) {where}".strip()
+        return self._call(what, lambda: getattr(recorder, method)(timeout), timeout)
+
+    def _deliver(self, recorder: Recorder, spans: list[BasicSpan], where: str) -> list[str]:
+        names = self._record(recorder, spans)
+        self._flush(recorder)
+        self._assert_once(recorder, names, where)
+        return names
 
     def _flush(self, recorder: Recorder) -> None:
-        answer = self._call("flush()", lambda: recorder.flush(self.patience))
-        assert answer, f"flush({self.patience:g}) returned {answer!r}; expected True: all delivered"
+        self._assert_answer(True, recorder, "flush", self.patience)
 
     def _close(self, recorder: Recorder) -> None:
-        answer = self._call("close()", lambda: recorder.close(self.patience))
-        assert answer, f"close({self.patience:g}) returned {answer!r}; expected True: all delivered"
+        self._assert_answer(True, recorder, "close", self.patience)
 
-    def _assert_undelivered(self, recorder: Recorder, method: str, where: str) -> None:
-        answer = self._call(f"{method}(0.3) {where}", lambda: getattr(recorder, method)(0.3), 0.3)
-        assert not answer, f"{method}(0.3) returned {answer!r} {where}; expected False"
-
-    def _send_timeout(self, recorder: Recorder) -> float:
-        if self.send_timeout is not None:
-            return self.send_timeout
-        return float(getattr(recorder, "send_timeout", 1.0))
+    def _assert_answer(
+        self, expected: bool, recorder: Recorder, method: str, timeout: float, where: str = ""
+    ) -> None:
+        """Fail unless `flush` or `close` returns True or False in time: whether it delivered."""
+        answer = self._answer(recorder, method, timeout, where)
+        assert bool(answer) is expected, (
+            f"{method}({timeout:g}) returned {answer!r} {where}; expected {expected}"
+        )
 
     def _assert_outage_is_bridged(self, recorder: Recorder, fail: Callable[[], None]) -> None:
         fail()
         meanwhile = self._record(recorder, new_spans(20), "while the backend fails")
-        self._call("flush(0.3) while the backend fails", lambda: recorder.flush(0.3), 0.3)
+        self._answer(recorder, "flush", 0.3, "while the backend fails")
         self.mend_backend()
-        after = self._record(recorder, new_spans(20), "after an outage")
-        self._flush(recorder)
-        self._assert_once(recorder, after, "after an outage")
-        if self.check_outage():
-            self._assert_once(recorder, meanwhile, "during an outage")
-        else:
-            self._assert_no_more_than_once(recorder, meanwhile, "during an outage")
+        self._deliver(recorder, new_spans(20), "after an outage")
+        least = 1 if self.check_outage() else 0
+        self._assert_once(recorder, meanwhile, "during an outage", least=least)
 
     def _on_threads(self, calls: list[Callable[[], object]]) -> None:
-        barrier = threading.Barrier(len(calls))
-        failures: list[BaseException] = []
+        on_threads("a call on one of several threads", calls, 3 * self.patience)
 
-        def run(call: Callable[[], object]) -> None:
-            try:
-                barrier.wait()
-                call()
-            except BaseException as error:
-                failures.append(error)
+    def _assert_once(
+        self,
+        recorder: Recorder,
+        names: Iterable[str],
+        where: str,
+        *,
+        least: int = 1,
+        most: int = 1,
+    ) -> None:
+        """Fail unless each span was delivered once, or `least` to `most` times.
 
-        threads = [threading.Thread(target=run, args=(each,), daemon=True) for each in calls]
-        for thread in threads:
-            thread.start()
-        deadline = time.monotonic() + 3 * self.patience
-        for thread in threads:
-            thread.join(max(0.0, deadline - time.monotonic()))
-            assert not thread.is_alive(), "a call on one of several threads does not return"
-        if failures and not isinstance(failures[0], AssertionError):
-            raise AssertionError(f"a thread got {_shown(failures[0])}") from failures[0]
-        if failures:
-            raise failures[0]
-
-    def _delivered(self, recorder: Recorder) -> Counter[str]:
-        names = self.delivered(recorder)
-        if names is None:
+        `names` may be a mapping from the names of spans to what a message calls them.
+        """
+        found = self.delivered(recorder)
+        if found is None:
             raise unittest.SkipTest("delivered() is None: what the backend has is left out")
-        return Counter(names)
-
-    def _assert_not_lost(self, recorder: Recorder, names: list[str], where: str) -> None:
-        delivered = self._delivered(recorder)
-        lost = [name for name in names if not delivered[name]]
-        assert not lost, f"lost {len(lost)} of {len(names)} spans {where}: {_first(lost)}"
-
-    def _assert_once(self, recorder: Recorder, names: list[str], where: str) -> None:
-        self._assert_not_lost(recorder, names, where)
-        self._assert_no_more_than_once(recorder, names, where)
-
-    def _assert_no_more_than_once(self, recorder: Recorder, names: list[str], where: str) -> None:
-        delivered = self._delivered(recorder)
-        doubled = [name for name in names if delivered[name] > 1]
+        delivered = Counter(found)
+        called = names if isinstance(names, Mapping) else {name: name for name in names}
+        lost = [called[name] for name in called if delivered[name] < least]
+        assert not lost, f"lost {len(lost)} of {len(called)} spans {where}: {_first(lost)}"
+        doubled = [called[name] for name in called if delivered[name] > most]
         assert not doubled, (
-            f"delivered {len(doubled)} of {len(names)} spans more than once {where}:"
+            f"delivered {len(doubled)} of {len(called)} spans more than once {where}:"
             f" {_first(doubled)}"
         )
 
@@ -249,10 +222,7 @@ class RecorderTrial(RecorderHooks):
                 names[odd.operation_name] = f"a span with {kind} in a tag"
                 names[logged.operation_name] = f"a span with {kind} in a log"
             self._flush(recorder)
-            delivered = self._delivered(recorder)
-            lost = [what for name, what in names.items() if not delivered[name]]
-            assert not lost, f"lost {len(lost)} of {len(names)} spans: {_first(lost)}"
-            self._assert_no_more_than_once(recorder, list(names), "with values of many types")
+            self._assert_once(recorder, names, "with values of many types")
 
     def _record_in_child(self, recorder: Recorder, spans: list[BasicSpan]) -> None:
         names = self._record(recorder, spans, "in a forked child")
@@ -268,7 +238,7 @@ class RecorderTrial(RecorderHooks):
 
         reading, writing = os.pipe()
         with warnings.catch_warnings():
-            # Threads there may be: whether a recorder copes with them is what is checked.
+            # Threads may run: the check is whether the recorder copes with them.
             warnings.simplefilter("ignore", DeprecationWarning)
             child = os.fork()
         if child == 0:
@@ -280,7 +250,7 @@ class RecorderTrial(RecorderHooks):
             except AssertionError as error:
                 message = str(error)
             except BaseException as error:
-                message = f"a forked child got {_shown(error)}"
+                message = f"a forked child got {shown_error(error)}"
             finally:
                 os.write(writing, message.encode("utf-8", "replace")[:4000])
                 os._exit(0)
@@ -295,21 +265,6 @@ class RecorderTrial(RecorderHooks):
             os.waitpid(child, 0)
         assert answered, f"a forked child still blocks after {limit:g} s in record, flush or close"
         assert message == "ok", message or "a forked child died"
-
-
-def _leave_out(hooks: str, what: str) -> None:
-    raise unittest.SkipTest(f"{hooks} not overridden; left out: {what}")
-
-
-def _quietly(close: Callable[[float], object]) -> None:
-    try:
-        close(1.0)
-    except BaseException:
-        pass  # the check that closes it says so
-
-
-def _shown(error: BaseException) -> str:
-    return one_line(f"{type(error).__name__}: {error}")
 
 
 def _first(items: list[str]) -> str:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import threading
 import unittest
+from functools import partial
 from random import Random
 
+from ._harness_threads import on_threads, shown_error
 from .in_memory import InMemoryRecorder
 from .sampler import Sampler
 from .tracer import BasicTracer
@@ -14,7 +15,7 @@ _NAMES = ("GET /cart", "", "é☃🎉", "\ud800", "x" * 10_000, "a\nb")
 
 
 class SamplerHooks:
-    """The methods that a test of a sampler overrides; only `sampler` must be."""
+    """The methods that a test of a sampler overrides; only `sampler` is required."""
 
     def sampler(self) -> Sampler:
         """A new sampler, made in the same way each time."""
@@ -25,7 +26,7 @@ class SamplerHooks:
         return False
 
     def share(self) -> float | None:
-        """The share of traces that it keeps, from 0.0 to 1.0; None where there is no such share."""
+        """The share of traces that it keeps, from 0.0 to 1.0; None if it keeps no fixed share."""
         return None
 
 
@@ -40,37 +41,24 @@ class SamplerCheckMixin(SamplerHooks):
     """
 
     def test_every_trace_gets_a_decision(self) -> None:
-        """True or False for ids of 64 and of 128 bits, and for any name of an operation."""
+        """`sampled` returns True or False for ids of 64 and 128 bits, and any operation name."""
         sampler = self.sampler()
         for trace_id in (1, 2**63, 2**64 - 1, 2**64, 2**128 - 1):
             for name in _NAMES:
                 _decide(sampler, trace_id, name)
 
     def test_every_thread_may_ask(self) -> None:
-        """Several at once get decisions, and no exception."""
+        """Several threads at once get decisions, and no exception."""
         sampler = self.sampler()
-        barrier = threading.Barrier(8)
-        failures: list[BaseException] = []
 
         def ask(seed: int) -> None:
-            barrier.wait()
-            try:
-                for trace_id in _trace_ids(500, seed):
-                    _decide(sampler, trace_id, "GET /cart")
-            except BaseException as error:
-                failures.append(error)
+            for trace_id in _trace_ids(500, seed):
+                _decide(sampler, trace_id, "GET /cart")
 
-        threads = [threading.Thread(target=ask, args=(seed,), daemon=True) for seed in range(8)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join(10.0)
-            assert not thread.is_alive(), "sampled() still blocks after 10 s on several threads"
-        if failures:
-            raise failures[0]
+        on_threads("sampled() on several threads", [partial(ask, each) for each in range(8)], 10.0)
 
     def test_descendants_follow_the_decision(self) -> None:
-        """A trace is kept whole or not at all, and the sampler is asked once for it."""
+        """A trace is kept whole or not at all, and the sampler is called once for it."""
         asked: list[bool] = []
         sampler = self.sampler()
 
@@ -88,7 +76,7 @@ class SamplerCheckMixin(SamplerHooks):
         assert len(recorder.spans) == 2 * sum(asked), f"kept {len(recorder.spans)} spans"
 
     def test_services_decide_alike(self) -> None:
-        """Where that is promised: another sampler of the same kind, asked in another order."""
+        """If `check_consistent`, two samplers called in different orders decide alike."""
         if not self.check_consistent():
             raise unittest.SkipTest("check_consistent() is false")
         trace_ids = _trace_ids(500)
@@ -100,7 +88,7 @@ class SamplerCheckMixin(SamplerHooks):
             assert decision is decisions[each], f"two samplers differ about trace {each:x}"
 
     def test_share(self) -> None:
-        """Where one is promised: of many traces it keeps about that share."""
+        """If `share` is set, the sampler keeps about that share of many traces."""
         share = self.share()
         if share is None:
             raise unittest.SkipTest("share() is None")
@@ -112,7 +100,7 @@ class SamplerCheckMixin(SamplerHooks):
 
 
 def _trace_ids(number: int, seed: int = 0) -> list[int]:
-    """The same each time: a check that passes, passes again."""
+    """Ids that are the same each time, so that a check that passes passes again."""
     random = Random(seed)
     return [random.getrandbits(64) or 1 for _ in range(number)]
 
@@ -122,6 +110,6 @@ def _decide(sampler: Sampler, trace_id: int, operation_name: str) -> bool:
     try:
         decision = sampler.sampled(trace_id, operation_name)
     except Exception as error:
-        raise AssertionError(f"{asked} raised {type(error).__name__}: {error}") from error
+        raise AssertionError(f"{asked} raised {shown_error(error)}") from error
     assert isinstance(decision, bool), f"{asked} returned {decision!r}; expected True or False"
     return decision

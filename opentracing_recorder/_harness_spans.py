@@ -1,4 +1,4 @@
-"""The spans that every recorder has to cope with, and what applications put into them."""
+"""The spans, tags and logs that every recorder must handle."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from .in_memory import InMemoryRecorder
 from .span import BasicSpan
 from .tracer import BasicTracer
 
-# No two checks give a span the same name, nor do two runs: a backend need not be emptied.
+# Names differ between checks and between runs, so a backend need not be emptied.
 _RUN = os.urandom(4).hex()
 _NUMBERS = count(1)
 
@@ -31,13 +31,6 @@ class _Color(enum.Enum):
 
 
 class _Unprintable:
-    def __str__(self) -> str:
-        raise RuntimeError("no text today")
-
-    __repr__ = __str__
-
-
-class _UnprintableText(str):
     __slots__ = ()
 
     def __str__(self) -> str:
@@ -46,8 +39,12 @@ class _UnprintableText(str):
     __repr__ = __str__
 
 
+class _UnprintableText(_Unprintable, str):
+    __slots__ = ()
+
+
 class _Pretender:
-    """Says that it is a str."""
+    """Its `__class__` is str."""
 
     @property
     def __class__(self) -> Any:
@@ -128,7 +125,7 @@ VALUES: dict[str, Callable[[], Any]] = {
     "an exception": lambda: ValueError("bad"),
     "an object": object,
 }
-"""By name, what makes the value: most of them have no form in JSON."""
+"""Functions that make values, by name; most of the values have no form in JSON."""
 
 HOSTILE_VALUES: dict[str, Callable[[], Any]] = {
     "nan": lambda: float("nan"),
@@ -144,17 +141,17 @@ HOSTILE_VALUES: dict[str, Callable[[], Any]] = {
     "a str subclass whose str() raises": lambda: _UnprintableText("a"),
     "a dict key whose str() raises": lambda: {_Unprintable(): 1},
     "a dict that cannot be read": lambda: _UnreadableDict(a=1),
-    "an object that says it is a str": _Pretender,
+    "an object whose __class__ is str": _Pretender,
     "an exception whose str() raises": lambda: ValueError(_Unprintable()),
 }
-"""Values that fail in an encoder that is not prepared for them, or grow without bound."""
+"""Functions that make values on which a careless encoder fails or grows without bound."""
 
 ODD_NAMES = ("", " ", "\x00", "a\nb", "\ud800", "é☃🎉", "x" * 100_000, "<b>'\"&;%s{0}")
 """Names of operations that cannot be read back from every format."""
 
 
 def new_spans(number: int, tags: dict[str, Any] | None = None, log: Any = None) -> list[BasicSpan]:
-    """Finished spans that no recorder has seen, each with a name of its own."""
+    """Finished spans that no recorder has received, each with its own name."""
     tracer = BasicTracer()
     spans = [tracer.start_span(f"check {_RUN} {next(_NUMBERS)}", tags=tags) for _ in range(number)]
     for span in spans:

@@ -197,13 +197,12 @@ def _bar(axis: Axis, nodes: list[TraceNode], width: int, glyphs: _Glyphs) -> str
         start = min(int(first * 2 * width), 2 * width - 1)
         end = max(round(last * 2 * width), start + 1)
         halves[start:end] = b"\1" * (end - start)
-    if nodes[0].duration is None:
-        covered = (halves[2 * each] or halves[2 * each + 1] for each in range(width))
-        cells = [glyphs.open if each else " " for each in covered]
+    running = nodes[0].duration is None
+    left, right, full = (glyphs.open,) * 3 if running else (glyphs.left, glyphs.right, glyphs.full)
+    drawn = ((" ", right), (left, full))
+    cells = [drawn[halves[2 * each]][halves[2 * each + 1]] for each in range(width)]
+    if running:
         cells[-1] = glyphs.tip
-    else:
-        drawn = ((" ", glyphs.right), (glyphs.left, glyphs.full))
-        cells = [drawn[halves[2 * each]][halves[2 * each + 1]] for each in range(width)]
     # The marks of logs would hide the bar of a fold, and a bar of one column.
     if len(nodes) == 1 and end - start > 2:
         for place in axis.log_places(nodes[0]):

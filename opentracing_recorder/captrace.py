@@ -79,8 +79,9 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from contextlib import ExitStack
+from itertools import count
 from types import FrameType, TracebackType
 from typing import IO, Any
 
@@ -100,8 +101,8 @@ _OURS = tuple(f"{name}." for name in ("opentracing", "opentracing_recorder", "co
 _MAX_UNFINISHED = 50  # spans that a message lists; a test may start any number
 
 
-class CapTrace:
-    """Records what is traced in one test.
+class CapTrace(InMemoryRecorder):
+    """Records what is traced in one test, by its own `tracer`.
 
     As a context manager, which the fixture enters for the test, it installs its tracer as the
     global one, with no span active, and puts back what was there, whatever the block does::
@@ -112,8 +113,9 @@ class CapTrace:
     """
 
     def __init__(self) -> None:
-        self._recorder = _Watching()
-        self.tracer = BasicTracer(self._recorder)
+        super().__init__()
+        self._starts: list[tuple[BasicSpan, str]] = []  # each span, and the line that started it
+        self.tracer = BasicTracer(self)
         """A `BasicTracer` of its own: no scope that another test left open is active in it."""
         self._installed = ExitStack()
 
@@ -133,60 +135,34 @@ class CapTrace:
     def __repr__(self) -> str:
         return f"<CapTrace: {len(self.spans)} spans, {len(self.unfinished)} unfinished>"
 
-    @property
-    def recorder(self) -> InMemoryRecorder:
-        """Where `tracer` records."""
-        return self._recorder
+    def span_started(self, span: BasicSpan) -> None:
+        """Remember the span, and the line of code that started it."""
+        self._starts.append((span, _line_outside(sys._getframe(1))))
 
     @property
-    def spans(self) -> list[BasicSpan]:
-        """The spans finished so far, in the order in which they finished; a copy."""
-        return self._recorder.spans
+    def recorder(self) -> InMemoryRecorder:
+        """The recorder of `tracer`, which is this object."""
+        return self
+
+    @property
+    def started(self) -> int:
+        """The number of spans started so far."""
+        return len(self._starts)
 
     @property
     def unfinished(self) -> list[BasicSpan]:
         """The spans started and not finished so far, in the order in which they started."""
-        return [span for span, _ in self._recorder.unfinished()]
+        return [span for span, _ in self._starts if not span.finished]
 
-    def find(
-        self,
-        operation_name: str | None = None,
-        tags: Mapping[str, Any] | None = None,
-        error: bool | None = None,
-    ) -> list[BasicSpan]:
-        """The finished spans that fit everything asked for; see `InMemoryRecorder.find`."""
-        return self._recorder.find(operation_name, tags, error)
-
-    def one(
-        self,
-        operation_name: str | None = None,
-        tags: Mapping[str, Any] | None = None,
-        error: bool | None = None,
-    ) -> BasicSpan:
-        """The one span that `find` finds; otherwise an `AssertionError` that shows the trees."""
-        __tracebackhide__ = True
-        return self._recorder.one(operation_name, tags, error)
-
-    def wait_for(
-        self,
-        operation_name: str | None = None,
-        tags: Mapping[str, Any] | None = None,
-        error: bool | None = None,
-        *,
-        count: int = 1,
-        timeout: float = 5.0,
-    ) -> list[BasicSpan]:
-        """What `find` finds, as soon as that is `count` spans; see `InMemoryRecorder.wait_for`."""
-        __tracebackhide__ = True
-        return self._recorder.wait_for(operation_name, tags, error, count=count, timeout=timeout)
-
-    def outline(self, tags: Iterable[str] = ()) -> str:
-        """The finished spans' names as indented trees, to compare; see `Trace.outline`."""
-        return self._recorder.outline(tags)
+    def in_order(self) -> list[BasicSpan]:
+        """The finished spans, in the order in which they started."""
+        # Not by the clock alone: some tick only every few milliseconds.
+        recorded = {id(span) for span in self.spans}
+        return [span for span, _ in self._starts if id(span) in recorded]
 
     def as_dicts(self) -> list[dict[str, Any]]:
         """The finished spans in `to_dict` form, the same each time; see `snapshot`."""
-        return snapshot(self._recorder.in_order())
+        return snapshot(self.in_order())
 
     def timeline(self, width: int | None = None, *, stream: IO[str] | None = None) -> str:
         """The traces as `render_text` draws them, and below them the spans never finished.
@@ -204,42 +180,12 @@ class CapTrace:
         `since` leaves out that many of the spans started first; `started` counts them. At most 50
         spans are listed.
         """
-        return self._recorder.describe_unfinished(since)
-
-    @property
-    def started(self) -> int:
-        """How many spans were started so far."""
-        return len(self._recorder.started)
-
-
-class _Watching(InMemoryRecorder):
-    """Remembers each span from its start, and the line that started it."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.started: list[tuple[BasicSpan, str]] = []
-
-    def span_started(self, span: BasicSpan) -> None:
-        self.started.append((span, _line_outside(sys._getframe(1))))
-
-    def in_order(self) -> list[BasicSpan]:
-        # Not by the clock alone: some tick only every few milliseconds.
-        recorded = {id(span) for span in self.spans}
-        return [span for span, _ in self.started if id(span) in recorded]
-
-    def unfinished(self, since: int = 0) -> list[tuple[BasicSpan, str]]:
-        return [(span, line) for span, line in self.started[since:] if not span.finished]
-
-    def describe_unfinished(self, since: int = 0) -> str:
-        return "\n".join(
-            shortened(
-                [
-                    f"  {shown(span.operation_name)}, started at {line}"
-                    for span, line in self.unfinished(since)
-                ],
-                _MAX_UNFINISHED,
-            )
-        )
+        lines = [
+            f"  {shown(span.operation_name)}, started at {line}"
+            for span, line in self._starts[since:]
+            if not span.finished
+        ]
+        return "\n".join(shortened(lines, _MAX_UNFINISHED))
 
     def _shown(self, tags: Iterable[str] | None) -> str:
         unfinished = self.describe_unfinished()
@@ -247,7 +193,7 @@ class _Watching(InMemoryRecorder):
 
 
 def _line_outside(frame: FrameType) -> str:
-    """Where the call came from that led into the tracer: ``path:line``."""
+    """The line of code outside the tracer that led into it, as ``path:line``."""
     outer: FrameType | None = frame
     while outer is not None and f"{outer.f_globals.get('__name__')}.".startswith(_OURS):
         frame, outer = outer, outer.f_back
@@ -268,65 +214,46 @@ def snapshot(spans: Iterable[AnySpan]) -> list[dict[str, Any]]:
     a span's start, its logs, its children, its end. The text of a traceback, which names files and
     lines, is ``"..."``.
     """
-    numbered = _Numbered()
+    times = map(float, count())
+    trace_ids: dict[str, str] = {}
+    span_ids: dict[str, str] = {}
     found: list[dict[str, Any]] = []
     for trace in Trace.from_spans(spans):
-        numbered.trace_id(trace.trace_id)
-        for root in trace.roots:
-            _visit(root, numbered, found)
+        # Not recursive: a chain of spans may be longer than the interpreter's stack.
+        waiting: list[tuple[TraceNode, dict[str, Any] | None]]
+        waiting = [(root, None) for root in reversed(trace.roots)]
+        while waiting:
+            node, entered = waiting.pop()
+            if entered is not None:
+                if node.duration is not None:
+                    entered["duration"] = next(times) - entered["start_time"]
+                continue
+            fields = {
+                **node.fields,
+                "trace_id": _numbered(node.trace_id, trace_ids),
+                "span_id": _numbered(node.span_id, span_ids),
+                "start_time": next(times),
+                "logs": [
+                    {"timestamp": next(times), "fields": _without_stack(log["fields"])}
+                    for log in node.logs
+                ],
+                "references": [dict(each) for each in node.fields.get("references", ())],
+            }
+            found.append(fields)
+            waiting.append((node, fields))
+            waiting.extend((child, None) for child in reversed(node.children))
     for fields in found:
         # Now that every recorded span has its number, those of spans elsewhere follow.
-        fields["parent_id"] = numbered.span_id(fields["parent_id"])
+        fields["parent_id"] = _numbered(fields["parent_id"], span_ids)
         for reference in fields["references"]:
-            reference["trace_id"] = numbered.trace_id(reference["trace_id"])
-            reference["span_id"] = numbered.span_id(reference["span_id"])
+            reference["trace_id"] = _numbered(reference["trace_id"], trace_ids)
+            reference["span_id"] = _numbered(reference["span_id"], span_ids)
     return found
 
 
-class _Numbered:
-    """Ids and times that count."""
-
-    def __init__(self) -> None:
-        self._time = 0
-        self._trace_ids: dict[str, str] = {}
-        self._span_ids: dict[str, str] = {}
-
-    def step(self) -> float:
-        """The next time, in seconds."""
-        self._time += 1
-        return self._time - 1.0
-
-    def trace_id(self, trace_id: str) -> str:
-        return self._number(self._trace_ids, trace_id)
-
-    def span_id(self, span_id: str | None) -> str | None:
-        return None if span_id is None else self._number(self._span_ids, span_id)
-
-    def _number(self, known: dict[str, str], id: str) -> str:
-        return known.setdefault(id, f"{len(known) + 1:0{len(id)}x}") if id else id
-
-
-def _visit(root: TraceNode, numbered: _Numbered, found: list[dict[str, Any]]) -> None:
-    # Not recursive: a chain of spans may be longer than the interpreter's stack.
-    waiting: list[tuple[TraceNode, dict[str, Any] | None]] = [(root, None)]
-    while waiting:
-        node, entered = waiting.pop()
-        if entered is not None:
-            if node.duration is not None:
-                entered["duration"] = numbered.step() - entered["start_time"]
-            continue
-        fields = dict(node.fields)
-        fields["trace_id"] = numbered.trace_id(node.trace_id)
-        fields["span_id"] = numbered.span_id(node.span_id)
-        fields["start_time"] = numbered.step()
-        fields["logs"] = [
-            {"timestamp": numbered.step(), "fields": _without_stack(log["fields"])}
-            for log in node.logs
-        ]
-        fields["references"] = [dict(each) for each in node.fields.get("references", ())]
-        found.append(fields)
-        waiting.append((node, fields))
-        waiting.extend((child, None) for child in reversed(node.children))
+def _numbered(id: Any, known: dict[str, str]) -> Any:
+    """The number of an id, as long as the id; an empty id or None stays."""
+    return known.setdefault(id, f"{len(known) + 1:0{len(id)}x}") if id else id
 
 
 def _without_stack(fields: dict[str, Any]) -> dict[str, Any]:

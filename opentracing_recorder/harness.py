@@ -1,4 +1,4 @@
-"""Contract tests for those who write recorders, propagators and samplers: subclass a mixin.
+"""Contract tests for authors of recorders, propagators and samplers: subclass a mixin.
 
 They need only this package, and run under pytest or unittest. A failure says what was lost, such as
 ``lost 10 of 10 spans in a forked child`` or ``close(0.3) while the backend does not answer still
@@ -7,7 +7,7 @@ blocks after 2.3 s``.
 ## Recorders
 
 `RecorderCheckMixin` needs a new recorder, and the operation names that its backend received. It
-tries threads, values of every type, repeated and late calls, and a fork::
+tests threads, values of every type, repeated and late calls, and a fork::
 
     import json
     import os

@@ -121,18 +121,14 @@ def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
         report = outcome.get_result()
         if report.failed:
             state.failed = True
-            drawn = _timeline(state.captrace)
+            # pytest's own width, and the terminal's encoding, not that of pytest's capture.
+            width = shutil.get_terminal_size((80, 24)).columns or 80  # 0 if unknown
+            drawn = state.captrace.timeline(width, stream=sys.__stdout__)
             if drawn != state.drawn:  # not yet in the report of an earlier phase
                 state.drawn = drawn
                 report.sections.append(("Captured traces", drawn))
         if report.when == "teardown":
             del item.stash[_STATE]  # spans keep the values of their tags alive
-
-
-def _timeline(captrace: CapTrace) -> str:
-    # pytest's own width, and the terminal's encoding, not that of pytest's capture.
-    width = shutil.get_terminal_size((80, 24)).columns or 80  # 0 if unknown
-    return captrace.timeline(width, stream=sys.__stdout__)
 
 
 if hasattr(pytest, "StashKey"):

@@ -24,12 +24,12 @@ library, and run under pytest, or under unittest with `unittest.TestCase` as ano
 
 The methods to override, with their defaults:
 
-- `tracer` and `is_parent`, or `scope_manager`: must be.
+- `tracer` and `is_parent`, or `scope_manager`: required.
 - `check_baggage_values` and `check_scope_manager` (True): a tracer that keeps nothing turns them
   off.
 - Every other ``check_*`` (False) turns on tests that go beyond the contract, such as
   `check_errors`.
-- `run_test` and `run_elsewhere` run a test where the scope manager can work, such as in a greenlet.
+- `run_test` and `run_elsewhere` run a test in the scope manager's runtime, such as in a greenlet.
 
 A test that does not apply is overridden by its name. A failure is an AssertionError that says what
 was expected and what was found.

@@ -2,16 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 from unittest import mock
 
-import opentracing
-from opentracing import Span, SpanContext, Tracer, child_of, follows_from
+from opentracing import Scope, Span, SpanContext, Tracer, child_of, follows_from, start_child_span
 
 from ._hooks import NON_ERRORS, TracerHooks, beyond_the_contract, leave_by
 
 
-class ActiveSpanChecks(TracerHooks):
+class _Relations(TracerHooks):
+    """The assertions about parents, which hold if `check_scope_manager` is true."""
+
+    def _assert_parent(self, parent: Span, span: Span) -> None:
+        if self.check_scope_manager():
+            assert self.is_parent(parent, span), "the active or given span is not its parent"
+
+    def _assert_no_parent(self, parent: Span, span: Span) -> None:
+        if self.check_scope_manager():
+            assert not self.is_parent(parent, span), "the active span was not ignored"
+
+    def _assert_active(self, span: Span | None, tracer: Tracer) -> None:
+        if self.check_scope_manager():
+            assert tracer.active_span is span, f"active: {tracer.active_span!r}; expected {span!r}"
+
+
+class ActiveSpanChecks(_Relations):
     """The checks of `APICompatibilityCheckMixin` about scopes and the active span."""
 
     def test_active_span(self) -> None:
@@ -19,12 +35,12 @@ class ActiveSpanChecks(TracerHooks):
         tracer = self.tracer()
         span = tracer.start_span("order")
         if self.check_scope_manager():
-            assert tracer.active_span is None, f"active: {tracer.active_span!r}"
             assert tracer.scope_manager.active is None, "a scope is active"
+            self._assert_active(None, tracer)
             with tracer.scope_manager.activate(span, True) as scope:
-                assert tracer.active_span is span, f"active: {tracer.active_span!r}"
+                self._assert_active(span, tracer)
                 assert tracer.scope_manager.active is scope, "the scope is not active"
-            assert tracer.active_span is None, "it is still active once the scope is closed"
+            self._assert_active(None, tracer)
 
     def test_start_active_span(self) -> None:
         """If no span is active, the span in the returned scope is a root."""
@@ -37,8 +53,7 @@ class ActiveSpanChecks(TracerHooks):
         """The active span is the parent of a span that is activated inside it."""
         tracer = self.tracer()
         with tracer.start_active_span("order") as parent, tracer.start_active_span("cook") as child:
-            if self.check_scope_manager():
-                assert self.is_parent(parent.span, child.span), "the active span is not its parent"
+            self._assert_parent(parent.span, child.span)
 
     def test_start_active_span_ignore_active_span(self) -> None:
         """With ``ignore_active_span=True``, `start_active_span` ignores the active span."""
@@ -47,31 +62,21 @@ class ActiveSpanChecks(TracerHooks):
             tracer.start_active_span("order") as parent,
             tracer.start_active_span("cook", ignore_active_span=True) as child,
         ):
-            if self.check_scope_manager():
-                assert not self.is_parent(parent.span, child.span), "it was not ignored"
+            self._assert_no_parent(parent.span, child.span)
 
     def test_start_active_span_not_finish_on_close(self) -> None:
         """With ``finish_on_close=False``, closing the scope leaves the span unfinished."""
         scope = self.tracer().start_active_span("order", finish_on_close=False)
-        with mock.patch.object(scope.span, "finish") as finish:
-            scope.close()
-        assert finish.call_count == 0, "the span was finished"
+        self._assert_finished_by_close(0, scope)
 
     def test_start_active_span_finish_on_close(self) -> None:
         """With ``finish_on_close=True``, closing the scope finishes the span."""
         scope = self.tracer().start_active_span("order", finish_on_close=True)
-        with mock.patch.object(scope.span, "finish") as finish:
-            scope.close()
-        if self.check_scope_manager():
-            assert finish.call_count == 1, f"finish was called {finish.call_count} times"
+        self._assert_finished_by_close(1, scope)
 
     def test_start_active_span_default_finish_on_close(self) -> None:
         """By default, closing the scope finishes the span."""
-        scope = self.tracer().start_active_span("order")
-        with mock.patch.object(scope.span, "finish") as finish:
-            scope.close()
-        if self.check_scope_manager():
-            assert finish.call_count == 1, f"finish was called {finish.call_count} times"
+        self._assert_finished_by_close(1, self.tracer().start_active_span("order"))
 
     def test_start_active_span_restores_the_outer_one(self) -> None:
         """When an inner scope closes, the outer span is active again."""
@@ -79,8 +84,7 @@ class ActiveSpanChecks(TracerHooks):
         with tracer.start_active_span("order") as outer:
             with tracer.start_active_span("cook"):
                 pass
-            if self.check_scope_manager():
-                assert tracer.active_span is outer.span, f"active: {tracer.active_span!r}"
+            self._assert_active(outer.span, tracer)
 
     def test_active_span_left_by_exception(self) -> None:
         """An exception that leaves a scope's block propagates; scope and span end."""
@@ -96,82 +100,66 @@ class ActiveSpanChecks(TracerHooks):
     def test_tracer_start_active_span_scope(self) -> None:
         """The returned scope is the active one of the scope manager."""
         tracer = self.tracer()
-        scope = tracer.start_active_span("order")
-        if self.check_scope_manager():
-            active = tracer.scope_manager.active
-            assert active == scope, f"active: {active!r}"
-        scope.close()
+        with tracer.start_active_span("order") as scope:
+            if self.check_scope_manager():
+                active = tracer.scope_manager.active
+                assert active == scope, f"active: {active!r}"
 
     def test_tracer_start_span_scope(self) -> None:
         """`start_span` does not activate the span."""
         tracer = self.tracer()
-        span = tracer.start_span(operation_name="order")
-        if self.check_scope_manager():
-            assert tracer.scope_manager.active is None, "the new span is active"
-        span.finish()
+        with tracer.start_span(operation_name="order"):
+            if self.check_scope_manager():
+                assert tracer.scope_manager.active is None, "the new span is active"
+
+    def _assert_finished_by_close(self, times: int, scope: Scope) -> None:
+        with mock.patch.object(scope.span, "finish") as finish:
+            scope.close()
+        if self.check_scope_manager() or not times:
+            assert finish.call_count == times, f"finish was called {finish.call_count} times"
 
 
-class ParentChecks(TracerHooks):
+class ParentChecks(_Relations):
     """The checks of `APICompatibilityCheckMixin` about parents that are given explicitly."""
 
     def test_start_span_propagation(self) -> None:
         """The active span is the parent of a span from `start_span`."""
         tracer = self.tracer()
-        with (
-            tracer.start_active_span("order") as parent,
-            tracer.start_span(operation_name="cook") as child,
-        ):
-            if self.check_scope_manager():
-                assert self.is_parent(parent.span, child), "the active span is not its parent"
+        with tracer.start_active_span("order") as parent:
+            self._assert_child(parent.span, tracer.start_span(operation_name="cook"))
 
     def test_start_span_propagation_ignore_active_span(self) -> None:
         """With ``ignore_active_span=True``, `start_span` ignores the active span."""
         tracer = self.tracer()
-        with (
-            tracer.start_active_span("order") as parent,
-            tracer.start_span(operation_name="cook", ignore_active_span=True) as child,
-        ):
-            if self.check_scope_manager():
-                assert not self.is_parent(parent.span, child), "it was not ignored"
+        with tracer.start_active_span("order") as parent:
+            child = tracer.start_span(operation_name="cook", ignore_active_span=True)
+            self._assert_no_parent(parent.span, child)
+            child.finish()
 
     def test_start_span_with_parent(self) -> None:
         """A parent may be given as a span, or in a list of references."""
         tracer = self.tracer()
-        parent = tracer.start_span(operation_name="order")
-        assert parent is not None
-        tracer.start_span(operation_name="cook", child_of=parent).finish()
-        tracer.start_span(
-            operation_name="clean", references=[follows_from(parent.context)], tags={"late": True}
-        ).finish()
-        parent.finish()
+        with tracer.start_span(operation_name="order") as parent:
+            tracer.start_span(operation_name="cook", child_of=parent).finish()
+            references = [follows_from(parent.context)]
+            tracer.start_span("clean", references=references, tags={"late": True}).finish()
 
     def test_start_child_span(self) -> None:
         """`opentracing.start_child_span` starts a child on the parent's tracer."""
-        parent = self.tracer().start_span(operation_name="order")
-        child = opentracing.start_child_span(parent, operation_name="cook")
-        if self.check_scope_manager():
-            assert self.is_parent(parent, child), "the span given is not its parent"
-        child.finish()
-        parent.finish()
+        with self.tracer().start_span(operation_name="order") as parent:
+            self._assert_child(parent, start_child_span(parent, operation_name="cook"))
 
     def test_start_span_child_of_span(self) -> None:
         """`child_of` takes the parent span."""
-        tracer = self.tracer()
-        with tracer.start_span("order") as parent:
-            self._assert_child(parent, tracer.start_span("cook", child_of=parent))
+        self._assert_child_by(lambda parent: {"child_of": parent})
 
     def test_start_span_child_of_context(self) -> None:
         """`child_of` takes the parent's context."""
-        tracer = self.tracer()
-        with tracer.start_span("order") as parent:
-            self._assert_child(parent, tracer.start_span("cook", child_of=parent.context))
+        self._assert_child_by(lambda parent: {"child_of": parent.context})
 
     def test_start_span_child_of_reference(self) -> None:
         """A CHILD_OF reference in a list is the parent."""
-        tracer = self.tracer()
-        with tracer.start_span("order") as parent:
-            child = tracer.start_span("cook", references=[child_of(parent.context)])
-            self._assert_child(parent, child)
+        self._assert_child_by(lambda parent: {"references": [child_of(parent.context)]})
 
     def test_start_span_child_of_other_than_active_span(self) -> None:
         """An explicit parent overrides the active span."""
@@ -190,38 +178,36 @@ class ParentChecks(TracerHooks):
         """With references to None alone, the active span is the parent."""
         tracer = self.tracer()
         with tracer.start_active_span("order") as parent:
-            child = tracer.start_span("cook", references=[child_of(None)])
-            self._assert_child(parent.span, child)
+            self._assert_child(parent.span, tracer.start_span("cook", references=[child_of(None)]))
 
     def test_start_span_single_reference(self) -> None:
         """A single reference needs no list, nor does one to None."""
-        beyond_the_contract(self.check_references(), "check_references")
-        tracer = self.tracer()
-        with tracer.start_span("order") as parent:
-            child = tracer.start_span("cook", references=child_of(parent.context))
-            self._assert_child(parent, child)
-            self._assert_root(tracer.start_span("cook", references=child_of(None)), "to None")
+        beyond_the_contract(self, "check_references")
+        self._assert_child_by(lambda parent: {"references": child_of(parent.context)})
+        self._assert_root(self.tracer().start_span("cook", references=child_of(None)), "to None")
 
     def test_start_span_reference_after_one_to_none(self) -> None:
         """A reference to None does not hide the one that follows it."""
-        beyond_the_contract(self.check_references(), "check_references")
-        tracer = self.tracer()
-        with tracer.start_span("order") as parent:
-            references = [follows_from(None), child_of(None), child_of(parent.context)]
-            self._assert_child(parent, tracer.start_span("cook", references=references))
+        beyond_the_contract(self, "check_references")
+        to_none = [follows_from(None), child_of(None)]
+        self._assert_child_by(lambda parent: {"references": [*to_none, child_of(parent.context)]})
 
     def test_start_span_foreign_parent(self) -> None:
         """A span or context that another tracer made starts a new trace."""
-        beyond_the_contract(self.check_foreign_contexts(), "check_foreign_contexts")
+        beyond_the_contract(self, "check_foreign_contexts")
         tracer = self.tracer()
         for foreign in (_FOREIGN_SPAN, _FOREIGN_SPAN.context, Tracer().start_span()):
             self._assert_root(tracer.start_span("order", child_of=foreign), "child_of")
         for reference in (child_of(_FOREIGN_SPAN.context), follows_from(SpanContext())):
             self._assert_root(tracer.start_span("order", references=[reference]), "references")
 
+    def _assert_child_by(self, options: Callable[[Span], dict[str, Any]]) -> None:
+        tracer = self.tracer()
+        with tracer.start_span("order") as parent:
+            self._assert_child(parent, tracer.start_span("cook", **options(parent)))
+
     def _assert_child(self, parent: Span, span: Span) -> None:
-        if self.check_scope_manager():
-            assert self.is_parent(parent, span), "the span given is not its parent"
+        self._assert_parent(parent, span)
         span.finish()
 
     def _assert_root(self, span: Span, how: str) -> None:

@@ -35,28 +35,26 @@ class SpanChecks(TracerHooks):
 
     def test_span_as_context_manager(self) -> None:
         """The end of its block finishes a span; an exception propagates."""
-        tracer = self.tracer()
-        span = tracer.start_span(operation_name="order")
-        with mock.patch.object(span, "finish") as finish:
-            with span:
-                pass
-            assert finish.call_count == 1, f"finish was called {finish.call_count} times"
-        span = tracer.start_span(operation_name="order")
-        with mock.patch.object(span, "finish") as finish:
-            leave_by(span, ValueError("sold out"))
-            assert finish.call_count == 1, f"after an exception: {finish.call_count} times"
+        span = self.tracer().start_span(operation_name="order")
+        with mock.patch.object(span, "finish") as finish, span:
+            pass
+        assert finish.call_count == 1, f"finish was called {finish.call_count} times"
+        self._assert_finished_after(ValueError("sold out"))
 
     def test_span_left_by_non_error(self) -> None:
         """Cancellation, generator exit and interpreter exit finish the span, and propagate."""
         for kind in NON_ERRORS:
-            span = self.tracer().start_span(operation_name="order")
-            with mock.patch.object(span, "finish") as finish:
-                leave_by(span, kind())
-            assert finish.call_count == 1, f"{kind.__name__}: {finish.call_count} times"
+            self._assert_finished_after(kind())
+
+    def _assert_finished_after(self, error: BaseException) -> None:
+        span = self.tracer().start_span(operation_name="order")
+        with mock.patch.object(span, "finish") as finish:
+            leave_by(span, error)
+        assert finish.call_count == 1, f"{type(error).__name__}: {finish.call_count} times"
 
     def test_span_error_is_reported(self) -> None:
         """An exception sets the tag ``error`` and logs its message, kind and object."""
-        beyond_the_contract(self.check_errors(), "check_errors")
+        beyond_the_contract(self, "check_errors")
         span = self.tracer().start_span(operation_name="order")
         error = ValueError("sold out")
         with (
@@ -68,7 +66,7 @@ class SpanChecks(TracerHooks):
 
     def test_span_non_error_is_not_reported(self) -> None:
         """An exception that is no `Exception` does not set the tag ``error``."""
-        beyond_the_contract(self.check_errors(), "check_errors")
+        beyond_the_contract(self, "check_errors")
         for kind in NON_ERRORS:
             span = self.tracer().start_span(operation_name="order")
             with mock.patch.object(span, "set_tag") as set_tag:
@@ -84,10 +82,9 @@ class SpanChecks(TracerHooks):
 
     def test_span_tags_with_chaining(self) -> None:
         """Keys and values of tags may have any characters, and calls can be chained."""
-        span = self.tracer().start_span(operation_name="order")
-        span.set_tag("dish", "soup").set_tag("loves", "salt")
-        span.set_tag("unicode_value", "\u200b\xe9").set_tag("unicode_key_\u200b", "ascii")
-        span.finish()
+        with self.tracer().start_span(operation_name="order") as span:
+            span.set_tag("dish", "soup").set_tag("loves", "salt")
+            span.set_tag("unicode_value", "\u200b\xe9").set_tag("unicode_key_\u200b", "ascii")
 
     def test_setters_return_the_span(self) -> None:
         """Every setter returns the span it was called on."""
@@ -103,13 +100,12 @@ class SpanChecks(TracerHooks):
 
     def test_span_logs(self) -> None:
         """Logs have fields and a time; the deprecated spellings work."""
-        span = self.tracer().start_span(operation_name="order")
-        span.log_kv({"event": "served", "seats": 2})
-        span.log_kv({"event": "paid", "sum": 12.5}, time.time())
-        span.log_event("served", {"seats": 2}).log_event("paid", 12.5).log_event("left")
-        span.log(event="served").log(payload={"seats": 2})
-        span.log(timestamp=time.time(), event="paid", payload={"sum": 12.5})
-        span.finish()
+        with self.tracer().start_span(operation_name="order") as span:
+            span.log_kv({"event": "served", "seats": 2})
+            span.log_kv({"event": "paid", "sum": 12.5}, time.time())
+            span.log_event("served", {"seats": 2}).log_event("paid", 12.5).log_event("left")
+            span.log(event="served").log(payload={"seats": 2})
+            span.log(timestamp=time.time(), event="paid", payload={"sum": 12.5})
 
     def test_context_after_finish(self) -> None:
         """A finished span still has its context."""

@@ -13,7 +13,7 @@
         def check_scope_manager(self):
             return False
 
-`opentracing.harness` says what there is to override.
+`opentracing.harness` lists the methods to override.
 """
 
 from __future__ import annotations

@@ -137,11 +137,10 @@ from __future__ import annotations
 
 import threading
 
-from ..interrupts import reraise_interrupt
 from ..scope import Scope
 from ..scope_manager import ScopeManager
 from ..span import Span
-from ._nesting import CLOSED, NestedScope, nearest_shown, raise_if_a_span
+from ._nesting import CLOSED, NestedScope, nearest_shown
 
 __all__ = ["Scope", "ScopeManager", "ThreadLocalScopeManager"]
 
@@ -180,14 +179,9 @@ class _ThreadLocalScope(NestedScope):
 
     def _end(self, is_active: bool, state: int) -> None:
         # As in 2.4, the span finishes while its scope is still the active one.
-        finish_on_close = self._finish_on_close
-        self._finish_on_close = False
         self._state = CLOSED  # so that `finish` may close the scope again
         try:
-            if finish_on_close:
-                self._span.finish()
-        except Exception:
-            reraise_interrupt()
-            raise_if_a_span(self._span)
+            self._finish()
         finally:
+            self._finish_on_close = False
             super()._end(is_active, state)

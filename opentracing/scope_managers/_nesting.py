@@ -191,12 +191,8 @@ def with_scope(held: _Held, manager: ScopeManager, scope: NestedScope | None) ->
         if held is None or held._manager is manager:
             return scope
         return held if scope is None else {held._manager: held, manager: scope}
-    scopes = dict(held)
-    if scope is None:
-        scopes.pop(manager, None)
-    else:
-        scopes[manager] = scope
-    return scopes or None
+    scopes = {**held, manager: scope}
+    return {key: each for key, each in scopes.items() if each is not None} or None
 
 
 def scope_on(place: object, manager: ScopeManager) -> NestedScope | None:

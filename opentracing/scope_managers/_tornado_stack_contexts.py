@@ -7,7 +7,8 @@ Python 3.9 and no later one.
 from __future__ import annotations
 
 import threading
-from types import TracebackType
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from tornado.stack_context import (  # type: ignore[import-not-found, unused-ignore]
@@ -72,24 +73,15 @@ class _Current(threading.local):
 _current = _Current()
 
 
-class _Entry:
-    """Makes a request context the current one of this thread, for a ``with`` block."""
-
-    def __init__(self, context: _RequestContext) -> None:
-        self._context = context
-
-    def __enter__(self) -> _RequestContext:
-        self._before = _current.context
-        _current.context = self._context
-        return self._context
-
-    def __exit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc_val: BaseException | None,
-        exc_tb: TracebackType | None,
-    ) -> None:
-        _current.context = self._before
+@contextmanager
+def _entered(context: _RequestContext) -> Iterator[None]:
+    """Makes a request context the current one of this thread."""
+    before = _current.context
+    _current.context = context
+    try:
+        yield
+    finally:
+        _current.context = before
 
 
 class ThreadSafeStackContext(StackContext):  # type: ignore[misc, unused-ignore]
@@ -118,4 +110,4 @@ def tracer_stack_context() -> ThreadSafeStackContext:
     active scope, also after its end. Tornado allows no ``yield`` inside the block.
     """
     context = _RequestContext()
-    return ThreadSafeStackContext(lambda: _Entry(context))
+    return ThreadSafeStackContext(lambda: _entered(context))

@@ -63,12 +63,10 @@ class AsyncioScopeManager(ThreadLocalScopeManager):
             reraise_interrupt()
             return None
 
-    def _set_task_scope(
-        self, scope: NestedScope | None, task: asyncio.Task[Any] | None = None
-    ) -> None:
+    def _set_task_scope(self, scope: NestedScope | None, task: object = None) -> None:
         set_scope_on(self._get_task() if task is None else task, self, scope)
 
-    def _get_task_scope(self, task: asyncio.Task[Any] | None = None) -> NestedScope | None:
+    def _get_task_scope(self, task: object = None) -> NestedScope | None:
         return scope_on(self._get_task() if task is None else task, self)
 
 

@@ -128,19 +128,17 @@ class _ContextVarsScope(NestedScope):
                 _reset(self._token)  # type: ignore[arg-type]
             except ValueError:  # closed in a copy of its context
                 reraise_interrupt()
-                _hold(restored)
-                self._settle(ELSEWHERE)
             else:
                 self._state = CLOSED
                 self._to_restore = self._token = None
-            if self._finish_on_close:
-                try:
-                    self._span.finish()
-                except Exception:
-                    reraise_interrupt()
-                    raise_if_a_span(self._span)
-        else:
-            super().close()
+                if self._finish_on_close:
+                    try:
+                        self._span.finish()
+                    except Exception:
+                        reraise_interrupt()
+                        raise_if_a_span(self._span)
+                return
+        super().close()
 
     def _restore(self, scope: NestedScope | None) -> None:
         _hold(with_scope(pruned(_held()), self._manager, scope))

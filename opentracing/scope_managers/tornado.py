@@ -60,22 +60,23 @@ class TornadoScopeManager(ContextVarsScopeManager):
     """
 
 
-class ThreadSafeStackContext:
+class ThreadSafeStackContext(threading.local):
     """Enters a new context manager of `context_factory()` for each ``with`` block.
 
     It has the name that it had in 2.4. Many threads may enter it at once, and each of them more
     than once, in nested blocks.
     """
 
-    # In 2.4 the arguments went to Tornado's StackContext, which took one, `context_factory`.
+    # Each thread calls it again, and has its own attributes. In 2.4 the arguments went to Tornado's
+    # StackContext, which took one, `context_factory`.
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         (self.context_factory,) = (*args, *kwargs.values())
-        self.contexts = _Contexts()
+        self.contexts: list[AbstractContextManager[Any]] = []
 
     def __enter__(self) -> Any:
         context = self.context_factory()
         entered = context.__enter__()
-        self.contexts.of_thread.append(context)
+        self.contexts.append(context)
         return entered
 
     def __exit__(
@@ -84,12 +85,7 @@ class ThreadSafeStackContext:
         exc_val: BaseException | None,
         exc_tb: TracebackType | None,
     ) -> bool | None:
-        return self.contexts.of_thread.pop().__exit__(exc_type, exc_val, exc_tb)
-
-
-class _Contexts(threading.local):
-    def __init__(self) -> None:
-        self.of_thread: list[AbstractContextManager[Any]] = []
+        return self.contexts.pop().__exit__(exc_type, exc_val, exc_tb)
 
 
 def tracer_stack_context() -> ThreadSafeStackContext:

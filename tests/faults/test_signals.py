@@ -628,6 +628,7 @@ class Headers(dict):  # type: ignore[type-arg]
 ELSEWHERE = {
     "__main__.py", "_harness_proxy.py", "_harness_spans.py", "_harness_propagator.py",
     "_harness_recorder.py", "_harness_recorder_hooks.py", "_harness_sampler.py",
+    "_harness_threads.py",
 }  # fmt: skip
 
 # Exceptions that no time limit derives from.
