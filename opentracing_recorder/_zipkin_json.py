@@ -229,7 +229,8 @@ def _remote_endpoint(kept: dict[str, str]) -> dict[str, Any]:
     addresses = []
     for key in (PEER_HOST_IPV6, PEER_HOST_IPV4):
         text = kept.get(key, "")
-        address = _address(text, key == PEER_HOST_IPV4) if len(text) <= _LONGEST_ADDRESS else None
+        is_short = 0 < len(text) <= _LONGEST_ADDRESS
+        address = _address(text, key == PEER_HOST_IPV4) if is_short else None
         if address is not None:
             addresses.append(address)
             del kept[key]

@@ -104,8 +104,8 @@ class BasicSpanContext(SpanContext):
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         has_constructor = cls.__init__ not in (BasicSpanContext.__init__, object.__init__)
-        if has_constructor and cls.__new__ is object.__new__:
-            type.__setattr__(cls, "__new__", staticmethod(_with_defaults))
+        if has_constructor and not hasattr(cls, "__getattr__"):
+            cls.__getattr__ = _default  # type: ignore[attr-defined]
 
     def __reduce_ex__(self, protocol: SupportsIndex) -> Any:
         return super().__reduce_ex__(max(index(protocol), 2))  # earlier ones know no slots
@@ -210,20 +210,16 @@ class ExtractedSpanContext(RemoteSpanContext):
         __init__ = object.__init__
 
 
-_defaults = BasicSpanContext()
-_FIELDS = [
-    (vars(BasicSpanContext)[name], getattr(_defaults, name)) for name in BasicSpanContext.__slots__
-]
+_with_defaults = BasicSpanContext()
+_DEFAULTS = {name: getattr(_with_defaults, name) for name in BasicSpanContext.__slots__}
 
 
-def _with_defaults(cls: type[ContextT], *args: object, **kwargs: object) -> ContextT:
-    """Makes an instance of a subclass whose constructor may set only four fields of six, as in
-    basictracer.
-    """
-    context = object.__new__(cls)
-    for slot, default in _FIELDS:
-        slot.__set__(context, default)  # a subclass may have an attribute of that name
-    return context
+def _default(context: BasicSpanContext, name: str) -> Any:
+    """The value of an unset field: constructors of basictracer's time set but four of six."""
+    try:
+        return _DEFAULTS[name]
+    except KeyError:
+        raise AttributeError(f"{type(context).__name__} has no attribute {name!r}") from None
 
 
 def copied_baggage(baggage: Any) -> Mapping[str, str]:
