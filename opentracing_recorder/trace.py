@@ -141,7 +141,7 @@ class Trace:
 
     @property
     def start_time(self) -> float:
-        """When the first span started, in seconds since the epoch."""
+        """The start of the first span, in seconds since the epoch."""
         return min((node.start_time for node, _ in self.walk()), default=0.0)
 
     @property
