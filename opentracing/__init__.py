@@ -70,8 +70,8 @@ which prints::
 - `start_span` starts a span without activating it. A span is its own context manager, which
   finishes it: ``with tracer.start_span("fetch") as span:``.
 - If an exception leaves the block of a span or scope, the span gets the tag `error` and a log of
-  the exception. The exception then propagates. Only subclasses of `Exception` are errors: a cancelled task, a
-  closed generator and an interpreter that exits are not.
+  the exception. The exception then propagates. Only subclasses of `Exception` are errors: a
+  cancelled task, a closed generator and an interpreter that exits are not.
 
 ## References
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import codecs
 import http.client
 import io
+import logging
 import os
 import socket
 import time
@@ -31,9 +32,13 @@ try:
 except ImportError as error:
     raise ImportError("urllib3 is missing: pip install 'opentracing[zipkin]'") from error
 
+_logger = logging.getLogger(__name__)
+
 Path = Union[str, os.PathLike[str]]
 
-_MAX_BODY = 64 * 1024  # bytes; a connection with a longer reply is closed, not read to its end
+# Bytes of a body, and of all that is read for a reply. The connection of a longer one is closed.
+_MAX_BODY = 64 * 1024
+_MAX_REPLY = 128 * 1024
 
 
 class Reply(NamedTuple):
@@ -43,6 +48,10 @@ class Reply(NamedTuple):
     reason: str
     headers: http.client.HTTPMessage  # names in any case
     body: bytes
+
+
+class ReplyTooLong(http.client.HTTPException):
+    """Raised for a reply of which even the head exceeds the limit."""
 
 
 class HTTPPost:
@@ -62,7 +71,8 @@ class HTTPPost:
     connect to, and sending to a server that reads slowly may take as long again. The look-up of a
     name takes as long as the system takes.
 
-    Raises TypeError or ValueError that names the argument or the variable.
+    Raises TypeError or ValueError that names the argument. A variable that holds no proxy's URL is
+    reported in the log.
     """
 
     _connection: _HTTP | None = None
@@ -84,10 +94,7 @@ class HTTPPost:
         if target.path in (None, "", "/"):
             target = target._replace(path=default_path)
         self._host, port = _address(target)
-        proxy = None if self.is_local else _proxy_for(target)
-        headers: Mapping[str, str] = {}
-        if proxy is not None and proxy.auth is not None:
-            headers = make_headers(proxy_basic_auth=unquote(proxy.auth))
+        proxy, headers = (None if self.is_local else _proxy_for(target)) or (None, {})
         self.secrets = [target.query or "", *headers.values()]
         """Texts that may hold a password or a key, and that a server may send back."""
         options: dict[str, Any] = _tls_options(ca_file, client_cert, client_key)
@@ -144,7 +151,10 @@ class HTTPPost:
                 try:
                     start = response.read(_MAX_BODY)
                     is_whole = not response.read(1)
-                except socket.timeout:  # its status counts: an accepted body is not sent again
+                except (
+                    socket.timeout,
+                    ReplyTooLong,
+                ):  # its status counts: an accepted body is not sent again
                     reraise_interrupt()
                     start, is_whole = b"", False
                 if not is_whole:
@@ -195,13 +205,25 @@ def _address(url: Url) -> tuple[str, int]:
     return (url.host or "").strip("[]"), url.port or port_by_scheme[url.scheme or ""]
 
 
-def _proxy_for(url: Url) -> Url | None:
+def _proxy_for(url: Url) -> tuple[Url, Mapping[str, str]] | None:
+    """The proxy that the environment names, and the headers that it wants."""
     scheme = url.scheme or ""
-    found = getproxies_environment().get(scheme)
+    found = getproxies_environment().get(scheme, "").strip()
     if not found or proxy_bypass(url.netloc or ""):
         return None
-    name = f"the proxy in {scheme.upper()}_PROXY"
-    return _parsed(name, found if "://" in found else f"http://{found}")
+    try:
+        proxy = _parsed("proxy", found if "://" in found else f"http://{found}")
+        if proxy.auth is None:
+            return proxy, {}
+        return proxy, make_headers(proxy_basic_auth=unquote(proxy.auth))
+    except ValueError:  # its text may hold the password
+        reraise_interrupt()
+        _logger.warning(
+            "The proxy in %s_PROXY cannot be used, so spans are sent without a proxy: set it to a"
+            " URL like http://host:3128, with credentials in Latin-1",
+            scheme.upper(),
+        )
+        return None
 
 
 def _tls_options(
@@ -272,17 +294,22 @@ class _TimedReader(io.RawIOBase):
         self._raw = raw
         self._sock = sock
         self._connection = connection
+        self._size = 0
 
     def readable(self) -> bool:
         return True
 
     def readinto(self, buffer: Any) -> int | None:
+        if self._size > _MAX_REPLY:
+            raise ReplyTooLong(f"more than {_MAX_REPLY} bytes")
         left = self._connection.deadline - time.monotonic()
         if left <= 0:
             raise socket.timeout("the time limit for the whole exchange is over")
         timeout: Any = self._connection.timeout
         self._sock.settimeout(min(left, timeout))  # the clock may have gone back
-        return self._raw.readinto(buffer)
+        size = self._raw.readinto(buffer)
+        self._size += size or 0
+        return size
 
     def close(self) -> None:
         if not self.closed:

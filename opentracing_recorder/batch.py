@@ -83,8 +83,8 @@ at least 30 seconds; the longest is 120.
 
 `flush(timeout)` sends at once, even during a pause. It returns False if time runs out, or if spans
 were lost since the last `flush` that returned False. `close(timeout)` returns whether every span
-was sent. Spans that are left count as dropped, unless the backend acknowledges them later. At the interpreter's exit, all recorders close at the same time. Define
-`release` to close connections.
+was sent. Spans that are left count as dropped, unless the backend acknowledges them later. At the
+interpreter's exit, all recorders close at the same time. Define `release` to close connections.
 
 ## Processes
 

@@ -49,6 +49,8 @@ from ._process import at_exit, at_fork, cover_child, renew, unforked
 from .recorder import Recorder
 from .span import BasicSpan
 
+__all__ = ["MAX_LINE", "JSONLinesRecorder", "NotASpan", "read_spans"]
+
 _logger = logging.getLogger(__name__)
 
 # Only Windows has O_BINARY, which leaves line ends alone. O_NONBLOCK is for pipes and terminals; it

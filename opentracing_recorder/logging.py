@@ -35,8 +35,9 @@ which prints::
 
 Add the filter to the handler that runs on the thread that logs the line. If a `QueueHandler` keeps
 lines for another handler, add it to the queue's handler; the handler behind it runs on another
-thread. The same holds for a `MemoryHandler`, which passes lines on later. A record that has ids keeps them, so later filters change nothing. A filter on a
-logger does not suffice, because logging does not apply it to the lines of child loggers.
+thread. The same holds for a `MemoryHandler`, which passes lines on later. A record that has ids
+keeps them, so later filters change nothing. A filter on a logger does not suffice, because logging
+does not apply it to the lines of child loggers.
 """
 
 from __future__ import annotations

@@ -184,7 +184,7 @@ class OpenTelemetryRecorder(BatchRecorder):
             raise Unavailable(f"{type(self._exporter).__name__} could not deliver the batch")
 
     def flush(self, timeout: float | None = None) -> bool:
-        """Send as `BatchRecorder.flush` does, then flush the exporter, which may hold spans too.
+        """Sends as `BatchRecorder.flush` does, then flushes the exporter, which may hold spans too.
 
         The exporter gets the rest of `timeout` seconds (None: 30). Its exceptions are raised.
         """

@@ -128,6 +128,8 @@ from .context import (
     copied_baggage,
 )
 
+__all__ = ["CompositePropagator", "Propagator"]
+
 
 class Propagator(ABC):
     """Writes and reads span contexts in one format. Methods are called from any thread."""

@@ -86,6 +86,8 @@ from ._arguments import check_has, check_type
 from ._failure_log import FailureLog
 from .span import BasicSpan
 
+__all__ = ["CompositeRecorder", "NoopRecorder", "Recorder"]
+
 
 class Recorder(ABC):
     """Takes each finished, sampled span of a tracer."""

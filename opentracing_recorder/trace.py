@@ -33,6 +33,8 @@ from typing import Any, Union
 from ._json_safe import text_of
 from .span import BasicSpan, is_failed
 
+__all__ = ["AnySpan", "Trace", "TraceNode"]
+
 AnySpan = Union[BasicSpan, Mapping[str, Any]]
 
 

@@ -60,9 +60,9 @@ reply's body, and 128 KiB in all, are read.
 
 ## Errors
 
-An argument that cannot serve raises TypeError or ValueError, which names it; so does a
-variable that holds no proxy's URL. Later faults are logged, at most once a minute, without the
-values of ``headers``, the query of the URL or the proxy's password:
+An argument that cannot serve raises TypeError or ValueError, which names it. A variable that holds
+no proxy's URL is reported in the log, and ignored. Later faults are logged, at most once a minute,
+without the values of ``headers``, the query of the URL or the proxy's password:
 
 - The server answers 408, 429 or 5xx, breaks off, or cannot be reached: the batch is sent again, up
   to ``attempts`` times, and not before the time in ``Retry-After``.
