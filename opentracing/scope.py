@@ -17,8 +17,8 @@ which prints::
 
 - An `Exception` that leaves the block is logged on the span, and then propagates.
 - A scope stays in the thread or task that made it. You may pass its span to another.
-- Closing a scope of these scope managers again does nothing. `opentracing.scope_managers` describes
-  scopes that are closed out of order.
+- With the scope managers of `opentracing.scope_managers`, closing a scope again does nothing. Their
+  guide describes scopes that are closed out of order.
 """
 
 from __future__ import annotations

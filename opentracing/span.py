@@ -16,7 +16,7 @@ which prints::
 - Setters return the span. Here, no method raises; nor does one of `opentracing_recorder.span`,
   whatever it is given.
 - If an `Exception` leaves the ``with`` block, the span gets the tag `error` and a log, and the
-  exception then propagates. Other exceptions, such as a cancellation, leave no trace.
+  exception then propagates. Other exceptions, such as a cancellation, are not logged.
 - A span may be used from any thread. A context is not changed after it was made.
 - The tracer decides the meaning of a call after `finish`, except `context`, which is always valid.
 

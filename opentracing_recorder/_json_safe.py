@@ -33,7 +33,7 @@ _SEQUENCES = (
 
 
 class Parts:
-    """The most parts that values that belong together may have, in all their containers."""
+    """The limit of parts that several values may have together, in all their containers."""
 
     __slots__ = ("left", "was_cut")
 

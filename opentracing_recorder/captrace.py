@@ -49,7 +49,7 @@ finished, each with the line that started it.
 | `spans` | the finished spans, in the order in which they finished |
 | `find(operation_name, tags, error)` | the spans that match all arguments |
 | `one(...)` | the only match; otherwise it raises an AssertionError that shows the trees |
-| `wait_for(..., count=1, timeout=5.0)` | the matches, once there are `count`; in at most 5 seconds |
+| `wait_for(..., count=1, timeout=5.0)` | matches, once there are `count`; `timeout` is in seconds |
 | `outline(tags=())` | the names as trees, siblings by start, with ``!`` if failed, and these tags |
 | `as_dicts()` | the spans in `to_dict` form; ids count from 1, times are steps through the tree |
 | `unfinished` | the spans that were started and not finished |

@@ -44,7 +44,7 @@ _SPAN_IDS = 1 << 64
 ContextT = TypeVar("ContextT", bound="BasicSpanContext")
 
 RANDOM_BITS = 56
-"""The number of bits that W3C Trace Context's random flag guarantees to be random: the lowest ones of the trace id."""
+"""The number of bits of a trace id, the lowest, that W3C's random flag declares random."""
 
 NO_EXTRA = SpanContext.EMPTY_BAGGAGE  # any empty mapping that nobody can change
 
@@ -77,7 +77,7 @@ class BasicSpanContext(SpanContext):
     """Whether the span belongs to another process: its context came in a carrier."""
 
     dropped_baggage = 0
-    """The number of baggage items that were over the limits and dropped: by extraction, or by the last
+    """The number of baggage items dropped because of the limits: by extraction, or by the last
     injection that dropped any.
     """
 

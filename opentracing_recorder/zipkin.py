@@ -44,11 +44,11 @@ to any `BasicTracer`::
 
 ## TLS and proxies
 
-An ``https`` URL verifies the server's certificate. The files are read again
-for each connection, so that renewed certificates are used. Reports go through the proxy in
-``HTTPS_PROXY`` or ``HTTP_PROXY``, by the scheme of the URL, unless ``NO_PROXY`` names the host;
-the variables may be in lower case, and are read when the recorder is made. A server on this
-machine, ``localhost`` or a loopback address, is reached without a proxy.
+With an ``https`` URL, the server's certificate is verified. The files are read again for each
+connection, so that renewed certificates are used. Reports go through the proxy in ``HTTPS_PROXY``
+or ``HTTP_PROXY``, by the scheme of the URL, unless ``NO_PROXY`` names the host. The variables may
+be in lower case, and are read when the recorder is created. A server on this machine, ``localhost``
+or a loopback address, is reached without a proxy.
 
 ## Limits
 
@@ -72,11 +72,10 @@ without the values of ``headers``, the query of the URL or the proxy's password:
 
 ## One span for both sides of a call
 
-With ``ZipkinTracer(..., one_span_per_rpc=True)``, a span
-that is started with the tag ``span.kind`` = ``server``, for a caller in another process, has the
-id of its caller's span: both sides report their half of one span, as Zipkin's own tracers do. Give
-the tag at the start, in ``tags=``. Without the option, the server's span is a child of the
-caller's.
+With ``ZipkinTracer(..., one_span_per_rpc=True)``, a span that is started with the tag ``span.kind``
+= ``server``, for a caller in another process, has the id of its caller's span: both sides report
+their half of one span, as Zipkin's own tracers do. Give the tag at the start, in ``tags=``. Without
+the option, the server's span is a child of the caller's.
 
 ## Fields sent to Zipkin
 
