@@ -94,8 +94,9 @@ interpreter's exit, all recorders close at the same time. Define `release` to cl
 - A child of multiprocessing, a worker of a ProcessPoolExecutor and a worker of Celery send their
   spans when they end.
 - With gevent, monkey-patch before or after you create the recorder, as in
-  `gunicorn --preload -k gevent`. If you report over https, or use ThreadLocalScopeManager, patch at the top of gunicorn's
-  configuration file: gevent cannot patch objects that `ssl` and `threading` have made before.
+  `gunicorn --preload -k gevent`. If you report over https, or use ThreadLocalScopeManager, patch at
+  the top of gunicorn's configuration file: gevent cannot patch objects that `ssl` and `threading`
+  have made before.
 - uWSGI forks its workers from C, where a running thread would make them hang. No thread is started
   before. Call `tracer.flush()` when the application is loaded, or pass `--lazy-apps`; otherwise a
   warning counts the spans recorded until then. If your own threads start while the application is
