@@ -15,7 +15,7 @@ from urllib.parse import quote, unquote
 
 from opentracing.interrupts import reraise_interrupt
 
-from ._failure_log import RateLimit
+from ._failure_log import RateLimit, since_last
 from ._json_safe import text_of
 from .context import BasicSpanContext, copied_baggage
 
@@ -120,7 +120,7 @@ def written_baggage(
     return items
 
 
-_dropped_news = RateLimit()
+_dropped_reports = RateLimit()
 
 
 def report_dropped(context: BasicSpanContext, dropped: int) -> None:
@@ -129,15 +129,15 @@ def report_dropped(context: BasicSpanContext, dropped: int) -> None:
         context.dropped_baggage = dropped
     except Exception:  # a class of the application may have no place for it
         reraise_interrupt()
-    times = _dropped_news.count()
+    times = _dropped_reports.count()
     if times and not sys.is_finalizing():
         _logger.warning(
-            "baggage was cut to %d items and %d bytes, as encoded, on its way out (%d times since"
-            " the last such message; %d items this time); set less of it, or write fewer formats",
+            "%d items of baggage were dropped on their way out%s: a carrier has at most %d items"
+            " and %d bytes, as encoded; set less baggage, or write fewer formats",
+            dropped,
+            since_last(times),
             MAX_BAGGAGE_ITEMS,
             MAX_BAGGAGE_BYTES,
-            times,
-            dropped,
         )
 
 

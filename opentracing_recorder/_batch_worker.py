@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from opentracing.interrupts import reraise_interrupt
 
 from ._batch_queue import BatchQueue, Stats
-from ._batch_retry import Attempt, BatchTooLarge, Rejected, next_attempt
+from ._batch_retry import Attempt, BatchTooLarge, Rejected, SendError, next_attempt
 from ._errors import error_text, loggable
 from ._failure_log import RateLimit, since_last
 from ._process import cover_child, has_yet_to_fork, is_first_worker
@@ -363,7 +363,7 @@ class Worker:
                 raise
             following = next_attempt(attempt, error, self._attempts, self._interval)
             if following is None or following.size == size:
-                self._report(error)
+                self._report(error, size, is_lost=following is None)
             if following is None:
                 self.queue.settle(size, failed=size)
             return following
@@ -383,17 +383,22 @@ class Worker:
         is_end = greenlet is not None and isinstance(error, greenlet.GreenletExit)
         return self._is_callers or is_end
 
-    def _report(self, error: BaseException) -> None:
+    def _report(self, error: BaseException, size: int, is_lost: bool) -> None:
         reports, outcome = self._error_reports, "failed"
         if isinstance(error, (Rejected, BatchTooLarge)):
             reports = self._refusal_reports
-            outcome = "rejected" if isinstance(error, Rejected) else "too large"
+            outcome = "was rejected" if isinstance(error, Rejected) else "was too large"
         if _logger.isEnabledFor(logging.DEBUG):
-            _logger.debug("%s: sending spans %s", self._name, outcome, exc_info=loggable(error))
+            _logger.debug("%s: a batch %s", self._name, outcome, exc_info=loggable(error))
         if times := reports.count():
-            text = error_text(error)
             _logger.error(
-                "%s: sending spans %s%s: %s", self._name, outcome, since_last(times), text
+                "%s: a batch of %d spans %s, and is %s%s: %s",
+                self._name,
+                size,
+                outcome,
+                "lost" if is_lost else "tried again",
+                since_last(times),
+                error_text(error).removeprefix(f"{SendError.__module__}."),
             )
 
     # Calls of `send` that last too long.

@@ -52,7 +52,7 @@ from opentracing.interrupts import reraise_interrupt
 
 from ._clock import now, number_or_none, system
 from ._errors import loggable, without_frames
-from ._failure_log import RateLimit
+from ._failure_log import RateLimit, since_last
 from ._hex_ids import id_text
 from ._json_safe import dict_of, json_safe, text_of
 from ._process import RenewedLock
@@ -453,7 +453,7 @@ class BasicSpan(Span):
         """A copy with tags and logs of its own, for one of several recorders."""
         if type(self) is StartedSpan:  # field by field, which costs a fifth of `copy`
             made: Any = StartedSpan()
-            for field in _FIELDS:
+            for field in _FIELDS:  # all but the one that `finish` deletes
                 field.__set__(made, field.__get__(self))
             if self.__dict__:
                 made.__dict__.update(self.__dict__)
@@ -485,10 +485,9 @@ class BasicSpan(Span):
         times, error = _unrecorded.count(), sys.exc_info()[1]
         if times and error is not None and not sys.is_finalizing():
             _logger.error(
-                "%s could not record a span (%d times since the last such message);"
-                " the application goes on",
+                "%s could not record a span%s; the application goes on",
                 type(self._tracer).__name__,
-                times,
+                since_last(times),
                 exc_info=loggable(error),
             )
 
@@ -589,7 +588,7 @@ class StartedSpan(BasicSpan):
         __init__ = object.__init__
 
 
-_FIELDS = [vars(BasicSpan)[name] for name in BasicSpan.__slots__]
+_FIELDS = [vars(BasicSpan)[name] for name in BasicSpan.__slots__ if name != "_started"]
 
 
 class _TravelledSpan(BasicSpan):
@@ -669,9 +668,9 @@ def first_tags(given: Any) -> dict[Any, Any]:
     if times and not sys.is_finalizing():
         _logger.warning(
             "tags of a new span must be a mapping; %s could not be read, and the span starts"
-            " without (%d times since the last such message)",
+            " without%s",
             text_of(type(given)),
-            times,
+            since_last(times),
         )
     return {}
 

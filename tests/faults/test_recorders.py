@@ -116,12 +116,13 @@ def test_a_recorder_that_spoils_its_span(
     file = JSONLinesRecorder(tmp_path / "spans.jsonl")
     tracer = BasicTracer(CompositeRecorder([Calling(spoil), LoggingRecorder(), file, last]))
     span = tracer.start_span("x")
+    span_id = span.context.span_id
     span.finish()
     span.set_operation_name("late").set_tag("late", True).set_baggage_item("a", "b")
     span.log_kv({"event": "late"})
     span.finish()
     (recorded,) = last.spans
-    assert recorded.context.span_id == span.context.span_id
+    assert recorded.context.span_id == span_id
     assert (recorded.operation_name, recorded.tags, recorded.finished) == ("x", {}, True)
     tracer.start_span("y").finish()
     assert len(last.spans) == 2

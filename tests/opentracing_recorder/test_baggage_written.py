@@ -147,14 +147,14 @@ def test_what_is_left_out_is_counted_and_logged_once(
     name: str, dropped: int, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """The context has the count, of the latest injection that left out any, format by format."""
-    monkeypatch.setattr(_baggage, "_dropped_news", RateLimit())
+    monkeypatch.setattr(_baggage, "_dropped_reports", RateLimit())
     context = BasicSpanContext(1, 2, BAGGAGE["many items"])
     with caplog.at_level(logging.WARNING):
         for _ in range(3):
             injected(FORMATS[name], context)
             assert context.dropped_baggage == dropped
     assert len(caplog.records) == 1
-    assert f"{dropped} items this time" in caplog.text
+    assert f"{dropped} items of baggage were dropped" in caplog.text
     assert "k999" not in caplog.text
 
 

@@ -293,7 +293,9 @@ def test_a_batch_is_given_up_after_its_attempts(
     assert recorder.accepted == spans[2:]
     assert recorder.stats == Stats(3, 1, 0, 2, 0)
     assert [record.levelname for record in caplog.records] == ["ERROR"]
-    assert texts(caplog)[0] == "Scripted: sending spans failed: OSError: no route"
+    assert texts(caplog)[0] == (
+        "Scripted: a batch of 2 spans failed, and is tried again: OSError: no route"
+    )
 
 
 def test_a_rejected_batch_is_not_sent_again(

@@ -187,7 +187,7 @@ def test_the_traceback_of_each_failure_is_logged_at_debug_level(
     assert len(details) == 2
     for each in details:
         shown = logging.Formatter().format(each)
-        assert shown.startswith("Scripted: sending spans")
+        assert shown.startswith("Scripted: a batch ")
         assert "Traceback" in shown
         assert "in send\n    raise answer" in shown
     assert sum(each.levelno == logging.ERROR for each in caplog.records) == 1
