@@ -69,15 +69,15 @@ which prints::
 - `start_active_span` also takes `finish_on_close` (default: True).
 - `start_span` starts a span without activating it. A span is its own context manager, which
   finishes it: ``with tracer.start_span("fetch") as span:``.
-- If an exception leaves the block of a span or scope, the span gets the tag `error` and a log with
-  the exception, which continues. Only subclasses of `Exception` are errors: a cancelled task, a
-  closed generator and an interpreter that exits are not.
+- If an exception leaves the block of a span or scope, the span gets the tag `error` and a log of
+  the exception. The exception then propagates. Only subclasses of `Exception` are errors: a
+  cancelled task, a closed generator and an interpreter that exits are not.
 
 ## References
 
 A span can start from something other than one parent. The first `child_of` among its references
 is the parent, otherwise the first reference. All of them are kept on the span, and their baggage is
-carried on::
+carried on. With this tracer, `parent_id` is the parent's id::
 
     first, second = tracer.start_span("first"), tracer.start_span("second")
     references = [opentracing.follows_from(first), opentracing.child_of(second)]
@@ -103,8 +103,8 @@ it in the other process. `Format` lists the formats that every tracer supports::
 thread that accepts it. If the carrier holds no trace, `extract` returns None and a new trace
 starts.
 
-Baggage is text that travels with the trace: to every span that starts later downstream, and over
-the wire to other services. Every call carries it, so keep it short, and put no secrets into it::
+Baggage is text that travels with the trace: to every later descendant, and over the wire to other
+services. Every call carries it, so keep it short, and put no secrets into it::
 
     with tracer.start_active_span("request") as scope:
         scope.span.set_baggage_item("tenant", "Café 7")

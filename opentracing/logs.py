@@ -1,4 +1,6 @@
-"""The standard log fields of the OpenTracing semantic conventions, for `Span.log_kv`::
+"""The standard log fields of the OpenTracing semantic conventions.
+
+Pass them to `Span.log_kv`::
 
     from opentracing import global_tracer, logs
 

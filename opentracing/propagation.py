@@ -1,6 +1,27 @@
 """The carrier formats of every tracer, and the exceptions of inject and extract.
 
-Used by instrumentation libraries on both sides of a process boundary.
+Instrumentation needs them on both sides of a process boundary. A malformed header must not fail the
+request::
+
+    from opentracing import Format, SpanContextCorruptedException
+    from opentracing_recorder import BasicTracer
+
+    tracer = BasicTracer()
+    headers = {"ot-tracer-traceid": "?", "ot-tracer-spanid": "1", "ot-tracer-sampled": "true"}
+    try:
+        caller = tracer.extract(Format.HTTP_HEADERS, headers)
+    except SpanContextCorruptedException:
+        caller = None
+    with tracer.start_active_span("serve", child_of=caller):
+        pass
+
+- `extract` returns None if the carrier holds no trace. It raises `SpanContextCorruptedException`
+  for a malformed trace.
+- Both `inject` and `extract` raise `InvalidCarrierException` for a carrier that the format cannot
+  use, and `UnsupportedFormatException` for a format that the tracer does not have.
+- They may be called from any thread, with a carrier that no other thread changes meanwhile.
+
+`opentracing_recorder.propagator` describes carriers and the limits of what is read.
 """
 
 from __future__ import annotations

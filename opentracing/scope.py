@@ -1,4 +1,25 @@
-"""Scope: the time during which a span is the active one."""
+"""Scope: the time during which a span is the active one.
+
+`start_active_span` of a tracer and `activate` of its scope manager return one. Leaving the ``with``
+block closes it::
+
+    from opentracing_recorder import BasicTracer
+
+    tracer = BasicTracer()
+    with tracer.start_active_span("request") as scope:
+        print(tracer.active_span is scope.span)
+    print(tracer.active_span)
+
+which prints::
+
+    True
+    None
+
+- An `Exception` that leaves the block is logged on the span, and then propagates.
+- A scope stays in the thread or task that made it. You may pass its span to another.
+- With the scope managers of `opentracing.scope_managers`, closing a scope again does nothing. Their
+  guide describes scopes that are closed out of order.
+"""
 
 from __future__ import annotations
 

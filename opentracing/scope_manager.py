@@ -1,4 +1,25 @@
-"""ScopeManager: keeps the active span of each thread, task or greenlet for a tracer."""
+"""ScopeManager: keeps the active span of each thread, task or greenlet for a tracer.
+
+A tracer has one as its `scope_manager`. Use it to activate a span that exists already::
+
+    from opentracing_recorder import BasicTracer
+
+    tracer = BasicTracer()
+    span = tracer.start_span("job")
+    with tracer.scope_manager.activate(span, finish_on_close=True):
+        print(tracer.scope_manager.active.span is span)
+    print(tracer.scope_manager.active)
+
+which prints::
+
+    True
+    None
+
+- `ScopeManager` itself is a no-op: its `active` is the same no-op scope each time, and not None.
+- `activate` and `active` may be called from any thread. Each thread, task or greenlet has an active
+  scope of its own; `opentracing.scope_managers` describes which of them inherit it.
+- To write a scope manager, override both, and test it with `opentracing.harness.scope_check`.
+"""
 
 from __future__ import annotations
 

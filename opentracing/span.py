@@ -1,6 +1,27 @@
 """Span and SpanContext: one timed operation, and the part of it that crosses process boundaries.
 
-Both are complete no-ops; tracers subclass them, libraries only call them.
+Both are complete no-ops. Tracers subclass them; instrumentation only calls them::
+
+    import opentracing
+
+    with opentracing.global_tracer().start_span("fetch") as span:
+        span.set_tag("http.method", "GET").log_kv({"event": "sent"})
+        span.set_baggage_item("tenant", "cafe")  # sent with every later call: keep it short
+        print(span.get_baggage_item("tenant"))  # the no-op keeps nothing
+
+which prints::
+
+    None
+
+- Setters return the span. Here, no method raises; nor does one of `opentracing_recorder.span`,
+  whatever it is given.
+- If an `Exception` leaves the ``with`` block, the span gets the tag `error` and a log, and the
+  exception then propagates. Other exceptions, such as a cancellation, are not logged.
+- A span may be used from any thread. A context is not changed after it was made.
+- The tracer decides the meaning of a call after `finish`, except `context`, which is always valid.
+
+`opentracing` has the guide to spans and baggage; `opentracing_recorder.span` is the span that is
+recorded.
 """
 
 from __future__ import annotations

@@ -1,4 +1,25 @@
-"""Tracer: the entry point of instrumentation, here a no-op; and the references between spans."""
+"""Tracer: the entry point of instrumentation, here a no-op; and the references between spans.
+
+A tracer starts spans, and moves their contexts between processes. Use `Tracer` itself if nothing is
+to be recorded, and as the base of a tracer of your own::
+
+    from opentracing import Format, Tracer, child_of, follows_from
+
+    tracer = Tracer()
+    first, second = tracer.start_span("first"), tracer.start_span("second")
+    references = [child_of(first), follows_from(second)]
+    with tracer.start_active_span("merge", references=references) as scope:
+        tracer.inject(scope.span, Format.HTTP_HEADERS, {})
+    assert tracer.close(timeout=5)
+
+- Only `inject` and `extract` raise, and only for a format that is no `Format`. A tracer that
+  records may also raise `InvalidCarrierException` for a carrier that the format cannot use, and
+  `SpanContextCorruptedException` for a malformed trace.
+- Its methods may be called from any thread: they return the same no-op objects each time.
+- `extract` of the no-op returns a context without a trace, and not None.
+
+`opentracing` describes references and carriers; `opentracing_recorder.tracer` records.
+"""
 
 from __future__ import annotations
 

@@ -38,15 +38,14 @@ Every name below can be imported from this package. The guides are in the module
 - Look at traces: `opentracing_recorder.trace`, `opentracing_recorder.timeline`, and the command
   ``python -m opentracing_recorder show``.
 
-The names are those of `_public`, which is imported when one of them is first used: pytest imports
-this package for its plugin at every start, even if nothing is traced.
-
 PYTEST_DONT_REWRITE: pytest reads this, and then does not warn if this package was imported before
 pytest started.
 """
 
 from __future__ import annotations
 
+# The names are those of `_public`, which is imported when one of them is first used: pytest imports
+# this package for its plugin at every start, even if nothing is traced.
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from ._public import *  # noqa: F403

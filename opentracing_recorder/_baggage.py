@@ -22,15 +22,15 @@ from .context import BasicSpanContext, copied_baggage
 _logger = logging.getLogger(__name__)
 
 MAX_BAGGAGE_ITEMS = 64
-"""How many items are read from a carrier, or written into one; the rest is dropped and counted."""
+"""The most items read from a carrier, or written into one; the rest is dropped and counted."""
 
 MAX_BAGGAGE_BYTES = 8192
-"""How many bytes of keys and values are read from a carrier, counted in UTF-8, or written into one,
+"""The most bytes of keys and values read from a carrier, counted in UTF-8, or written into one,
 counted in the encoding of the format.
 """
 
 MAX_ENCODED_BAGGAGE = 3 * MAX_BAGGAGE_BYTES
-"""How many characters baggage within that limit may have in percent-encoding."""
+"""The most characters that baggage within that limit may have in percent-encoding."""
 
 # Percent-encoding keeps these: RFC 3986, section 2.3.
 _UNRESERVED = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~"

@@ -24,7 +24,7 @@ _MAX_KNOWN_SETS = 200
 _MAX_KNOWN_SET_LENGTH = 2000  # characters
 
 MAX_ENTRIES = 10_000
-"""How many entries are read from a carrier that is no dict, list or tuple: it may have no end."""
+"""The most entries read from a carrier that is no dict, list or tuple: it may have no end."""
 
 # Every WSGI environ has it (PEP 3333), and what frameworks make of one, such as Django's `META`
 # under ASGI, and the environment of a CGI script.

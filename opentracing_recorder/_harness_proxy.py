@@ -62,7 +62,7 @@ class FaultyProxy:
 
     @property
     def mode(self) -> Mode:
-        """How the proxy treats connections."""
+        """The way in which the proxy treats connections."""
         return self._mode
 
     @mode.setter

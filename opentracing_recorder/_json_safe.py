@@ -33,7 +33,7 @@ _SEQUENCES = (
 
 
 class Parts:
-    """How many parts values that belong together may have, in all their containers."""
+    """The limit of parts that several values may have together, in all their containers."""
 
     __slots__ = ("left", "was_cut")
 
@@ -92,7 +92,7 @@ _arguments_of: Callable[[Any], tuple[Any, ...]] = BaseException.args.__get__  # 
 
 
 def _length(form: Any) -> int:
-    """How many characters the texts in a JSON-safe form have: one may be in it many times."""
+    """The number of characters of the texts in a JSON-safe form: one may be in it many times."""
     if type(form) is str:
         return len(form)
     if type(form) is dict:

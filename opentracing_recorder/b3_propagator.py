@@ -48,13 +48,13 @@ _WORDS = {"true": True, "false": False}  # of tracers from before the specificat
 class B3Propagator(CarrierPropagator):
     """B3 for any format with text carriers: TEXT_MAP and HTTP_HEADERS alike.
 
-    Reads the single header, and if it is missing or malformed the several. Writes the several, or
-    if `single_header` is True (default: False) the single one; both in lower case, and with the
-    span's parent.
+    Reads ``b3``; if it is missing or malformed, ``x-b3-*``. Writes ``x-b3-*``, or ``b3`` if
+    `single_header` is True (default: False). Names are written in lower case, and the span's parent
+    is written too.
 
     A decision may come without a trace id: then the context has no ids, and its `sampled` holds for
-    the trace that starts. No decision is a `sampled` of None. The debug flag is ``"debug": "1"``
-    in `extra`. B3 has no baggage: none is read or written.
+    the trace that starts. Without a decision, `sampled` is None. The debug flag is
+    ``"debug": "1"`` in `extra`. B3 has no baggage: none is read or written.
     """
 
     def __init__(self, single_header: bool = False) -> None:

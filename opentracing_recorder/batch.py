@@ -15,6 +15,8 @@ returns when the backend has acknowledged them::
 
         def send(self, spans):
             rows = self.encode_each(spans, lambda span: span.to_dict())
+            if not rows:  # none could be encoded
+                return
             status = self._store(rows, timeout=self.send_timeout)
             if status == 413:
                 raise BatchTooLarge(status)  # send it again in halves
@@ -54,8 +56,8 @@ a whole batch. `opentracing_recorder.harness` has the tests that prove a recorde
 | `attempts` | 40 | attempts | Most attempts to send a batch; after these its spans fail. |
 | `exit_timeout` | 5.0 | seconds | Longest `close()` without a timeout, also at the exit. |
 
-Counts are at least 1. Times are more than 0; no option takes None. `batch_size` is at most
-`queue_size`.
+Counts are at least 1. Times are more than 0; no option takes None. A larger `batch_size` is reduced
+to `queue_size`.
 
 ## Errors
 
@@ -80,10 +82,9 @@ at least 30 seconds; the longest is 120.
 ## Flush and close
 
 `flush(timeout)` sends at once, even during a pause. It returns False if time runs out, or if spans
-recorded before it were lost and no earlier `flush` has returned False for them. `close(timeout)`
-returns whether every span was sent. Spans that are left count as dropped, unless the backend
-acknowledges them after all. At the interpreter's exit, all recorders close at the same time. Define
-`release` to close connections.
+were lost since the last `flush` that returned False. `close(timeout)` returns whether every span
+was sent. Spans that are left count as dropped, unless the backend acknowledges them later. At the
+interpreter's exit, all recorders close at the same time. Define `release` to close connections.
 
 ## Processes
 
@@ -92,9 +93,10 @@ acknowledges them after all. At the interpreter's exit, all recorders close at t
   you call the base's constructor: from there on, a fork calls it.
 - A child of multiprocessing, a worker of a ProcessPoolExecutor and a worker of Celery send their
   spans when they end.
-- gevent may patch before the recorder is made or after it, as in `gunicorn --preload -k gevent`. If
-  you report over https, or use ThreadLocalScopeManager, patch at the top of gunicorn's
-  configuration file: gevent cannot patch objects that `ssl` and `threading` have made before.
+- With gevent, monkey-patch before or after you create the recorder, as in
+  `gunicorn --preload -k gevent`. If you report over https, or use ThreadLocalScopeManager, patch at
+  the top of gunicorn's configuration file: gevent cannot patch objects that `ssl` and `threading`
+  have made before.
 - uWSGI forks its workers from C, where a running thread would make them hang. No thread is started
   before. Call `tracer.flush()` when the application is loaded, or pass `--lazy-apps`; otherwise a
   warning counts the spans recorded until then. If your own threads start while the application is
@@ -242,8 +244,8 @@ class BatchRecorder(Recorder):
         """Send the spans recorded before this call, within `timeout` seconds (None: no limit).
 
         Returns whether all of it was sent: False if time ran out, or if spans recorded before this
-        call were dropped or failed and no earlier `flush` has returned False for them. Pauses
-        between attempts are cut short.
+        call were dropped or failed since the last `flush` that returned False. Pauses between
+        attempts are cut short.
         """
         check_timeout(timeout)
         return self._current().flush(self, timeout)

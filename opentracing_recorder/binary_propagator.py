@@ -69,6 +69,7 @@ class BinaryPropagator(Propagator):
     """Appends to a ``bytearray``; reads ``bytes``, ``bytearray`` or ``memoryview``."""
 
     def inject(self, span_context: SpanContext, carrier: Any) -> None:
+        """Append `span_context` to the bytearray `carrier`; without a trace, append nothing."""
         if not isinstance(carrier, bytearray):
             raise InvalidCarrierException(
                 f"the carrier is a {type(carrier).__name__}; wanted: a bytearray"

@@ -39,7 +39,7 @@ puts back the tracer that was there, whatever the test does::
 
     def test_snapshot(captrace):
         checkout("good")
-        assert [span["span_id"] for span in captrace.as_dicts()][0] == "0000000000000001"
+        assert captrace.as_dicts()[0]["span_id"] == "0000000000000001"
 
 If a test fails, its report ends with the traces, and with the spans that were started and never
 finished, each with the line that started it.
@@ -49,7 +49,7 @@ finished, each with the line that started it.
 | `spans` | the finished spans, in the order in which they finished |
 | `find(operation_name, tags, error)` | the spans that match all arguments |
 | `one(...)` | the only match; otherwise it raises an AssertionError that shows the trees |
-| `wait_for(..., count=1, timeout=5.0)` | the matches, as soon as there are `count`; in seconds |
+| `wait_for(..., count=1, timeout=5.0)` | matches, once there are `count`; `timeout` is in seconds |
 | `outline(tags=())` | the names as trees, siblings by start, with ``!`` if failed, and these tags |
 | `as_dicts()` | the spans in `to_dict` form; ids count from 1, times are steps through the tree |
 | `unfinished` | the spans that were started and not finished |
@@ -96,6 +96,8 @@ from .span import BasicSpan
 from .timeline import render_text
 from .trace import AnySpan, Trace, TraceNode
 from .tracer import BasicTracer
+
+__all__ = ["CapTrace", "snapshot"]
 
 _OURS = tuple(f"{name}." for name in ("opentracing", "opentracing_recorder", "contextlib"))
 _MAX_UNFINISHED = 50  # spans that a message lists; a test may start any number

@@ -36,13 +36,15 @@ from ._hex_ids import hex_ids, id_text
 from ._json_safe import dict_of
 from ._process import RenewedLock
 
+__all__ = ["RANDOM_BITS", "BasicSpanContext", "RemoteSpanContext", "basic_context"]
+
 _TRACE_IDS = 1 << 128
 _SPAN_IDS = 1 << 64
 
 ContextT = TypeVar("ContextT", bound="BasicSpanContext")
 
 RANDOM_BITS = 56
-"""How many bits W3C Trace Context's random flag guarantees: the lowest ones of the trace id."""
+"""The number of bits of a trace id, the lowest, that W3C's random flag declares random."""
 
 NO_EXTRA = SpanContext.EMPTY_BAGGAGE  # any empty mapping that nobody can change
 
@@ -75,7 +77,7 @@ class BasicSpanContext(SpanContext):
     """Whether the span belongs to another process: its context came in a carrier."""
 
     dropped_baggage = 0
-    """How many baggage items were over the limits and dropped: by extraction, or by the last
+    """The number of baggage items dropped because of the limits: by extraction, or by the last
     injection that dropped any.
     """
 

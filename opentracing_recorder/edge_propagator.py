@@ -18,9 +18,9 @@
     assert context.sampled is None  # the sampler decides, and not the caller
     assert context.baggage == {}
 
-Use it at the edge of your network. Behind it, services follow each other's decisions: a caller's
-flags, debug included, could otherwise have every request of a stranger recorded. Limits and errors:
-see `opentracing_recorder.propagator`.
+Use it at the edge of your network. Behind it, services follow each other's decisions. Without it, a
+stranger's flags, debug included, could have every request recorded. Limits and errors: see
+`opentracing_recorder.propagator`.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Contract tests for authors of recorders, propagators and samplers: subclass a mixin.
 
-They need only this package, and run under pytest or unittest. A failure says what was lost, such as
-``lost 10 of 10 spans in a forked child`` or ``close(0.3) while the backend does not answer still
+They need only this package, and run under pytest or unittest. A failure names what was lost, such
+as ``lost 10 of 10 spans in a forked child`` or ``close(0.3) while the backend does not answer still
 blocks after 2.3 s``.
 
 ## Recorders
@@ -87,7 +87,25 @@ A backend that listens on TCP can also fail. Return its address, and let the rec
 The checks let the backend refuse connections, reset them, and read without answering. This lasts
 longer than `send_timeout`, so give the recorder a short one. For any other backend, or for faults
 that a proxy cannot cause, override `break_backend`, `hang_backend` and `mend_backend`. A check that
-needs a method that is not overridden is skipped, and its reason says what is left out.
+needs a method that is not overridden is skipped, and its reason names what is left out. If the
+spans stay in this process's memory, override `check_fork` to return False.
+
+| Member | Default | Meaning |
+|---|---|---|
+| `recorder()` | required | A new recorder, whose backend works. |
+| `delivered(recorder)` | required | The operation names that the backend has; see below. |
+| `backend_address()` | None | Host and port of a backend that listens on TCP. |
+| `break_backend()` | by the proxy | Lets the backend refuse what it is sent. |
+| `hang_backend()` | by the proxy | Lets the backend take what it is sent, without an answer. |
+| `mend_backend()` | by the proxy | Lets the backend work again. |
+| `check_outage()` | True | Whether spans recorded in a short outage are delivered later. |
+| `check_fork()` | True | Whether `delivered` returns the spans of a forked child too. |
+| `patience` | 10.0 seconds | The time for a delivery to a working backend. |
+| `slack` | 2.0 seconds | The time that a call may take beyond its timeout. |
+| `send_timeout` | the recorder's, or 1 second | The recorder's longest wait for an answer. |
+| `proxy` | set by each check | The proxy in front of `backend_address()`. |
+
+`delivered` returns None if nothing can be read back; the checks are then skipped from there on.
 
 `FaultyProxy` serves tests of your own too. Its `mode` is ``"pass"``, ``"refuse"``, ``"hang"``,
 ``"swallow"`` or ``"reset"``. A new mode holds at once, for open connections too. After ``"hang"``,
@@ -124,6 +142,27 @@ needs a method that is not overridden is skipped, and its reason says what is le
     class TestProbabilistic(SamplerCheckMixin):
         def sampler(self):
             return ProbabilisticSampler(0.5)
+
+The methods of a propagator's test:
+
+| Method | Default | Meaning |
+|---|---|---|
+| `propagator()` | required | The propagator to test: a new one, or the same each time. |
+| `carrier()` | ``{}`` | An empty carrier: a dict for a text format, otherwise a bytearray. |
+| `check_baggage()` | True | Whether the format carries baggage. |
+| `check_128_bits()` | True | Whether the format carries trace ids of 128 bits. |
+| `check_decision()` | True | Whether the format carries the decision. |
+| `check_headers()` | True | Whether the entries are valid HTTP headers, in any case. |
+
+The methods of a sampler's test:
+
+| Method | Default | Meaning |
+|---|---|---|
+| `sampler()` | required | A new sampler, made in the same way each time. |
+| `check_consistent()` | False | Whether two such samplers decide alike for each trace. |
+| `share()` | None | The share of traces that it keeps, from 0.0 to 1.0; None if not fixed. |
+
+To skip a test, override the method of that name.
 """
 
 from __future__ import annotations

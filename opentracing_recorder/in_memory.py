@@ -35,6 +35,8 @@ from .recorder import Recorder
 from .span import BasicSpan, is_failed
 from .trace import Trace
 
+__all__ = ["InMemoryRecorder"]
+
 _MAX_SHOWN = 400  # characters of one line of a message
 
 

@@ -52,7 +52,7 @@ _MAX_DEBUG_ID = 256  # characters
 
 
 class JaegerPropagator(CarrierPropagator):
-    """Text keys and values.
+    """Reads and writes ``uber-trace-id``, and baggage as ``uberctx-*``.
 
     `encode_values` (default: False) is for HTTP_HEADERS: baggage is percent-encoded, so that
     nothing but visible ASCII reaches the wire, and keys come back in lower case, as header names

@@ -1,7 +1,7 @@
 """JSONLinesRecorder, which writes finished spans to a file, one line of JSON each.
 
-It needs no server, and loses nothing if the program crashes: each span is written as it finishes,
-with one append::
+It needs no server. A file loses no finished span if the program crashes: each span is written as it
+finishes, with one append::
 
     from opentracing_recorder import BasicTracer, JSONLinesRecorder, Trace
     from opentracing_recorder.json_lines import read_spans
@@ -24,8 +24,9 @@ which prints::
 - Threads, processes and children of a fork may share a file. On a network's file system, and on
   Windows, give each process a file of its own.
 - The path may be a pipe, such as ``/dev/stdout``. No span waits for its reader. Up to 4 MiB that
-  the reader has not taken are kept. They are written with the next span, by `flush`, at exit, or by
-  `FlushAtShutdown`; the last two wait 1 second. The rest is lost, and logged.
+  the reader has not taken are kept. They are written on four occasions: with the next span, by
+  `flush`, at the exit, and at the shutdown that `FlushAtShutdown` handles. At exit and shutdown,
+  the reader has 1 second. The spans that it has not taken then are lost, and a warning counts them.
 - A file that was moved or removed, as when logs are rotated, is created again.
 """
 
@@ -47,6 +48,8 @@ from opentracing.interrupts import reraise_interrupt
 from ._process import at_exit, at_fork, cover_child, renew, unforked
 from .recorder import Recorder
 from .span import BasicSpan
+
+__all__ = ["MAX_LINE", "JSONLinesRecorder", "NotASpan", "read_spans"]
 
 _logger = logging.getLogger(__name__)
 
@@ -130,11 +133,11 @@ class JSONLinesRecorder(Recorder):
 
     @property
     def path(self) -> str:
-        """The absolute path of the file."""
+        """The file's absolute path."""
         return self._path
 
     def record_span(self, span: BasicSpan) -> None:
-        """Write a span. Raises OSError, which the tracer logs, if the system refuses."""
+        """Write a span. If the system refuses, it raises OSError, which the tracer logs."""
         if not unforked[0]:  # the span is older than this child, in which none has begun yet
             renew()
         try:

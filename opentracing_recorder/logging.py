@@ -33,10 +33,11 @@ which prints::
     [57b805b2aa111ebb] shop: packing
     [] opentracing.spans: order 0.127ms trace=57b805b2aa111ebb span=9ac39743e98e851b item=teapot
 
-Add the filter to the handler that runs where the line is logged. If a `QueueHandler` or a
-`MemoryHandler` keeps lines for another handler, add it to the former: behind it, another request's
-span may be active. A record that has ids keeps them, so later filters change nothing. A filter on a
-logger does not suffice, because logging does not apply it to the lines of child loggers.
+Add the filter to the handler that runs on the thread that logs the line. If a `QueueHandler` keeps
+lines for another handler, add it to the queue's handler; the handler behind it runs on another
+thread. The same holds for a `MemoryHandler`, which passes lines on later. A record that has ids
+keeps them, so later filters change nothing. A filter on a logger does not suffice, because logging
+does not apply it to the lines of child loggers.
 """
 
 from __future__ import annotations

@@ -24,8 +24,10 @@ which prints::
 
 - Pass a function that creates the exporter, not the exporter, if the process forks: connections do
   not outlive a fork.
-- The process is described when the recorder is created: by ``OTEL_RESOURCE_ATTRIBUTES``, and by the
-  detectors that ``OTEL_EXPERIMENTAL_RESOURCE_DETECTORS`` names, some of which ask a server.
+- The process is described when the recorder is created, and again in a child that sends spans: by
+  ``OTEL_RESOURCE_ATTRIBUTES``, and by the detectors that ``OTEL_EXPERIMENTAL_RESOURCE_DETECTORS``
+  names, some of which ask a server.
+- `stats.sent` counts what the exporter reports; some exporters count a redirect as success.
 - Spans that an exporter could not deliver are handed to it again. With ``attempts=1``, only the
   exporter itself retries, and no span arrives twice.
 - If a connection goes silent without being closed, the exporter over HTTP opens another after its
@@ -182,7 +184,7 @@ class OpenTelemetryRecorder(BatchRecorder):
             raise Unavailable(f"{type(self._exporter).__name__} could not deliver the batch")
 
     def flush(self, timeout: float | None = None) -> bool:
-        """Send as `BatchRecorder.flush` does, then flush the exporter, which may hold spans too.
+        """Sends as `BatchRecorder.flush` does, then flushes the exporter, which may hold spans too.
 
         The exporter gets the rest of `timeout` seconds (None: 30). Its exceptions are raised.
         """

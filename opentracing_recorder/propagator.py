@@ -1,6 +1,7 @@
-"""How contexts travel: `inject` writes a span's context into a carrier, `extract` reads it there.
+"""Propagators, which write contexts into carriers and read them back.
 
-::
+`inject` writes a span's context into the headers of a request. `extract` reads it in the service
+that is called::
 
     from opentracing import Format
     from opentracing_recorder import B3Propagator, BasicTracer, CompositePropagator
@@ -19,8 +20,7 @@
 Without `propagators`, a tracer writes and reads the text format for HTTP_HEADERS and TEXT_MAP, and
 the binary format for BINARY.
 
-Formats
--------
+## Formats
 
 - `opentracing_recorder.text_propagator`: ``ot-tracer-traceid``, ``ot-tracer-spanid``,
   ``ot-tracer-sampled``, ``ot-baggage-*``. Source: basictracer for Go, Python and JavaScript.
@@ -36,11 +36,10 @@ Formats
   strangers call: your sampler decides anew, and the caller's baggage can be left out.
 
 `encode_values=True` of the text format and Jaeger is for HTTP_HEADERS; W3C and B3 need no such
-choice. Whatever a format carries beside ids, decision and baggage goes on to every descendant, and
-out again: ``tracestate``, the random-trace-id flag, the debug flag.
+choice. The remaining fields (``tracestate``, the random flag, the debug flag) are sent on to every
+descendant.
 
-Carriers
---------
+## Carriers
 
 Text formats take any mapping or iterable of pairs: dicts, lists of tuples, ASGI's headers, gRPC's
 metadata, Kafka's headers. Names and values are str or bytes; header names are read in any case; of
@@ -50,26 +49,25 @@ mutable mapping or a list. None means "no headers" to `extract`.
 
 An injected context takes the place of all of its format's headers, in any case and however often
 they are present. If a service copies a stranger's headers and injects its own span over them,
-nothing of the stranger's trace and baggage is sent on. Headers of other formats stay.
+nothing of the stranger's trace and baggage is sent on. Headers of other formats stay, except those
+that a `CompositePropagator` reads and does not write.
 
 Kafka's clients want header values in bytes. `inject` writes text into an empty list; wrap the list
 in `opentracing_recorder.KafkaHeaders` to write bytes. To extract, pass the list itself.
 
-Limits
-------
+## Limits
 
 - Baggage read from a carrier: 64 items and 8192 bytes of keys and values, in UTF-8.
 - Baggage written into a carrier: the same, in the encoding of the format, for all formats of a
-  `CompositePropagator` together; the first of them has the first turn.
+  `CompositePropagator` together; the first format writes first.
 - Items over a limit are dropped and counted in the context's `dropped_baggage`; the trace goes on.
   What is dropped when writing is also logged, at most once a minute.
-- Entries read from a carrier that is no dict, list or tuple: 10,000. One with as many is refused
-  for writing.
+- Entries read from a carrier that is no dict, list or tuple: 10,000. A carrier with 10,000 entries
+  or more is refused for writing.
 - In HTTP_HEADERS, baggage is percent-encoded: no line break, and nothing but ASCII, reaches a
   header; keys come back in lower case. TEXT_MAP keeps both as they are, and is not meant for HTTP.
 
-Errors
-------
+## Errors
 
 `extract` raises `opentracing.InvalidCarrierException` for a carrier of the wrong type, and
 `opentracing.SpanContextCorruptedException` with the field and its value for a malformed trace. The
@@ -77,8 +75,7 @@ tracer raises `opentracing.UnsupportedFormatException` for a format without a pr
 else is raised, whatever a carrier holds, and nothing is ever unpickled. `inject` raises
 `InvalidCarrierException` for a carrier that it cannot write to.
 
-Your own format
----------------
+## Your own format
 
 Derive from `Propagator`, and register the instance for a format of any name::
 
@@ -103,8 +100,8 @@ This one still has to refuse malformed text. `opentracing_recorder.harness.Propa
 holds the whole contract as tests: derive a test class from it, and define `propagator`.
 
 A propagator that only injects, or only extracts, need not derive from `Propagator`. It gets the
-very context that was given to the tracer; `opentracing_recorder.context.basic_context` reads one of
-another make.
+object that the caller passed; `opentracing_recorder.context.basic_context` reads it if it is
+another tracer's.
 """
 
 from __future__ import annotations
@@ -130,6 +127,8 @@ from .context import (
     basic_context,
     copied_baggage,
 )
+
+__all__ = ["CompositePropagator", "Propagator"]
 
 
 class Propagator(ABC):
@@ -219,7 +218,7 @@ class CompositePropagator(Propagator):
     `written` are those that write (default: all of `propagators`, in their order). Headers of the
     other formats are then removed from the carrier: this service's neighbours read them too, and
     would take a stranger's for ours. The limits of baggage hold for all written formats together;
-    the first of them has the first turn.
+    the first format writes first.
     """
 
     def __init__(

@@ -12,8 +12,8 @@ pytest 7.0 or later finds the plugin once `opentracing` is installed.
 
 - A span that is never finished is never recorded. The ini option ``captrace_fail_on_unfinished =
   true`` fails every test with such a span that uses the fixture. The marker
-  ``@pytest.mark.captrace`` does so for one test, and
-  ``@pytest.mark.captrace(fail_on_unfinished=False)`` excepts one.
+  ``@pytest.mark.captrace`` fails one test;
+  ``@pytest.mark.captrace(fail_on_unfinished=False)`` exempts it.
 - ``@pytest.mark.usefixtures("captrace")`` turns the fixture on without an argument.
 - ``-p no:opentracing_recorder.pytest_plugin`` turns the plugin off. If pytest does not look for
   plugins, ``-p opentracing_recorder.pytest_plugin`` loads it.

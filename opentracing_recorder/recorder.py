@@ -43,18 +43,20 @@ The contract:
   that finished it, possibly on several at once, with no lock held. The application waits for it.
 - An exception never reaches the application: the tracer logs it, at most once a minute, with the
   number of times. An interrupt, such as KeyboardInterrupt, is no `Exception` and goes through.
-- A recorder may trace its own work with the tracer that calls it, if not each time: such a span
-  comes back to it. The tracer ends a recursion at the recorder's first span, or after the first
-  RecursionError. It logs that once; from then on, a span that the recorder finishes within its own
-  call does not come back to it. A recorder that swallows RecursionErrors is ended only if it
-  recurses at its first span.
-- `Recorder.flush` and `Recorder.close` take a timeout in seconds (None: no limit), return in time,
-  and return whether all was delivered. ``tracer.close()`` calls ``close`` once. A recorder that
-  others may close too accepts a second call, and a span after it.
+- A recorder may trace some of its calls. Those spans are recorded by it too, so a span in every
+  call recurses without end; the tracer stops that. It notices a recursion at the recorder's first
+  span, or at a RecursionError, and logs it once. From then on, a span that the recorder finishes
+  within its own call does not come back to it. If the recorder swallows RecursionErrors, the tracer
+  notices only a recursion at the first span.
+- `Recorder.flush` and `Recorder.close` take a timeout in seconds (None: the recorder's default, or
+  no limit), return in time, and return whether all was delivered. ``tracer.close()`` calls
+  ``close`` once. If others may close the recorder too, it accepts a second call, and a span after
+  it.
 - `span_started` is optional, and called with each sampled span at its start.
 
 Prove a recorder with the harness, under pytest or unittest. It tries threads, values of every type,
-repeated and late calls, and a fork::
+repeated and late calls, and a fork. If the spans stay in this process's memory, override
+`check_fork` to return False::
 
     from opentracing_recorder.harness import RecorderCheckMixin
 
@@ -84,6 +86,8 @@ from ._arguments import check_has, check_type
 from ._failure_log import FailureLog
 from .span import BasicSpan
 
+__all__ = ["CompositeRecorder", "NoopRecorder", "Recorder"]
+
 
 class Recorder(ABC):
     """Takes each finished, sampled span of a tracer."""
@@ -107,16 +111,16 @@ class Recorder(ABC):
         """
 
     def flush(self, timeout: float | None = None) -> bool:
-        """Deliver what was recorded before this call, within `timeout` seconds (None: no limit).
+        """Deliver what was recorded before this call, within `timeout` seconds.
 
-        Returns whether all of it was delivered.
+        None means the recorder's default, or no limit. Returns whether all of it was delivered.
         """
         return True
 
     def close(self, timeout: float | None = None) -> bool:
         """Flush, then release what is held, within `timeout` seconds. A second call does nothing.
 
-        Returns whether everything was delivered.
+        None means the recorder's default, or no limit. Returns whether everything was delivered.
         """
         return True
 

@@ -1,7 +1,7 @@
 """Sampler: decides which traces are kept, in `BasicTracer(recorder, sampler)`.
 
-By default, every trace is kept. A sampler is asked once for each trace that starts in this process,
-and for each that arrives without a decision. All spans that follow obey, in other services too. A
+By default, every trace is kept. A sampler is asked once for each local root span that has no
+decision yet. All spans that follow obey the decision, in other services too. A
 span that is not sampled still carries ids and baggage, but keeps no tags or logs and reaches no
 recorder::
 

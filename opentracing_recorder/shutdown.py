@@ -2,8 +2,8 @@
 
 The interpreter's exit closes every `BatchRecorder`. It does not happen if a signal ends the process
 by its default action, as SIGTERM does. Nor does it happen under uvicorn, which raises the signal
-again once it has shut down. One line for each case covers all tracers and recorders of the
-process::
+again once it has shut down. Each case needs one line, which covers all tracers and recorders of
+the process::
 
     from opentracing_recorder import FlushAtShutdown, close_at_signals
 
@@ -15,8 +15,9 @@ process::
         close_at_signals()  # a script or a daemon, on its main thread
 
 - `FlushAtShutdown` sends the queued spans at the end of ASGI's lifespan. The recorders stay open.
-- `close_at_signals(*signals)` closes the recorders at SIGTERM, SIGINT and SIGHUP, or at the signals
-  given. The process then ends by the signal.
+- `close_at_signals(*signals)` closes the recorders at SIGTERM and SIGHUP, or at the signals given.
+  The process then ends by the signal. SIGINT keeps Python's handler, which raises
+  KeyboardInterrupt; the exit then closes the recorders.
 
 Each takes at most the `exit_timeout` of the recorders (default: 5 seconds), and logs how many spans
 it could not send. Both raise TypeError for a wrong argument, and nothing later.
@@ -146,13 +147,14 @@ async def _flush_on_a_thread() -> None:
 def close_at_signals(*signals: int) -> None:
     """Close every `BatchRecorder` when a signal ends this process, which then ends by that signal.
 
-    - `signals`: the numbers of signals (default: SIGTERM, SIGINT and SIGHUP).
+    - `signals`: the numbers of signals (default: SIGTERM, SIGHUP, and SIGINT if it has no handler).
 
     A signal that is ignored, or that has a handler, stays as it is: with a handler, the application
-    decides whether and how the process ends. Python's own handler of SIGINT raises
-    KeyboardInterrupt, and the interpreter then exits as usual. Forked children inherit the signals.
+    decides whether and how the process ends. In an ordinary process, SIGINT keeps Python's handler,
+    which raises KeyboardInterrupt; the exit then closes the recorders. Forked children inherit the
+    signals.
 
-    Call it on the main thread: Python allows no other. Elsewhere it logs a warning and does
+    Call it on the main thread: Python allows no other. On another thread it logs a warning and does
     nothing. A second call does nothing. Raises TypeError if a signal is no number.
     """
     import signal  # here: few programs that import the package's names need it

@@ -68,6 +68,8 @@ if TYPE_CHECKING:
 else:
     BasicTracer = Tracer  # `typing.get_type_hints` finds its base: an import would be a circle
 
+__all__ = ["BasicSpan", "LogData"]
+
 SpanT = TypeVar("SpanT", bound="BasicSpan")
 
 _logger = logging.getLogger(__name__)
@@ -154,12 +156,12 @@ class BasicSpan(Span):
     """The references given at start, each to a context; those to None are left out."""
 
     dropped_tags = 0
-    """How many tags were left out because the span had reached its limit: the newest, but for
+    """The number of tags left out because the span had reached its limit: the newest, but for
     ``error``, ``http.status_code`` and ``span.kind``.
     """
 
     dropped_logs = 0
-    """How many logs were left out, from the middle, because the span had reached its limit."""
+    """The number of logs left out, from the middle, because the span had reached its limit."""
 
     def __init__(
         self,

@@ -43,7 +43,7 @@ _DECISIONS = {"true": True, "1": True, "false": False, "0": False}
 
 
 class TextPropagator(CarrierPropagator):
-    """Text keys and values.
+    """Reads and writes the ``ot-tracer-*`` headers, and baggage as ``ot-baggage-*``.
 
     - `encode_values` (default: False) is for HTTP_HEADERS: baggage is percent-encoded, so that
       nothing but visible ASCII reaches the wire, and keys come back in lower case, as header names

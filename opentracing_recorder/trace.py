@@ -33,6 +33,8 @@ from typing import Any, Union
 from ._json_safe import text_of
 from .span import BasicSpan, is_failed
 
+__all__ = ["AnySpan", "Trace", "TraceNode"]
+
 AnySpan = Union[BasicSpan, Mapping[str, Any]]
 
 
@@ -141,7 +143,7 @@ class Trace:
 
     @property
     def start_time(self) -> float:
-        """When the first span started, in seconds since the epoch."""
+        """The start of the first span, in seconds since the epoch."""
         return min((node.start_time for node, _ in self.walk()), default=0.0)
 
     @property

@@ -188,7 +188,7 @@ class BasicTracer(Tracer):
 
     @property
     def recorder(self) -> Recorder:
-        """Where finished spans go."""
+        """The recorder, which gets each finished, sampled span."""
         return unguarded(self._recorder)  # type: ignore[no-any-return]
 
     @recorder.setter
@@ -447,16 +447,17 @@ class BasicTracer(Tracer):
     # The end.
 
     def flush(self, timeout: float | None = None) -> bool:
-        """Have the recorder deliver what it holds, within `timeout` seconds (None: no limit).
+        """Have the recorder deliver what it holds, within `timeout` seconds.
 
-        Returns whether all of it was delivered.
+        None means the recorder's default, or no limit. Returns whether all of it was delivered.
         """
         return self._call_recorder("flush", timeout)
 
     def close(self, timeout: float | None = None) -> bool:
         """Close the recorder, within `timeout` seconds. A second call does nothing.
 
-        Returns whether everything was delivered, each time.
+        None means the recorder's default, or no limit. Each call returns whether everything was
+        delivered.
         """
         if self._delivered is None:
             self._delivered = False  # for a call on another thread meanwhile

@@ -23,7 +23,7 @@ to any `BasicTracer`::
     )
     tracer = ZipkinTracer("shop", recorder=recorder)
 
-**Options of ZipkinRecorder**
+## Options of ZipkinRecorder
 
 - ``service_name``: the name of this process in Zipkin, which shows it in lower case.
 - ``url``: where spans are posted to (default: ``http://localhost:9411/api/v2/spans``). A URL
@@ -31,8 +31,8 @@ to any `BasicTracer`::
 - ``ip``, ``port``: the address under which this service is reached, for Zipkin to show (default:
   none).
 - ``headers``: sent with each report (default: none).
-- ``compress_from``: the size in bytes from which a report is compressed with gzip (default: 16384;
-  for a server on this machine nothing is compressed).
+- ``compress_from``: the size in bytes from which a report is compressed with gzip (default: 16384
+  bytes; for a server on this machine, never).
 - ``ca_file``: the certificates to trust instead of the system's, a PEM file (default: the
   system's, or those in ``SSL_CERT_FILE``).
 - ``client_cert``, ``client_key``: the certificate, with its chain, that this process shows to the
@@ -42,34 +42,42 @@ to any `BasicTracer`::
   ``send_timeout`` (10 seconds), ``attempts`` (40), ``exit_timeout`` (5 seconds): those of
   `BatchRecorder`.
 
-**TLS and proxies.** An ``https`` URL verifies the server's certificate. The files are read again
-for each connection, so that renewed certificates are used. Reports go through the proxy in
-``HTTPS_PROXY`` or ``HTTP_PROXY``, by the scheme of the URL, unless ``NO_PROXY`` names the host;
-the variables may be in lower case, and are read when the recorder is made. A server on this
-machine, ``localhost`` or a loopback address, is reached without a proxy.
+## TLS and proxies
 
-**Limits.** The application never waits. If the queue is full, spans are dropped and counted;
-``recorder.stats`` says what became of the spans. At the interpreter's exit the rest is sent,
-within ``exit_timeout``. A report is one exchange of at most ``send_timeout`` seconds; redirects
-are not followed; 64 KiB of a reply are read.
+With an ``https`` URL, the server's certificate is verified. The files are read again for each
+connection, so that renewed certificates are used. Reports go through the proxy in ``HTTPS_PROXY``
+or ``HTTP_PROXY``, by the scheme of the URL, unless ``NO_PROXY`` names the host. The variables may
+be in lower case, and are read when the recorder is created. A server on this machine, ``localhost``
+or a loopback address, is reached without a proxy.
 
-**Errors.** An argument that cannot serve raises TypeError or ValueError, which names it. A variable
-that holds no proxy's URL is reported in the log, and ignored. Later faults are logged, at most once
-a minute, without the values of ``headers``, the query of the URL or the proxy's password:
+## Limits
+
+The application never waits. If the queue is full, spans are dropped and counted;
+``recorder.stats`` counts spans by outcome. At the interpreter's exit the rest is sent, within
+``exit_timeout``. A report is one exchange, usually of at most ``send_timeout`` seconds; a slow
+look-up of the name, or several addresses, may take longer. Redirects are not followed. 64 KiB of a
+reply's body, and 128 KiB in all, are read.
+
+## Errors
+
+An argument that cannot serve raises TypeError or ValueError, which names it. A variable that holds
+no proxy's URL is reported in the log, and ignored. Later faults are logged, at most once a minute,
+without the values of ``headers``, the query of the URL or the proxy's password:
 
 - The server answers 408, 429 or 5xx, breaks off, or cannot be reached: the batch is sent again, up
   to ``attempts`` times, and not before the time in ``Retry-After``.
 - It answers 413: the batch is sent in halves.
-- It answers anything but 2xx: the spans count as failed.
+- It answers any other status outside 2xx: the spans count as failed.
 - A span cannot be encoded: it counts as failed; the rest of its batch is sent.
 
-**One span for both sides of a call.** With ``ZipkinTracer(..., one_span_per_rpc=True)``, a span
-that is started with the tag ``span.kind`` = ``server``, for a caller in another process, has the
-id of its caller's span: both sides report their half of one span, as Zipkin's own tracers do. Give
-the tag at the start, in ``tags=``. Without the option, the server's span is a child of the
-caller's.
+## One span for both sides of a call
 
-**Of a span, Zipkin gets**
+With ``ZipkinTracer(..., one_span_per_rpc=True)``, a span that is started with the tag ``span.kind``
+= ``server``, for a caller in another process, has the id of its caller's span: both sides report
+their half of one span, as Zipkin's own tracers do. Give the tag at the start, in ``tags=``. Without
+the option, the server's span is a child of the caller's.
+
+## Fields sent to Zipkin
 
 - the operation and service names, in lower case, as ``name`` and ``localEndpoint``;
 - its ids, as ``traceId``, ``id`` and ``parentId``; ``debug`` for the debug flag, ``shared`` for a
@@ -81,8 +89,8 @@ caller's.
 - the tag ``error``, with its text; if that is only ``true``, with the message of the last log
   whose event is ``error``. A false one is left out, as Zipkin takes any ``error`` tag for a
   failure;
-- other tags, as ``tags``: text as it is, numbers, booleans and collections as JSON, all else as
-  text;
+- other tags, as ``tags``: text as it is, numbers, booleans and collections as JSON, every other
+  value as text;
 - logs, as ``annotations``: the name of an event that has no other fields, otherwise the fields as
   JSON, cut at 4096 characters;
 - references beyond the parent, as the tag ``references``, such as ``follows_from TRACEID:SPANID``,

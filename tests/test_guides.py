@@ -147,10 +147,6 @@ WITHOUT_GUIDE = {
     "opentracing.ext.tags",
     "opentracing.scope_managers.constants",  # one name
     *(  # the guide is the package's
-        f"opentracing.{name}"
-        for name in ("propagation", "scope", "scope_manager", "span", "tracer")
-    ),
-    *(  # the guide is the package's
         f"opentracing.mocktracer.{name}"
         for name in (
             "binary_propagator",

@@ -22,15 +22,35 @@ library, and run under pytest, or under unittest with `unittest.TestCase` as ano
         def check_deferred_close(self):
             return True
 
-The methods to override, with their defaults:
+The methods to override in a test of a tracer, with their defaults:
 
-- `tracer` and `is_parent`, or `scope_manager`: required.
-- `check_baggage_values` and `check_scope_manager` (True): a tracer that keeps nothing turns them
-  off.
-- Every other ``check_*`` (False) turns on tests that go beyond the contract, such as
-  `check_errors`.
-- `run_test` and `run_elsewhere` run a test in the scope manager's runtime, such as in a greenlet.
+| Method | Default | Meaning |
+|---|---|---|
+| `tracer()` | required | The tracer to test: a new one, or the same each time. |
+| `is_parent(parent, span)` | False | Whether `parent` is the parent; if None, `span` a root. |
+| `check_baggage_values()` | True | Whether the tracer keeps baggage. |
+| `check_scope_manager()` | True | Whether spans have parents, and one is active. |
+| `check_references()` | False | Whether `references` may be one, or begin with one to None. |
+| `check_foreign_contexts()` | False | Whether another tracer's span as a parent starts a trace. |
+| `check_errors()` | False | Whether a span reports an `Exception`, and nothing else. |
+| `check_propagation()` | False | Whether an extracted context is a parent; see below. |
 
-A test that does not apply is overridden by its name. A failure is an AssertionError that says what
+`is_parent` is required unless `check_scope_manager` returns False. `check_propagation` also checks
+that a carrier without a trace gives None or a `SpanContextCorruptedException`. In a test of a scope
+manager:
+
+| Method | Default | Meaning |
+|---|---|---|
+| `scope_manager()` | required | The scope manager to test: a new one, or the same each time. |
+| `run_test(test_fn)` | calls it | Runs a check in the manager's runtime, such as a greenlet. |
+| `run_elsewhere(test_fn)` | on a thread | Runs a part of a check in another context, to its end. |
+| `check_errors()` | False | Whether a cancellation or another non-`Exception` sets no tag. |
+| `check_repeated_close()` | False | Whether closing a scope again does nothing. |
+| `check_deferred_close()` | False | Whether a scope closed too early ends after the inner ones. |
+| `check_close_elsewhere()` | False | Whether a scope may be closed in another context. |
+
+The thread of `run_elsewhere` runs in a copy of the current `contextvars` context. The methods that
+return False by default turn on checks beyond the contract. To skip a test, override the method of
+that name. A failure is an AssertionError that says what
 was expected and what was found.
 """

@@ -1,4 +1,6 @@
-"""APICompatibilityCheckMixin: the contract of a tracer, as tests for its author::
+"""APICompatibilityCheckMixin: the contract of a tracer, as tests for its author.
+
+A tracer that keeps nothing turns two checks off::
 
     from opentracing import Tracer
     from opentracing.harness.api_check import APICompatibilityCheckMixin

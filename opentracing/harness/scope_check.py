@@ -1,4 +1,6 @@
-"""ScopeCompatibilityCheckMixin: the contract of a scope manager, as tests for its author::
+"""ScopeCompatibilityCheckMixin: the contract of a scope manager, as tests for its author.
+
+Return the scope manager to test::
 
     from opentracing.harness.scope_check import ScopeCompatibilityCheckMixin
     from opentracing.scope_managers.contextvars import ContextVarsScopeManager

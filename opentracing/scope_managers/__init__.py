@@ -6,16 +6,17 @@ A tracer asks its scope manager for the active span, so the scope manager decide
 |---|---|---|---|
 | `contextvars.ContextVarsScopeManager` | a `contextvars.Context` | inherit it | see "Threads" |
 | `ThreadLocalScopeManager` | a thread | share their thread's | start with none |
-| `asyncio.AsyncioScopeManager` | a task, or else a thread | start with none | start with none |
+| `asyncio.AsyncioScopeManager` | a task; outside, a thread | start with none | start with none |
 | `gevent.GeventScopeManager` | a greenlet | start with none | start with none |
 | `tornado.TornadoScopeManager` | a coroutine or callback | inherit it | see "Threads" |
 
-The first is the default of `BasicTracer`. `tracer_stack_context()` of Tornado's keeps a coroutine
-or callback from inheriting. ``BasicTracer(recorder, scope_manager=...)`` takes another one. The
-last two need their library, from ``opentracing[gevent]`` or ``opentracing[tornado]``. Tornado 6
-runs on contextvars, so the default works there too. On Tornado 4.5 and 5, coroutines and callbacks
-inherit the active span only inside a `tracer_stack_context()`, and share it there: start each of
-those that run at once in one of its own.
+The first is the default of `BasicTracer`. Pass another scope manager as
+``BasicTracer(recorder, scope_manager=...)``. The last two need their library, from
+``opentracing[gevent]`` or ``opentracing[tornado]``. `tracer_stack_context()` keeps a coroutine or
+callback of Tornado's from inheriting. Tornado 6 runs on contextvars, so the default works there
+too. On Tornado 4.5 and 5, coroutines and callbacks inherit the active span only inside a
+`tracer_stack_context()`, and share it there: start concurrent ones each in its own
+`tracer_stack_context()`.
 
 The default serves threads and asyncio alike. Tasks inherit the active span; work for a thread is
 run in a copy of the context::
@@ -70,9 +71,9 @@ they are started on Python 3.14 with ``-X thread_inherit_context=1`` or
 |---|---|---|
 | `Thread`, its subclasses, `Timer` | has no parent | is the request's |
 | `pool.submit`, `loop.run_in_executor` | has no parent | is the request's, or an earlier one's |
-| the same in a copy of the context | is the request's | is the request's |
+| `pool.submit` in a copy of the context | is the request's | is the request's |
 | `asyncio.to_thread` | is the request's | is the request's |
-| the same in an empty context | has no parent | has no parent |
+| `pool.submit` in an empty context | has no parent | has no parent |
 
 A pool's thread that inherits belongs to the request in which the pool started it, also during later
 requests. An empty context is ``pool.submit(contextvars.Context().run, work)``.
@@ -124,10 +125,10 @@ finished, and its `tracer` is the global tracer there. A tracer cannot be pickle
 
 ## Closing out of order
 
-If a scope is closed while a scope opened inside it is active, it is remembered. When the inner
-scope closes, the span finishes, the nearest scope that is still open becomes active, and one
-warning names both operations. A scope that is closed in another context finishes its span. Two
-scope managers never see each other's scopes.
+A scope closed before an inner one stays pending until the inner one closes. Then its span finishes,
+the nearest scope that is still open becomes active, and one warning names both operations. A scope
+that is closed in another context finishes its span. Two scope managers never see each other's
+scopes.
 
 To write a scope manager, subclass `opentracing.ScopeManager`, and prove it with
 `opentracing.harness.scope_check`.
