@@ -218,10 +218,9 @@ _DEFAULTS = {name: getattr(_with_defaults, name) for name in BasicSpanContext.__
 
 def _default(context: BasicSpanContext, name: str) -> Any:
     """The value of an unset field: constructors of basictracer's time set but four of six."""
-    try:
+    if name in _DEFAULTS:
         return _DEFAULTS[name]
-    except KeyError:
-        raise AttributeError(f"{type(context).__name__} has no attribute {name!r}") from None
+    raise AttributeError(f"{type(context).__name__} has no attribute {name!r}")
 
 
 def copied_baggage(baggage: Any) -> Mapping[str, str]:
