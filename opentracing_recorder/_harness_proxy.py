@@ -26,7 +26,7 @@ class FaultyProxy:
 
         with FaultyProxy("127.0.0.1", 9411) as proxy:
             url = f"http://{proxy.host}:{proxy.port}/api/v2/spans"
-            tracer = ZipkinTracer("shop", url, send_timeout=1)
+            recorder = ZipkinRecorder("shop", url, send_timeout=1)
             proxy.mode = "swallow"
 
     The arguments are the backend's host and port. Set `mode` at any time, from any thread. When the

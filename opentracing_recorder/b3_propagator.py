@@ -64,9 +64,8 @@ class B3Propagator(CarrierPropagator):
     def inject(self, span_context: SpanContext, carrier: Any) -> None:
         if type(span_context) is not BasicSpanContext:  # as it nearly always is
             span_context = basic_context(span_context)
-        if (
-            ids := hex_ids(span_context.trace_id, span_context.span_id, span_context.parent_id)
-        ) is None:
+        ids = hex_ids(span_context.trace_id, span_context.span_id, span_context.parent_id)
+        if ids is None:
             return
         # An empty dict takes the entries as they are, without a call.
         entries = carrier if type(carrier) is dict and not carrier else {}

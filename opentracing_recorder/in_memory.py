@@ -122,16 +122,16 @@ class InMemoryRecorder(Recorder):
         __tracebackhide__ = True
         deadline = time.monotonic() + timeout
         # Reentrant, unlike an Event: a span may finish in a finalizer or a signal handler.
-        news: SimpleQueue[None] = SimpleQueue()
+        wakeup: SimpleQueue[None] = SimpleQueue()
         found: list[BasicSpan] = []
-        self._waiting.append(news)
+        self._waiting.append(wakeup)
         try:
             while True:
                 found = self.find(operation_name, tags, error)
                 if len(found) >= count:
                     return found
                 # The minimum holds if the clock is set back.
-                news.get(timeout=min(timeout, max(0.0, deadline - time.monotonic())))
+                wakeup.get(timeout=min(timeout, max(0.0, deadline - time.monotonic())))
         except Empty:
             asked = _asked(operation_name, tags, error)
             raise AssertionError(
@@ -139,7 +139,7 @@ class InMemoryRecorder(Recorder):
                 f" {self._shown(tags)}"
             ) from None
         finally:
-            self._waiting.remove(news)
+            self._waiting.remove(wakeup)
 
     def outline(self, tags: Iterable[str] = ()) -> str:
         """The `Trace.outline` of each recorded trace, ordered by start."""

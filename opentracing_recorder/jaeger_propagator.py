@@ -73,9 +73,8 @@ class JaegerPropagator(CarrierPropagator):
     def inject(self, span_context: SpanContext, carrier: Any) -> None:
         if type(span_context) is not BasicSpanContext:  # as it nearly always is
             span_context = basic_context(span_context)
-        if (
-            ids := hex_ids(span_context.trace_id, span_context.span_id, span_context.parent_id)
-        ) is None:
+        ids = hex_ids(span_context.trace_id, span_context.span_id, span_context.parent_id)
+        if ids is None:
             return
         trace_id, span_id, parent = ids
         if span_context.extra and span_context.is_debug:

@@ -79,18 +79,18 @@ class FlushAtShutdown:
             await self.app(scope, receive, send)
 
     async def _live(self, scope: Any, receive: Any, send: Any) -> None:
-        heard: list[str] = []
-        said: list[str] = []
+        received: list[str] = []
+        sent: list[str] = []
 
         async def receive_and_note() -> Any:
             message = await receive()
-            heard.append(message["type"])
+            received.append(message["type"])
             return message
 
         async def send_after_flush(message: Any) -> None:
             if message["type"].startswith("lifespan.shutdown."):
                 await _flush_on_a_thread()
-            said.append(message["type"])
+            sent.append(message["type"])
             await send(message)
 
         try:
@@ -99,21 +99,21 @@ class FlushAtShutdown:
             if isinstance(error, Exception):
                 reraise_interrupt()
                 # Without the protocol, it refuses the scope, or answers as if it were a request.
-                speaks_it = said[0].startswith("lifespan.") if said else bool(heard)
+                speaks_it = sent[0].startswith("lifespan.") if sent else bool(received)
             else:  # cancelled, or its tasks were
                 speaks_it = True
             if speaks_it:
-                if said[-1:] == [_STARTED]:
+                if sent[-1:] == [_STARTED]:
                     await _flush_on_a_thread()
                 raise
-            said.clear()
-        if said and said[-1] != _STARTED:
+            sent.clear()
+        if sent and sent[-1] != _STARTED:
             return
-        if not said:
-            if not heard:
+        if not sent:
+            if not received:
                 await receive_and_note()
             await send({"type": _STARTED})
-        while _SHUTDOWN not in heard:
+        while _SHUTDOWN not in received:
             await receive_and_note()
         await _flush_on_a_thread()
         await send({"type": _ENDED})
