@@ -281,7 +281,8 @@ class BasicSpan(Span):
             self._set_sampling_priority(value)
         if self.sampled:
             self.tags[key] = value
-            self._drop_tags()
+            if len(self.tags) > _limit(self._tracer, "max_tags"):
+                self._drop_tags()
         return self
 
     def log_kv(self: SpanT, key_values: Mapping[str, Any], timestamp: float | None = None) -> SpanT:
@@ -315,7 +316,7 @@ class BasicSpan(Span):
         if own is None:
             own = self.logs
         own.append(log)
-        if len(own) > _limit(self._tracer, "max_logs"):
+        if len(own) > (self._tracer.max_logs if self._plain else _limit(self._tracer, "max_logs")):
             self._drop_logs(own)
         return self
 
