@@ -40,7 +40,6 @@ from .context import BasicSpanContext, RemoteSpanContext, basic_context
 from .propagator import Propagator
 
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
-_SIZES = {_FIXED64: 8, _FIXED32: 4}
 
 # A field's key is its number, shifted by three bits, and the type of its value.
 _TRACE_ID_KEY = 1 << 3 | _FIXED64
@@ -183,16 +182,27 @@ def _fields(data: bytes) -> Iterator[tuple[int, Any]]:
     """The fields of a message: their keys, and values as int or bytes, by the type of the field."""
     position = 0
     while position < len(data):
-        key, position = _varint(data, position)
+        # Most keys and sizes are one byte: without a call, small fields cost half.
+        key = data[position]
+        if key < 0x80:
+            position += 1
+        else:
+            key, position = _varint(data, position)
         kind = key & 7
         if kind == _VARINT:
             value, position = _varint(data, position)
             yield key, value
             continue
-        if kind in _SIZES:
-            size = _SIZES[kind]
+        if kind == _FIXED64:
+            size = 8
+        elif kind == _FIXED32:
+            size = 4
         elif kind == _BYTES:
-            size, position = _varint(data, position)
+            size = data[position] if position < len(data) else 0x80
+            if size < 0x80:
+                position += 1
+            else:
+                size, position = _varint(data, position)
         else:  # groups, which were abolished long before this format, or no type at all
             raise _corrupted(f"field {key >> 3}", data[position : position + 8])
         content = data[position : position + size]
