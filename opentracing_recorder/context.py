@@ -106,7 +106,8 @@ class BasicSpanContext(SpanContext):
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         has_constructor = cls.__init__ not in (BasicSpanContext.__init__, object.__init__)
-        if has_constructor and not hasattr(cls, "__getattr__"):
+        # Not those of this module, whose fields are all set: reading them would cost more.
+        if has_constructor and cls.__module__ != __name__ and not hasattr(cls, "__getattr__"):
             cls.__getattr__ = _default  # type: ignore[attr-defined]
 
     def __reduce_ex__(self, protocol: SupportsIndex) -> Any:
@@ -244,7 +245,7 @@ def basic_context(context: Any) -> BasicSpanContext:
     Never raises: an object whose attributes cannot be read is a context without ids.
     """
     kind = type(context)
-    if kind is BasicSpanContext or kind is ExtractedSpanContext:  # as it is nearly always
+    if kind is BasicSpanContext or kind is ExtractedSpanContext or kind is RemoteSpanContext:
         return context  # type: ignore[no-any-return]
     try:
         if issubclass(kind, BasicSpanContext):
