@@ -5,6 +5,7 @@ Python's limit alone does not end it: with two calls in each, it is reached endl
 
 from __future__ import annotations
 
+import platform
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -33,6 +34,15 @@ def in_time(seconds: float = LONG) -> Iterator[None]:
     start = time.process_time()
     yield
     assert time.process_time() - start < seconds
+
+
+def messages_of_the_end(caplog: pytest.LogCaptureFixture) -> list[str]:
+    """All messages; on PyPy, whose limit is the size of the stack, without a first RecursionError.
+
+    Deep in the recursion, PyPy may have the space to log it, and CPython never has.
+    """
+    is_pypy = platform.python_implementation() == "PyPy"
+    return [each for each in messages(caplog) if not (is_pypy and " raised;" in each)]
 
 
 class Hooked(InMemoryRecorder):
@@ -112,7 +122,7 @@ def test_a_recorder_that_traces_each_call_comes_to_an_end(
     assert tracing.names() == ["second", "third"]
     assert sorted(span.operation_name for span in other.spans) == ["second", "third"] * composite
     name = type(recorder).__name__
-    (message,) = messages(caplog)
+    (message,) = messages_of_the_end(caplog)
     assert message.startswith(f"{name}.record_span makes spans of the tracer that calls it")
     assert tracer.recorder is recorder
     assert tracer.close()
@@ -160,7 +170,7 @@ def test_a_hook_that_traces_each_call_comes_to_an_end(
     tracer.start_span("second").finish()
     assert sorted(span.operation_name for span in recorder.spans)[-1] == "second"
     assert len(recorder.spans) <= 3
-    (message,) = messages(caplog)
+    (message,) = messages_of_the_end(caplog)
     assert ".span_started makes spans" in message
 
 
