@@ -5,11 +5,15 @@ from __future__ import annotations
 import _thread
 import threading
 from collections import deque
+from collections.abc import Callable
+from functools import wraps
 from itertools import count, islice
 from math import inf
-from typing import NamedTuple
+from typing import Any, NamedTuple, TypeVar, cast
 
 from .span import BasicSpan
+
+MethodT = TypeVar("MethodT", bound=Callable[..., Any])
 
 
 class Stats(NamedTuple):
@@ -38,6 +42,28 @@ class Stats(NamedTuple):
 
     A tenth of it is tolerated: a client that gives up in time does so a little late.
     """
+
+
+def under_lock(method: MethodT) -> MethodT:
+    """A method that holds `self.lock`, which is re-entrant.
+
+    If a signal's handler raises as a ``with`` block begins, Python 3.14 leaves the lock taken.
+    """
+
+    @wraps(method)
+    def call(self: Any, *arguments: Any, **options: Any) -> Any:
+        lock = self.lock
+        try:
+            lock.acquire()
+            result = method(self, *arguments, **options)
+            lock.release()
+            return result
+        except BaseException:  # perhaps before the lock was taken, or after
+            if lock._is_owned():
+                lock.release()
+            raise
+
+    return cast(MethodT, call)
 
 
 class BatchQueue:
@@ -95,56 +121,60 @@ class BatchQueue:
 
     def settle(self, number: int, failed: int = 0) -> None:
         """Remove the oldest spans, of which `failed` were not sent."""
-        if self.is_ended:  # the spans are another process's
-            return
-        with self.lock:
-            settled = [self.spans.popleft() for _ in range(number)]
-            self.failed += failed
-            self.sent += number - failed
-            position = self.sent + self.failed
-            for waiter in [each for each in self.waiters if each.position <= position]:
-                self.waiters.remove(waiter)
-                waiter.settle(self.failed)
-        del settled  # not under the lock: freeing may run code of the application
+        if not self.is_ended:  # otherwise the spans are another process's
+            self._settle(number, failed)
 
-    def end(self) -> None:
-        """Give up all spans that are left."""
-        with self.lock:
-            left = [self.spans.popleft() for _ in range(len(self))]
-            self.abandoned += len(left)
-            self.is_ended = True
-            for waiter in self.waiters:  # they wait for some of these
-                waiter.settle(self.failed + len(left))
-            self.waiters.clear()
-        del left
+    # What these two return is freed after the lock: freeing may run code of the application.
 
+    @under_lock
+    def _settle(self, number: int, failed: int) -> list[BasicSpan]:
+        settled = [self.spans.popleft() for _ in range(number)]
+        self.failed += failed
+        self.sent += number - failed
+        position = self.sent + self.failed
+        for waiter in [each for each in self.waiters if each.position <= position]:
+            self.waiters.remove(waiter)
+            waiter.settle(self.failed)
+        return settled
+
+    @under_lock
+    def end(self) -> list[BasicSpan]:
+        """Give up all spans that are left, and return them."""
+        left = [self.spans.popleft() for _ in range(len(self))]
+        self.abandoned += len(left)
+        self.is_ended = True
+        for waiter in self.waiters:  # they wait for some of these
+            waiter.settle(self.failed + len(left))
+        self.waiters.clear()
+        return left
+
+    @under_lock
     def waiter(self, for_end: bool = False) -> Waiter:
         """A waiter for the spans that are queued now, or for the end of the queue."""
-        with self.lock:
-            waiter = Waiter(inf if for_end else self.sent + self.failed + len(self), self)
-            if self.is_ended or not (self.spans or for_end):
-                waiter.settle(self.failed)
-            else:
-                self.waiters.append(waiter)
+        waiter = Waiter(inf if for_end else self.sent + self.failed + len(self), self)
+        if self.is_ended or not (self.spans or for_end):
+            waiter.settle(self.failed)
+        else:
+            self.waiters.append(waiter)
         return waiter
 
+    @under_lock
     def has_sent(self, waiter: Waiter) -> bool:
         """Whether a waiter's spans are settled, and no loss before them is still unreported."""
-        with self.lock:
-            if waiter in self.waiters:
-                self.waiters.remove(waiter)
-                waiter.lost += self.failed
-            self.reported = max(self.reported, waiter.lost)
+        if waiter in self.waiters:
+            self.waiters.remove(waiter)
+            waiter.lost += self.failed
+        self.reported = max(self.reported, waiter.lost)
         return waiter.is_settled and waiter.lost <= waiter.reported
 
+    @under_lock
     def stats(self, slow: int, has_closed: bool) -> Stats:
         """The counts. The spans left in a queue that has closed count as dropped."""
-        with self.lock:
-            queued, dropped = len(self), self.dropped + self.abandoned
-            if has_closed:
-                dropped, queued = dropped + queued, 0
-            recorded = self.sent + dropped + self.failed + queued
-            return Stats(recorded, self.sent, dropped, self.failed, queued, slow)
+        queued, dropped = len(self), self.dropped + self.abandoned
+        if has_closed:
+            dropped, queued = dropped + queued, 0
+        recorded = self.sent + dropped + self.failed + queued
+        return Stats(recorded, self.sent, dropped, self.failed, queued, slow)
 
 
 class Waiter:

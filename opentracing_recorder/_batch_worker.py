@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from opentracing.interrupts import reraise_interrupt
 
-from ._batch_queue import BatchQueue, Stats
+from ._batch_queue import BatchQueue, Stats, under_lock
 from ._batch_retry import Attempt, BatchTooLarge, Rejected, SendError, next_attempt
 from ._errors import error_text, loggable
 from ._failure_log import RateLimit, since_last
@@ -45,6 +45,7 @@ class Worker:
 
     def __init__(self, recorder: BatchRecorder) -> None:
         self.queue = BatchQueue(recorder.queue_size)
+        self.lock = self.queue.lock
         self.pid = os.getpid()
         self.deadline: float | None = None  # set when closing
         self.left_out = 0  # spans of the batch under way that cannot be encoded
@@ -112,9 +113,11 @@ class Worker:
     def stats(self) -> Stats:
         # After the deadline too: if a `send` that hangs returns later, its spans count as sent.
         has_closed = self._all_sent is not None and self._time_is_up(None)
-        with self.queue.lock:  # the call under way counts once
-            slow = self._late_sends + (self._seconds_late() > 0)
-        return self.queue.stats(slow, has_closed or self.queue.is_ended)
+        return self.queue.stats(self._slow_sends(), has_closed or self.queue.is_ended)
+
+    @under_lock
+    def _slow_sends(self) -> int:
+        return self._late_sends + (self._seconds_late() > 0)
 
     def flush(self, recorder: BatchRecorder, timeout: float | None) -> bool:
         deadline = None if timeout is None else monotonic() + timeout
@@ -157,16 +160,19 @@ class Worker:
                 if not self.queue.is_ended:
                     self._wake(recorder)
                 waiter.wait(deadline - monotonic())
-        left = 0
-        with self.queue.lock:
-            if self._all_sent is None:
-                stats = self.stats()
-                self._all_sent = self.queue.is_ended and stats.sent == stats.recorded
-                left = stats.queued + self.queue.abandoned
-        if left:
+        if left := self._end_counts():
             self._warn_if_late()
             _logger.warning("%s was closed before %d spans were sent", self._name, left)
-        return self._all_sent
+        return bool(self._all_sent)
+
+    @under_lock
+    def _end_counts(self) -> int:
+        """Decide whether all spans were sent; returns the number of those left, once."""
+        if self._all_sent is not None:
+            return 0
+        stats = self.stats()
+        self._all_sent = self.queue.is_ended and stats.sent == stats.recorded
+        return stats.queued + self.queue.abandoned
 
     # Forks.
 
@@ -356,6 +362,7 @@ class Worker:
             try:
                 left_out = _send_untraced(recorder.send, batch)
             finally:
+                self._warn_if_late()
                 self._end_send()
         except BaseException as error:
             reraise_interrupt()
@@ -403,11 +410,10 @@ class Worker:
 
     # Calls of `send` that last too long.
 
+    @under_lock  # the call counts as under way, or as over
     def _end_send(self) -> None:
-        self._warn_if_late()
-        with self.queue.lock:  # the call counts as under way, or as over
-            self._late_sends += self._seconds_late() > 0
-            self._send_start = None
+        self._late_sends += self._seconds_late() > 0
+        self._send_start = None
 
     def _warn_if_late(self) -> None:
         """Log that the call under way lasts too long; called where something is rare."""

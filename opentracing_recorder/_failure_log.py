@@ -9,14 +9,12 @@ import time
 import weakref
 from collections.abc import Callable
 from functools import partial
+from itertools import count
 from typing import Any
 
 from ._errors import loggable
-from ._process import RenewedLock
 
 _logger = logging.getLogger("opentracing_recorder.recorder")
-
-_lock = RenewedLock()  # guards the counts of all rate limits
 
 _MOST_CALLS = 3  # inside each other; a recorder may trace its own work, and another that too
 _ROOM = 100  # calls that it takes to log a message, by the application's own handlers
@@ -29,20 +27,31 @@ class RateLimit:
     """Seconds between two reports."""
 
     def __init__(self) -> None:
-        self._times = 0
+        self._numbers = count(1)
+        self._reported = 0
+        self._turn = 0
         self._next_time = float("-inf")
+        self._turns: dict[int, int] = {}
 
     def count(self) -> int:
         """Count one more. Returns the number since the last report, or 0 if it is too early."""
-        with _lock.current:
-            self._times += 1
-            now = time.monotonic()
-            # If the next time is much further away than the interval, the clock has gone back.
-            if self._next_time - 2 * self.interval <= now < self._next_time:
-                return 0
-            times, self._times = self._times, 0
-            self._next_time = now + self.interval
-            return times
+        number = next(self._numbers)  # one atomic step, so that nothing goes uncounted
+        # In this order: the next time of a turn is known before the turn is taken.
+        turn, next_time = self._turn, self._next_time
+        now = time.monotonic()
+        # If the next time is much further away than the interval, the clock has gone back.
+        if next_time - 2 * self.interval <= now < next_time:
+            return 0
+        # setdefault is atomic too: of the threads that find that it is time, one takes the turn.
+        # A lock could stay taken, by a thread that a fork or a signal's handler interrupts.
+        if self._turns.setdefault(turn, number) != number:
+            return 0
+        if len(self._turns) > 1000:
+            self._turns = {turn: number}
+        times, self._reported = number - self._reported, number
+        self._next_time = now + self.interval
+        self._turn = turn + 1
+        return times
 
 
 def since_last(times: int) -> str:
