@@ -6,7 +6,6 @@ import gc
 import math
 import random
 import time
-import tracemalloc
 from collections.abc import Callable
 from typing import Any
 
@@ -130,6 +129,7 @@ def test_huge_carriers_take_no_longer_than_their_size(carrier: Any) -> None:
 @pytest.mark.parametrize("carrier", HUGE.values(), ids=HUGE)
 def test_huge_carriers_take_memory_by_their_size(carrier: Any) -> None:
     """Reading a huge carrier takes at most forty times its size, and frees all of it."""
+    tracemalloc = pytest.importorskip("tracemalloc", reason="PyPy has none", exc_type=ImportError)
     peaks = {}
     for name, extract in extracts().items():
         read(extract, carrier)  # the remembered names, which have their own limits
