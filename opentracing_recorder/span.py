@@ -250,7 +250,7 @@ class BasicSpan(Span):
         if self._logs is None:
             lock: Any = _lock.current
             try:
-                lock.acquire()  # `with` costs twice as much, and on Python 3.14 it may not release
+                lock.acquire()  # `under_lock` of the batch recorder's queue, unrolled
                 if self._logs is None:
                     self._logs = []
                 lock.release()
