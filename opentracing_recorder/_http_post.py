@@ -231,28 +231,31 @@ def _tls_options(
 ) -> dict[str, Any]:
     """The files by urllib3's names. Raises ValueError that names the option of an unusable file."""
     given = {"ca_file": ca_file, "client_cert": client_cert, "client_key": client_key}
-    given = {name: path for name, path in given.items() if path is not None}
+    paths: dict[str, str] = {}
     for name, path in given.items():
+        if path is None:
+            continue
         if not isinstance(path, (str, os.PathLike)) or not os.path.isfile(path):
             raise ValueError(f"{name} must be the path of a file, not {path!r}")
-    if not given:
+        paths[name] = os.fspath(path)  # PyPy's `ssl` takes text alone
+    if not paths:
         return {}
     context = create_urllib3_context()
     name = "ca_file"
     try:
-        if ca_file is not None:
-            context.load_verify_locations(os.fspath(ca_file))
+        if "ca_file" in paths:
+            context.load_verify_locations(paths["ca_file"])
         name = "client_cert or client_key"
-        if client_cert is not None:
+        if "client_cert" in paths:
             # Without a password, OpenSSL would ask for one on the terminal.
-            context.load_cert_chain(client_cert, client_key, password="")
-        elif client_key is not None:
+            context.load_cert_chain(paths["client_cert"], paths.get("client_key"), password="")
+        elif "client_key" in paths:
             raise ValueError("the certificate is missing")
     except (OSError, ValueError) as error:
         reraise_interrupt()
         raise ValueError(f"{name} cannot be used: {error}") from None
     names = {"ca_file": "ca_certs", "client_cert": "cert_file", "client_key": "key_file"}
-    return {names[name]: os.fspath(path) for name, path in given.items() if path is not None}
+    return {names[name]: path for name, path in paths.items()}
 
 
 class _HTTP(HTTPConnection):

@@ -13,7 +13,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http.client import HTTPException, IncompleteRead
 from pathlib import Path
 from typing import Any
@@ -350,6 +350,8 @@ def secure_server(certificate: Path) -> Iterator[SecureServer]:
         thread = threading.Thread(target=server.serve)
         thread.start()
         yield server
+        with suppress(OSError), socket.create_connection(listener.getsockname(), 5):
+            pass  # if no client has come, `serve` still waits for one
         thread.join()
 
 
