@@ -26,7 +26,7 @@ from opentracing import ReferenceType, logs, tags
 from ._json_safe import json_safe, text_of
 from ._opentelemetry_conventions import with_opentelemetry_names
 from .context import BasicSpanContext
-from .span import BasicSpan, is_failed
+from .span import BasicSpan, LogData, is_failed
 
 VERSION = version("opentracing")
 
@@ -47,10 +47,13 @@ def to_readable_span(span: BasicSpan, resource: Resource, semantic_names: bool) 
     context = span.context
     if not context.has_trace:
         raise ValueError(f"a span of no trace: {context}")
+    details = getattr(span, "opentelemetry", None)
+    if details is not None:
+        return _from_api(span, details, resource)
     # As `to_dict` has them; copied first, in one atomic step: the owner may still change them.
     span_tags = json_safe(span.tags.copy())
     kind = _KINDS.get(text_of(span_tags.get(tags.SPAN_KIND, "")).lower(), SpanKind.INTERNAL)
-    events = [_event(log.timestamp, json_safe(log.key_values)) for log in list(span._logs or ())]
+    events = [_event(log) for log in list(span._logs or ())]
     failure = _last_failure(events)
     status = _status(span_tags, failure)
     attributes = with_opentelemetry_names(span_tags) if semantic_names else span_tags
@@ -75,6 +78,60 @@ def to_readable_span(span: BasicSpan, resource: Resource, semantic_names: bool) 
         end_time=start + _nanoseconds(span.duration),
         instrumentation_scope=_SCOPE,
     )
+
+
+def _from_api(span: BasicSpan, details: Any, resource: Resource) -> ReadableSpan:
+    """A span that OpenTelemetry's API started: nothing is renamed."""
+    context = span.context
+    scope = details.scope
+    kind, state = details.kind, context.extra.get("tracestate")
+    flags = TraceFlags(
+        (TraceFlags.SAMPLED if context.sampled else 0)
+        | (_RANDOM_TRACE_ID if details.is_random else 0)
+    )
+    trace_state = TraceState.from_header([text_of(state)]) if state else None
+    parent = None
+    if span.parent_id is not None:
+        parent = SpanContext(
+            context.trace_id,  # type: ignore[arg-type]
+            span.parent_id,
+            details.is_parent_remote,
+            flags,
+            trace_state,
+        )
+    start = details.start_time
+    start = _nanoseconds(span.start_time) if start is None else start
+    end = details.end_time
+    return _FinishedSpan(
+        span,
+        name=text_of(span.operation_name),
+        context=SpanContext(
+            context.trace_id,  # type: ignore[arg-type]
+            context.span_id,  # type: ignore[arg-type]
+            False,
+            flags,
+            trace_state,
+        ),
+        parent=parent,
+        resource=resource,
+        attributes=details.attributes(span.tags.copy()),
+        events=[_event(log) for log in list(span._logs or ())],
+        links=details.links,
+        kind=kind,
+        status=details.status or Status(),
+        start_time=start,
+        end_time=start + _nanoseconds(span.duration) if end is None else end,
+        instrumentation_scope=InstrumentationScope(
+            scope.name, scope.version, scope.schema_url, scope.attributes
+        ),
+    )
+
+
+def _api_event(log: Any) -> Event:
+    return Event(name=log.name, attributes=log.attributes, timestamp=log.time_ns)
+
+
+_RANDOM_TRACE_ID = 2  # TraceFlags of older versions have no name for it
 
 
 class _FinishedSpan(ReadableSpan):
@@ -166,7 +223,10 @@ def _status(span_tags: dict[str, Any], failure: Mapping[str, Any]) -> Status:
     return Status(StatusCode.ERROR, message)
 
 
-def _event(timestamp: float, fields: dict[str, Any]) -> Event:
+def _event(log: LogData) -> Event:
+    if hasattr(log, "time_ns"):
+        return _api_event(log)
+    fields = json_safe(log.key_values)
     event = fields.pop(logs.EVENT, None)
     name = None if event is None else text_of(event)
     is_nameless_error = name is None and (logs.ERROR_OBJECT in fields or logs.ERROR_KIND in fields)
@@ -175,7 +235,7 @@ def _event(timestamp: float, fields: dict[str, Any]) -> Event:
     return Event(
         name="log" if name is None else name,
         attributes=to_attributes(fields),
-        timestamp=_nanoseconds(timestamp),
+        timestamp=_nanoseconds(log.timestamp),
     )
 
 

@@ -336,6 +336,14 @@ class BasicSpan(Span):
         with _lock.current:
             assert self._own_context is not None
             self._own_context = self._own_context.with_baggage_item(key, value)
+        try:
+            tell = getattr(self._tracer.scope_manager, "baggage_set", None)
+            if (
+                tell is not None
+            ):  # it keeps the baggage of the active span in a place of its own too
+                tell(self)
+        except Exception:  # the tracer is a stand-in
+            reraise_interrupt()
         return self
 
     def get_baggage_item(self, key: str) -> str | None:
@@ -471,8 +479,13 @@ class BasicSpan(Span):
         if self._logs is not None:
             made._logs = logs = []
             for log in self._logs:
-                own = _Log()
-                own.key_values, own.timestamp = log.key_values.copy(), log.timestamp
+                own: LogData
+                if type(log) is _Log:
+                    own = _Log()
+                    own.timestamp = log.timestamp
+                else:
+                    own = copy(log)
+                own.key_values = log.key_values.copy()
                 logs.append(own)
         return made  # type: ignore[no-any-return]
 

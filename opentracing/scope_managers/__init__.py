@@ -141,7 +141,7 @@ import threading
 from ..scope import Scope
 from ..scope_manager import ScopeManager
 from ..span import Span
-from ._nesting import CLOSED, NestedScope, nearest_shown
+from .nesting import CLOSED, NestedScope, nearest_shown
 
 __all__ = ["Scope", "ScopeManager", "ThreadLocalScopeManager"]
 

@@ -18,7 +18,7 @@ from tornado.stack_context import (  # type: ignore[import-not-found, unused-ign
 from ..scope import Scope
 from ..span import Span
 from . import ThreadLocalScopeManager
-from ._nesting import NestedScope, scope_on, set_scope_on
+from .nesting import NestedScope, scope_on, set_scope_on
 
 
 class TornadoScopeManager(ThreadLocalScopeManager):

@@ -31,7 +31,7 @@ from ..interrupts import reraise_interrupt
 from ..scope import Scope
 from ..scope_manager import ScopeManager
 from ..span import Span
-from ._nesting import (
+from .nesting import (
     CLOSED,
     ELSEWHERE,
     OPEN,

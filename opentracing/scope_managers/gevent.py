@@ -22,7 +22,7 @@ from __future__ import annotations
 from ..scope import Scope
 from ..scope_manager import ScopeManager
 from ..span import Span
-from ._nesting import NestedScope, scope_on, set_scope_on
+from .nesting import NestedScope, scope_on, set_scope_on
 from .constants import ACTIVE_ATTR as ACTIVE_ATTR  # 2.4 has it here
 
 try:

@@ -641,7 +641,7 @@ NEVER_A_LIMIT = {
 
 # Not on the main thread, at the import, at the end of a process, or with the interrupt caught.
 SEEN_TO = {
-    ("shutdown.py", "work"), ("shutdown.py", "_end"), ("_nesting.py", "_finish_each"),
+    ("shutdown.py", "work"), ("shutdown.py", "_end"), ("nesting.py", "_finish_each"),
     ("_process.py", "_make_mark"),
 }  # fmt: skip
 

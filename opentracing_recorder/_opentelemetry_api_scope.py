@@ -1,0 +1,258 @@
+"""Scopes in OpenTelemetry's current context, and the manager that opens them for OpenTracing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, Any
+
+from opentelemetry import baggage as _baggage_api
+from opentelemetry import context as _context_api
+from opentelemetry import trace as _trace_api
+from opentelemetry.context import Context
+from opentelemetry.trace import propagation as _propagation
+
+from opentracing import Scope, ScopeManager, Span
+from opentracing.interrupts import reraise_interrupt
+from opentracing.scope_managers.nesting import CLOSED, ELSEWHERE, OPEN, NestedScope
+
+from ._json_safe import text_of
+from ._opentelemetry_api_span import OURS, BridgedSpan, UnsampledSpan, bridged
+from ._opentelemetry_api_values import to_basic_context
+from .context import BasicSpanContext, copied_baggage
+from .span import BasicSpan
+
+# OpenTelemetry's API has no public names for the keys of its context.
+SPAN_KEY: str = _propagation._SPAN_KEY
+BAGGAGE_KEY: str = _baggage_api._BAGGAGE_KEY
+_SUPPRESSED = (
+    getattr(_context_api, "_SUPPRESS_INSTRUMENTATION_KEY", "suppress_instrumentation"),
+    "suppress_instrumentation",
+)
+
+_runtime = _context_api._RUNTIME_CONTEXT
+_variable = getattr(_runtime, "_current_context", None)
+# The context variable itself saves three calls a span; a runtime context of another make has none.
+if isinstance(_variable, ContextVar):
+    current: Callable[[], Context] = _variable.get
+    hold, release = _variable.set, _variable.reset
+else:
+    current, hold, release = _runtime.get_current, _runtime.attach, _runtime.detach
+
+_set_item = dict.__setitem__  # a Context refuses to change: the ones changed here are new
+
+
+class CurrentScope(NestedScope):
+    """A scope that makes a span current for both APIs."""
+
+    __slots__ = ("_outside", "_shown", "_token")
+
+    _shown: BridgedSpan | UnsampledSpan
+    _outside: Context | None
+    """The context that it was opened in."""
+    _token: Any
+
+    if TYPE_CHECKING:
+
+        def __init__(self) -> None: ...
+
+    else:
+        __init__ = object.__init__  # `opened` sets the fields
+
+    def close(self) -> None:
+        outer = self._to_restore
+        if (
+            current().get(SPAN_KEY) is self._shown
+            and self._state is OPEN
+            and (outer is None or outer._state <= CLOSED)
+        ):
+            # The base's `close` unrolled, for the active scope with no deferred one outside it.
+            try:
+                release(self._token)
+            except ValueError:  # closed in a copy of its context
+                reraise_interrupt()
+            else:
+                self._settle(CLOSED)
+                self._finish()
+                return
+        super().close()
+
+    def _restore(self, scope: NestedScope | None) -> None:
+        ended: CurrentScope = self
+        while ended._to_restore is not scope and isinstance(ended._to_restore, CurrentScope):
+            ended = ended._to_restore
+        if ended._outside is not None:
+            hold(ended._outside)
+
+    def _is_at_home(self) -> bool:
+        # Only a reset shows it, so this resets the variable and sets it again.
+        held = current()
+        try:
+            release(self._token)
+        except (ValueError, RuntimeError):
+            reraise_interrupt()
+            return False
+        self._token = hold(held)
+        return True
+
+    def _settle(self, state: int) -> None:
+        self._state = state
+        self._token = None  # it refers to the context, which refers to this scope
+        if state is CLOSED:
+            self._to_restore = self._outside = self._shown._scope = None
+
+
+def opened(
+    scope: CurrentScope,
+    manager: ScopeManager,
+    shown: BridgedSpan | UnsampledSpan,
+    outside: Context,
+    finish: bool,
+) -> None:
+    """Make a span current until `scope` closes; `outside` is the current context."""
+    outer: Any = outside.get(SPAN_KEY)
+    scope._manager = manager
+    scope._span = shown.basic_span
+    scope._finish_on_close = finish
+    scope._state = OPEN
+    scope._to_restore = outer._scope if type(outer) in OURS else None
+    scope._shown = shown
+    scope._outside = outside
+    shown._scope = scope
+    inside = Context(outside)
+    _set_item(inside, SPAN_KEY, shown)
+    scope._token = hold(inside)
+
+
+def pruned(held: Context) -> Context:
+    """The current context, `held`, without the scopes that were closed in another one."""
+    shown: Any = held.get(SPAN_KEY)
+    while type(shown) in OURS and shown._scope is not None:
+        scope = shown._scope
+        if scope._state is not ELSEWHERE or scope._outside is None:
+            break
+        held = scope._outside
+        shown = held.get(SPAN_KEY)
+        hold(held)
+    return held
+
+
+class _Borrowed(Scope):
+    """The scope of a span that OpenTelemetry's API made current; that API ends it."""
+
+    def close(self) -> None:
+        """Does nothing: who made the span current puts back what was."""
+
+
+class _Placeholder(BasicSpan):
+    """A span that is not recorded here: it has a context, for children and carriers, and keeps
+    nothing.
+    """
+
+    __slots__ = ()
+
+    def __init__(self, context: BasicSpanContext) -> None:
+        super().__init__(None, "", context)  # type: ignore[arg-type]
+        self.duration = 0.0
+
+    def _called_late(self, method: str) -> Any:
+        return self
+
+    def finish(self, finish_time: float | None = None) -> None:
+        pass
+
+    def set_baggage_item(self, key: str, value: str) -> Any:
+        self._own_context = self.context.with_baggage_item(text_of(key), text_of(value))
+        return self
+
+
+class OpenTelemetryScopeManager(ScopeManager):
+    """Keeps the active span of OpenTracing where OpenTelemetry keeps its current span.
+
+    What either API makes active is active for both, in threads, tasks and copied contexts alike::
+
+        tracer = BasicTracer(recorder, scope_manager=OpenTelemetryScopeManager())
+
+    - A span that another process or another tracer of OpenTelemetry's has made current is the
+      parent of what starts next. It is `active_span` too, and keeps nothing.
+    - Baggage set by either API is read by both.
+    - While OpenTelemetry's instrumentation is suppressed, spans start un-sampled.
+    - All managers of this class share the one current span of OpenTelemetry.
+    """
+
+    def activate(self, span: Span, finish_on_close: bool) -> Scope:
+        """Make `span` the current one for both APIs until the returned scope is closed."""
+        outside = current()
+        outer: Any = outside.get(SPAN_KEY)
+        if type(outer) in OURS and outer._scope is not None:
+            outside = pruned(outside)
+        scope = CurrentScope()
+        opened(scope, self, bridged(span), outside, finish_on_close)
+        if isinstance(span, BasicSpan):
+            context = span._own_context
+            items = span._baggage if context is None else context._baggage
+            if items or BAGGAGE_KEY in outside:
+                _set_item(current(), BAGGAGE_KEY, dict(copied_baggage(items)))
+        return scope
+
+    @property
+    def active(self) -> Scope | None:
+        """The scope of the current span, or None."""
+        held = current()
+        if not held:
+            return None
+        for key in _SUPPRESSED:
+            if held.get(key):
+                return _Borrowed(self, _Placeholder(_unsampled(held)))
+        shown: Any = held.get(SPAN_KEY)
+        if type(shown) in OURS:
+            scope = shown._scope
+            if scope is not None and scope._state is ELSEWHERE:
+                pruned(held)
+                return self.active
+            items = held.get(BAGGAGE_KEY)
+            if items is not None:
+                take_baggage(shown.basic_span, items)
+            return _Borrowed(self, shown.basic_span) if scope is None else scope
+        if isinstance(shown, _trace_api.Span):
+            context = shown.get_span_context()
+            if isinstance(context, _trace_api.SpanContext) and context.is_valid:
+                items = held.get(BAGGAGE_KEY)
+                return _Borrowed(self, _Placeholder(to_basic_context(context, items)))
+        items = held.get(BAGGAGE_KEY)
+        if items:  # of a trace that is still to start
+            return _Borrowed(self, _Placeholder(BasicSpanContext(None, None, items, None)))
+        return None
+
+    def baggage_set(self, span: BasicSpan) -> None:
+        """Show OpenTelemetry the new baggage of its current span; called by `set_baggage_item`."""
+        held = current()
+        shown: Any = held.get(SPAN_KEY)
+        if type(shown) in OURS and shown.basic_span is span:
+            hold(_context_api.set_value(BAGGAGE_KEY, dict(span.context.baggage), held))
+
+
+def _unsampled(held: Context) -> BasicSpanContext:
+    """The current trace, if there is one, as if it were not sampled."""
+    shown = held.get(SPAN_KEY)
+    context = shown.get_span_context() if isinstance(shown, _trace_api.Span) else None
+    if isinstance(context, _trace_api.SpanContext) and context.is_valid:
+        made = to_basic_context(context, held.get(BAGGAGE_KEY))
+    else:
+        made = BasicSpanContext(None, None, held.get(BAGGAGE_KEY))  # type: ignore[arg-type]
+    made.sampled = False
+    return made
+
+
+def take_baggage(span: Any, items: Any) -> None:
+    """Give a span the baggage of its context, if it is another one."""
+    if not isinstance(span, BasicSpan) or span.duration >= 0.0:
+        return
+    context = span._own_context
+    own = span._baggage if context is None else context._baggage
+    if own != items:
+        made = {text_of(key): text_of(value) for key, value in copied_baggage(items).items()}
+        if context is None:
+            span._baggage = made
+        else:
+            context._baggage = made

@@ -1,0 +1,259 @@
+"""The tracer that OpenTelemetry's API gets, which starts spans of a BasicTracer."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+from opentelemetry import trace as _trace_api
+from opentelemetry.context import Context
+from opentelemetry.trace import Link, Span, SpanContext, SpanKind
+
+from opentracing import tags
+from opentracing.interrupts import reraise_interrupt
+
+from ._opentelemetry_api_scope import (
+    BAGGAGE_KEY,
+    SPAN_KEY,
+    CurrentScope,
+    current,
+    opened,
+    pruned,
+    take_baggage,
+)
+from ._opentelemetry_api_span import (
+    KINDS,
+    OURS,
+    BridgedSpan,
+    UnsampledSpan,
+    add_links,
+    call,
+    record_failure,
+)
+from ._opentelemetry_api_values import (
+    Details,
+    InstrumentationScope,
+    cleaned_attributes,
+    to_basic_context,
+    usable_links,
+)
+
+if TYPE_CHECKING:
+    from .opentelemetry_api import BasicTracerProvider
+
+_NO_LINKS: tuple[Link, ...] = ()
+_FIT = {str, bool, int, float}
+
+
+class BridgeTracer(_trace_api.Tracer):
+    """Starts spans for one instrumentation scope."""
+
+    def __init__(self, provider: BasicTracerProvider, scope: InstrumentationScope) -> None:
+        self._provider = provider
+        self._instrumentation_scope = scope
+        shown = {"otel.scope.name": scope.name, "otel.scope.version": scope.version}
+        shown = {key: text for key, text in shown.items() if text}
+        # For each kind, the tags that show scope and kind, and their names.
+        self._shown: dict[SpanKind, tuple[dict[str, Any], frozenset[str]]] = {}
+        for kind in SpanKind:
+            first = {tags.SPAN_KIND: KINDS[kind], **shown} if kind in KINDS else dict(shown)
+            self._shown[kind] = first, frozenset(first)
+
+    @property
+    def resource(self) -> Any:
+        return self._provider.resource
+
+    def start_span(
+        self,
+        name: str,
+        context: Context | None = None,
+        kind: SpanKind = SpanKind.INTERNAL,
+        attributes: Mapping[str, Any] | None = None,
+        links: Sequence[Link] | None = None,
+        start_time: int | None = None,
+        record_exception: bool = True,
+        set_status_on_exception: bool = True,
+    ) -> Span:
+        provider = self._provider
+        tracer = provider.tracer
+        within: Any
+        if context is None:
+            held = current()
+            within = held.get(SPAN_KEY)
+            if type(within) in OURS and within._scope is not None:
+                held = pruned(held)
+                within = held.get(SPAN_KEY)
+        else:
+            held = context
+            within = held.get(SPAN_KEY)
+
+        # The parent, and what OpenTelemetry knows of it.
+        parent: Any
+        is_remote = False
+        is_random = True
+        if type(within) in OURS:
+            parent = within.basic_span
+            if within._details is not None:
+                is_random = within._details.is_random
+        elif within is None:
+            parent = provider.active_span() if context is None else None
+        else:
+            parent = None
+            given = within.get_span_context() if isinstance(within, Span) else None
+            if isinstance(given, SpanContext) and given.is_valid:
+                parent = to_basic_context(given)
+                is_remote = given.is_remote
+                is_random = given.trace_flags & 2 == 2
+            elif context is None:
+                parent = provider.active_span()
+
+        # The tags to start with.
+        try:
+            shown, own = self._shown[kind]
+        except (KeyError, TypeError):
+            reraise_interrupt()
+            kind = SpanKind.INTERNAL
+            shown, own = self._shown[kind]
+        first: dict[str, Any] = shown
+        late = None
+        if attributes:
+            first = shown.copy()
+            length = provider.max_attribute_length
+            try:
+                if len(attributes) + len(own) > tracer.max_tags or length is not None:
+                    late = attributes
+                else:
+                    for key, value in attributes.items():
+                        if type(value) in _FIT and type(key) is str and key and key not in own:
+                            first[key] = value
+                        else:
+                            late = attributes
+                            break
+                    if tags.SAMPLING_PRIORITY in first:
+                        late = attributes
+                        del first[tags.SAMPLING_PRIORITY]
+            except Exception:
+                reraise_interrupt()
+                late, first = attributes, shown
+        span = tracer.start_span(
+            name,
+            parent,
+            None,
+            first,
+            None if start_time is None else start_time / 1e9,
+            True,
+        )
+        items = held.get(BAGGAGE_KEY)
+        if items is not None:
+            take_baggage(span, items)
+        if not (span._plain or span.sampled):
+            return UnsampledSpan(span, is_random)
+
+        details = Details()
+        details.scope = self._instrumentation_scope
+        details.resource = provider.resource
+        details.kind = kind
+        details.status = details.start_time = details.end_time = None
+        details.links = _NO_LINKS
+        details.dropped_links = 0
+        details.own = own
+        details.is_random = is_random
+        details.is_parent_remote = is_remote
+        details.attribute_length = provider.max_attribute_length
+        details.processors = processors = provider.processors
+        span.opentelemetry = details  # type: ignore[attr-defined]
+        made = BridgedSpan()
+        made.basic_span = span
+        made._details = details
+        made._context = made._scope = None
+        made._records = (record_exception, set_status_on_exception)
+        if start_time is not None:
+            details.start_time = start_time
+        if late:
+            cleaned, dropped = cleaned_attributes(
+                late, tracer.max_tags, provider.max_attribute_length
+            )
+            made.set_attributes(cleaned)
+            span.dropped_tags += dropped
+        if links:
+            usable, details.dropped_links = usable_links(links, provider.max_links)
+            add_links(span, details, usable)
+        if processors:
+            for processor in processors:
+                call(processor.on_start, made, context)
+        return made
+
+    def start_as_current_span(
+        self,
+        name: str,
+        context: Context | None = None,
+        kind: SpanKind = SpanKind.INTERNAL,
+        attributes: Mapping[str, Any] | None = None,
+        links: Sequence[Link] | None = None,
+        start_time: int | None = None,
+        record_exception: bool = True,
+        set_status_on_exception: bool = True,
+        end_on_exit: bool = True,
+    ) -> Any:
+        made = _CurrentSpan()
+        made._tracer = self
+        made._arguments = (
+            name, context, kind, attributes, links, start_time,
+            record_exception, set_status_on_exception,
+        )  # fmt: skip
+        made._finish_on_close = end_on_exit
+        return made
+
+
+class _CurrentSpan(CurrentScope):
+    """A span that is current while its block runs; as a decorator, while a function runs."""
+
+    __slots__ = ("_arguments", "_tracer")
+
+    _arguments: tuple[Any, ...]
+    _tracer: BridgeTracer
+
+    def __enter__(self) -> Span:  # type: ignore[override]
+        tracer = self._tracer
+        span: Any = tracer.start_span(*self._arguments)
+        opened(self, tracer._provider.scope_manager, span, current(), self._finish_on_close)
+        return span  # type: ignore[no-any-return]
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc_val: BaseException | None,
+        exc_tb: TracebackType | None,
+    ) -> None:
+        if exc_val is not None:
+            record_failure(self._shown, exc_val, *self._arguments[-2:])
+        self.close()
+
+    def _finish(self) -> None:
+        if self._finish_on_close:
+            self._shown.end()
+
+    def __call__(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        def again() -> _CurrentSpan:
+            made: _CurrentSpan = self._tracer.start_as_current_span(*self._arguments)
+            made._finish_on_close = self._finish_on_close
+            return made
+
+        if inspect.iscoroutinefunction(function):
+
+            @functools.wraps(function)
+            async def traced_coroutine(*args: Any, **kwargs: Any) -> Any:
+                with again():
+                    return await function(*args, **kwargs)
+
+            return traced_coroutine
+
+        @functools.wraps(function)
+        def traced(*args: Any, **kwargs: Any) -> Any:
+            with again():
+                return function(*args, **kwargs)
+
+        return traced

@@ -1,0 +1,302 @@
+"""Attribute values as OpenTelemetry takes them, and what is kept of a span started by its API."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from opentelemetry.trace import (
+    Link,
+    SpanContext,
+    SpanKind,
+    Status,
+    TraceFlags,
+    TraceState,
+)
+
+from opentracing.interrupts import reraise_interrupt
+
+from ._json_safe import text_of
+from .context import BasicSpanContext, RemoteSpanContext
+from .span import LogData
+
+_logger = logging.getLogger(__name__)
+
+_PLAIN = {str, bool, int, float, bytes, type(None)}
+RANDOM_TRACE_ID = 0x02
+"""A trace flag, for which earlier versions of OpenTelemetry's API have no name."""
+
+_NESTED = 32  # levels of a value within a value
+
+
+class InstrumentationScope:
+    """The library that started a span: what `get_tracer` was given.
+
+    `version` and `schema_url` are ``""`` if they were not given.
+    """
+
+    __slots__ = ("attributes", "name", "schema_url", "version")
+
+    def __init__(
+        self, name: str, version: str, schema_url: str, attributes: Mapping[str, Any]
+    ) -> None:
+        self.name = name
+        self.version = version
+        self.schema_url = schema_url
+        self.attributes = attributes
+
+    def __repr__(self) -> str:
+        return f"InstrumentationScope({self.name!r}, {self.version!r}, {self.schema_url!r})"
+
+
+class Resource:
+    """The process that a span belongs to: `attributes`, with ``service.name``."""
+
+    __slots__ = ("attributes", "schema_url")
+
+    def __init__(self, attributes: Mapping[str, Any]) -> None:
+        self.attributes = attributes
+        self.schema_url = ""
+
+
+class Details:
+    """What OpenTelemetry knows of a span beyond the tags, logs and references of a `BasicSpan`.
+
+    A span that OpenTelemetry's API started has them under ``opentelemetry``. Recorders for
+    OpenTelemetry read them, so that the span arrives as its own SDK would send it.
+    """
+
+    __slots__ = (
+        "attribute_length",
+        "dropped_links",
+        "end_time",
+        "is_parent_remote",
+        "is_random",
+        "kind",
+        "links",
+        "own",
+        "processors",
+        "resource",
+        "scope",
+        "start_time",
+        "status",
+    )
+
+    if TYPE_CHECKING:
+
+        def __init__(self) -> None: ...
+
+    else:
+        __init__ = object.__init__  # the tracer sets the fields
+
+    scope: InstrumentationScope
+    resource: Resource
+    kind: SpanKind
+
+    status: Status | None
+    """None for one that is unset."""
+
+    links: tuple[Link, ...]
+    dropped_links: int
+
+    own: frozenset[str]
+    """The tags that are no attributes: they show scope, kind and status."""
+
+    start_time: int | None
+    end_time: int | None
+    """Nanoseconds since the epoch, if they were given."""
+
+    is_random: bool
+    """Whether the trace id is known to be random, as the flag ``02`` says."""
+
+    is_parent_remote: bool
+
+    attribute_length: int | None
+    """The greatest length of a text among the attributes."""
+
+    processors: tuple[Any, ...]
+    """The processors to tell of the end."""
+
+    def attributes(self, tags: dict[str, Any]) -> dict[str, Any]:
+        """The tags that are attributes."""
+        own = self.own
+        return {key: value for key, value in tags.items() if key not in own}
+
+
+UNSET = Status()
+
+
+class EventLog(LogData):
+    """An event of OpenTelemetry's as a log of ours: readers of logs see an error in an exception.
+
+    `attributes` gives back its attributes, also after a recorder has changed some of them.
+    """
+
+    __slots__ = ("dropped_attributes", "name", "renamed", "time_ns")
+
+    def __init__(
+        self, name: str, attributes: dict[str, Any], time_ns: int | None, dropped: int
+    ) -> None:
+        self.name = name
+        self.time_ns = time.time_ns() if time_ns is None else time_ns
+        self.timestamp = self.time_ns / 1e9
+        self.dropped_attributes = dropped
+        self.renamed = _AS_ERROR if name == "exception" else _AS_EVENT
+        shown = "error" if name == "exception" else name
+        self.key_values = {"event": shown}
+        for key, value in attributes.items():
+            self.key_values[self.renamed.get(key, key)] = value
+
+    @property
+    def attributes(self) -> dict[str, Any]:
+        """The attributes of the event."""
+        names = _FROM_ERROR if self.renamed is _AS_ERROR else _FROM_EVENT
+        return {
+            names.get(key, key): value for key, value in self.key_values.items() if key != "event"
+        }
+
+
+# The names of attributes as fields of a log. An event's own name is the field ``event``; each name
+# that is taken so gets a prefix.
+_AS_EVENT = {"event": "attributes.event"}
+_AS_ERROR = {
+    "exception.type": "error.kind",
+    "exception.message": "message",
+    "exception.stacktrace": "stack",
+    **{key: f"attributes.{key}" for key in ("event", "error.kind", "message", "stack")},
+}
+_FROM_EVENT = {shown: key for key, shown in _AS_EVENT.items()}
+_FROM_ERROR = {shown: key for key, shown in _AS_ERROR.items()}
+
+
+# Attributes.
+
+
+def cleaned_attributes(
+    attributes: Any, limit: int, length: int | None = None
+) -> tuple[dict[str, Any], int]:
+    """A copy with values that OpenTelemetry knows, and how many attributes are left out.
+
+    At most `limit` are kept. `length` is the greatest length of text. Never raises.
+    """
+    if not attributes:
+        return {}, 0
+    cleaned: dict[str, Any] = {}
+    dropped = 0
+    try:
+        for key, value in attributes.items():
+            if not is_name(key) or (len(cleaned) >= limit and key not in cleaned):
+                dropped += 1
+            else:
+                cleaned[key] = cleaned_value(value, length)
+    except Exception:  # of a mapping of the application's
+        reraise_interrupt()
+        _logger.warning("attributes of type %s were left out", type(attributes).__name__)
+    return cleaned, dropped
+
+
+def is_name(key: Any) -> bool:
+    """Whether an attribute can have this name: text, and not empty. Any other one is reported."""
+    if isinstance(key, str) and key:
+        return True
+    _logger.warning("attribute %.200s was left out: a name is text, and not empty", text_of(key))
+    return False
+
+
+def cleaned_value(value: Any, length: int | None = None, depth: int = _NESTED) -> Any:
+    """`value` if it is text, a number, bytes or None; sequences become tuples, mappings dicts.
+
+    Any other object becomes text, with a warning. Never raises.
+    """
+    kind = type(value)
+    if kind in _PLAIN:
+        return value if length is None or kind is not str else value[:length]
+    try:
+        if isinstance(value, (bool, int, float, bytes)):
+            return value
+        if isinstance(value, str):
+            return value if length is None else value[:length]
+        if depth and isinstance(value, Sequence):
+            return tuple([cleaned_value(each, length, depth - 1) for each in value])
+        if depth and isinstance(value, Mapping):
+            return {
+                key: cleaned_value(each, length, depth - 1)
+                for key, each in value.items()
+                if is_name(key)
+            }
+    except Exception:
+        reraise_interrupt()
+    _logger.warning("an attribute value of type %s was taken as text", kind.__name__)
+    text = text_of(value)
+    return text if length is None else text[:length]
+
+
+# Contexts.
+
+
+def to_span_context(
+    context: BasicSpanContext, is_remote: bool | None = None, is_random: bool | None = None
+) -> SpanContext:
+    """A context of ours as OpenTelemetry's; one without a trace is invalid."""
+    if not context.has_trace:
+        return SpanContext(0, 0, False)
+    extra = context.extra
+    flags = TraceFlags.SAMPLED if context.is_sampled else TraceFlags.DEFAULT
+    if is_random or (is_random is None and extra.get("random") == "1"):
+        flags |= RANDOM_TRACE_ID
+    state = extra.get("tracestate")
+    return SpanContext(
+        context.trace_id,  # type: ignore[arg-type]
+        context.span_id,  # type: ignore[arg-type]
+        context.is_remote if is_remote is None else is_remote,
+        TraceFlags(flags),
+        TraceState.from_header([text_of(state)]) if state else None,
+    )
+
+
+def to_basic_context(context: SpanContext, baggage: Any = None) -> BasicSpanContext:
+    """A context of OpenTelemetry's as ours."""
+    made = (RemoteSpanContext if context.is_remote else BasicSpanContext)(
+        context.trace_id, context.span_id, baggage, context.trace_flags.sampled
+    )
+    if context.trace_state or context.trace_flags & RANDOM_TRACE_ID:
+        extra = {}
+        if context.trace_state:
+            extra["tracestate"] = context.trace_state.to_header()
+        if context.trace_flags & RANDOM_TRACE_ID:
+            extra["random"] = "1"
+        made.extra = extra
+    return made
+
+
+def usable_links(links: Any, limit: int) -> tuple[tuple[Link, ...], int]:
+    """Links with cleaned attributes, and how many are over the limit.
+
+    One without a valid context needs attributes or a trace state to be kept.
+    """
+    usable: list[Link] = []
+    dropped = 0
+    try:
+        for link in links:
+            made = usable_link(link.context, link.attributes, limit) if link else None
+            if made is None:
+                continue
+            usable.append(made)
+            if len(usable) > limit:
+                del usable[0]
+                dropped += 1
+    except Exception:
+        reraise_interrupt()
+        _logger.warning("links of type %s were left out", type(links).__name__)
+    return tuple(usable), dropped
+
+
+def usable_link(context: Any, attributes: Any, limit: int) -> Link | None:
+    """A link with cleaned attributes; None if it says nothing."""
+    if not isinstance(context, SpanContext):
+        return None
+    if not (context.is_valid or attributes or context.trace_state):
+        return None
+    return Link(context, cleaned_attributes(attributes, limit)[0])

@@ -1,0 +1,189 @@
+"""BasicTracerProvider: what is instrumented for OpenTelemetry records in a BasicTracer.
+
+It needs ``opentracing[opentelemetry-api]``, which is OpenTelemetry's API alone; its SDK is not
+needed. One call makes the tracer the back end of both APIs::
+
+    from opentelemetry import trace
+
+    from opentracing_recorder import BasicTracer, InMemoryRecorder
+    from opentracing_recorder.opentelemetry_api import (
+        BasicTracerProvider,
+        OpenTelemetryScopeManager,
+    )
+
+    recorder = InMemoryRecorder()
+    tracer = BasicTracer(
+        recorder, scope_manager=OpenTelemetryScopeManager(), trace_id_bits=128, service_name="shop"
+    )
+    provider = BasicTracerProvider(tracer)
+    # trace.set_tracer_provider(provider), once in a process: what calls
+    # trace.get_tracer(__name__) finds it there
+
+    checkout = provider.get_tracer("shop.checkout", "1.4")
+    with checkout.start_as_current_span("checkout", kind=trace.SpanKind.SERVER) as span:
+        span.set_attribute("cart.size", 3)
+        with tracer.start_active_span("look up stock"):  # OpenTracing's API: a child
+            with checkout.start_as_current_span("query"):  # and OpenTelemetry's again
+                pass
+
+    print(recorder.outline(tags=["span.kind", "cart.size"]))
+
+which prints::
+
+    checkout cart.size=3 span.kind='server'
+      look up stock
+        query
+
+A span is one `BasicSpan`, whoever started it, so every recorder, sampler, timeline and test fixture
+serves it:
+
+| OpenTelemetry | `BasicSpan` |
+|---|---|
+| name | `operation_name` |
+| an attribute | a tag of the same name |
+| kind | the tag ``span.kind``; none for ``INTERNAL`` |
+| status ``ERROR`` | the tag ``error``, and ``otel.status_description`` |
+| status ``OK`` | the tag ``otel.status_code`` |
+| an event | a log, its name in the field ``event`` |
+| an event ``exception`` | a log of an error: ``error.kind``, ``message``, ``stack`` |
+| a link | a reference, `ReferenceType.FOLLOWS_FROM` |
+| the instrumentation scope | the tags ``otel.scope.name`` and ``otel.scope.version`` |
+| resource | the tracer's `service_name` |
+
+- `OpenTelemetryRecorder` sends what OpenTelemetry's own SDK would: attributes, events and links as
+  they were given, and none of the tags that this table adds.
+- An attribute's name has no meaning: ``error`` or ``sampling.priority`` is an attribute like any
+  other. A tag of this table is left out if an attribute has its name.
+- The tracer's sampler decides. A span that is not sampled is a `NonRecordingSpan`.
+- Limits are the tracer's `max_tags` and `max_logs`, and `max_links`. An attribute over the limit is
+  left out; OpenTelemetry's SDK drops the oldest.
+- A span that OpenTracing's API started, and OpenTelemetry's API changes, keeps OpenTracing's form:
+  an error is the tag ``error``.
+- Baggage set by either API is read and sent by both. What OpenTelemetry's API puts into its context
+  reaches the active span when OpenTracing's API next asks for it.
+- With another scope manager, an OpenTelemetry span without a parent of its own becomes a child of
+  the tracer's active span, but the tracer does not see OpenTelemetry's.
+- Nothing that an application passes raises: what cannot serve is left out, and reported in the log.
+
+The environment variable ``OTEL_SDK_DISABLED=true`` turns the provider off: nothing is recorded.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Mapping
+from typing import Any
+
+from opentelemetry import trace as _trace_api
+
+from opentracing import Span
+from opentracing.interrupts import reraise_interrupt
+
+from ._arguments import check_count, check_type
+from ._json_safe import text_of
+from ._opentelemetry_api_scope import OpenTelemetryScopeManager
+from ._opentelemetry_api_tracer import BridgeTracer
+from ._opentelemetry_api_values import InstrumentationScope, Resource, cleaned_attributes
+from .tracer import BasicTracer
+
+__all__ = ["BasicTracerProvider", "OpenTelemetryScopeManager"]
+
+_MAX_ATTRIBUTES = 128  # of an instrumentation scope
+
+
+class BasicTracerProvider(_trace_api.TracerProvider):
+    """An OpenTelemetry `TracerProvider` whose spans are those of `tracer`.
+
+    - `resource_attributes` describe the process beside the tracer's `service_name`.
+    - `max_links` is the greatest number of links of a span: the newest are kept.
+    - `max_attribute_length` is the greatest length of a text among attributes, in characters; None
+      is no limit.
+
+    Every method may be called from any thread. Raises TypeError or ValueError for an argument that
+    cannot serve, and names it.
+    """
+
+    def __init__(
+        self,
+        tracer: BasicTracer,
+        *,
+        resource_attributes: Mapping[str, Any] | None = None,
+        max_links: int = 128,
+        max_attribute_length: int | None = None,
+    ) -> None:
+        check_type("tracer", tracer, BasicTracer)
+        self.tracer = tracer
+        self.max_links = check_count("max_links", max_links)
+        if max_attribute_length is not None:
+            check_count("max_attribute_length", max_attribute_length)
+        self.max_attribute_length = max_attribute_length
+        name = tracer.service_name or "unknown_service"
+        self.resource = Resource({"service.name": name, **(resource_attributes or {})})
+        """What logging and processors read of the process: `resource.attributes`."""
+        self.processors: tuple[Any, ...] = ()
+        self.scope_manager: Any = tracer.scope_manager
+        self._is_one = isinstance(self.scope_manager, OpenTelemetryScopeManager)
+        if not self._is_one:
+            self.scope_manager = OpenTelemetryScopeManager()
+        self._tracers: dict[Any, BridgeTracer] = {}
+        self._lock = threading.Lock()
+        self._is_off = os.environ.get("OTEL_SDK_DISABLED", "").strip().lower() == "true"
+
+    def get_tracer(
+        self,
+        instrumenting_module_name: str,
+        instrumenting_library_version: str | None = None,
+        schema_url: str | None = None,
+        attributes: Mapping[str, Any] | None = None,
+    ) -> _trace_api.Tracer:
+        """The tracer for one instrumentation scope: the same for equal arguments."""
+        if self._is_off:
+            return _trace_api.NoOpTracer()
+        cleaned = cleaned_attributes(attributes, _MAX_ATTRIBUTES)[0]
+        name, version, schema = (
+            "" if each is None else text_of(each)
+            for each in (instrumenting_module_name, instrumenting_library_version, schema_url)
+        )
+        key = (name, version, schema, repr(sorted(cleaned.items(), key=repr)))
+        found = self._tracers.get(key)
+        if found is None:
+            made = BridgeTracer(self, InstrumentationScope(name, version, schema, cleaned))
+            found = self._tracers.setdefault(key, made)  # one atomic step
+        return found
+
+    def active_span(self) -> Span | None:
+        """The active span of a tracer with a scope manager of its own."""
+        return None if self._is_one else self.tracer.active_span
+
+    def add_span_processor(self, span_processor: Any) -> None:
+        """Call `on_start(span, parent_context)` and `on_end(span)` of a span processor.
+
+        They are called for spans that OpenTelemetry's API starts from now on, and ends, on the
+        thread that does it. `on_start` may set attributes. An exception is logged.
+        """
+        with self._lock:
+            self.processors = (*self.processors, span_processor)
+
+    def force_flush(self, timeout_millis: int = 30000) -> bool:
+        """Have the processors and the tracer's recorder deliver what they hold.
+
+        Returns whether all of it was delivered.
+        """
+        done = True
+        for processor in self.processors:
+            try:
+                done &= processor.force_flush(timeout_millis) is not False
+            except Exception:
+                reraise_interrupt()
+                done = False
+        return self.tracer.flush(timeout_millis / 1000) and done
+
+    def shutdown(self) -> None:
+        """Shut the processors down, and close the tracer. Its recorder is closed at exit anyway."""
+        for processor in self.processors:
+            try:
+                processor.shutdown()
+            except Exception:
+                reraise_interrupt()
+        self.tracer.close()
