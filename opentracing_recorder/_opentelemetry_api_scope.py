@@ -72,7 +72,8 @@ class CurrentScope(NestedScope):
             except ValueError:  # closed in a copy of its context
                 reraise_interrupt()
             else:
-                self._settle(CLOSED)
+                self._state = CLOSED
+                self._token = self._to_restore = self._outside = self._shown._scope = None
                 self._finish()
                 return
         super().close()
@@ -221,7 +222,9 @@ class OpenTelemetryScopeManager(ScopeManager):
                 return _Borrowed(self, _Placeholder(to_basic_context(context, items)))
         items = held.get(BAGGAGE_KEY)
         if items:  # of a trace that is still to start
-            return _Borrowed(self, _Placeholder(BasicSpanContext(None, None, items, None)))
+            return _Borrowed(
+                self, _Placeholder(BasicSpanContext(None, None, copied_baggage(items), None))
+            )
         return None
 
     def baggage_set(self, span: BasicSpan) -> None:
@@ -239,7 +242,7 @@ def _unsampled(held: Context) -> BasicSpanContext:
     if isinstance(context, _trace_api.SpanContext) and context.is_valid:
         made = to_basic_context(context, held.get(BAGGAGE_KEY))
     else:
-        made = BasicSpanContext(None, None, held.get(BAGGAGE_KEY))  # type: ignore[arg-type]
+        made = BasicSpanContext(None, None, copied_baggage(held.get(BAGGAGE_KEY)))
     made.sampled = False
     return made
 

@@ -69,7 +69,7 @@ class BridgedSpan(Span):
     `basic_span` is the span itself. Two of these are equal if they are of the same span.
     """
 
-    __slots__ = ("_context", "_details", "_records", "_scope", "basic_span")
+    __slots__ = ("_details", "_scope", "basic_span")
 
     if TYPE_CHECKING:
 
@@ -80,10 +80,10 @@ class BridgedSpan(Span):
 
     basic_span: Any
     _details: Details | None
-    _context: SpanContext | None
+    _context: SpanContext | None = None
     _scope: Any
     """The scope that made it current, if one of ours did."""
-    _records: tuple[bool, bool]
+    _records: tuple[bool, bool] = (True, True)
     """Whether `with span:` records an exception, and whether it sets the status."""
 
     def __eq__(self, other: object) -> bool:
@@ -119,8 +119,8 @@ class BridgedSpan(Span):
             return
         if not span._plain and self._is_over("set_attribute"):
             return
-        if type(value) not in _FIT or details.attribute_length is not None:
-            value = cleaned_value(value, details.attribute_length)
+        if type(value) not in _FIT or details.length is not None:
+            value = cleaned_value(value, details.length)
         if not key or type(key) is not str:
             if not is_name(key):
                 _drop(span, None)
@@ -154,7 +154,7 @@ class BridgedSpan(Span):
             return
         if not span._plain and self._is_over("add_event"):
             return
-        length = None if details is None else details.attribute_length
+        length = None if details is None else details.length
         cleaned, dropped = cleaned_attributes(attributes, _MAX_ATTRIBUTES, length)
         log = EventLog(text_of(name), cleaned, timestamp, dropped)
         kept = span.logs
@@ -253,9 +253,8 @@ class BridgedSpan(Span):
         else:
             details.end_time = end_time
             span.finish(end_time / 1e9)
-        if details.processors:
-            for processor in details.processors:
-                call(processor.on_end, self)
+        for processor in details.origin.provider.processors:
+            call(processor.on_end, self)
 
     def _is_over(self, method: str) -> bool:
         """Whether the span keeps nothing more; of an ended one, the first call is reported."""
@@ -329,7 +328,7 @@ class BridgedSpan(Span):
 
     @property
     def resource(self) -> Resource | None:
-        return None if self._details is None else self._details.resource
+        return None if self._details is None else self._details.origin.provider.resource
 
     @property
     def instrumentation_scope(self) -> InstrumentationScope | None:
@@ -394,9 +393,7 @@ def bridged(span: Any, scope: Any = None) -> BridgedSpan:
     made = BridgedSpan()
     made.basic_span = span
     made._details = getattr(span, DETAILS, None) if isinstance(span, BasicSpan) else None
-    made._context = None
     made._scope = scope
-    made._records = (True, True)
     return made
 
 

@@ -36,6 +36,7 @@ from ._opentelemetry_api_span import (
 from ._opentelemetry_api_values import (
     Details,
     InstrumentationScope,
+    Origin,
     cleaned_attributes,
     to_basic_context,
     usable_links,
@@ -44,7 +45,6 @@ from ._opentelemetry_api_values import (
 if TYPE_CHECKING:
     from .opentelemetry_api import BasicTracerProvider
 
-_NO_LINKS: tuple[Link, ...] = ()
 _FIT = {str, bool, int, float}
 
 
@@ -56,11 +56,15 @@ class BridgeTracer(_trace_api.Tracer):
         self._instrumentation_scope = scope
         shown = {"otel.scope.name": scope.name, "otel.scope.version": scope.version}
         shown = {key: text for key, text in shown.items() if text}
-        # For each kind, the tags that show scope and kind, and their names.
-        self._shown: dict[SpanKind, tuple[dict[str, Any], frozenset[str]]] = {}
-        for kind in SpanKind:
-            first = {tags.SPAN_KIND: KINDS[kind], **shown} if kind in KINDS else dict(shown)
-            self._shown[kind] = first, frozenset(first)
+        self._origins = [
+            Origin(
+                provider,
+                scope,
+                kind,
+                {tags.SPAN_KIND: KINDS[kind], **shown} if kind in KINDS else shown,
+            )
+            for kind in sorted(SpanKind, key=lambda kind: kind.value)
+        ]
 
     @property
     def resource(self) -> Any:
@@ -112,16 +116,15 @@ class BridgeTracer(_trace_api.Tracer):
 
         # The tags to start with.
         try:
-            shown, own = self._shown[kind]
-        except (KeyError, TypeError):
+            origin = self._origins[kind._value_]  # from 0; hashing a member costs more
+        except Exception:  # no kind
             reraise_interrupt()
-            kind = SpanKind.INTERNAL
-            shown, own = self._shown[kind]
-        first: dict[str, Any] = shown
+            origin = self._origins[0]
+        own = origin.own
+        first = origin.shown.copy()
         late = None
+        length = provider.max_attribute_length
         if attributes:
-            first = shown.copy()
-            length = provider.max_attribute_length
             try:
                 if len(attributes) + len(own) > tracer.max_tags or length is not None:
                     late = attributes
@@ -137,12 +140,13 @@ class BridgeTracer(_trace_api.Tracer):
                         del first[tags.SAMPLING_PRIORITY]
             except Exception:
                 reraise_interrupt()
-                late, first = attributes, shown
+                late = attributes
+        is_heard = tracer._places_spans or tracer._span_started is not None
         span = tracer.start_span(
             name,
             parent,
             None,
-            first,
+            first if is_heard else None,
             None if start_time is None else start_time / 1e9,
             True,
         )
@@ -151,38 +155,36 @@ class BridgeTracer(_trace_api.Tracer):
             take_baggage(span, items)
         if not (span._plain or span.sampled):
             return UnsampledSpan(span, is_random)
+        if not is_heard:
+            span.tags = first
 
         details = Details()
-        details.scope = self._instrumentation_scope
-        details.resource = provider.resource
-        details.kind = kind
-        details.status = details.start_time = details.end_time = None
-        details.links = _NO_LINKS
-        details.dropped_links = 0
+        details.origin = origin
         details.own = own
-        details.is_random = is_random
-        details.is_parent_remote = is_remote
-        details.attribute_length = provider.max_attribute_length
-        details.processors = processors = provider.processors
         span.opentelemetry = details  # type: ignore[attr-defined]
         made = BridgedSpan()
         made.basic_span = span
         made._details = details
-        made._context = made._scope = None
-        made._records = (record_exception, set_status_on_exception)
+        made._scope = None
+        if length is not None:
+            details.length = length
+        if not is_random:
+            details.is_random = False
+        if is_remote:
+            details.is_parent_remote = True
         if start_time is not None:
             details.start_time = start_time
+        if not (record_exception and set_status_on_exception):
+            made._records = (record_exception, set_status_on_exception)
         if late:
-            cleaned, dropped = cleaned_attributes(
-                late, tracer.max_tags, provider.max_attribute_length
-            )
+            cleaned, dropped = cleaned_attributes(late, tracer.max_tags, length)
             made.set_attributes(cleaned)
             span.dropped_tags += dropped
         if links:
             usable, details.dropped_links = usable_links(links, provider.max_links)
             add_links(span, details, usable)
-        if processors:
-            for processor in processors:
+        if provider.processors:
+            for processor in provider.processors:
                 call(processor.on_start, made, context)
         return made
 

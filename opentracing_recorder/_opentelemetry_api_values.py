@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from opentelemetry.trace import (
     Link,
@@ -61,6 +61,21 @@ class Resource:
         self.schema_url = ""
 
 
+class Origin:
+    """What the spans that one tracer starts with one kind have in common."""
+
+    __slots__ = ("kind", "own", "provider", "scope", "shown")
+
+    def __init__(
+        self, provider: Any, scope: InstrumentationScope, kind: SpanKind, shown: dict[str, Any]
+    ) -> None:
+        self.provider = provider
+        self.scope = scope
+        self.kind = kind
+        self.shown = shown
+        self.own = frozenset(shown)
+
+
 class Details:
     """What OpenTelemetry knows of a span beyond the tags, logs and references of a `BasicSpan`.
 
@@ -68,56 +83,38 @@ class Details:
     OpenTelemetry read them, so that the span arrives as its own SDK would send it.
     """
 
-    __slots__ = (
-        "attribute_length",
-        "dropped_links",
-        "end_time",
-        "is_parent_remote",
-        "is_random",
-        "kind",
-        "links",
-        "own",
-        "processors",
-        "resource",
-        "scope",
-        "start_time",
-        "status",
-    )
+    # The tracer sets the two fields that have no default.
 
-    if TYPE_CHECKING:
-
-        def __init__(self) -> None: ...
-
-    else:
-        __init__ = object.__init__  # the tracer sets the fields
-
-    scope: InstrumentationScope
-    resource: Resource
-    kind: SpanKind
-
-    status: Status | None
-    """None for one that is unset."""
-
-    links: tuple[Link, ...]
-    dropped_links: int
+    origin: Origin
 
     own: frozenset[str]
     """The tags that are no attributes: they show scope, kind and status."""
 
-    start_time: int | None
-    end_time: int | None
+    status: Status | None = None
+    """None for one that is unset."""
+
+    links: tuple[Link, ...] = ()
+    dropped_links = 0
+
+    start_time: int | None = None
+    end_time: int | None = None
     """Nanoseconds since the epoch, if they were given."""
 
-    is_random: bool
+    is_random = True
     """Whether the trace id is known to be random, as the flag ``02`` says."""
 
-    is_parent_remote: bool
+    is_parent_remote = False
 
-    attribute_length: int | None
-    """The greatest length of a text among the attributes."""
+    length: int | None = None
+    """The greatest length of a text among the attributes, if there is one."""
 
-    processors: tuple[Any, ...]
-    """The processors to tell of the end."""
+    @property
+    def scope(self) -> InstrumentationScope:
+        return self.origin.scope
+
+    @property
+    def kind(self) -> SpanKind:
+        return self.origin.kind
 
     def attributes(self, tags: dict[str, Any]) -> dict[str, Any]:
         """The tags that are attributes."""
@@ -140,14 +137,19 @@ class EventLog(LogData):
         self, name: str, attributes: dict[str, Any], time_ns: int | None, dropped: int
     ) -> None:
         self.name = name
-        self.time_ns = time.time_ns() if time_ns is None else time_ns
-        self.timestamp = self.time_ns / 1e9
+        self.time_ns = time_ns = time.time_ns() if time_ns is None else time_ns
+        self.timestamp = time_ns / 1e9
         self.dropped_attributes = dropped
-        self.renamed = _AS_ERROR if name == "exception" else _AS_EVENT
-        shown = "error" if name == "exception" else name
-        self.key_values = {"event": shown}
-        for key, value in attributes.items():
-            self.key_values[self.renamed.get(key, key)] = value
+        if name == "exception":
+            self.renamed = renamed = _AS_ERROR
+            name = "error"
+        else:
+            self.renamed = renamed = _AS_EVENT
+        if renamed.keys().isdisjoint(attributes):
+            self.key_values = {"event": name, **attributes}
+        else:
+            shown = {renamed.get(key, key): value for key, value in attributes.items()}
+            self.key_values = {"event": name, **shown}
 
     @property
     def attributes(self) -> dict[str, Any]:
@@ -187,7 +189,12 @@ def cleaned_attributes(
     dropped = 0
     try:
         for key, value in attributes.items():
-            if not is_name(key) or (len(cleaned) >= limit and key not in cleaned):
+            if length is None and type(key) is str and type(value) in _PLAIN and key:
+                if len(cleaned) < limit or key in cleaned:
+                    cleaned[key] = value
+                else:
+                    dropped += 1
+            elif not is_name(key) or (len(cleaned) >= limit and key not in cleaned):
                 dropped += 1
             else:
                 cleaned[key] = cleaned_value(value, length)

@@ -29,8 +29,8 @@ from ..interrupts import reraise_interrupt
 from ..scope import Scope
 from ..span import Span
 from . import ThreadLocalScopeManager
-from .nesting import NestedScope, scope_on, set_scope_on
 from .constants import ACTIVE_ATTR as ACTIVE_ATTR  # 2.4 has it here
+from .nesting import NestedScope, scope_on, set_scope_on
 
 
 class AsyncioScopeManager(ThreadLocalScopeManager):

@@ -22,8 +22,8 @@ from __future__ import annotations
 from ..scope import Scope
 from ..scope_manager import ScopeManager
 from ..span import Span
-from .nesting import NestedScope, scope_on, set_scope_on
 from .constants import ACTIVE_ATTR as ACTIVE_ATTR  # 2.4 has it here
+from .nesting import NestedScope, scope_on, set_scope_on
 
 try:
     import gevent  # type: ignore[import, unused-ignore]
