@@ -30,7 +30,7 @@ needed. One call makes the tracer the back end of both APIs::
 
 which prints::
 
-    checkout cart.size=3 span.kind='server'
+    checkout span.kind='server' cart.size=3
       look up stock
         query
 

@@ -1,8 +1,42 @@
-"""The rules of every scope manager: nesting, order of closing, independence of other managers.
+"""NestedScope, for a scope manager of your own: nesting, order of closing, other managers.
 
-A context (a thread, a task, a greenlet, a `contextvars.Context`) holds its active scopes: None, one
-scope, or, if several managers are used in it, a dict from each manager to its scope. The dict is
-replaced and never changed. Each manager sees only its own scope.
+A scope manager decides where the active scope is kept. The rules are the same for all: a scope
+closed before an inner one waits for it, one closed in another context finishes its span, and no
+exception of a span's `finish` leaves the scopes behind it open. A manager derives its scopes from
+`NestedScope`, and stores what is to be active in `_restore`::
+
+    from opentracing import ScopeManager
+    from opentracing.scope_managers.nesting import NestedScope
+    from opentracing_recorder import BasicTracer, InMemoryRecorder
+
+
+    class OneForAll(ScopeManager):
+        _scope = None  # one for all threads: enough for a program that has one
+
+        def activate(self, span, finish_on_close):
+            self._scope = KeptScope(self, span, finish_on_close)
+            return self._scope
+
+        @property
+        def active(self):
+            return self._scope
+
+
+    class KeptScope(NestedScope):
+        def _restore(self, scope):
+            self._manager._scope = scope
+
+
+    recorder = InMemoryRecorder()
+    tracer = BasicTracer(recorder, scope_manager=OneForAll())
+    with tracer.start_active_span("outer"):
+        tracer.start_active_span("inner").close()
+    assert recorder.outline() == "outer\n  inner"
+
+`opentracing.harness.scope_check` proves one. A place that several managers share, such as a task or
+a context variable, holds its active scopes as None, one scope, or a dict from each manager to its
+scope, which is replaced and never changed: `scope_of` and `with_scope` read and replace one. Each
+manager sees only its own.
 """
 
 from __future__ import annotations
