@@ -1,4 +1,4 @@
-"""NestedScope, for a scope manager of your own: nesting, order of closing, other managers.
+r"""NestedScope, for a scope manager of your own: nesting, order of closing, other managers.
 
 A scope manager decides where the active scope is kept. The rules are the same for all: a scope
 closed before an inner one waits for it, one closed in another context finishes its span, and no
