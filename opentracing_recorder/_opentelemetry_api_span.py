@@ -156,10 +156,14 @@ class BridgedSpan(Span):
             return
         length = None if details is None else details.length
         cleaned, dropped = cleaned_attributes(attributes, _MAX_ATTRIBUTES, length)
-        log = EventLog(text_of(name), cleaned, timestamp, dropped)
-        kept = span.logs
+        if type(name) is not str:
+            name = text_of(name)
+        log = EventLog(name, cleaned, timestamp, dropped)
+        kept = span._logs
+        if kept is None:
+            kept = span.logs
         kept.append(log)
-        if len(kept) > span.tracer.max_logs:
+        if len(kept) > span._tracer.max_logs:
             span._drop_logs(kept)
 
     def add_link(self, context: SpanContext, attributes: Mapping[str, Any] | None = None) -> None:

@@ -131,7 +131,7 @@ class EventLog(LogData):
     `attributes` gives back its attributes, also after a recorder has changed some of them.
     """
 
-    __slots__ = ("dropped_attributes", "name", "renamed", "time_ns")
+    __slots__ = ("dropped_attributes", "is_error", "name", "time_ns")
 
     def __init__(
         self, name: str, attributes: dict[str, Any], time_ns: int | None, dropped: int
@@ -140,21 +140,18 @@ class EventLog(LogData):
         self.time_ns = time_ns = time.time_ns() if time_ns is None else time_ns
         self.timestamp = time_ns / 1e9
         self.dropped_attributes = dropped
-        if name == "exception":
-            self.renamed = renamed = _AS_ERROR
-            name = "error"
-        else:
-            self.renamed = renamed = _AS_EVENT
-        if renamed.keys().isdisjoint(attributes):
+        self.is_error = is_error = name == "exception"
+        if not is_error and "event" not in attributes:
             self.key_values = {"event": name, **attributes}
-        else:
-            shown = {renamed.get(key, key): value for key, value in attributes.items()}
-            self.key_values = {"event": name, **shown}
+            return
+        names = _AS_ERROR if is_error else _AS_EVENT
+        shown = {names.get(key, key): value for key, value in attributes.items()}
+        self.key_values = {"event": "error" if is_error else name, **shown}
 
     @property
     def attributes(self) -> dict[str, Any]:
         """The attributes of the event."""
-        names = _FROM_ERROR if self.renamed is _AS_ERROR else _FROM_EVENT
+        names = _FROM_ERROR if self.is_error else _FROM_EVENT
         return {
             names.get(key, key): value for key, value in self.key_values.items() if key != "event"
         }
