@@ -40,6 +40,21 @@ else:
     current, hold, release = _runtime.get_current, _runtime.attach, _runtime.detach
 
 _set_item = dict.__setitem__  # a Context refuses to change: the ones changed here are new
+get_raw = dict.get
+
+
+class ScopeContext(Context):
+    """The context within a scope, which shows its span unless that was closed elsewhere."""
+
+    __slots__ = ()
+
+    def get(self, key: str, default: Any = None) -> Any:
+        value: Any = get_raw(self, key, default)
+        if type(value) in OURS and value._scope is not None and key == SPAN_KEY:
+            scope = value._scope
+            if scope._state is ELSEWHERE and scope._outside is not None:
+                return scope._outside.get(key, default)
+        return value
 
 
 class CurrentScope(NestedScope):
@@ -62,7 +77,7 @@ class CurrentScope(NestedScope):
     def close(self) -> None:
         outer = self._to_restore
         if (
-            current().get(SPAN_KEY) is self._shown
+            get_raw(current(), SPAN_KEY) is self._shown
             and self._state is OPEN
             and (outer is None or outer._state <= CLOSED)
         ):
@@ -111,7 +126,7 @@ def opened(
     finish: bool,
 ) -> None:
     """Make a span current until `scope` closes; `outside` is the current context."""
-    outer: Any = outside.get(SPAN_KEY)
+    outer: Any = get_raw(outside, SPAN_KEY)
     scope._manager = manager
     scope._span = shown.basic_span
     scope._finish_on_close = finish
@@ -120,20 +135,20 @@ def opened(
     scope._shown = shown
     scope._outside = outside
     shown._scope = scope
-    inside = Context(outside)
+    inside = ScopeContext(outside)
     _set_item(inside, SPAN_KEY, shown)
     scope._token = hold(inside)
 
 
 def pruned(held: Context) -> Context:
     """The current context, `held`, without the scopes that were closed in another one."""
-    shown: Any = held.get(SPAN_KEY)
+    shown: Any = get_raw(held, SPAN_KEY)
     while type(shown) in OURS and shown._scope is not None:
         scope = shown._scope
         if scope._state is not ELSEWHERE or scope._outside is None:
             break
         held = scope._outside
-        shown = held.get(SPAN_KEY)
+        shown = get_raw(held, SPAN_KEY)
         hold(held)
     return held
 
@@ -184,7 +199,7 @@ class OpenTelemetryScopeManager(ScopeManager):
     def activate(self, span: Span, finish_on_close: bool) -> Scope:
         """Make `span` the current one for both APIs until the returned scope is closed."""
         outside = current()
-        outer: Any = outside.get(SPAN_KEY)
+        outer: Any = get_raw(outside, SPAN_KEY)
         if type(outer) in OURS and outer._scope is not None:
             outside = pruned(outside)
         scope = CurrentScope()
@@ -203,15 +218,15 @@ class OpenTelemetryScopeManager(ScopeManager):
         if not held:
             return None
         for key in _SUPPRESSED:
-            if held.get(key):
+            if get_raw(held, key):
                 return _Borrowed(self, _Placeholder(_unsampled(held)))
-        shown: Any = held.get(SPAN_KEY)
+        shown: Any = get_raw(held, SPAN_KEY)
         if type(shown) in OURS:
             scope = shown._scope
             if scope is not None and scope._state is ELSEWHERE:
                 pruned(held)
                 return self.active
-            items = held.get(BAGGAGE_KEY)
+            items = get_raw(held, BAGGAGE_KEY)
             if items is not None:
                 take_baggage(shown.basic_span, items)
             return _Borrowed(self, shown.basic_span) if scope is None else scope

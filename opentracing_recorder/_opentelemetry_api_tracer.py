@@ -20,6 +20,7 @@ from ._opentelemetry_api_scope import (
     SPAN_KEY,
     CurrentScope,
     current,
+    get_raw,
     opened,
     pruned,
     take_baggage,
@@ -86,10 +87,10 @@ class BridgeTracer(_trace_api.Tracer):
         within: Any
         if context is None:
             held = current()
-            within = held.get(SPAN_KEY)
+            within = get_raw(held, SPAN_KEY)
             if type(within) in OURS and within._scope is not None:
                 held = pruned(held)
-                within = held.get(SPAN_KEY)
+                within = get_raw(held, SPAN_KEY)
         else:
             held = context
             within = held.get(SPAN_KEY)
@@ -150,7 +151,7 @@ class BridgeTracer(_trace_api.Tracer):
             None if start_time is None else start_time / 1e9,
             True,
         )
-        items = held.get(BAGGAGE_KEY)
+        items = get_raw(held, BAGGAGE_KEY)
         if items is not None:
             take_baggage(span, items)
         if not (span._plain or span.sampled):

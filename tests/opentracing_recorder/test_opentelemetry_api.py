@@ -1,0 +1,725 @@
+"""OpenTelemetry's tracing API, served by a BasicTracer: spans are as its SDK would have them."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import logging
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+pytest.importorskip("opentelemetry.sdk", reason="opentelemetry-sdk is not installed")
+
+from hypothesis import given
+from hypothesis import strategies as st
+from opentelemetry import baggage, context, propagate, trace
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from opentelemetry.trace import (
+    Link,
+    NonRecordingSpan,
+    SpanContext,
+    SpanKind,
+    Status,
+    StatusCode,
+    TraceFlags,
+    TraceState,
+)
+
+from opentracing import Format
+from opentracing_recorder import (
+    BasicTracer,
+    CompositeRecorder,
+    ConstSampler,
+    InMemoryRecorder,
+    TraceContextPropagator,
+)
+from opentracing_recorder.opentelemetry import OpenTelemetryRecorder
+from opentracing_recorder.opentelemetry_api import BasicTracerProvider, OpenTelemetryScopeManager
+
+REMOTE = SpanContext(7, 9, True, TraceFlags(1), TraceState([("vendor", "x")]))
+RANDOM = SpanContext(7, 9, True, TraceFlags(3))
+
+
+@pytest.fixture(autouse=True)
+def _context() -> Iterator[None]:
+    """Each test starts with an empty context, and leaves one."""
+    token = context.attach(context.Context())
+    yield
+    context.detach(token)
+
+
+@pytest.fixture
+def recorder() -> InMemoryRecorder:
+    return InMemoryRecorder()
+
+
+@pytest.fixture
+def tracer(recorder: InMemoryRecorder) -> BasicTracer:
+    return BasicTracer(
+        recorder,
+        scope_manager=OpenTelemetryScopeManager(),
+        trace_id_bits=128,
+        propagators={Format.HTTP_HEADERS: TraceContextPropagator()},
+        service_name="shop",
+    )
+
+
+@pytest.fixture
+def provider(tracer: BasicTracer) -> BasicTracerProvider:
+    return BasicTracerProvider(tracer)
+
+
+@pytest.fixture
+def api(provider: BasicTracerProvider) -> trace.Tracer:
+    return provider.get_tracer("lib", "1.0")
+
+
+# As the SDK has it: the same steps on both, compared field by field.
+
+
+def all_of(exporter: InMemorySpanExporter) -> list[Any]:
+    """What was exported, without ids and times."""
+    spans = exporter.get_finished_spans()
+    names = {span.context.span_id: span.name for span in spans}
+
+    def context_of(each: Any) -> Any:
+        if each is None:
+            return None
+        is_known = each.span_id in names
+        return (
+            names.get(each.span_id, each.span_id),
+            None if is_known else each.trace_id,
+            each.is_remote,
+            int(each.trace_flags),
+            dict(each.trace_state),
+        )
+
+    return [
+        (
+            span.name,
+            span.kind,
+            context_of(span.context),
+            context_of(span.parent),
+            dict(span.attributes or {}),
+            [(event.name, without_frames(event.attributes)) for event in span.events],
+            [(context_of(link.context), dict(link.attributes or {})) for link in span.links],
+            (span.status.status_code, span.status.description),
+            span.instrumentation_scope.name,
+            span.instrumentation_scope.version,
+            span.instrumentation_scope.schema_url,
+            dict(span.instrumentation_scope.attributes or {}),
+            span.dropped_attributes,
+        )
+        for span in spans
+    ]
+
+
+def without_frames(attributes: Any) -> dict[str, Any]:
+    """The SDK's stack traces have a frame of its own context manager more."""
+    stack = attributes.get("exception.stacktrace")
+    shown = dict(attributes)
+    if stack is not None:
+        first, *_, last = stack.splitlines()
+        shown["exception.stacktrace"] = (first, last)
+    return shown
+
+
+def on_sdk(steps: Callable[[trace.Tracer], None]) -> list[Any]:
+    exporter = InMemorySpanExporter()
+    provider = TracerProvider(shutdown_on_exit=False)
+    provider.add_span_processor(SimpleSpanProcessor(exporter))
+    steps(provider.get_tracer("lib", "1.0", "https://schema", {"a": 1}))
+    return all_of(exporter)
+
+
+def on_ours(steps: Callable[[trace.Tracer], None]) -> list[Any]:
+    exporter = InMemorySpanExporter()
+    recorder = OpenTelemetryRecorder(lambda: exporter, "shop")
+    with BasicTracer(
+        recorder, scope_manager=OpenTelemetryScopeManager(), trace_id_bits=128
+    ) as tracer:
+        steps(BasicTracerProvider(tracer).get_tracer("lib", "1.0", "https://schema", {"a": 1}))
+        assert tracer.flush(30)
+        return all_of(exporter)
+
+
+STEPS: list[Callable[[trace.Tracer], None]] = []
+
+
+def step(function: Callable[[trace.Tracer], None]) -> Callable[[trace.Tracer], None]:
+    STEPS.append(function)
+    return function
+
+
+@step
+def kinds_and_nesting(tracer: trace.Tracer) -> None:
+    with tracer.start_as_current_span("server", kind=SpanKind.SERVER):
+        for kind in SpanKind:
+            tracer.start_span(kind.name, kind=kind).end()
+        with tracer.start_as_current_span("inner"):
+            tracer.start_span("innermost").end()
+
+
+@step
+def attributes_of_every_type(tracer: trace.Tracer) -> None:
+    span = tracer.start_span("x", attributes={"given": 1, "list": [1, 2]})
+    for number, value in enumerate(
+        (None, b"bytes", 1.5, True, "text", ["a", "b"], [], [1, "a", None], {"k": [1]}, 10**30)
+    ):
+        span.set_attribute(f"a{number}", value)
+    span.set_attributes({"given": 2, "more": (1,)})
+    span.end()
+
+
+@step
+def names_without_a_meaning(tracer: trace.Tracer) -> None:
+    names = ("span.kind", "error", "sampling.priority", "otel.scope.name", "otel.status_code")
+    span = tracer.start_span("x", kind=SpanKind.CLIENT, attributes=dict.fromkeys(names, 0))
+    span.add_event("error", {"event": "y", "message": "z", "error.kind": "k"})
+    span.add_event("exception", {"event": "y", "message": "z", "error.kind": "k", "stack": "s"})
+    span.end()
+    span = tracer.start_span("y", kind=SpanKind.SERVER)
+    span.set_attribute("error", "mine")
+    span.set_status(Status(StatusCode.ERROR, "theirs"))
+    span.set_attribute("otel.status_description", "mine")
+    span.set_attribute("span.kind", "mine")
+    span.end()
+
+
+@step
+def every_order_of_status(tracer: trace.Tracer) -> None:
+    statuses = (
+        Status(StatusCode.OK),
+        Status(StatusCode.ERROR, "first"),
+        Status(StatusCode.ERROR),
+        Status(StatusCode.UNSET),
+    )
+    for one in statuses:
+        for two in statuses:
+            for three in statuses:
+                span = tracer.start_span("x")
+                for status in (one, two, three):
+                    span.set_status(status)
+                span.end()
+    span = tracer.start_span("codes")
+    span.set_status(StatusCode.ERROR, "described")
+    span.set_status(StatusCode.UNSET)
+    span.end()
+
+
+class Nested(Exception):
+    class Inner(Exception):
+        pass
+
+
+@step
+def exceptions(tracer: trace.Tracer) -> None:
+    span = tracer.start_span("x")
+    span.record_exception(ValueError("a"))
+    span.record_exception(Nested.Inner("b"), {"exception.type": "other", "more": 1}, escaped=True)
+    span.record_exception(KeyboardInterrupt())
+    span.end()
+
+
+@step
+def exceptions_that_leave_a_block(tracer: trace.Tracer) -> None:
+    for records in (True, False):
+        for sets_status in (True, False):
+            for ends in (True, False):
+                try:
+                    with tracer.start_as_current_span(
+                        "x",
+                        record_exception=records,
+                        set_status_on_exception=sets_status,
+                        end_on_exit=ends,
+                    ) as span:
+                        raise ValueError("a")
+                except ValueError:
+                    pass
+                span.end() if not ends else None
+            try:
+                with tracer.start_span(
+                    "y", record_exception=records, set_status_on_exception=sets_status
+                ):
+                    raise ValueError("b")
+            except ValueError:
+                pass
+    for error in (KeyboardInterrupt, GeneratorExit, asyncio.CancelledError):
+        with pytest.raises(error), tracer.start_as_current_span("z"):
+            raise error
+
+
+@step
+def links(tracer: trace.Tracer) -> None:
+    invalid = SpanContext(0, 0, False)
+    given = [Link(REMOTE, {"a": [1]}), Link(invalid), Link(invalid, {"b": 1}), Link(RANDOM)]
+    span = tracer.start_span("x", links=given)
+    span.add_link(REMOTE, {"c": 1})
+    span.add_link(invalid)
+    span.end()
+
+
+@step
+def remote_parents(tracer: trace.Tracer) -> None:
+    for number, parent in enumerate((REMOTE, RANDOM, SpanContext(1, 2, False, TraceFlags(1)))):
+        server = tracer.start_as_current_span(f"server{number}", kind=SpanKind.SERVER)
+        with trace.use_span(NonRecordingSpan(parent)), server:
+            tracer.start_span(f"inner{number}").end()
+        given = trace.set_span_in_context(NonRecordingSpan(parent), context.Context())
+        tracer.start_span(f"by context{number}", context=given).end()
+
+
+@step
+def roots_by_an_empty_context(tracer: trace.Tracer) -> None:
+    with tracer.start_as_current_span("outer"):
+        tracer.start_span("root", context=context.Context()).end()
+
+
+@step
+def spans_made_current_by_others(tracer: trace.Tracer) -> None:
+    span = tracer.start_span("x")
+    with trace.use_span(span, end_on_exit=True):
+        tracer.start_span("y").end()
+    attached = tracer.start_span("attached")
+    token = context.attach(trace.set_span_in_context(attached))
+    tracer.start_span("z").end()
+    context.detach(token)
+    attached.end()
+
+
+@step
+def decorators(tracer: trace.Tracer) -> None:
+    @tracer.start_as_current_span("function", attributes={"a": 1})
+    def function(number: int) -> int:
+        """Kept."""
+        assert trace.get_current_span().is_recording()
+        return number + 1
+
+    @tracer.start_as_current_span("coroutine", kind=SpanKind.CLIENT)
+    async def coroutine(number: int) -> int:
+        await asyncio.sleep(0)
+        assert trace.get_current_span().is_recording()
+        return number + 1
+
+    assert (function(1), function(2), function.__doc__) == (2, 3, "Kept.")
+    assert asyncio.run(coroutine(1)) == 2
+
+
+@step
+def renaming(tracer: trace.Tracer) -> None:
+    span = tracer.start_span("x")
+    span.update_name("y")
+    span.end()
+    span.update_name("z")
+
+
+@pytest.mark.parametrize("steps", STEPS)
+def test_spans_arrive_as_the_sdk_sends_them(
+    steps: Callable[[trace.Tracer], None], caplog: pytest.LogCaptureFixture
+) -> None:
+    """What goes out through an OpenTelemetryRecorder is what the SDK gives, field by field."""
+    assert on_ours(steps) == on_sdk(steps) != []
+
+
+# The live span.
+
+
+def test_times_are_exact(api: trace.Tracer, recorder: InMemoryRecorder) -> None:
+    """Start, end and events keep the nanoseconds that were given."""
+    span: Any = api.start_span("x", start_time=1700000000123456789)
+    assert (span.start_time, span.end_time) == (1700000000123456789, None)
+    span.add_event("e", {"a": [1]}, timestamp=1700000000123456790)
+    span.end(end_time=1700000000123456799)
+    (event,) = span.events
+    assert (span.end_time, event.timestamp, dict(event.attributes)) == (
+        1700000000123456799,
+        1700000000123456790,
+        {"a": (1,)},
+    )
+    assert recorder.spans[0].start_time == pytest.approx(1700000000.123456789)
+
+
+def test_a_live_span_can_be_read(provider: BasicTracerProvider) -> None:
+    """What instrumentation reads beyond the API is there, before and after the end."""
+    tracer = provider.get_tracer("lib", "1", "https://schema", {"a": 1})
+    with trace.use_span(NonRecordingSpan(REMOTE)):
+        span: Any = tracer.start_span("x", kind=SpanKind.SERVER, links=[Link(RANDOM)])
+    span.set_status(StatusCode.ERROR, "why")
+    for _ in range(2):
+        assert (span.name, span.kind, span.context) == (
+            "x",
+            SpanKind.SERVER,
+            span.get_span_context(),
+        )
+        assert (span.parent, span.links[0].context) == (REMOTE, RANDOM)
+        assert (span.status.status_code, span.status.description) == (StatusCode.ERROR, "why")
+        scope = span.instrumentation_scope
+        assert (scope.name, scope.version, scope.schema_url) == ("lib", "1", "https://schema")
+        assert (dict(scope.attributes), dict(span.attributes)) == ({"a": 1}, {})
+        assert span.resource.attributes["service.name"] == "shop"
+        span.end()
+
+
+def test_an_ended_span_changes_no_more(
+    api: trace.Tracer, recorder: InMemoryRecorder, caplog: pytest.LogCaptureFixture
+) -> None:
+    """All calls are ignored after the end, and the first is reported."""
+    span = api.start_span("x")
+    span.end()
+    before = recorder.spans[0].to_dict()
+    span.set_attribute("a", 1)
+    span.add_event("e")
+    span.add_link(REMOTE)
+    span.set_status(StatusCode.OK)
+    span.record_exception(ValueError())
+    span.update_name("y")
+    span.end()
+    assert (recorder.spans[0].to_dict(), len(recorder.spans)) == (before, 1)
+    assert not span.is_recording()
+    assert len(caplog.records) == 1
+
+
+def test_limits_are_the_tracers(tracer: BasicTracer, recorder: InMemoryRecorder) -> None:
+    """Attributes over `max_tags` are dropped and counted, long text is cut."""
+    tracer.max_tags, tracer.max_logs = 3, 2
+    api = BasicTracerProvider(tracer, max_attribute_length=4, max_links=1).get_tracer("lib")
+    span: Any = api.start_span("x", attributes={"a": "123456", "b": 2})
+    span.set_attributes({"c": 3, "d": 4, "a": "abcdef"})
+    for name in "xyz":
+        span.add_event(name)
+    span.add_link(REMOTE)
+    span.end()
+    assert (dict(span.attributes), span.dropped_attributes) == ({"a": "abcd", "b": 2, "c": 3}, 1)
+    assert span.dropped_events == 1
+
+
+def test_what_cannot_serve_is_left_out(
+    api: trace.Tracer, recorder: InMemoryRecorder, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Nothing that an application passes raises, and every span arrives."""
+    odd: Any = object()
+    span: Any = api.start_span(odd, kind=odd, attributes=odd, links=odd)
+    span.set_attribute("", 1)
+    span.set_attribute(odd, 1)
+    span.set_attribute("odd", odd)
+    span.set_attributes(odd)
+    span.add_event(odd, odd)
+    span.set_status(odd)
+    span.add_link(odd)
+    span.record_exception(odd)
+    span.update_name(odd)
+    span.end()
+    assert len(recorder.spans) == 1
+    assert recorder.spans[0].to_dict()["tags"]["otel.scope.name"] == "lib"
+
+
+def test_the_sampler_decides(recorder: InMemoryRecorder) -> None:
+    """A span that the tracer's sampler drops is no recording one, and so are its children."""
+    tracer = BasicTracer(recorder, ConstSampler(False), OpenTelemetryScopeManager())
+    api = BasicTracerProvider(tracer).get_tracer("lib")
+    with api.start_as_current_span("x") as span:
+        assert type(span).__mro__[1] is NonRecordingSpan
+        assert trace.get_current_span() is span
+        child = api.start_span("y")
+        assert child.get_span_context().trace_id == span.get_span_context().trace_id
+        with tracer.start_active_span("z") as scope:
+            assert scope.span.context.sampled is False
+    assert trace.get_current_span() is trace.INVALID_SPAN
+    assert recorder.spans == []
+
+
+def test_tracers_of_a_provider(provider: BasicTracerProvider) -> None:
+    """The same scope gives the same tracer, by position and by keyword; both are true."""
+    one = provider.get_tracer("a", "1", "s", {"k": [1]})
+    two = provider.get_tracer(
+        instrumenting_module_name="a",
+        instrumenting_library_version="1",
+        schema_url="s",
+        attributes={"k": [1]},
+    )
+    assert one is two is not provider.get_tracer("a")
+    assert all((provider, one))
+
+
+def test_span_processors_hear_of_spans(
+    provider: BasicTracerProvider, api: trace.Tracer, recorder: InMemoryRecorder
+) -> None:
+    """They may set attributes at the start; one that raises harms nobody."""
+    ended = []
+
+    class Processor:
+        def on_start(self, span: Any, parent_context: Any) -> None:
+            span.set_attribute("user", baggage.get_baggage("user", parent_context))
+
+        def on_end(self, span: Any) -> None:
+            ended.append(span.name)
+            raise RuntimeError
+
+    provider.add_span_processor(Processor())
+    token = context.attach(baggage.set_baggage("user", "amy"))
+    api.start_span("x").end()
+    context.detach(token)
+    assert (recorder.spans[0].tags["user"], ended) == ("amy", ["x"])
+
+
+def test_the_provider_can_be_turned_off(
+    tracer: BasicTracer, monkeypatch: pytest.MonkeyPatch, recorder: InMemoryRecorder
+) -> None:
+    """`OTEL_SDK_DISABLED=true` records nothing."""
+    monkeypatch.setenv("OTEL_SDK_DISABLED", "true")
+    BasicTracerProvider(tracer).get_tracer("x").start_span("y").end()
+    assert recorder.spans == []
+
+
+# Both APIs.
+
+
+def both(tracer: BasicTracer) -> Any:
+    """The active span, about which both APIs agree."""
+    current: Any = trace.get_current_span()
+    span: Any = tracer.active_span
+    if current is trace.INVALID_SPAN:
+        assert span is None
+        return None
+    assert span.context.span_id == current.get_span_context().span_id
+    return span
+
+
+def test_one_tree_of_both_apis(
+    api: trace.Tracer, tracer: BasicTracer, recorder: InMemoryRecorder
+) -> None:
+    """Spans nest whichever API starts them, and the active span is one."""
+    with api.start_as_current_span("a"):
+        with tracer.start_active_span("b") as scope:
+            assert both(tracer) is scope.span
+            with trace.use_span(api.start_span("c"), end_on_exit=True):
+                assert both(tracer).operation_name == "c"
+                both(tracer).set_tag("seen", True)
+                tracer.start_span("d").finish()
+            trace.get_current_span().set_attribute("from", "the other API")
+        assert both(tracer).operation_name == "a"
+    assert both(tracer) is None
+    assert recorder.outline(tags=["seen", "from"]) == (
+        "a\n  b from='the other API'\n    c seen=True\n      d"
+    )
+
+
+def test_a_span_of_opentracing_takes_what_opentelemetry_sets(
+    tracer: BasicTracer, recorder: InMemoryRecorder
+) -> None:
+    """It keeps OpenTracing's form, so that every recorder sees an error."""
+    with tracer.start_active_span("x", tags={"span.kind": "client"}):
+        span: Any = trace.get_current_span()
+        assert (span.kind, span.name, span.is_recording()) == (SpanKind.CLIENT, "x", True)
+        span.record_exception(ValueError("a"))
+        span.set_status(StatusCode.ERROR, "broken")
+        span.update_name("y")
+    (recorded,) = recorder.spans
+    assert (recorded.operation_name, recorded.tags["error"]) == ("y", "broken")
+    assert recorded.logs[0].key_values["error.kind"] == "ValueError"
+
+
+def test_a_remote_span_is_the_parent_for_both(
+    tracer: BasicTracer, recorder: InMemoryRecorder
+) -> None:
+    """What another process sent is active, keeps nothing, and hands on its trace state."""
+    with trace.use_span(NonRecordingSpan(REMOTE)):
+        active: Any = tracer.active_span
+        active.set_tag("a", 1).log_kv({"event": "x"})
+        active.finish()
+        assert (active.context.trace_id, active.tags) == (7, {})
+        tracer.start_span("x").finish()
+    (span,) = recorder.spans
+    assert (span.context.trace_id, span.parent_id) == (7, 9)
+    headers: dict[str, str] = {}
+    tracer.inject(span.context, Format.HTTP_HEADERS, headers)
+    assert headers["tracestate"] == "vendor=x"
+
+
+def test_an_unsampled_remote_span_is_obeyed(
+    tracer: BasicTracer, api: trace.Tracer, recorder: InMemoryRecorder
+) -> None:
+    """Neither API records in a trace that another process does not keep."""
+    with trace.use_span(NonRecordingSpan(SpanContext(7, 9, True, TraceFlags(0)))):
+        tracer.start_span("x").finish()
+        api.start_span("y").end()
+    assert recorder.spans == []
+
+
+def test_contexts_travel_between_the_propagators(tracer: BasicTracer, api: trace.Tracer) -> None:
+    """What one API injects, the other extracts; 64-bit ids are padded."""
+    short = BasicTracer(
+        propagators={Format.HTTP_HEADERS: TraceContextPropagator()},
+        scope_manager=OpenTelemetryScopeManager(),
+    )
+    with short.start_active_span("x") as scope:
+        scope.span.set_baggage_item("user", "amy")
+        theirs: dict[str, str] = {}
+        propagate.inject(theirs)
+        ours: dict[str, str] = {}
+        short.inject(scope.span.context, Format.HTTP_HEADERS, ours)
+        assert theirs["baggage"] == ours["baggage"] == "user=amy"
+        assert theirs["traceparent"][:52] == ours["traceparent"][:52]
+    extracted = propagate.extract(ours)
+    found = tracer.extract(Format.HTTP_HEADERS, theirs)
+    assert found is not None
+    assert trace.get_current_span(extracted).get_span_context().span_id == found.span_id  # type: ignore[attr-defined]
+    token = context.attach(extracted)
+    child = tracer.start_span("y")
+    context.detach(token)
+    assert child.get_baggage_item("user") == "amy"
+
+
+def test_baggage_is_one(tracer: BasicTracer, api: trace.Tracer) -> None:
+    """What either API sets, both read, and children have."""
+    with api.start_as_current_span("x"):
+        active: Any = tracer.active_span
+        active.set_baggage_item("a", "1")
+        assert baggage.get_baggage("a") == "1"
+        token = context.attach(baggage.set_baggage("b", "2"))
+        assert tracer.active_span.get_baggage_item("b") == "2"  # type: ignore[union-attr]
+        assert tracer.start_span("y").get_baggage_item("a") == "1"
+        assert api.start_span("z").basic_span.get_baggage_item("b") == "2"  # type: ignore[attr-defined]
+        with tracer.start_active_span("w") as scope:
+            assert baggage.get_all() == {"a": "1", "b": "2"}
+            scope.span.set_baggage_item("c", "3")
+            assert baggage.get_baggage("c") == "3"
+        assert baggage.get_baggage("c") is None
+        context.detach(token)
+    assert baggage.get_all() == {}
+
+
+def test_suppression_holds_for_both(tracer: BasicTracer, recorder: InMemoryRecorder) -> None:
+    """While instrumentation is suppressed, OpenTracing's spans are not sampled either."""
+    with tracer.start_active_span("x"):
+        token = context.attach(context.set_value(context._SUPPRESS_INSTRUMENTATION_KEY, True))
+        with tracer.start_active_span("hidden"):
+            tracer.start_span("hidden too").finish()
+        context.detach(token)
+        tracer.start_span("seen").finish()
+    assert recorder.outline() == "x\n  seen"
+
+
+# Order of closing, and other contexts.
+
+
+def test_a_span_left_in_a_copy_of_its_context_is_current_no_more(
+    tracer: BasicTracer, api: trace.Tracer, recorder: InMemoryRecorder
+) -> None:
+    """Entered in one synchronous call and left in the next, as by asgiref, it ends and is gone."""
+    opened = api.start_as_current_span("x")
+    copied = contextvars.copy_context()
+    copied.run(opened.__enter__)
+    for variable, value in copied.items():  # as asgiref takes a call's context over
+        variable.set(value)
+    assert both(tracer).operation_name == "x"
+    contextvars.copy_context().run(opened.__exit__, None, None, None)
+    assert both(tracer) is None
+    api.start_span("next").end()
+    assert [span.parent_id for span in recorder.spans] == [None, None]
+
+
+def test_closed_out_of_order_by_both_apis(
+    tracer: BasicTracer, api: trace.Tracer, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The outer one waits for the inner one, whichever API opened it."""
+    outer = api.start_as_current_span("outer")
+    span: Any = outer.__enter__()
+    inner = tracer.start_active_span("inner")
+    outer.__exit__(None, None, None)
+    assert span.is_recording()
+    assert both(tracer).operation_name == "inner"
+    inner.close()
+    assert (span.is_recording(), both(tracer)) == (False, None)
+    assert len(caplog.records) == 1
+
+
+def test_threads_start_with_none_and_tasks_inherit(tracer: BasicTracer, api: trace.Tracer) -> None:
+    """The active span of both APIs belongs to a context."""
+
+    async def main() -> None:
+        with api.start_as_current_span("x"):
+            assert await asyncio.gather(child(), child()) == ["x", "x"]
+
+    async def child() -> str:
+        name: str = both(tracer).operation_name
+        with tracer.start_active_span("child"):
+            await asyncio.sleep(0)
+            assert both(tracer).operation_name == "child"
+        return name
+
+    asyncio.run(main())
+    seen: list[Any] = []
+    with api.start_as_current_span("x"):
+        thread = threading.Thread(
+            target=contextvars.Context().run, args=(lambda: seen.append(both(tracer)),)
+        )
+        thread.start()
+        thread.join()
+    assert seen == [None]
+
+
+ACTIONS = st.lists(st.tuples(st.integers(0, 6), st.integers(0, 7)), max_size=30)
+
+
+@given(actions=ACTIONS)
+def test_both_apis_agree_after_any_sequence(actions: Any) -> None:
+    """After any starts, ends, attaches and detaches in several contexts, no span is lost."""
+    recorder = InMemoryRecorder()
+    tracer = BasicTracer(recorder, scope_manager=OpenTelemetryScopeManager())
+    api = BasicTracerProvider(tracer).get_tracer("lib")
+    contexts = [contextvars.Context()]
+    ends: list[tuple[int, Callable[[], Any]]] = []
+    started = 0
+    logging.disable()
+    try:
+        for kind, position in actions:
+            at = position % len(contexts)
+            where = contexts[at]
+            if kind == 0:
+                ends.append((at, where.run(tracer.start_active_span, "ours").close))
+                started += 1
+            elif kind == 1:
+                opened = api.start_as_current_span("theirs")
+                where.run(opened.__enter__)
+                ends.append((at, lambda opened=opened: opened.__exit__(None, None, None)))  # type: ignore[misc]
+                started += 1
+            elif kind == 2:
+                used = trace.use_span(where.run(api.start_span, "used"), end_on_exit=True)
+                where.run(used.__enter__)
+                ends.append((at, lambda used=used: used.__exit__(None, None, None)))  # type: ignore[misc]
+                started += 1
+            elif kind == 3 and len(contexts) < 3:
+                contexts.append(where.copy())
+            elif ends:
+                _, end = ends.pop(position % len(ends))
+                contexts[kind % len(contexts)].run(end)
+            for each in contexts:
+                each.run(tracer.start_span, "x")
+                each.run(both, tracer)
+        for at, end in reversed(ends):
+            contexts[at].run(end)
+    finally:
+        logging.disable(logging.NOTSET)
+    for each in contexts:
+        each.run(both, tracer)
+    assert len(recorder.spans) == started
+
+
+def test_each_recorder_of_several_gets_events_whole() -> None:
+    """A copy for a later recorder keeps what OpenTelemetry knows of the span."""
+    exporter = InMemorySpanExporter()
+    recorder = CompositeRecorder(
+        [InMemoryRecorder(), OpenTelemetryRecorder(lambda: exporter, "shop")]
+    )
+    with BasicTracer(recorder, scope_manager=OpenTelemetryScopeManager()) as tracer:
+        span = BasicTracerProvider(tracer).get_tracer("lib").start_span("x")
+        span.add_event("e", {"event": 1}, timestamp=5)
+        span.end()
+    (event,) = exporter.get_finished_spans()[0].events
+    assert (event.name, dict(event.attributes or {}), event.timestamp) == ("e", {"event": 1}, 5)
