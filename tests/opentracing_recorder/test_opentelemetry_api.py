@@ -124,8 +124,8 @@ def without_frames(attributes: Any) -> dict[str, Any]:
     stack = attributes.get("exception.stacktrace")
     shown = dict(attributes)
     if stack is not None:
-        first, *_, last = stack.splitlines()
-        shown["exception.stacktrace"] = (first, last)
+        lines = stack.splitlines()
+        shown["exception.stacktrace"] = (lines[0], lines[-1])
     return shown
 
 
