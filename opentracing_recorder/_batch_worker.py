@@ -34,6 +34,10 @@ _LATE = 1.1  # times `send_timeout`: a client that gives up in time returns a li
 
 _NOT_SAMPLED = BasicSpanContext(sampled=False)
 
+# What OpenTelemetry's instrumented clients look for in its context; the first two have no public
+# name, and older versions lack the second.
+_SUPPRESSIONS = ("_SUPPRESS_INSTRUMENTATION_KEY", "_SUPPRESS_HTTP_INSTRUMENTATION_KEY")
+
 
 class Worker:
     """Queues and sends the spans of one recorder in one process.
@@ -449,7 +453,9 @@ def _send_untraced(
     Otherwise each report of spans would cause spans to report. A span that an instrumented client
     starts meanwhile is a child of that span, so it is not sampled either. A span that was started
     before, and finishes here because its garbage is collected on this thread, is kept.
+    Clients that are instrumented for OpenTelemetry see that their instrumentation is suppressed.
     """
+    resume = _suppress_opentelemetry()
     scopes = []
     try:
         try:
@@ -465,3 +471,24 @@ def _send_untraced(
                 scope.close()
             except Exception:  # it would pass for a failure of `send`
                 reraise_interrupt()
+        if resume is not None:
+            resume()
+
+
+def _suppress_opentelemetry() -> Callable[[], None] | None:
+    """Suppress OpenTelemetry's instrumentation in this context, if it was imported.
+
+    Returns a call that ends it.
+    """
+    api = sys.modules.get("opentelemetry.context")
+    if api is None:
+        return None
+    try:
+        context = api.set_value("suppress_instrumentation", True)
+        for name in _SUPPRESSIONS:
+            context = api.set_value(getattr(api, name, name), True, context)
+        token = api.attach(context)
+    except Exception:  # another thread is just importing it
+        reraise_interrupt()
+        return None
+    return lambda: api.detach(token)

@@ -60,6 +60,13 @@ holds for tests of coroutines too, with pytest-asyncio or anyio. The global trac
 whole process, so a thread that outlives its test finds the next test's tracer.
 `opentracing_recorder.pytest_plugin` lists the options.
 
+Code that is instrumented for OpenTelemetry's API is caught too, with no set-up: if
+``opentelemetry-api`` is imported, before the test or in it, its global provider records here while
+the test runs. `captrace.tracer` and OpenTelemetry then have one active span. Afterwards the provider
+and the current context are put back. A provider that the code under test sets meanwhile is ignored,
+as OpenTelemetry's rule is for all but the first. A tracer that was taken from a provider before the
+test stays with that provider.
+
 Without pytest, `CapTrace` is a context manager, and `opentracing_recorder.trace` has the trees::
 
     from opentracing_recorder import Trace
@@ -90,6 +97,7 @@ from opentracing import logs
 from opentracing.interrupts import reraise_interrupt
 from opentracing.scope_managers.contextvars import no_parent_scope
 
+from ._captrace_opentelemetry import opentelemetry_captured
 from ._errors import shown
 from .in_memory import InMemoryRecorder, shortened
 from .span import BasicSpan
@@ -99,7 +107,9 @@ from .tracer import BasicTracer
 
 __all__ = ["CapTrace", "snapshot"]
 
-_OURS = tuple(f"{name}." for name in ("opentracing", "opentracing_recorder", "contextlib"))
+_OURS = tuple(
+    f"{name}." for name in ("opentracing", "opentracing_recorder", "opentelemetry", "contextlib")
+)
 _MAX_UNFINISHED = 50  # spans that a message lists; a test may start any number
 
 
@@ -124,6 +134,7 @@ class CapTrace(InMemoryRecorder):
     def __enter__(self) -> CapTrace:
         self._installed.enter_context(no_parent_scope())
         self._installed.enter_context(opentracing.use_tracer(self.tracer))
+        self._installed.enter_context(opentelemetry_captured(self.tracer))
         return self
 
     def __exit__(

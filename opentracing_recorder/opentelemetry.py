@@ -62,7 +62,6 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from opentelemetry import context as current_context
 from opentelemetry.sdk import resources
 from opentelemetry.sdk.resources import OTELResourceDetector, Resource
 from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
@@ -77,9 +76,6 @@ from .batch import BatchRecorder, Rejected, Unavailable
 from .span import BasicSpan
 
 _logger = logging.getLogger(__name__)
-
-# OpenTelemetry's instrumentation looks for this key; its API has no public name for it.
-_SUPPRESSED = getattr(current_context, "_SUPPRESS_INSTRUMENTATION_KEY", "suppress_instrumentation")
 
 # Those of the SDK's detectors whose answer differs in a forked child. Older SDKs lack the second.
 _OF_THE_PROCESS = ("ProcessResourceDetector", "ServiceInstanceIdResourceDetector")
@@ -174,12 +170,7 @@ class OpenTelemetryRecorder(BatchRecorder):
         )
         if not readable:
             return
-        # Otherwise an HTTP client that OpenTelemetry instruments would trace each report.
-        token = current_context.attach(current_context.set_value(_SUPPRESSED, True))
-        try:
-            result = self._ready_exporter().export(readable)
-        finally:
-            current_context.detach(token)
+        result = self._ready_exporter().export(readable)
         if result is SpanExportResult.FAILURE:  # some exporters return nothing
             raise Unavailable(f"{type(self._exporter).__name__} could not deliver the batch")
 

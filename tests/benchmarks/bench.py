@@ -1,7 +1,7 @@
 """The cost of a span, beside that of other tracers, in ratios to the least work for its record.
 
 ``make bench`` measures everything; ``make bench-check`` measures the budgets that need no more than
-basictracer beside this project, and fails when one is missed by more than the tolerance.
+basictracer and OpenTelemetry beside this project, and fails when one is missed by more than the tolerance.
 
 What counts is the fastest turn of each; the median beside it shows how noisy the machine was.
 """
@@ -12,17 +12,18 @@ import argparse
 import sys
 
 import tables
-from budgets import BASICTRACER, BUDGETS, OPENTELEMETRY, OURS
+from budgets import BASICTRACER, BRIDGE, BUDGETS, OPENTELEMETRY, OURS, SHIM
 from environments import FOLDER, python_for
 from runner import Effort, find_peer, measure
 from worker import BYTES, EXPORT_CPU
 
 PEERS = (
     OURS,
+    BRIDGE,
     BASICTRACER,
     "jaeger",
     OPENTELEMETRY,
-    "opentelemetry_shim",
+    SHIM,
     "datadog",
     "sentry",
     "zipkin_py",
@@ -34,6 +35,7 @@ CASES = (
     "no-op active span",
     "root span",
     "active span",
+    "active span, OpenTracing",
     "request",
     "request, not sampled",
     "10 levels deep",
@@ -70,9 +72,11 @@ def main() -> None:
     options = parser.parse_args()
 
     effort = CHECK if options.check else ALL
-    names = (OURS, BASICTRACER) if options.check else PEERS
+    names = (OURS, BRIDGE, BASICTRACER, OPENTELEMETRY, SHIM) if options.check else PEERS
     peers = [find_peer(name, python_for(name)) for name in names]
     budgets = [budget for budget in BUDGETS if budget.against in (None, *names)]
+    if options.check:
+        budgets = [budget for budget in budgets if budget.case != EXPORT_CPU]
     cases = dict.fromkeys(case for budget in budgets for case in budget.cases)
     results = measure(peers, effort, cases if options.check else CASES, _progress)
     for _ in range(SECOND_LOOKS if options.check else 0):

@@ -14,6 +14,8 @@ from worker import BYTES, EXPORT_CPU
 OURS = "opentracing_2_5"
 BASICTRACER = "basictracer_3_2"
 OPENTELEMETRY = "opentelemetry"
+BRIDGE = "opentelemetry_bridge"
+SHIM = "opentelemetry_shim"
 
 
 class Budget(NamedTuple):
@@ -24,6 +26,8 @@ class Budget(NamedTuple):
     against: str | None = None
     their_case: str | None = None
     """The peer's case that is measured instead, if it does not have this one."""
+    ours: str = OURS
+    """The peer that is this project."""
     known: float | None = None
     """The worst ratio on CPython 3.11 and 3.13, for as long as that is more than the budget."""
 
@@ -37,13 +41,14 @@ class Budget(NamedTuple):
         """The row's name."""
         if self.against is None:
             return self.case
+        through = "" if self.ours == OURS else " through OpenTelemetry"
         peer = self.against.replace("_", " ", 1).replace("_", ".")
         instead = f"'s {self.their_case}" if self.their_case else ""
-        return f"{self.case}, against {peer}{instead}"
+        return f"{self.case}{through}, against {peer}{instead}"
 
     def reached(self, results: Results) -> float | None:
         """The ratio of the fastest turns, or None if a side of it was not measured."""
-        ours = results.get((OURS, self.case))
+        ours = results.get((self.ours, self.case))
         if ours is None or ours.error or not ours.case:
             return None
         if self.against is None:
@@ -80,5 +85,8 @@ BUDGETS = (
     Budget("record_span of a BatchRecorder", 0.5),
     Budget(BYTES, 520),
     Budget("import opentracing", 0.8, BASICTRACER),
+    Budget("active span", 1 / 4, OPENTELEMETRY, ours=BRIDGE),
+    Budget("request", 1 / 4, OPENTELEMETRY, ours=BRIDGE),
+    Budget("active span, OpenTracing", 1 / 6, SHIM, "active span", ours=BRIDGE),
     Budget(EXPORT_CPU, 1 / 8, OPENTELEMETRY, known=0.145),
 )

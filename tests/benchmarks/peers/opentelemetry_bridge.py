@@ -1,0 +1,62 @@
+"""This project behind OpenTelemetry's API, and behind OpenTracing's beside it: one active span."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from opentelemetry import trace
+from opentracing_cases import active_span
+
+from opentracing_recorder import BasicTracer, Recorder
+from opentracing_recorder.opentelemetry_api import BasicTracerProvider, OpenTelemetryScopeManager
+
+TITLE = "opentracing 2.5 for OpenTelemetry"
+SHOWN = ("opentelemetry-api",)
+IMPORTS: dict[str, str] = {}
+
+
+class _Discard(Recorder):
+    def record_span(self, span: Any) -> None:
+        pass
+
+
+def _basic_tracer() -> BasicTracer:
+    return BasicTracer(_Discard(), scope_manager=OpenTelemetryScopeManager(), trace_id_bits=128)
+
+
+def _tracer() -> trace.Tracer:
+    return BasicTracerProvider(_basic_tracer()).get_tracer("benchmark")
+
+
+def _active_span() -> Any:
+    tracer = _tracer()
+
+    def run() -> None:
+        with tracer.start_as_current_span("GET"):
+            pass
+
+    return run
+
+
+def _request() -> Any:
+    tracer = _tracer()
+
+    def run() -> None:
+        with tracer.start_as_current_span("GET") as server:
+            server.set_attribute("span.kind", "server")
+            server.set_attribute("http.method", "GET")
+            server.set_attribute("http.url", "http://shop/checkout")
+            with tracer.start_as_current_span("charge") as client:
+                client.set_attribute("span.kind", "client")
+                client.set_attribute("peer.service", "payment")
+                client.add_event("retry", {"attempt": 1})
+            server.set_attribute("http.status_code", 200)
+
+    return run
+
+
+CASES = {
+    "active span": _active_span,
+    "request": _request,
+    "active span, OpenTracing": lambda: active_span(_basic_tracer()),
+}
