@@ -1,14 +1,17 @@
-"""Spans of OpenTelemetry's API on a BasicTracer and on OpenTelemetry's SDK, after the same calls."""
+"""Spans of OpenTelemetry's API, after the same calls on a BasicTracer and on its own SDK."""
 
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from enum import IntEnum
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 pytest.importorskip("opentelemetry.sdk.trace", reason="opentelemetry-sdk is not installed")
 
@@ -18,6 +21,7 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.sdk.trace.sampling import ALWAYS_OFF
 from opentelemetry.trace import (
+    Link,
     NonRecordingSpan,
     SpanContext,
     SpanKind,
@@ -217,10 +221,10 @@ def exceptions_inside_a_used_span(tracer: trace.Tracer, seen: Seen) -> None:
 
 @steps
 def an_error_passes_nested_blocks(tracer: trace.Tracer, seen: Seen) -> None:
-    with suppress(ValueError), tracer.start_as_current_span("outer"):
-        with tracer.start_as_current_span("inner", set_status_on_exception=False):
-            with tracer.start_span("innermost"):
-                raise ValueError("a")
+    outer = tracer.start_as_current_span("outer")
+    inner = tracer.start_as_current_span("inner", set_status_on_exception=False)
+    with suppress(ValueError), outer, inner, tracer.start_span("innermost"):
+        raise ValueError("a")
 
 
 @steps
@@ -318,9 +322,10 @@ def generators_and_decorated_functions(tracer: trace.Tracer, seen: Seen) -> None
 def values_of_every_type(tracer: trace.Tracer, seen: Seen) -> None:
     values = {
         "bool": True, "int": -1, "big": 2**63, "float": 1.5, "nan": float("inf"), "text": "é\0",
-        "bytes": b"\xff", "none": None, "empty": "", "list": [1, 2], "tuple": ("a",), "no items": [],
-        "mixed": [1, "a", None, 2.5, True], "nested": [[1], [["a"]], []], "mapping": {"a": {"b": [1]}},
-        "empty mapping": {}, "mapping of none": {"a": None}, "range": range(2),
+        "bytes": b"\xff", "none": None, "empty": "", "list": [1, 2], "tuple": ("a",),
+        "no items": [], "mixed": [1, "a", None, 2.5, True], "range": range(2),
+        "nested": [[1], [["a"]], []], "mapping": {"a": {"b": [1]}},
+        "empty mapping": {}, "mapping of none": {"a": None},
         "int enum": Count.ONE, "own text": Text("x"), "bytes in a list": [b"a"],
     }  # fmt: skip
     given: Any = values
@@ -384,9 +389,9 @@ def parents_of_another_process(tracer: trace.Tracer, seen: Seen) -> None:
         mine = span.get_span_context()
         seen.append((span.is_recording(), int(mine.trace_flags), tuple(mine.trace_state.items())))
         seen.append(mine.trace_id == parent.trace_id)
-        with trace.use_span(span, end_on_exit=True):
-            with tracer.start_as_current_span("child") as child:
-                seen.append(tuple(child.get_span_context().trace_state.items()))
+        child_of_it = tracer.start_as_current_span("child")
+        with trace.use_span(span, end_on_exit=True), child_of_it as child:
+            seen.append(tuple(child.get_span_context().trace_state.items()))
         with trace.use_span(NonRecordingSpan(parent)):
             tracer.start_span("current").end()
 
@@ -442,3 +447,105 @@ def test_the_same_calls_give_the_same_spans(function: Steps) -> None:
     assert [span["name"] for span in found] == [span["name"] for span in expected]
     for ours, theirs in zip(found, expected):
         assert ours == theirs
+
+
+NAMES = st.sampled_from(["a", "b", "error", "span.kind", "sampling.priority", ""])
+SCALARS = st.one_of(
+    st.none(), st.booleans(), st.integers(), st.floats(allow_nan=False), st.text(), st.binary()
+)
+VALUES = st.recursive(
+    SCALARS,
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.text(min_size=1), inner, max_size=3)
+    ),
+    max_leaves=6,
+)
+ATTRIBUTES = st.none() | st.dictionaries(NAMES, VALUES, max_size=4)
+TIMES = st.integers(1, T)
+CONTEXTS = st.sampled_from([REMOTE, UNSAMPLED, INVALID, SpanContext(1, 2, False, TraceFlags(1))])
+ERRORS = st.builds(ValueError, st.text())
+CODES = st.sampled_from(StatusCode)
+CALLS = st.one_of(
+    st.tuples(st.just("set_attribute"), NAMES, VALUES),
+    st.tuples(st.just("set_attributes"), st.dictionaries(NAMES, VALUES, max_size=4)),
+    st.tuples(st.just("add_event"), st.text(), ATTRIBUTES, TIMES),
+    st.tuples(st.just("add_link"), CONTEXTS, ATTRIBUTES),
+    st.tuples(st.just("set_status"), CODES, st.none() | st.text()),
+    st.tuples(st.just("update_name"), st.text()),
+    st.tuples(
+        st.just("record_exception"),
+        st.builds(ValueError, st.text()),
+        ATTRIBUTES,
+        TIMES,
+        st.booleans(),
+    ),
+    st.tuples(st.just("end"), TIMES),
+)
+
+
+@given(
+    kind=st.sampled_from(SpanKind),
+    attributes=ATTRIBUTES,
+    links=st.lists(st.builds(Link, CONTEXTS, ATTRIBUTES), max_size=3),
+    start=TIMES,
+    parent=st.none() | CONTEXTS,
+    calls=st.lists(CALLS, max_size=12),
+)
+def test_any_calls_give_the_same_span(
+    kind: SpanKind,
+    attributes: Any,
+    links: list[Link],
+    start: int,
+    parent: SpanContext | None,
+    calls: list[Any],
+) -> None:
+    """Any sequence of calls on a span leaves it, live and exported, as the SDK has it."""
+
+    def function(tracer: trace.Tracer, seen: Seen) -> None:
+        held = context.Context()
+        if parent is not None:
+            held = trace.set_span_in_context(NonRecordingSpan(parent), held)
+        span: Any = tracer.start_span("x", held, kind, attributes, links, start)
+        for method, *args in [*calls, ("end", T)]:
+            getattr(span, method)(*args)
+            if span.is_recording():
+                seen.append(plain_span(span, {span.context.span_id: "x"}))
+
+    logging.disable()
+    try:
+        assert of_ours(function) == of_sdk(function)
+    finally:
+        logging.disable(logging.NOTSET)
+
+
+CALLED_LATE: dict[str, Callable[[Any], Any]] = {
+    "end": lambda span: span.end(),
+    "set_attribute": lambda span: span.set_attribute("a", 1),
+    "add_event": lambda span: span.add_event("a"),
+    "add_link": lambda span: span.add_link(REMOTE),
+    "set_status": lambda span: span.set_status(StatusCode.OK),
+    "update_name": lambda span: span.update_name("a"),
+    "record_exception": lambda span: span.record_exception(ValueError()),
+}
+
+
+@pytest.mark.parametrize("method", CALLED_LATE)
+def test_a_call_after_the_end_is_reported(method: str, caplog: pytest.LogCaptureFixture) -> None:
+    """The first call of a span after its end is logged as one warning."""
+    tracer = BasicTracer(scope_manager=OpenTelemetryScopeManager())
+    span = BasicTracerProvider(tracer).get_tracer("lib").start_span("x")
+    span.end()
+    CALLED_LATE[method](span)
+    assert [record.levelno for record in caplog.records] == [logging.WARNING]
+
+
+def test_an_attribute_over_the_limit_of_an_event_is_left_out() -> None:
+    """An event keeps its first 128 attributes."""
+
+    def function(tracer: trace.Tracer, seen: Seen) -> None:
+        with tracer.start_as_current_span("x") as span:
+            span.add_event("many", {str(number): number for number in range(130)})
+
+    ((span,), _) = of_ours(function)
+    ((_, attributes, _),) = span["events"]
+    assert list(attributes) == [str(number) for number in range(128)]
