@@ -22,6 +22,7 @@ from opentracing import Reference, ReferenceType, tags
 from opentracing import Span as OpenTracingSpan
 from opentracing.interrupts import reraise_interrupt
 
+from ._errors import loggable
 from ._json_safe import text_of
 from ._opentelemetry_api_values import (
     UNSET,
@@ -437,9 +438,9 @@ def call(function: Any, *args: Any) -> None:
     """Call a span processor's method; an exception of its own is logged."""
     try:
         function(*args)
-    except Exception:
+    except Exception as error:
         reraise_interrupt()
-        _logger.exception("a span processor failed; the application goes on")
+        _logger.error("a span processor failed; the application goes on", exc_info=loggable(error))
 
 
 def _nanoseconds(seconds: float) -> int:
