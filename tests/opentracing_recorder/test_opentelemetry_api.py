@@ -392,8 +392,11 @@ def test_limits_are_the_tracers(tracer: BasicTracer, recorder: InMemoryRecorder)
     span.set_attributes({"c": 3, "d": 4, "a": "abcdef"})
     for name in "xyz":
         span.add_event(name)
+    span.add_link(RANDOM)
     span.add_link(REMOTE)
     span.end()
+    assert ([link.context for link in span.links], span.dropped_links) == ([REMOTE], 1)
+    assert len(recorder.spans[0].references) == 1
     assert (dict(span.attributes), span.dropped_attributes) == ({"a": "abcd", "b": 2, "c": 3}, 1)
     assert span.dropped_events == 1
 
