@@ -11,6 +11,7 @@ INSTALLED := $(VENV)/.installed-$(firstword $(shell pwd | cksum))
 DOWNSTREAM := env/downstream
 COLLECTOR := env/collector
 SERVERS := env/servers
+OPENTELEMETRY := env/opentelemetry
 
 # The first number is that of the Python in it, 3.14, without the dot.
 PYODIDE := 314.0.7
@@ -24,7 +25,7 @@ TYPED := opentracing opentracing_recorder $(wildcard tests/typing/*.py)
 
 .DEFAULT_GOAL := help
 .PHONY: help bootstrap demo demo-zipkin installed installed-threads test test-all test-collector test-downstream \
-  test-faults test-installs test-pyodide test-servers test-threads test-zipkin soak fuzz lint types bench bench-check \
+  test-faults test-installs test-opentelemetry test-pyodide test-servers test-threads test-zipkin soak fuzz lint types bench bench-check \
   docs dist clean
 
 help:  ## show this list (the default)
@@ -162,6 +163,15 @@ $(SERVERS)/.installed: setup.py pyproject.toml tests/servers/requirements.txt
 
 test-servers: $(SERVERS)/.installed  ## trace gunicorn, uWSGI, Celery and uvicorn, reloaded and ended; needs a C compiler
 	$(SERVERS)/bin/python -m pytest -q -s tests/servers
+
+$(OPENTELEMETRY)/.installed: setup.py pyproject.toml tests/opentelemetry/requirements.txt
+	$(PYTHON) -m venv $(OPENTELEMETRY)
+	$(OPENTELEMETRY)/$(PIP_INSTALL) 'pip>=21.3'
+	$(OPENTELEMETRY)/$(PIP_INSTALL) --editable '.[opentelemetry]' -r tests/opentelemetry/requirements.txt
+	@touch $@
+
+test-opentelemetry: $(OPENTELEMETRY)/.installed  ## run what is instrumented for OpenTelemetry on this and its SDK
+	$(OPENTELEMETRY)/bin/python -m pytest -q tests/opentelemetry
 
 SECONDS := 600
 
