@@ -25,8 +25,8 @@ TYPED := opentracing opentracing_recorder $(wildcard tests/typing/*.py)
 
 .DEFAULT_GOAL := help
 .PHONY: help bootstrap demo demo-zipkin installed installed-threads test test-all test-collector test-downstream \
-  test-faults test-installs test-opentelemetry test-pyodide test-servers test-threads test-zipkin soak fuzz lint types bench bench-check \
-  docs dist clean
+  test-faults test-installs test-opentelemetry test-pyodide test-servers test-threads test-zipkin soak fuzz lint types \
+  bench bench-check docs dist clean
 
 help:  ## show this list (the default)
 	@sed -n 's/^\([a-z-]*\):.*##/\1:/p' Makefile | awk -F': +' '{ printf "  make %-16s %s\n", $$1, $$2 }'

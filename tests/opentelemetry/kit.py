@@ -8,6 +8,9 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import os
+import re
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -16,10 +19,23 @@ from typing import Any
 _PROGRAMS = Path(__file__).parent / "programs"
 
 
-def run(program: str, provider: str) -> Any:
+def compare(program: str) -> tuple[Any, list[dict[str, Any]]]:
+    """The result of a program and its spans, which are the same on both, field by field."""
+    with socket.socket() as free:  # one port for both: it is in the attributes
+        free.bind(("127.0.0.1", 0))
+        port = str(free.getsockname()[1])
+    ours, sdk = (run(program, provider, port) for provider in ("ours", "sdk"))
+    assert ours == sdk
+    result, spans = ours
+    return result, spans
+
+
+def run(program: str, provider: str, port: str) -> Any:
     """The result of the program, and its exported spans; the provider is `sdk` or `ours`."""
     command = [sys.executable, __file__, program, provider]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    done = subprocess.run(
+        command, capture_output=True, text=True, timeout=120, env={**os.environ, "PORT": port}
+    )
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout.splitlines()[-1])
 
@@ -39,39 +55,64 @@ def _provider(name: str, exporter: Any) -> Any:
         OpenTelemetryScopeManager,
     )
 
-    recorder = OpenTelemetryRecorder(lambda: exporter)
+    recorder = OpenTelemetryRecorder(lambda: exporter, "shop")
     scopes = OpenTelemetryScopeManager()
     return BasicTracerProvider(BasicTracer(recorder, scope_manager=scopes, trace_id_bits=128))
 
 
 def _dump(spans: list[Any]) -> list[dict[str, Any]]:
-    names = {span.context.span_id: span.name for span in spans}
+    numbers = {span.context.span_id: number for number, span in enumerate(spans)}
 
     def attributes(of: Any) -> dict[str, Any]:
-        return {k: "..." if k == "exception.stacktrace" else v for k, v in of.items()}
+        return {key: _plain(key, value) for key, value in (of or {}).items()}
 
-    def parent(of: Any) -> Any:
-        return of and names.get(of.span_id, f"remote {of.span_id:016x}")
+    def context(of: Any) -> Any:
+        if of is None:
+            return None
+        known = numbers.get(of.span_id)
+        where = f"remote {of.trace_id:032x} {of.span_id:016x}" if known is None else known
+        return [where, of.is_remote, int(of.trace_flags), of.trace_state.to_header()]
 
     return [
         {
             "name": span.name,
             "kind": span.kind.name,
-            "parent": parent(span.parent),
+            "context": context(span.context),
+            "parent": context(span.parent),
             "attributes": attributes(span.attributes),
             "events": [[each.name, attributes(each.attributes)] for each in span.events],
-            "links": [[parent(each.context), attributes(each.attributes)] for each in span.links],
+            "links": [[context(each.context), attributes(each.attributes)] for each in span.links],
             "status": [span.status.status_code.name, span.status.description],
             "scope": [
                 span.instrumentation_scope.name,
                 span.instrumentation_scope.version,
                 span.instrumentation_scope.schema_url,
+                attributes(span.instrumentation_scope.attributes),
             ],
-            "flags": int(span.context.trace_flags),
-            "tracestate": span.context.trace_state.to_header(),
+            "dropped": [span.dropped_attributes, span.dropped_events, span.dropped_links],
         }
         for span in spans
     ]
+
+
+def _plain(key: str, value: Any) -> Any:
+    """The value with its type; of a stack trace its first and last line."""
+    if key == "exception.stacktrace":
+        lines = value.splitlines()
+        return [lines[0], lines[-1]]
+    value = re.sub(r"0x[0-9a-f]{6,}", "0x...", value) if type(value) is str else value
+    return [type(value).__name__, repr(value)]
+
+
+def _load(name: str) -> Any:
+    spec = importlib.util.spec_from_file_location(
+        name if name.startswith("_") else f"program_{name}", _PROGRAMS / f"{name}.py"
+    )
+    assert spec is not None
+    assert spec.loader is not None
+    module = sys.modules[spec.name] = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 def _main(program: str, provider: str) -> None:
@@ -81,15 +122,13 @@ def _main(program: str, provider: str) -> None:
     exporter = InMemorySpanExporter()
     chosen = _provider(provider, exporter)
     trace.set_tracer_provider(chosen)
-    spec = importlib.util.spec_from_file_location(f"program_{program}", _PROGRAMS / f"{program}.py")
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    result = module.run()
+    _load("_server")
+    result = _load(program).run()
     chosen.force_flush(30_000)
     print(json.dumps([result, _dump(list(exporter.get_finished_spans()))], sort_keys=True))
 
 
 if __name__ == "__main__":
-    sys.path.pop(0)  # this folder
+    # Not this folder nor that of the programs, whose names are those of libraries.
+    sys.path.pop(0)
     _main(*sys.argv[1:])
