@@ -100,7 +100,7 @@ class TestOpenTelemetryScopeManager(ScopeCompatibilityCheckMixin):
 
 def test_each_api_nests_in_the_other(both: Both) -> None:
     """Each way to make a span current is seen by both APIs, and undone for both."""
-    opened = [
+    opened: list[Callable[[str], Any]] = [
         lambda name: both.ours.start_active_span(name),
         lambda name: both.theirs.start_as_current_span(name),
         lambda name: trace.use_span(both.theirs.start_span(name), end_on_exit=True),
@@ -514,7 +514,8 @@ def test_baggage_of_either_api_is_read_by_both(both: Both, api: str) -> None:
             assert b.basic_span.get_baggage_item("user") == "amy"  # type: ignore[attr-defined]
             assert baggage.get_all() == {"user": "amy"}
             ours: dict[str, str] = {}
-            both.ours.inject(both.ours.active_span, HEADERS, ours)
+            active: Any = both.ours.active_span
+            both.ours.inject(active, HEADERS, ours)
             theirs: dict[str, str] = {}
             W3CBaggagePropagator().inject(theirs)
         assert ours["baggage"] == theirs["baggage"] == "user=amy"
@@ -570,7 +571,8 @@ def test_baggage_that_was_extracted_by_ours_is_injected_by_theirs(both: Both) ->
     token = context.attach(propagate.extract(carrier))
     with both.theirs.start_as_current_span("server"):
         back: dict[str, str] = {}
-        both.ours.inject(both.ours.active_span, HEADERS, back)
+        active: Any = both.ours.active_span
+        both.ours.inject(active, HEADERS, back)
     context.detach(token)
     assert set(back["baggage"].split(",")) == {"user=amy", "plan=gold"}
 

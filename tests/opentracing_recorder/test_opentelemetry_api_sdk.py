@@ -99,8 +99,8 @@ def plain_span(span: Any, names: dict[int, str]) -> dict[str, Any]:
 
 def of_sdk(steps: Steps, sampled: bool = True) -> tuple[Seen, Seen]:
     exporter = InMemorySpanExporter()
-    options = {} if sampled else {"sampler": ALWAYS_OFF}
-    provider = TracerProvider(shutdown_on_exit=False, **options)
+    sampler = None if sampled else ALWAYS_OFF
+    provider = TracerProvider(sampler, shutdown_on_exit=False)
     provider.add_span_processor(SimpleSpanProcessor(exporter))
     seen: Seen = []
     steps(provider.get_tracer("lib", "1.0", "https://schema", {"a": 1}), seen)
@@ -553,3 +553,19 @@ def test_an_attribute_over_the_limit_of_an_event_is_left_out() -> None:
     ((span,), _) = of_ours(function)
     ((_, attributes, _),) = span["events"]
     assert list(attributes) == [str(number) for number in range(128)]
+
+
+def test_a_sampler_that_drops_everything() -> None:
+    """Spans that the tracer's sampler drops are the ones that the SDK's sampler drops."""
+
+    def function(tracer: trace.Tracer, seen: Seen) -> None:
+        with tracer.start_as_current_span("x", kind=SpanKind.SERVER, links=[Link(REMOTE)]) as span:
+            mine = span.get_span_context()
+            seen.append((isinstance(span, NonRecordingSpan), span.is_recording(), mine.is_valid))
+            seen.append((mine.trace_flags.sampled, mine.is_remote, dict(mine.trace_state)))
+            seen.append(trace.get_current_span() is span)
+            child = tracer.start_span("child").get_span_context()
+            seen.append((child.trace_id == mine.trace_id, child.span_id == mine.span_id))
+        seen.append(trace.get_current_span() is trace.INVALID_SPAN)
+
+    assert of_ours(function, sampled=False) == of_sdk(function, sampled=False)
