@@ -443,6 +443,31 @@ def limits_of_attributes_by_count(tracer: trace.Tracer, seen: Seen) -> None:
     span.end()
 
 
+@steps
+def links_of_every_kind(tracer: trace.Tracer, seen: Seen) -> None:
+    span: Any = tracer.start_span("odd", links=[Link(INVALID, {"kept": 1}), Link(INVALID)])
+    span.add_link(SpanContext(0, 0, True, trace_state=TraceState([("a", "b")])))
+    span.add_link(INVALID, {})
+    span.add_link(REMOTE, {"list": ["a"], "none": None})
+    span.end()
+    span = tracer.start_span("none", links=[])
+    seen.append(span.links)
+    span.end()
+
+
+@steps
+def values_that_become_text(tracer: trace.Tracer, seen: Seen) -> None:
+    class Other:
+        def __str__(self) -> str:
+            return "other"
+
+    odd: Any = {"object": Other(), "set": {1}, "complex": 1j, "in a list": [Other(), 1]}
+    span = tracer.start_span("x", attributes=odd)
+    for key, value in odd.items():
+        span.set_attribute(f"set {key}", value)
+    span.end()
+
+
 @pytest.mark.parametrize("function", ALL, ids=lambda function: function.__name__)
 def test_the_same_calls_give_the_same_spans(function: Steps) -> None:
     """What is exported, and what the live span shows, are as the SDK has them."""
@@ -569,3 +594,17 @@ def test_a_sampler_that_drops_everything() -> None:
         seen.append(trace.get_current_span() is trace.INVALID_SPAN)
 
     assert of_ours(function, sampled=False) == of_sdk(function, sampled=False)
+
+
+def test_the_newest_links_are_kept() -> None:
+    """A live span over the limit of links keeps and counts them as the SDK does."""
+
+    def function(tracer: trace.Tracer, seen: Seen) -> None:
+        given = [Link(SpanContext(1, number, False)) for number in range(1, 140)]
+        span: Any = tracer.start_span("x", links=given)
+        span.add_link(REMOTE, {"last": True})
+        seen.append((len(span.links), span.links[0].context, span.links[-1].context))
+        seen.append(span.dropped_links)
+        span.end()
+
+    assert of_ours(function)[1] == of_sdk(function)[1]
