@@ -142,14 +142,16 @@ def opened(
 
 
 def pruned(held: Context) -> Context:
-    """The current context, `held`, without the scopes that were closed in another one."""
-    shown: Any = get_raw(held, SPAN_KEY)
-    while type(shown) in OURS and shown._scope is not None:
+    """The current context, `held`, without the scopes that were closed in another one.
+
+    A context that an application has made of such a scope's shows the span still, to both APIs.
+    """
+    while type(held) is ScopeContext:
+        shown: Any = get_raw(held, SPAN_KEY)
         scope = shown._scope
-        if scope._state is not ELSEWHERE or scope._outside is None:
+        if scope is None or scope._state is not ELSEWHERE or scope._outside is None:
             break
         held = scope._outside
-        shown = get_raw(held, SPAN_KEY)
         hold(held)
     return held
 
@@ -225,8 +227,9 @@ class OpenTelemetryScopeManager(ScopeManager):
         if type(shown) in OURS:
             scope = shown._scope
             if scope is not None and scope._state is ELSEWHERE:
-                pruned(held)
-                return self.active
+                if pruned(held) is not held:
+                    return self.active
+                scope = None
             items = get_raw(held, BAGGAGE_KEY)
             if items is not None:
                 take_baggage(shown.basic_span, items)

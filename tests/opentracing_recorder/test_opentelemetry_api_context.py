@@ -580,7 +580,11 @@ def test_baggage_that_was_extracted_by_ours_is_injected_by_theirs(both: Both) ->
 # Suppression.
 
 
-@pytest.mark.parametrize("key", [context._SUPPRESS_INSTRUMENTATION_KEY, "suppress_instrumentation"])
+@pytest.mark.parametrize(
+    "key",
+    [context._SUPPRESS_INSTRUMENTATION_KEY, "suppress_instrumentation"],
+    ids=["its key", "the plain key"],  # the first is another in each process
+)
 def test_suppression_holds_for_opentracing(both: Both, key: str) -> None:
     """While an application suppresses instrumentation, OpenTracing's API records nothing."""
     with both.ours.start_active_span("outer"):
