@@ -56,10 +56,7 @@ class Both:
         scope = self.ours.scope_manager.active
         after: Any = trace.get_current_span()
         assert (scope is None) == (span is None)
-        if current is not after:
-            # A context that was derived within a scope, by `set_value`, shows OpenTelemetry's API
-            # the ended span of a scope closed elsewhere, until OpenTracing's API next asks.
-            assert not current.is_recording()
+        assert current == after
         if span is None:
             assert after is trace.INVALID_SPAN
             return None
@@ -383,6 +380,18 @@ def test_a_value_that_was_set_within_does_not_keep_an_ended_span(both: Both, api
     both.theirs.start_span("next").end()
     assert [span.parent_id for span in both.recorder.spans] == [None, None]
     del token
+
+
+@APIS
+def test_a_context_derived_within_a_scope_shows_its_span_to_both(both: Both, api: str) -> None:
+    """A context that an application has attached stays attached: both APIs show the same span."""
+    elsewhere = contextvars.Context()
+    close = elsewhere.run(opened_by, both, api, "x")
+    token = elsewhere.run(lambda: context.attach(baggage.set_baggage("a", "1")))
+    close()
+    assert elsewhere.run(both.active) == "x"
+    elsewhere.run(context.detach, token)
+    assert elsewhere.run(both.active) is None
 
 
 @APIS
