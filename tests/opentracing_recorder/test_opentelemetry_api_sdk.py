@@ -99,8 +99,8 @@ def plain_span(span: Any, names: dict[int, str]) -> dict[str, Any]:
 
 def of_sdk(steps: Steps, sampled: bool = True) -> tuple[Seen, Seen]:
     exporter = InMemorySpanExporter()
-    options = {} if sampled else {"sampler": ALWAYS_OFF}
-    provider = TracerProvider(shutdown_on_exit=False, **options)
+    sampler = None if sampled else ALWAYS_OFF
+    provider = TracerProvider(sampler, shutdown_on_exit=False)
     provider.add_span_processor(SimpleSpanProcessor(exporter))
     seen: Seen = []
     steps(provider.get_tracer("lib", "1.0", "https://schema", {"a": 1}), seen)
@@ -443,6 +443,31 @@ def limits_of_attributes_by_count(tracer: trace.Tracer, seen: Seen) -> None:
     span.end()
 
 
+@steps
+def links_of_every_kind(tracer: trace.Tracer, seen: Seen) -> None:
+    span: Any = tracer.start_span("odd", links=[Link(INVALID, {"kept": 1}), Link(INVALID)])
+    span.add_link(SpanContext(0, 0, True, trace_state=TraceState([("a", "b")])))
+    span.add_link(INVALID, {})
+    span.add_link(REMOTE, {"list": ["a"], "none": None})
+    span.end()
+    span = tracer.start_span("none", links=[])
+    seen.append(span.links)
+    span.end()
+
+
+@steps
+def values_that_become_text(tracer: trace.Tracer, seen: Seen) -> None:
+    class Other:
+        def __str__(self) -> str:
+            return "other"
+
+    odd: Any = {"object": Other(), "set": {1}, "complex": 1j, "in a list": [Other(), 1]}
+    span = tracer.start_span("x", attributes=odd)
+    for key, value in odd.items():
+        span.set_attribute(f"set {key}", value)
+    span.end()
+
+
 @pytest.mark.parametrize("function", ALL, ids=lambda function: function.__name__)
 def test_the_same_calls_give_the_same_spans(function: Steps) -> None:
     """What is exported, and what the live span shows, are as the SDK has them."""
@@ -553,3 +578,33 @@ def test_an_attribute_over_the_limit_of_an_event_is_left_out() -> None:
     ((span,), _) = of_ours(function)
     ((_, attributes, _),) = span["events"]
     assert list(attributes) == [str(number) for number in range(128)]
+
+
+def test_a_sampler_that_drops_everything() -> None:
+    """Spans that the tracer's sampler drops are the ones that the SDK's sampler drops."""
+
+    def function(tracer: trace.Tracer, seen: Seen) -> None:
+        with tracer.start_as_current_span("x", kind=SpanKind.SERVER, links=[Link(REMOTE)]) as span:
+            mine = span.get_span_context()
+            seen.append((isinstance(span, NonRecordingSpan), span.is_recording(), mine.is_valid))
+            seen.append((mine.trace_flags.sampled, mine.is_remote, dict(mine.trace_state)))
+            seen.append(trace.get_current_span() is span)
+            child = tracer.start_span("child").get_span_context()
+            seen.append((child.trace_id == mine.trace_id, child.span_id == mine.span_id))
+        seen.append(trace.get_current_span() is trace.INVALID_SPAN)
+
+    assert of_ours(function, sampled=False) == of_sdk(function, sampled=False)
+
+
+def test_the_newest_links_are_kept() -> None:
+    """A live span over the limit of links keeps and counts them as the SDK does."""
+
+    def function(tracer: trace.Tracer, seen: Seen) -> None:
+        given = [Link(SpanContext(1, number, False)) for number in range(1, 140)]
+        span: Any = tracer.start_span("x", links=given)
+        span.add_link(REMOTE, {"last": True})
+        seen.append((len(span.links), span.links[0].context, span.links[-1].context))
+        seen.append(span.dropped_links)
+        span.end()
+
+    assert of_ours(function)[1] == of_sdk(function)[1]
