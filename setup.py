@@ -90,6 +90,7 @@ setup(
         "zipkin": ZIPKIN,
         "orjson": ORJSON,
         "opentelemetry": ["opentelemetry-sdk>=1.20"],
+        "opentelemetry-api": ["opentelemetry-api>=1.20"],
         "tests": TESTS,
         "dev": DEV,
     },

@@ -49,7 +49,7 @@ class _ImportWatch:
     def stop(self) -> None:
         self._imported = None
         if self in sys.meta_path:
-            sys.meta_path.remove(self)  # type: ignore[arg-type]
+            sys.meta_path.remove(self)
 
     def find_spec(self, name: str, path: Any = None, target: Any = None) -> ModuleSpec | None:
         imported = self._imported

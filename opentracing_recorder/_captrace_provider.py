@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -46,11 +46,16 @@ class _Provider(_trace_api.TracerProvider):
         provider = _trace_api.get_tracer_provider()
         return _trace_api.NoOpTracerProvider() if provider is self else provider
 
-    def get_tracer(  # older versions of the API have fewer parameters
-        self, name: str, version: str | None = None, *more: Any, **named: Any
+    def get_tracer(
+        self,
+        instrumenting_module_name: str,
+        instrumenting_library_version: str | None = None,
+        schema_url: str | None = None,
+        attributes: Mapping[str, Any] | None = None,
     ) -> _trace_api.Tracer:
-        made = _Tracer(name, version)
-        made._more = (*more, *named.values())
+        made = _Tracer(instrumenting_module_name, instrumenting_library_version)
+        # Older versions have no attributes.
+        made._more = (schema_url,) if attributes is None else (schema_url, attributes)
         return made
 
     def __getattr__(self, name: str) -> Any:

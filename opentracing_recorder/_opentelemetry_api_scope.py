@@ -30,7 +30,8 @@ _SUPPRESSED = (
     "suppress_instrumentation",
 )
 
-_runtime = _context_api._RUNTIME_CONTEXT
+_context_api.get_current()  # earlier versions make the next one now
+_runtime: Any = _context_api._RUNTIME_CONTEXT
 _variable = getattr(_runtime, "_current_context", None)
 # The context variable itself saves three calls a span; a runtime context of another make has none.
 if isinstance(_variable, ContextVar):

@@ -22,6 +22,7 @@ from opentracing import Reference, ReferenceType, tags
 from opentracing import Span as OpenTracingSpan
 from opentracing.interrupts import reraise_interrupt
 
+from ._errors import loggable
 from ._json_safe import text_of
 from ._opentelemetry_api_values import (
     UNSET,
@@ -32,6 +33,7 @@ from ._opentelemetry_api_values import (
     cleaned_attributes,
     cleaned_value,
     is_name,
+    plain_text,
     to_basic_context,
     to_span_context,
     usable_link,
@@ -45,7 +47,8 @@ _logger = logging.getLogger(__name__)
 DETAILS = "opentelemetry"
 """The attribute of a BasicSpan that has its `Details`."""
 
-_MAX_ATTRIBUTES = 128  # of an event or a link
+MAX_ATTRIBUTES = 128  # of an event or a link
+_MAX_LINKS = 128  # of a span that OpenTracing's API started
 
 KINDS = {
     SpanKind.SERVER: tags.SPAN_KIND_RPC_SERVER,
@@ -155,7 +158,7 @@ class BridgedSpan(Span):
         if not span._plain and self._is_over("add_event"):
             return
         length = None if details is None else details.length
-        cleaned, dropped = cleaned_attributes(attributes, _MAX_ATTRIBUTES, length)
+        cleaned, dropped = cleaned_attributes(attributes, MAX_ATTRIBUTES, length)
         if type(name) is not str:
             name = text_of(name)
         log = EventLog(name, cleaned, timestamp, dropped)
@@ -167,7 +170,7 @@ class BridgedSpan(Span):
             span._drop_logs(kept)
 
     def add_link(self, context: SpanContext, attributes: Mapping[str, Any] | None = None) -> None:
-        link = usable_link(context, attributes, _MAX_ATTRIBUTES)
+        link = usable_link(context, attributes, MAX_ATTRIBUTES)
         if link is None or self._is_over("add_link"):
             return
         add_links(self.basic_span, self._details, (link,))
@@ -237,7 +240,7 @@ class BridgedSpan(Span):
             stack = text_of(exception)
         recorded: dict[str, Any] = {
             "exception.type": name,
-            "exception.message": _message(exception),
+            "exception.message": plain_text(exception),
             "exception.stacktrace": stack,
             "exception.escaped": str(escaped),
         }
@@ -402,15 +405,24 @@ def bridged(span: Any, scope: Any = None) -> BridgedSpan:
 
 
 def add_links(span: Any, details: Details | None, links: tuple[Link, ...]) -> None:
-    """Keep links of a span: as links for OpenTelemetry, and as references for all others."""
+    """Keep links of a span: as links for OpenTelemetry, and as references for all others.
+
+    The newest are kept.
+    """
+    limit = _MAX_LINKS
     if details is not None:
-        details.links += links
+        limit = details.origin.provider.max_links
+        links = details.links + links
+        over = max(0, len(links) - limit)
+        details.dropped_links += over
+        details.links = links = links[over:]
     if isinstance(span, BasicSpan):
-        span.references += tuple(
+        own = tuple(
             Reference(ReferenceType.FOLLOWS_FROM, to_basic_context(link.context))
             for link in links
             if link.context.is_valid
         )
+        span.references = own if details is not None else (*span.references, *own)[-limit:]
 
 
 def record_failure(
@@ -421,25 +433,17 @@ def record_failure(
         if records:
             span.record_exception(error, escaped=escaped)
         if sets_status:
-            text = f"{type(error).__name__}: {_message(error)}"
+            text = f"{type(error).__name__}: {plain_text(error)}"
             span.set_status(Status(StatusCode.ERROR, text))
-
-
-def _message(error: BaseException) -> str:
-    try:
-        return str(error)
-    except Exception:  # of its own method
-        reraise_interrupt()
-        return text_of(error)
 
 
 def call(function: Any, *args: Any) -> None:
     """Call a span processor's method; an exception of its own is logged."""
     try:
         function(*args)
-    except Exception:
+    except Exception as error:
         reraise_interrupt()
-        _logger.exception("a span processor failed; the application goes on")
+        _logger.error("a span processor failed; the application goes on", exc_info=loggable(error))
 
 
 def _nanoseconds(seconds: float) -> int:

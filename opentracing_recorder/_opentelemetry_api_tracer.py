@@ -27,6 +27,7 @@ from ._opentelemetry_api_scope import (
 )
 from ._opentelemetry_api_span import (
     KINDS,
+    MAX_ATTRIBUTES,
     OURS,
     BridgedSpan,
     UnsampledSpan,
@@ -182,8 +183,7 @@ class BridgeTracer(_trace_api.Tracer):
             made.set_attributes(cleaned)
             span.dropped_tags += dropped
         if links:
-            usable, details.dropped_links = usable_links(links, provider.max_links)
-            add_links(span, details, usable)
+            add_links(span, details, usable_links(links, MAX_ATTRIBUTES))
         if provider.processors:
             for processor in provider.processors:
                 call(processor.on_start, made, context)

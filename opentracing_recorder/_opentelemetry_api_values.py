@@ -233,8 +233,17 @@ def cleaned_value(value: Any, length: int | None = None, depth: int = _NESTED) -
     except Exception:
         reraise_interrupt()
     _logger.warning("an attribute value of type %s was taken as text", kind.__name__)
-    text = text_of(value)
+    text = plain_text(value)
     return text if length is None else text[:length]
+
+
+def plain_text(value: Any) -> str:
+    """`str(value)`, which is what OpenTelemetry's SDK takes. Never raises."""
+    try:
+        return str(value)
+    except Exception:  # of its own method
+        reraise_interrupt()
+        return text_of(value)
 
 
 # Contexts.
@@ -275,26 +284,17 @@ def to_basic_context(context: SpanContext, baggage: Any = None) -> BasicSpanCont
     return made
 
 
-def usable_links(links: Any, limit: int) -> tuple[tuple[Link, ...], int]:
-    """Links with cleaned attributes, and how many are over the limit.
-
-    One without a valid context needs attributes or a trace state to be kept.
-    """
-    usable: list[Link] = []
-    dropped = 0
+def usable_links(links: Any, max_attributes: int) -> tuple[Link, ...]:
+    """Links with cleaned attributes; one without a valid context needs more to be kept."""
     try:
-        for link in links:
-            made = usable_link(link.context, link.attributes, limit) if link else None
-            if made is None:
-                continue
-            usable.append(made)
-            if len(usable) > limit:
-                del usable[0]
-                dropped += 1
+        made = [
+            usable_link(each.context, each.attributes, max_attributes) for each in links if each
+        ]
+        return tuple(each for each in made if each is not None)
     except Exception:
         reraise_interrupt()
         _logger.warning("links of type %s were left out", type(links).__name__)
-    return tuple(usable), dropped
+        return ()
 
 
 def usable_link(context: Any, attributes: Any, limit: int) -> Link | None:

@@ -121,10 +121,14 @@ def _from_api(span: BasicSpan, details: Any, resource: Resource) -> ReadableSpan
         status=details.status or Status(),
         start_time=start,
         end_time=start + _nanoseconds(span.duration) if end is None else end,
-        instrumentation_scope=InstrumentationScope(
-            scope.name, scope.version, scope.schema_url, scope.attributes
-        ),
+        instrumentation_scope=_scope(scope),
     )
+
+
+def _scope(scope: Any) -> InstrumentationScope:
+    if not hasattr(InstrumentationScope, "attributes"):  # before 1.30
+        return InstrumentationScope(scope.name, scope.version, scope.schema_url)
+    return InstrumentationScope(scope.name, scope.version, scope.schema_url, scope.attributes)
 
 
 def _api_event(log: Any) -> Event:

@@ -62,10 +62,10 @@ whole process, so a thread that outlives its test finds the next test's tracer.
 
 Code that is instrumented for OpenTelemetry's API is caught too, with no set-up: if
 ``opentelemetry-api`` is imported, before the test or in it, its global provider records here while
-the test runs. `captrace.tracer` and OpenTelemetry then have one active span. Afterwards the provider
-and the current context are put back. A provider that the code under test sets meanwhile is ignored,
-as OpenTelemetry's rule is for all but the first. A tracer that was taken from a provider before the
-test stays with that provider.
+the test runs. `captrace.tracer` and OpenTelemetry then have one active span. Afterwards the
+provider and the current context are put back. A provider that the code under test sets meanwhile
+is ignored, as OpenTelemetry's rule is for all but the first. A tracer that was taken from a
+provider before the test stays with that provider.
 
 Without pytest, `CapTrace` is a context manager, and `opentracing_recorder.trace` has the trees::
 

@@ -1,7 +1,8 @@
 """The cost of a span, beside that of other tracers, in ratios to the least work for its record.
 
 ``make bench`` measures everything; ``make bench-check`` measures the budgets that need no more than
-basictracer and OpenTelemetry beside this project, and fails when one is missed by more than the tolerance.
+basictracer and OpenTelemetry beside this project, and fails when one is missed by more than the
+tolerance.
 
 What counts is the fastest turn of each; the median beside it shows how noisy the machine was.
 """

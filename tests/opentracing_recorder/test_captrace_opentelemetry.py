@@ -30,8 +30,9 @@ def test_a_tracer_of_a_module_records_in_each_test() -> None:
     """A tracer that a module keeps records in the CapTrace that is entered now."""
     for name in ("first", "second"):
         with CapTrace() as captrace, TRACER.start_as_current_span(name):
-            with opentracing.global_tracer().start_active_span("inner"):
-                decorated()
+            scope = opentracing.global_tracer().start_active_span("inner")
+            decorated()
+            scope.close()
         assert captrace.outline() == f"{name}\n  inner\n    decorated"
     TRACER.start_span("outside").end()
     assert not TRACER.start_span("outside").is_recording()
