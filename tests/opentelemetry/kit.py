@@ -39,7 +39,7 @@ def _provider(name: str, exporter: Any) -> Any:
         OpenTelemetryScopeManager,
     )
 
-    recorder = OpenTelemetryRecorder(lambda: exporter)
+    recorder = OpenTelemetryRecorder(lambda: exporter, "shop")
     scopes = OpenTelemetryScopeManager()
     return BasicTracerProvider(BasicTracer(recorder, scope_manager=scopes, trace_id_bits=128))
 
