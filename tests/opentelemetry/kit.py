@@ -82,7 +82,8 @@ def _main(program: str, provider: str) -> None:
     chosen = _provider(provider, exporter)
     trace.set_tracer_provider(chosen)
     spec = importlib.util.spec_from_file_location(f"program_{program}", _PROGRAMS / f"{program}.py")
-    assert spec is not None and spec.loader is not None
+    assert spec is not None
+    assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     result = module.run()

@@ -1,4 +1,4 @@
-"""A gRPC service and its client: unary and streamed calls, a handler that aborts, one that raises."""
+"""A gRPC service and its client: unary and streamed calls, an abort, an exception."""
 
 from __future__ import annotations
 

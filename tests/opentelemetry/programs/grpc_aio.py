@@ -1,4 +1,4 @@
-"""A grpc.aio service and its client: unary and streamed calls, a handler that aborts, one that raises."""
+"""A grpc.aio service and its client: unary and streamed calls, an abort, an exception."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""confluent-kafka on librdkafka's own broker: a message sent and received, and one that is too large."""
+"""confluent-kafka on librdkafka's own broker: a message sent and received, and one too large."""
 
 from __future__ import annotations
 

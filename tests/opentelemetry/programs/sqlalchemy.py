@@ -1,4 +1,4 @@
-"""SQLAlchemy on SQLite: statements within a transaction, one statement for many rows, and a failing one."""
+"""SQLAlchemy on SQLite: a transaction, a statement for many rows, and a failing one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Threads, a timer and a pool that take the span over, and a thread whose span records an exception."""
+"""A thread, a timer and a pool under a span, and a span in a pool that fails."""
 
 from __future__ import annotations
 
