@@ -145,6 +145,7 @@ class _FinishedSpan(ReadableSpan):
         super().__init__(**fields)
         self._dropped_tags = span.dropped_tags
         self._dropped_logs = span.dropped_logs
+        self._dropped_links = getattr(getattr(span, "opentelemetry", None), "dropped_links", 0)
 
     @property
     def dropped_attributes(self) -> int:
@@ -153,6 +154,10 @@ class _FinishedSpan(ReadableSpan):
     @property
     def dropped_events(self) -> int:
         return self._dropped_logs
+
+    @property
+    def dropped_links(self) -> int:
+        return self._dropped_links
 
 
 def _nanoseconds(seconds: float) -> int:

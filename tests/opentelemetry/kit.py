@@ -26,11 +26,10 @@ def compare(program: str) -> tuple[Any, list[dict[str, Any]]]:
         port = str(free.getsockname()[1])
     ours, sdk = (run(program, provider, port) for provider in ("ours", "sdk"))
     assert ours == sdk
-    result, spans = ours
-    return result, spans
+    return ours[0], ours[1]
 
 
-def run(program: str, provider: str, port: str) -> Any:
+def run(program: str, provider: str, port: str = "0") -> Any:
     """The result of the program, and its exported spans; the provider is `sdk` or `ours`."""
     command = [sys.executable, __file__, program, provider]
     done = subprocess.run(
@@ -61,27 +60,32 @@ def _provider(name: str, exporter: Any) -> Any:
 
 
 def _dump(spans: list[Any]) -> list[dict[str, Any]]:
-    numbers = {span.context.span_id: number for number, span in enumerate(spans)}
+    names = {span.context.span_id: span.name for span in spans}
 
     def attributes(of: Any) -> dict[str, Any]:
         return {key: _plain(key, value) for key, value in (of or {}).items()}
 
-    def context(of: Any) -> Any:
+    def name(of: Any) -> str | None:
         if of is None:
             return None
-        known = numbers.get(of.span_id)
-        where = f"remote {of.trace_id:032x} {of.span_id:016x}" if known is None else known
-        return [where, of.is_remote, int(of.trace_flags), of.trace_state.to_header()]
+        return names.get(of.span_id, f"remote {of.trace_id:032x} {of.span_id:016x}")
+
+    def carried(of: Any) -> Any:
+        return of and [of.is_remote, int(of.trace_flags), of.trace_state.to_header()]
 
     return [
         {
             "name": span.name,
             "kind": span.kind.name,
-            "context": context(span.context),
-            "parent": context(span.parent),
+            "context": carried(span.context),
+            "parent": name(span.parent),
+            "parent context": carried(span.parent),
             "attributes": attributes(span.attributes),
             "events": [[each.name, attributes(each.attributes)] for each in span.events],
-            "links": [[context(each.context), attributes(each.attributes)] for each in span.links],
+            "links": [
+                [name(each.context), carried(each.context), attributes(each.attributes)]
+                for each in span.links
+            ],
             "status": [span.status.status_code.name, span.status.description],
             "scope": [
                 span.instrumentation_scope.name,
@@ -96,12 +100,13 @@ def _dump(spans: list[Any]) -> list[dict[str, Any]]:
 
 
 def _plain(key: str, value: Any) -> Any:
-    """The value with its type; of a stack trace its first and last line."""
+    """The value, or its type and text if JSON has no such type; of a stack trace two lines."""
     if key == "exception.stacktrace":
         lines = value.splitlines()
         return [lines[0], lines[-1]]
-    value = re.sub(r"0x[0-9a-f]{6,}", "0x...", value) if type(value) is str else value
-    return [type(value).__name__, repr(value)]
+    if type(value) is str:
+        return re.sub(r"0x[0-9a-f]{6,}", "0x...", value)
+    return value if type(value) in (int, float, bool) else [type(value).__name__, repr(value)]
 
 
 def _load(name: str) -> Any:

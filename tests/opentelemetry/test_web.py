@@ -22,10 +22,10 @@ def test_services(program: str) -> None:
     statuses = result if isinstance(result[0], int) else result[0]
     assert statuses[:2] == [200, 500]
     assert len(servers(spans)) == len(statuses)
-    assert {span["parent"][0] for span in servers(spans)} == {CALLER}
-    assert {span["context"][3] for span in spans} == {"vendor=1"}
-    inner = [span for span in spans if span["name"] == "look up"]
-    assert all(spans[span["parent"][0]]["kind"] == "SERVER" for span in inner)
+    assert {span["parent"] for span in servers(spans)} == {CALLER}
+    assert {span["context"][2] for span in spans} == {"vendor=1"}
+    names = {span["name"] for span in servers(spans)}
+    assert {span["parent"] for span in spans if span["name"] == "look up"} <= names
 
 
 def test_fastapi_hands_baggage_to_the_handler() -> None:
@@ -48,5 +48,5 @@ def test_clients(program: str) -> None:
     assert (statuses[:2], statuses[-1]) == ([200, 500], 0)
     assert carried == [[[2, 32, 16, 2], "03", "vendor=1", "user=amy"]] * (len(statuses) - 1)
     assert {span["kind"] for span in spans} == {"CLIENT"}
-    assert {span["parent"][0] for span in spans} == {CALLER}
+    assert {span["parent"] for span in spans} == {CALLER}
     assert spans[-1]["status"][0] == "ERROR"
