@@ -244,8 +244,8 @@ def _recorder(service_name: str) -> Recorder:
     names = list(dict.fromkeys(filter(None, names))) or [default]
     makers = {"otlp": _otlp, "console": _console, "zipkin": _zipkin, "none": None}
     if not set(names) <= set(makers):
-        _warn(variable, "otlp, console, zipkin or none, or several by comma", default)
         names = [each for each in names if each in makers] or [default]
+        _warn(variable, "otlp, console, zipkin or none, or several by comma", ",".join(names))
     options = _batch_options()
     recorders = []
     for name in names:

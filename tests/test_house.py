@@ -158,7 +158,7 @@ def test_arrows_point_down() -> None:
 
 @pytest.mark.parametrize("backend", _BACKENDS)
 def test_nothing_else_imports_a_backend(backend: str) -> None:
-    """Its modules are imported by each other, and by two that load it late: CapTrace's, and the environment's."""
+    """Only its own modules import it, and two that load it late."""
     own = re.compile(rf"{_RECORDER}\._?{backend}(\b|_)")
     assert [
         str(each)
