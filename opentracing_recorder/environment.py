@@ -39,10 +39,10 @@ The tracer becomes `opentracing.global_tracer` too, unless the application has s
 |---|---|---|
 | ``OTEL_SERVICE_NAME`` | the service's name | ``service.name`` of the next |
 | ``OTEL_RESOURCE_ATTRIBUTES`` | ``key=value,...``, percent-encoded | none; ``unknown_service`` |
-| ``OTEL_TRACES_EXPORTER`` | ``otlp``, ``console``, ``zipkin``, ``none``, or several by comma | ``otlp`` |
+| ``OTEL_TRACES_EXPORTER`` | exporters, see below | ``otlp`` |
 | ``OTEL_EXPORTER_OTLP_*`` | read by OpenTelemetry's exporter | its own |
 | ``OTEL_EXPORTER_ZIPKIN_ENDPOINT`` | a URL | ``http://localhost:9411/api/v2/spans`` |
-| ``OTEL_TRACES_SAMPLER`` | ``always_on``, ``always_off``, ``traceidratio``, or one of these after ``parentbased_`` | ``parentbased_always_on`` |
+| ``OTEL_TRACES_SAMPLER`` | a sampler, see below | ``parentbased_always_on`` |
 | ``OTEL_TRACES_SAMPLER_ARG`` | the share of traces kept, 0.0 to 1.0 | 1.0 |
 | ``OTEL_BSP_SCHEDULE_DELAY`` | milliseconds between batches | 1000 |
 | ``OTEL_BSP_EXPORT_TIMEOUT`` | milliseconds for one report to Zipkin | 10000 |
@@ -51,10 +51,12 @@ The tracer becomes `opentracing.global_tracer` too, unless the application has s
 | ``OTEL_SDK_DISABLED`` | ``true`` records nothing | ``false`` |
 | ``OTEL_PROPAGATORS`` | read by OpenTelemetry's API | ``tracecontext,baggage`` |
 
+- Exporters are ``otlp``, ``console``, ``zipkin`` and ``none``, or several, separated by commas.
 - ``otlp`` needs ``opentracing[opentelemetry]`` and ``opentelemetry-exporter-otlp-proto-http``, or
   ``-grpc`` with ``OTEL_EXPORTER_OTLP_PROTOCOL=grpc``; ``zipkin`` needs ``opentracing[zipkin]``.
 - ``console`` writes a line for each span to standard error.
-- A parent's decision is always kept, with or without ``parentbased_``.
+- Samplers are ``always_on``, ``always_off`` and ``traceidratio``, each with or without
+  ``parentbased_`` before it: a parent's decision is always kept.
 
 ## Errors
 
@@ -68,7 +70,7 @@ from __future__ import annotations
 import logging
 import os
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import unquote
 
 import opentracing
@@ -79,9 +81,6 @@ from .logging import LoggingRecorder
 from .recorder import CompositeRecorder, NoopRecorder, Recorder
 from .sampler import ConstSampler, ProbabilisticSampler, Sampler
 from .tracer import BasicTracer
-
-if TYPE_CHECKING:
-    from .opentelemetry_api import BasicTracerProvider
 
 __all__ = ["Configurator", "provider_from_environment", "tracer_from_environment"]
 
@@ -108,8 +107,8 @@ def tracer_from_environment() -> BasicTracer:
     return BasicTracer(recorder, sampler, scope_manager, trace_id_bits=128, service_name=name)
 
 
-def provider_from_environment() -> BasicTracerProvider:
-    """An OpenTelemetry `TracerProvider` on a `tracer_from_environment`.
+def provider_from_environment() -> Any:
+    """A `BasicTracerProvider` on a `tracer_from_environment`.
 
     The entry point of ``OTEL_PYTHON_TRACER_PROVIDER=opentracing``. The tracer becomes the global
     tracer of `opentracing`, unless one is set.
@@ -123,7 +122,9 @@ def provider_from_environment() -> BasicTracerProvider:
 
 
 class Configurator:
-    """Makes the tracer OpenTelemetry's provider, if it was chosen; for ``opentelemetry-instrument``.
+    """Makes the tracer OpenTelemetry's provider if it was chosen.
+
+    The entry point that ``opentelemetry-instrument`` calls.
 
     If it was not chosen, the first of the other configurators runs in its place.
     """
