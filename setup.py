@@ -80,7 +80,13 @@ setup(
     # By the module's own name, which `-p` takes where plugins are not found: else pytest could not
     # tell that both are one.
     entry_points={
-        "pytest11": ["opentracing_recorder.pytest_plugin = opentracing_recorder.pytest_plugin"]
+        "pytest11": ["opentracing_recorder.pytest_plugin = opentracing_recorder.pytest_plugin"],
+        "opentelemetry_configurator": [
+            "opentracing = opentracing_recorder.environment:Configurator"
+        ],
+        "opentelemetry_tracer_provider": [
+            "opentracing = opentracing_recorder.environment:provider_from_environment"
+        ],
     },
     # Earlier versions of six cannot be imported on Python 3.12.
     install_requires=["six>=1.16,<2"],

@@ -8,6 +8,7 @@ from .batch import BatchRecorder, BatchTooLarge, Rejected, SendError, Stats, Una
 from .binary_propagator import BinaryPropagator
 from .context import BasicSpanContext, RemoteSpanContext
 from .edge_propagator import EdgePropagator
+from .environment import tracer_from_environment
 from .in_memory import InMemoryRecorder
 from .jaeger_propagator import JaegerPropagator
 from .json_lines import JSONLinesRecorder
@@ -64,4 +65,5 @@ __all__ = [
     "TraceContextPropagator",
     "Unavailable",
     "close_at_signals",
+    "tracer_from_environment",
 ]
