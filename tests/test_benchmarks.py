@@ -106,8 +106,8 @@ def test_the_check_fails_for_a_budget_missed_by_more_than_the_tolerance(
 
     table = tables.budgets(results, 0.1)
 
-    (row,) = [line for line in table.splitlines() if line.startswith(f"| {case} ")]
-    assert verdict in row
+    rows = [line for line in table.splitlines() if line.startswith(f"| {case} ")]
+    assert verdict in rows[0]  # of ours alone; that through OpenTelemetry was not measured
     failing = [budget.case for budget in BUDGETS if budget.fails(results, 0.1)]
     assert failing == ([] if holds else [case])
 

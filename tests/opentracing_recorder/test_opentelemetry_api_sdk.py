@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 import logging
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -316,7 +317,7 @@ def generators_and_decorated_functions(tracer: trace.Tracer, seen: Seen) -> None
 
     seen += [list(numbers()), raised(failing), recursive(2), Shop().sell(count=3)]
     seen.append(raised(asyncio.run, failing_later()))
-    seen.append(asyncio.iscoroutinefunction(failing_later))
+    seen.append(inspect.iscoroutinefunction(failing_later))
     seen.append(kept_open().is_recording())
     kept_open().end()
     seen.append((recursive.__name__, trace.get_current_span() is trace.INVALID_SPAN))
