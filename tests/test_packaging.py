@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import importlib
 import importlib.util
 import platform
 import re
@@ -89,7 +90,17 @@ def test_every_package_is_shipped() -> None:
 def test_pytest_finds_the_plugin_under_its_own_name() -> None:
     """Under another name, `-p` with the module's name would load it a second time."""
     name = pytest_plugin.__name__
-    assert literals()["entry_points"] == {"pytest11": [f"{name} = {name}"]}
+    assert literals()["entry_points"]["pytest11"] == [f"{name} = {name}"]
+
+
+def test_opentelemetry_finds_its_entry_points() -> None:
+    """What the entry points for OpenTelemetry name is there."""
+    entries = literals()["entry_points"]
+    for group in ("opentelemetry_configurator", "opentelemetry_tracer_provider"):
+        (entry,) = entries[group]
+        name, module, attribute = re.split(r" = |:", entry)
+        assert name == "opentracing"
+        assert callable(getattr(importlib.import_module(module), attribute))
 
 
 def test_nothing_compiled_is_needed_for_zipkin() -> None:
