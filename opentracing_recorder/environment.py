@@ -157,6 +157,7 @@ def _is_installed(module: str) -> bool:
     try:
         return find_spec(module) is not None
     except (ImportError, ValueError):
+        reraise_interrupt()
         return False
 
 
@@ -206,6 +207,7 @@ def _rate() -> float:
     try:
         rate = float(_text(variable) or 1.0)
     except ValueError:
+        reraise_interrupt()
         rate = -1.0
     if 0 <= rate <= 1:
         return rate
@@ -227,6 +229,7 @@ def _batch_options() -> dict[str, Any]:
             try:
                 number = int(text)
             except ValueError:
+                reraise_interrupt()
                 number = 0
             if 0 < number < 10**9:
                 options[option] = number / scale if scale > 1 else number
@@ -284,6 +287,7 @@ def _zipkin(service_name: str, options: dict[str, Any]) -> Recorder | None:
     try:
         return ZipkinRecorder(service_name, _text(variable) or DEFAULT_URL, **options)
     except ValueError:
+        reraise_interrupt()
         _warn(variable, "a URL with http or https", DEFAULT_URL)
         return ZipkinRecorder(service_name, DEFAULT_URL, **options)
 

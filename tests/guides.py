@@ -34,6 +34,7 @@ _NEEDS_OS = (
     "asyncio.run(",
     "FaultyProxy(",
     "close_at_signals(",
+    "from opentelemetry",
 )
 
 

@@ -80,6 +80,7 @@ def test_console(env: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) ->
     assert capsys.readouterr().err.startswith("order ")
 
 
+@pytest.mark.needs_os
 def test_several_exporters(env: pytest.MonkeyPatch) -> None:
     """Names separated by commas make one recorder of several."""
     from opentracing_recorder.zipkin import ZipkinRecorder
@@ -98,6 +99,7 @@ def test_disabled(env: pytest.MonkeyPatch) -> None:
     assert isinstance(_made().recorder, NoopRecorder)
 
 
+@pytest.mark.needs_os
 @pytest.mark.parametrize(
     ("variable", "value", "default"),
     [
