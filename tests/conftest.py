@@ -47,10 +47,14 @@ def pytest_collection_finish() -> None:
 
 @pytest.fixture(autouse=True)
 def _no_global_tracer() -> Iterator[None]:
-    """Each test starts without a registered tracer."""
+    """Each test starts without a registered tracer, and without a provider of OpenTelemetry's."""
     opentracing._reset_global_tracer()
     yield
     opentracing._reset_global_tracer()
+    api = sys.modules.get("opentelemetry.trace")
+    if api is not None:  # as its own test utilities do it
+        api._TRACER_PROVIDER = None
+        api._TRACER_PROVIDER_SET_ONCE = type(api._TRACER_PROVIDER_SET_ONCE)()
 
 
 @pytest.fixture
