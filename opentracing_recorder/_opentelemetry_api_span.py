@@ -25,6 +25,7 @@ from opentracing.interrupts import reraise_interrupt
 from ._errors import loggable
 from ._json_safe import text_of
 from ._opentelemetry_api_values import (
+    FIT,
     UNSET,
     Details,
     EventLog,
@@ -34,6 +35,7 @@ from ._opentelemetry_api_values import (
     cleaned_value,
     is_name,
     plain_text,
+    time_or_none,
     to_basic_context,
     to_span_context,
     usable_link,
@@ -60,8 +62,6 @@ _KINDS = {text: kind for kind, text in KINDS.items()}
 
 _STATUS_CODE = "otel.status_code"
 _STATUS_DESCRIPTION = "otel.status_description"
-
-_FIT = {str, bool, int, float}
 
 _lock = RenewedLock()  # held where a span has more attributes than it keeps, which is rare
 
@@ -122,7 +122,7 @@ class BridgedSpan(Span):
             return
         if not span._plain and self._is_over("set_attribute"):
             return
-        if type(value) not in _FIT or details.length is not None:
+        if type(value) not in FIT or details.length is not None:
             value = cleaned_value(value, details.length)
         if not key or type(key) is not str:
             if not is_name(key):
@@ -153,7 +153,7 @@ class BridgedSpan(Span):
     ) -> None:
         span, details = self.basic_span, self._details
         if not isinstance(span, BasicSpan):
-            span.log_kv({"event": name, **(attributes or {})})
+            span.log_kv({"event": name, **cleaned_attributes(attributes, MAX_ATTRIBUTES)[0]})
             return
         if not span._plain and self._is_over("add_event"):
             return
@@ -161,7 +161,7 @@ class BridgedSpan(Span):
         cleaned, dropped = cleaned_attributes(attributes, MAX_ATTRIBUTES, length)
         if type(name) is not str:
             name = text_of(name)
-        log = EventLog(name, cleaned, timestamp, dropped)
+        log = EventLog(name, cleaned, time_or_none(timestamp), dropped)
         kept = span._logs
         if kept is None:
             kept = span.logs
@@ -244,11 +244,12 @@ class BridgedSpan(Span):
             "exception.stacktrace": stack,
             "exception.escaped": str(escaped),
         }
-        recorded.update(attributes or {})
+        recorded.update(cleaned_attributes(attributes, MAX_ATTRIBUTES)[0])
         self.add_event("exception", recorded, timestamp)
 
     def end(self, end_time: int | None = None) -> None:
         span, details = self.basic_span, self._details
+        end_time = time_or_none(end_time)
         if details is None:
             span.finish(None if end_time is None else end_time / 1e9)
             return
@@ -261,7 +262,7 @@ class BridgedSpan(Span):
             details.end_time = end_time
             span.finish(end_time / 1e9)
         for processor in details.origin.provider.processors:
-            call(processor.on_end, self)
+            call(processor, "on_end", self)
 
     def _is_over(self, method: str) -> bool:
         """Whether the span keeps nothing more; of an ended one, the first call is reported."""
@@ -395,12 +396,12 @@ class Event:
         return f"Event({self.name!r}, {dict(self.attributes)!r}, {self.timestamp})"
 
 
-def bridged(span: Any, scope: Any = None) -> BridgedSpan:
+def bridged(span: Any) -> BridgedSpan:
     """A span of any tracer of OpenTracing's, for OpenTelemetry's API."""
     made = BridgedSpan()
     made.basic_span = span
     made._details = getattr(span, DETAILS, None) if isinstance(span, BasicSpan) else None
-    made._scope = scope
+    made._scope = None
     return made
 
 
@@ -437,10 +438,10 @@ def record_failure(
             span.set_status(Status(StatusCode.ERROR, text))
 
 
-def call(function: Any, *args: Any) -> None:
+def call(processor: Any, method: str, *args: Any) -> None:
     """Call a span processor's method; an exception of its own is logged."""
     try:
-        function(*args)
+        getattr(processor, method)(*args)
     except Exception as error:
         reraise_interrupt()
         _logger.error("a span processor failed; the application goes on", exc_info=loggable(error))

@@ -36,18 +36,19 @@ from ._opentelemetry_api_span import (
     record_failure,
 )
 from ._opentelemetry_api_values import (
+    FIT,
+    RANDOM_TRACE_ID,
     Details,
     InstrumentationScope,
     Origin,
     cleaned_attributes,
+    time_or_none,
     to_basic_context,
     usable_links,
 )
 
 if TYPE_CHECKING:
     from .opentelemetry_api import BasicTracerProvider
-
-_FIT = {str, bool, int, float}
 
 
 class BridgeTracer(_trace_api.Tracer):
@@ -112,7 +113,7 @@ class BridgeTracer(_trace_api.Tracer):
             if isinstance(given, SpanContext) and given.is_valid:
                 parent = to_basic_context(given)
                 is_remote = given.is_remote
-                is_random = given.trace_flags & 2 == 2
+                is_random = bool(given.trace_flags & RANDOM_TRACE_ID)
             elif context is None:
                 parent = provider.active_span()
 
@@ -132,7 +133,7 @@ class BridgeTracer(_trace_api.Tracer):
                     late = attributes
                 else:
                     for key, value in attributes.items():
-                        if type(value) in _FIT and type(key) is str and key and key not in own:
+                        if type(value) in FIT and type(key) is str and key and key not in own:
                             first[key] = value
                         else:
                             late = attributes
@@ -143,6 +144,8 @@ class BridgeTracer(_trace_api.Tracer):
             except Exception:
                 reraise_interrupt()
                 late = attributes
+        if start_time is not None:
+            start_time = time_or_none(start_time)
         is_heard = tracer._places_spans or tracer._span_started is not None
         span = tracer.start_span(
             name,
@@ -184,9 +187,8 @@ class BridgeTracer(_trace_api.Tracer):
             span.dropped_tags += dropped
         if links:
             add_links(span, details, usable_links(links, MAX_ATTRIBUTES))
-        if provider.processors:
-            for processor in provider.processors:
-                call(processor.on_start, made, context)
+        for processor in provider.processors:
+            call(processor, "on_start", made, context)
         return made
 
     def start_as_current_span(

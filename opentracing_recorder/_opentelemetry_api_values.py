@@ -24,7 +24,10 @@ from .span import LogData
 
 _logger = logging.getLogger(__name__)
 
-_PLAIN = {str, bool, int, float, bytes, type(None)}
+FIT = {str, bool, int, float}
+"""Types of values that need no cleaning."""
+
+_PLAIN = {*FIT, bytes, type(None)}
 RANDOM_TRACE_ID = 0x02
 """A trace flag, for which earlier versions of OpenTelemetry's API have no name."""
 
@@ -235,6 +238,14 @@ def cleaned_value(value: Any, length: int | None = None, depth: int = _NESTED) -
     _logger.warning("an attribute value of type %s was taken as text", kind.__name__)
     text = plain_text(value)
     return text if length is None else text[:length]
+
+
+def time_or_none(value: Any) -> int | None:
+    """Nanoseconds since the epoch, if this is a time. Any other value is reported."""
+    if value is None or isinstance(value, int):
+        return value
+    _logger.warning("a time of type %s was left out: it is an int", type(value).__name__)
+    return None
 
 
 def plain_text(value: Any) -> str:

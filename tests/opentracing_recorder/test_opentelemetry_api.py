@@ -152,21 +152,25 @@ def test_limits_are_the_tracers(tracer: BasicTracer, recorder: InMemoryRecorder)
 
 
 def test_what_cannot_serve_is_left_out(
-    api: trace.Tracer, recorder: InMemoryRecorder, caplog: pytest.LogCaptureFixture
+    api: trace.Tracer,
+    provider: BasicTracerProvider,
+    recorder: InMemoryRecorder,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     """Nothing that an application passes raises, and every span arrives."""
     odd: Any = object()
-    span: Any = api.start_span(odd, kind=odd, attributes=odd, links=odd)
+    provider.add_span_processor(odd)
+    span: Any = api.start_span(odd, kind=odd, attributes=odd, links=odd, start_time=odd)
     span.set_attribute("", 1)
     span.set_attribute(odd, 1)
     span.set_attribute("odd", odd)
     span.set_attributes(odd)
-    span.add_event(odd, odd)
+    span.add_event(odd, odd, odd)
     span.set_status(odd)
     span.add_link(odd)
-    span.record_exception(odd)
+    span.record_exception(odd, odd, odd)
     span.update_name(odd)
-    span.end()
+    span.end(odd)
     assert len(recorder.spans) == 1
     assert recorder.spans[0].to_dict()["tags"]["otel.scope.name"] == "lib"
 
