@@ -45,3 +45,9 @@ def number_or_none(value: Any) -> float | None:
         reraise_interrupt()
         return None
     return number if number - number == 0 else None
+
+
+def nanoseconds(seconds: float) -> int:
+    """Seconds as nanoseconds, at the nearest number."""
+    whole = int(seconds)  # apart: the product of both would round to 256 ns
+    return whole * 1_000_000_000 + round((seconds - whole) * 1e9)

@@ -22,6 +22,7 @@ from opentracing import Reference, ReferenceType, tags
 from opentracing import Span as OpenTracingSpan
 from opentracing.interrupts import reraise_interrupt
 
+from ._clock import nanoseconds
 from ._errors import loggable
 from ._json_safe import text_of
 from ._opentelemetry_api_values import (
@@ -389,7 +390,7 @@ class Event:
         else:
             fields = dict(log.key_values)
             self.name = text_of(fields.pop("event", "log"))
-            self.timestamp = _nanoseconds(log.timestamp)
+            self.timestamp = nanoseconds(log.timestamp)
             self.attributes = MappingProxyType(fields)
 
     def __repr__(self) -> str:
@@ -447,16 +448,11 @@ def call(processor: Any, method: str, *args: Any) -> None:
         _logger.error("a span processor failed; the application goes on", exc_info=loggable(error))
 
 
-def _nanoseconds(seconds: float) -> int:
-    whole = int(seconds)  # apart: the product of both would round to 256 ns
-    return whole * 1_000_000_000 + round((seconds - whole) * 1e9)
-
-
 def start_of(span: Any, details: Details | None) -> int:
     """The start in nanoseconds since the epoch, exact if it was given."""
     if details is not None and details.start_time is not None:
         return details.start_time
-    return _nanoseconds(span.start_time)
+    return nanoseconds(span.start_time)
 
 
 def end_of(span: Any, details: Details | None) -> int | None:
@@ -465,7 +461,7 @@ def end_of(span: Any, details: Details | None) -> int | None:
         return None
     if details is not None and details.end_time is not None:
         return details.end_time
-    return start_of(span, details) + _nanoseconds(span.duration)
+    return start_of(span, details) + nanoseconds(span.duration)
 
 
 def parent_of(span: Any, details: Details | None) -> SpanContext | None:

@@ -23,6 +23,7 @@ from opentelemetry.trace import (
 
 from opentracing import ReferenceType, logs, tags
 
+from ._clock import nanoseconds
 from ._json_safe import json_safe, text_of
 from ._opentelemetry_conventions import with_opentelemetry_names
 from .context import BasicSpanContext
@@ -162,9 +163,7 @@ class _FinishedSpan(ReadableSpan):
 
 def _nanoseconds(seconds: float) -> int:
     """Seconds as nanoseconds, at the nearest number that OTLP can hold."""
-    seconds = max(0.0, min(seconds, _LATEST))
-    whole = int(seconds)  # apart: the product of both would round to 256 ns
-    return whole * 1_000_000_000 + round((seconds - whole) * 1e9)
+    return nanoseconds(max(0.0, min(seconds, _LATEST)))
 
 
 def _span_context(context: BasicSpanContext, is_remote: bool) -> SpanContext:
