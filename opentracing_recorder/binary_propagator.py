@@ -27,7 +27,6 @@ An undecided context is written as sampled. Limits and errors: see
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
 from typing import Any
 
 from opentracing import InvalidCarrierException, SpanContext, SpanContextCorruptedException
@@ -36,19 +35,18 @@ from opentracing.interrupts import reraise_interrupt
 from ._baggage import bounded_baggage, written_baggage
 from ._errors import shown
 from ._hex_ids import hex_ids
+from ._protobuf import BYTES, FIXED64, VARINT, MalformedMessage, bytes_field, read_fields
 from .context import BasicSpanContext, RemoteSpanContext, basic_context
 from .propagator import Propagator
 
-_VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
-
 # A field's key is its number, shifted by three bits, and the type of its value.
-_TRACE_ID_KEY = 1 << 3 | _FIXED64
-_SPAN_ID_KEY = 2 << 3 | _FIXED64
-_SAMPLED_KEY = 3 << 3 | _VARINT
-_BAGGAGE_KEY = 4 << 3 | _BYTES
-_TRACE_ID_HIGH_KEY = 5 << 3 | _FIXED64
-_ITEM_KEY_KEY = 1 << 3 | _BYTES
-_ITEM_VALUE_KEY = 2 << 3 | _BYTES
+_TRACE_ID_KEY = 1 << 3 | FIXED64
+_SPAN_ID_KEY = 2 << 3 | FIXED64
+_SAMPLED_KEY = 3 << 3 | VARINT
+_BAGGAGE_KEY = 4 << 3 | BYTES
+_TRACE_ID_HIGH_KEY = 5 << 3 | FIXED64
+_ITEM_KEY_KEY = 1 << 3 | BYTES
+_ITEM_VALUE_KEY = 2 << 3 | BYTES
 
 _MAX_64_BITS = 2**64 - 1
 
@@ -85,9 +83,9 @@ class BinaryPropagator(Propagator):
             message += _SAMPLED
         if span_context._baggage:
             for key, value in written_baggage(span_context):
-                item = _bytes_field(_ITEM_KEY_KEY, key.encode())
-                item += _bytes_field(_ITEM_VALUE_KEY, value.encode())
-                message += _bytes_field(_BAGGAGE_KEY, item)
+                item = bytes_field(_ITEM_KEY_KEY, key.encode())
+                item += bytes_field(_ITEM_VALUE_KEY, value.encode())
+                message += bytes_field(_BAGGAGE_KEY, item)
         if trace_id > _MAX_64_BITS:
             message += struct.pack("<BQ", _TRACE_ID_HIGH_KEY, trace_id >> 64)
         try:
@@ -135,16 +133,20 @@ class BinaryPropagator(Propagator):
         sampled = False
         items: list[tuple[str, str]] = []
         unreadable = 0
-        for key, value in _fields(data[4 : 4 + length]):
-            if key in ids:
-                ids[key] = value
-            elif key == _SAMPLED_KEY:
-                sampled = value != 0
-            elif key == _BAGGAGE_KEY:
-                try:
-                    items.append(_baggage_item(value))
-                except UnicodeDecodeError:
-                    unreadable += 1
+        try:
+            for key, value in read_fields(data[4 : 4 + length]):
+                if key in ids:
+                    ids[key] = value
+                elif key == _SAMPLED_KEY:
+                    sampled = value != 0
+                elif key == _BAGGAGE_KEY:
+                    try:
+                        items.append(_baggage_item(value))
+                    except UnicodeDecodeError:
+                        unreadable += 1
+        except MalformedMessage as error:
+            reraise_interrupt()
+            raise _corrupted(error.field, error.value) from None
         trace_id = ids[_TRACE_ID_HIGH_KEY] << 64 | ids[_TRACE_ID_KEY]
         if not trace_id:
             raise _corrupted("trace_id", 0)
@@ -160,66 +162,12 @@ class BinaryPropagator(Propagator):
 
 def _baggage_item(data: bytes) -> tuple[str, str]:
     key = value = ""
-    for field, content in _fields(data):
+    for field, content in read_fields(data):
         if field == _ITEM_KEY_KEY:
             key = content.decode()
         elif field == _ITEM_VALUE_KEY:
             value = content.decode()
     return key, value
-
-
-def _bytes_field(key: int, content: bytes | bytearray) -> bytes:
-    length = bytearray()
-    left = len(content)
-    while left > 0x7F:
-        length.append(left & 0x7F | 0x80)
-        left >>= 7
-    length.append(left)
-    return bytes((key,)) + bytes(length) + bytes(content)
-
-
-def _fields(data: bytes) -> Iterator[tuple[int, Any]]:
-    """The fields of a message: their keys, and values as int or bytes, by the type of the field."""
-    position = 0
-    while position < len(data):
-        # Most keys and sizes are one byte: without a call, small fields cost half.
-        key = data[position]
-        if key < 0x80:
-            position += 1
-        else:
-            key, position = _varint(data, position)
-        kind = key & 7
-        if kind == _VARINT:
-            value, position = _varint(data, position)
-            yield key, value
-            continue
-        if kind == _FIXED64:
-            size = 8
-        elif kind == _FIXED32:
-            size = 4
-        elif kind == _BYTES:
-            size = data[position] if position < len(data) else 0x80
-            if size < 0x80:
-                position += 1
-            else:
-                size, position = _varint(data, position)
-        else:  # groups, which were abolished long before this format, or no type at all
-            raise _corrupted(f"field {key >> 3}", data[position : position + 8])
-        content = data[position : position + size]
-        if len(content) < size:
-            raise _corrupted(f"field {key >> 3}", content)
-        position += size
-        yield key, content if kind == _BYTES else int.from_bytes(content, "little")
-
-
-def _varint(data: bytes, position: int) -> tuple[int, int]:
-    """The number at a position, of at most ten bytes, and the position after it."""
-    number = 0
-    for index, byte in enumerate(data[position : position + 10]):
-        number |= (byte & 0x7F) << (7 * index)
-        if byte < 0x80:
-            return number, position + index + 1
-    raise _corrupted("varint", data[position : position + 10])
 
 
 def _corrupted(field: str, value: object) -> SpanContextCorruptedException:
