@@ -71,7 +71,8 @@ from opentracing.interrupts import reraise_interrupt
 from ._arguments import check_type
 from ._errors import loggable
 from ._json_safe import json_safe, text_of
-from ._opentelemetry_span import VERSION, to_attributes, to_readable_span
+from ._opentelemetry_fields import VERSION, to_attributes
+from ._opentelemetry_span import to_readable_span
 from .batch import BatchRecorder, Rejected, Unavailable
 from .span import BasicSpan
 

@@ -18,7 +18,7 @@ if platform.python_implementation() != "CPython" or sys.platform == "emscripten"
 
 import numpy as np
 
-from opentracing_recorder._opentelemetry_span import to_attributes
+from opentracing_recorder._opentelemetry_fields import to_attributes
 
 from ..zipkin_payload import payload_of
 
