@@ -14,7 +14,7 @@ from opentracing import tags
 
 from ._json_safe import text_of
 
-_NAMES = {
+NAMES = {
     tags.HTTP_METHOD: "http.request.method",
     tags.HTTP_STATUS_CODE: "http.response.status_code",
     tags.HTTP_URL: "url.full",
@@ -30,13 +30,13 @@ _NAMES = {
 
 # The peer of a server is its client. The peer of any other span counts as a server: a producer and
 # a consumer of messages talk to a broker.
-_NAMES_OF_SERVER = {
-    **_NAMES,
+NAMES_OF_SERVER = {
+    **NAMES,
     tags.PEER_HOSTNAME: "client.address",
     tags.PEER_PORT: "client.port",
 }
 
-_NUMBERS = {tags.HTTP_STATUS_CODE, tags.PEER_PORT}
+NUMBERS = {tags.HTTP_STATUS_CODE, tags.PEER_PORT}
 
 
 def with_opentelemetry_names(span_tags: Mapping[str, Any]) -> dict[str, Any]:
@@ -47,7 +47,7 @@ def with_opentelemetry_names(span_tags: Mapping[str, Any]) -> dict[str, Any]:
     from ``peer.service``. A tag also keeps its name if the span has the new one already.
     """
     is_server = text_of(span_tags.get(tags.SPAN_KIND)).lower() == tags.SPAN_KIND_RPC_SERVER
-    names = _NAMES_OF_SERVER if is_server else _NAMES
+    names = NAMES_OF_SERVER if is_server else NAMES
     renamed: dict[str, Any] = {}
     for key, value in span_tags.items():
         name = names.get(key)
@@ -59,7 +59,7 @@ def with_opentelemetry_names(span_tags: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _opentelemetry_value(key: str, value: Any) -> Any:
-    if key in _NUMBERS:
+    if key in NUMBERS:
         is_number = type(value) is str and value.isascii() and value.isdigit() and len(value) < 10
         return int(value) if is_number else value
     if key == tags.PEER_HOST_IPV4 and type(value) is int and 0 <= value < 1 << 32:

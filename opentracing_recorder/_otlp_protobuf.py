@@ -1,0 +1,392 @@
+"""Spans as OTLP's messages in protocol buffers; for `opentracing_recorder.otlp`.
+
+Source: opentelemetry-proto 1.9, trace.proto, common.proto, resource.proto. A key is a field's
+number, shifted by three bits, and its type.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache, partial
+from struct import Struct
+from types import MappingProxyType
+from typing import Any
+
+from opentracing import tags
+from opentracing.interrupts import reraise_interrupt
+
+from ._json_safe import text_of
+from ._opentelemetry_conventions import NAMES, NAMES_OF_SERVER, NUMBERS
+from ._opentelemetry_fields import (
+    CONSUMER,
+    INTERNAL,
+    KINDS,
+    SAMPLED,
+    SCOPE,
+    SERVER,
+    EventFields,
+    LinkFields,
+    SpanFields,
+    fields_of,
+)
+from ._protobuf import bytes_field, varint
+from .span import BasicSpan
+
+CONTENT_TYPE = "application/x-protobuf"
+
+Encoded = tuple[Any, bytes]
+"""The scope of a span, and the field `spans` of a ScopeSpans."""
+
+_IDS = Struct(">HQQHQ").pack  # trace_id, span_id
+_IDS_WITH_PARENT = Struct(">HQQHQHQ").pack
+_TRACE_ID, _SPAN_ID, _PARENT_ID = 0x0A10, 0x1208, 0x2208  # keys, and lengths in bytes
+_TIMES = Struct("<cQcQ").pack
+_START, _END = b"\x39", b"\x41"
+_FLAGS = Struct("<HI").pack
+_FLAGS_KEY = 0x0185  # the key 133 as a varint, read as a little-endian number
+_KIND = tuple(b"\x30%c" % (kind + 1) for kind in range(5))
+_DOUBLE = Struct("<cd").pack
+_TIME = Struct("<cQ").pack
+
+_HAS_IS_REMOTE, _IS_REMOTE = 0x100, 0x200  # flags of OTLP, beside W3C's
+
+_MAX_64_BITS = (1 << 64) - 1
+_LOWEST, _HIGHEST = -(1 << 63), (1 << 63) - 1
+
+
+def span_encoder(semantic_names: bool) -> Callable[[BasicSpan], Encoded]:
+    """A function that encodes a span, for `to_request`."""
+    return partial(_encode, semantic_names)
+
+
+def to_request(resource_attributes: Mapping[str, Any], encoded: Sequence[Encoded]) -> bytes:
+    """An ExportTraceServiceRequest with encoded spans."""
+    resource = bytes_field(0x0A, _of_others.of(resource_attributes))
+    by_scope: dict[int, list[Any]] = {}
+    for scope, span in encoded:
+        by_scope.setdefault(id(scope), [scope]).append(span)
+    parts: list[bytes] = [resource]
+    size = len(resource)
+    for scope, *spans in by_scope.values():
+        head = bytes_field(0x0A, _scope(scope))
+        tail = bytes_field(0x1A, _utf8(scope.schema_url)) if scope.schema_url else b""
+        length = len(head) + sum(map(len, spans)) + len(tail)
+        start = b"\x12" + varint(length)
+        size += len(start) + length
+        parts += [start, head, *spans, tail]
+    # Joined once: each copy of a long request costs its memory.
+    return b"".join([b"\x0a", varint(size), *parts])
+
+
+def _encode(semantic_names: bool, span: BasicSpan) -> Encoded:
+    if getattr(span, "opentelemetry", None) is None:
+        try:
+            usual = _usual(semantic_names, span)
+            if usual is not None:
+                return SCOPE, bytes_field(0x12, usual)
+        except Exception:  # text without UTF-8, numbers that are too long
+            reraise_interrupt()
+    fields = fields_of(span, semantic_names)
+    return fields.scope, bytes_field(0x12, _span(fields))
+
+
+def _span(span: SpanFields) -> bytes:
+    parent = b"" if span.parent_id is None else bytes_field(0x22, _span_id(span.parent_id))
+    return b"".join(
+        [
+            bytes_field(0x0A, _trace_id(span.trace_id)),
+            bytes_field(0x12, _span_id(span.span_id)),
+            _text_field(0x1A, span.trace_state),
+            parent,
+            _text_field(0x2A, span.name),
+            _KIND[span.kind],
+            _TIMES(_START, _within(span.start_time), _END, _within(span.end_time)),
+            _of_span.of(span.attributes),
+            _count(0x50, span.dropped_attributes),
+            *(bytes_field(0x5A, _event(event)) for event in span.events),
+            _count(0x60, span.dropped_events),
+            *(bytes_field(0x6A, _link(link)) for link in span.links),
+            _count(0x70, span.dropped_links),
+            bytes_field(0x7A, _text_field(0x12, span.status_message) + _count(0x18, span.status)),
+            _FLAGS(_FLAGS_KEY, otlp_flags(span.flags, span.is_parent_remote)),
+        ]
+    )
+
+
+def otlp_flags(flags: int, is_remote: bool) -> int:
+    """The flags of W3C's ``traceparent``, and whether the parent, or a link's span, is remote."""
+    return flags & 0xFF | _HAS_IS_REMOTE | (_IS_REMOTE if is_remote else 0)
+
+
+def _event(event: EventFields) -> bytes:
+    return b"".join(
+        [
+            _TIME(b"\x09", _within(event.time)),
+            _text_field(0x12, event.name),
+            _of_event.of(event.attributes),
+            _count(0x20, event.dropped_attributes),
+        ]
+    )
+
+
+def _link(link: LinkFields) -> bytes:
+    return b"".join(
+        [
+            bytes_field(0x0A, _trace_id(link.trace_id)),
+            bytes_field(0x12, _span_id(link.span_id)),
+            _text_field(0x1A, link.trace_state),
+            _of_link.of(link.attributes),
+            _count(0x28, link.dropped_attributes),
+            Struct("<cI").pack(b"\x35", otlp_flags(link.flags, link.is_remote)),
+        ]
+    )
+
+
+def _scope(scope: Any) -> bytes:
+    return b"".join(
+        [
+            _text_field(0x0A, scope.name),
+            _text_field(0x12, scope.version),
+            _of_event.of(scope.attributes or {}),
+        ]
+    )
+
+
+def _trace_id(number: int) -> bytes:
+    return number.to_bytes(16, "big")
+
+
+def _span_id(number: int) -> bytes:
+    return number.to_bytes(8, "big")
+
+
+def _within(nanoseconds: int) -> int:
+    return min(max(nanoseconds, 0), _MAX_64_BITS)
+
+
+def _utf8(text: Any) -> bytes:
+    return text_of(text).encode()
+
+
+def _text_field(key: int, text: Any) -> bytes:
+    return bytes_field(key, _utf8(text)) if text else b""
+
+
+def _count(key: int, number: int) -> bytes:
+    return b"%c%b" % (key, varint(number)) if number else b""
+
+
+class _Heads(dict[int, bytes]):
+    """All of an attribute that stands before its value, by the value's size in bytes."""
+
+    def __init__(self, field: int, name: str, type_of_value: int) -> None:
+        super().__init__()
+        self._field = field
+        self._key = bytes_field(0x0A, name.encode())
+        self._type = type_of_value
+
+    def __missing__(self, size: int) -> bytes:
+        value = bytes((self._type,))
+        if self._type == _STRING:
+            value += varint(size)
+        start = self._key + b"\x12" + varint(len(value) + size) + value
+        head = bytes((self._field,)) + varint(len(start) + size) + start
+        if size < 0x80:
+            self[size] = head
+        return head
+
+
+class _HeadsByName(dict[str, _Heads]):
+    """The heads of the names used lately, whose number is bounded."""
+
+    def __init__(self, field: int, type_of_value: int, names: Mapping[str, str]) -> None:
+        super().__init__()
+        self._field = field
+        self._type = type_of_value
+        self._names = names
+
+    def __missing__(self, name: str) -> _Heads:
+        if self._type == _STRING and self._names and name in NUMBERS:
+            raise ValueError("text that becomes a number")
+        heads = _Heads(self._field, self._names.get(name, name), self._type)
+        if len(name) <= _LONGEST_KEPT:
+            if len(self) >= _MOST_KEPT:
+                self.clear()
+            self[name] = heads
+        return heads
+
+
+class _Attributes:
+    """Writes attributes as fields of one key, each a KeyValue, under other `names` if there are."""
+
+    def __init__(self, field: int, names: Mapping[str, str] = MappingProxyType({})) -> None:
+        self._field = field
+        self._of_text = _HeadsByName(field, _STRING, names)
+        self._of_int = _HeadsByName(field, _INT, names)
+        self._of_bool = _HeadsByName(field, _BOOL, names)
+
+    def write(self, attributes: Mapping[str, Any], parts: list[bytes]) -> None:
+        """Append to `parts`. May raise for a value of which `of` takes care."""
+        append = parts.append
+        of_text = self._of_text
+        for key in attributes:  # not of `items`: making the pairs costs more
+            value = attributes[key]
+            kind = type(value)
+            if kind is str:
+                content = value.encode()
+                append(of_text[key][len(content)])
+                append(content)
+            elif kind is int:
+                content = _INTS[value] if 0 <= value < 1024 else _int(value)
+                append(self._of_int[key][len(content)])
+                append(content)
+            elif kind is bool:
+                append(self._of_bool[key][1])
+                append(_INTS[value])
+            else:
+                append(bytes_field(self._field, _key_value(key, value)))
+
+    def of(self, attributes: Mapping[str, Any]) -> bytes:
+        """The fields of all attributes. Raises nothing for values of OpenTelemetry's types."""
+        parts: list[bytes] = []
+        try:
+            self.write(attributes, parts)
+        except Exception:  # text without UTF-8, a long integer, a name that is no text
+            reraise_interrupt()
+            parts = [bytes_field(self._field, _key_value(*item)) for item in attributes.items()]
+        return b"".join(parts)
+
+
+def _key_value(key: Any, value: Any) -> bytes:
+    return bytes_field(0x0A, _utf8(key)) + bytes_field(0x12, _any_value(value))
+
+
+def _any_value(value: Any) -> bytes:
+    """An AnyValue; one without a field for None."""
+    if value is None:
+        return b""
+    if isinstance(value, bool):
+        return b"%c%c" % (_BOOL, value)
+    if isinstance(value, str):
+        return bytes_field(_STRING, _utf8(value))
+    if isinstance(value, int):
+        if _LOWEST <= value <= _HIGHEST:
+            return b"%c%b" % (_INT, _int(value))
+        return bytes_field(_STRING, hex(value).encode())
+    if isinstance(value, float):
+        return _DOUBLE(b"\x21", value)
+    if isinstance(value, bytes):
+        return bytes_field(0x3A, value)
+    if isinstance(value, Sequence):
+        return bytes_field(0x2A, b"".join(bytes_field(0x0A, _any_value(each)) for each in value))
+    if isinstance(value, Mapping):
+        return bytes_field(0x32, _of_others.of(value))
+    return bytes_field(_STRING, _utf8(value))
+
+
+def _int(value: int) -> bytes:
+    if not _LOWEST <= value <= _HIGHEST:
+        raise ValueError("an integer of more than 64 bits")
+    return varint(value & _MAX_64_BITS)
+
+
+_STRING, _BOOL, _INT = 0x0A, 0x10, 0x18  # keys of an AnyValue
+
+_LONGEST_KEPT, _MOST_KEPT = 100, 512  # characters, names
+
+_INTS = tuple(map(varint, range(1024)))
+
+_of_span = _Attributes(0x4A)
+_of_event = _Attributes(0x1A)  # and of a scope
+_of_link = _Attributes(0x22)
+_of_others = _Attributes(0x0A)
+_of_client = _Attributes(0x4A, NAMES)
+_of_server = _Attributes(0x4A, NAMES_OF_SERVER)
+
+
+# Nearly all spans: the bytes of `_span(fields_of(span))` without the objects in between.
+
+_SPECIAL = frozenset({tags.SPAN_KIND, tags.ERROR})
+_CALLED = frozenset({SERVER, CONSUMER})
+_PLAIN = frozenset({str, int, bool})  # without float, which may be no number
+
+# Beside these, or in place of these, renaming is more than another name.
+_AMBIGUOUS = frozenset(
+    {
+        *NAMES.values(),
+        *NAMES_OF_SERVER.values(),
+        *(tags.DATABASE_TYPE, tags.PEER_HOST_IPV4, tags.PEER_HOST_IPV6),
+        "",
+    }
+)
+
+_NO_STATUS = b"\x7a\x00"
+
+_usual_flags = _FLAGS(_FLAGS_KEY, SAMPLED | _HAS_IS_REMOTE)
+_flags_of_remote_parent = _FLAGS(_FLAGS_KEY, SAMPLED | _HAS_IS_REMOTE | _IS_REMOTE)
+
+
+@lru_cache(maxsize=_MOST_KEPT)
+def _name_field(name: str) -> bytes:
+    return _text_field(0x2A, name)
+
+
+def _usual(semantic_names: bool, span: BasicSpan) -> bytes | None:
+    """None, or an exception, for what `_span` has to encode."""
+    if span._logs or span.references or span.dropped_tags or span.dropped_logs:
+        return None
+    context = span._own_context
+    if context is not None and (context.extra or not context.sampled):
+        return None
+    trace_id: Any = span._trace_id
+    span_id: Any = span._span_id
+    start = span.start_time
+    duration = span.duration
+    if not trace_id or not span_id or not 0.0 <= start < 9e9 or not 0.0 <= duration < 1.0:
+        return None
+    # Copied in one step: the owner may still change them.
+    own = span.tags.copy()
+    if not _PLAIN.issuperset(map(type, own.values())) or not _AMBIGUOUS.isdisjoint(own):
+        return None
+    kind = INTERNAL
+    if not _SPECIAL.isdisjoint(own):
+        if tags.ERROR in own:
+            return None
+        kind = KINDS[own.pop(tags.SPAN_KIND)]  # a KeyError for another one
+    parent_id = span.parent_id
+    if parent_id is None:
+        flags = _usual_flags
+        ids = _IDS(_TRACE_ID, trace_id >> 64, trace_id & _MAX_64_BITS, _SPAN_ID, span_id)
+    else:
+        flags = _flags_of_remote_parent if kind in _CALLED else _usual_flags
+        ids = _IDS_WITH_PARENT(
+            _TRACE_ID,
+            trace_id >> 64,
+            trace_id & _MAX_64_BITS,
+            _SPAN_ID,
+            span_id,
+            _PARENT_ID,
+            parent_id,
+        )
+    # `nanoseconds` unrolled.
+    whole = int(start)
+    since_epoch = whole * 1_000_000_000 + round((start - whole) * 1e9)
+    name = span.operation_name
+    parts = [
+        ids,
+        _name_field(name) if len(name) <= _LONGEST_KEPT else _text_field(0x2A, name),
+        _KIND[kind],
+        _TIMES(_START, since_epoch, _END, since_epoch + round(duration * 1e9)),
+        _NO_STATUS,
+        flags,
+    ]
+    if not semantic_names:
+        _of_span.write(own, parts)
+    elif kind == SERVER:
+        _of_server.write(own, parts)
+    else:
+        _of_client.write(own, parts)
+    return b"".join(parts)
+
+
+
