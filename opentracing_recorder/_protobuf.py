@@ -25,6 +25,8 @@ def varint(number: int) -> bytes:
     """A number from 0 to 2**64 - 1 in groups of seven bits, the lowest first."""
     if number < 0x80:
         return _SHORT[number]
+    if number < 0x4000:
+        return bytes((number & 0x7F | 0x80, number >> 7))
     groups = bytearray()
     while number > 0x7F:
         groups.append(number & 0x7F | 0x80)
@@ -38,7 +40,7 @@ _SHORT = tuple(bytes((number,)) for number in range(0x80))
 
 def bytes_field(key: int, content: bytes) -> bytes:
     """A field of bytes, text or a message, whose key is less than 128."""
-    return b"%c%b%b" % (key, varint(len(content)), content)
+    return _SHORT[key] + varint(len(content)) + content
 
 
 def read_fields(data: bytes) -> Iterator[tuple[int, Any]]:
