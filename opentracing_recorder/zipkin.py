@@ -104,13 +104,7 @@ platforms. On PyPy it is left out by itself.
 
 from __future__ import annotations
 
-import gzip
-import re
-import sys
-import time
 from collections.abc import Mapping, Sequence
-from email.utils import parsedate_to_datetime
-from http.client import HTTPException
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import Any
 
@@ -119,12 +113,11 @@ from opentracing.interrupts import reraise_interrupt
 from opentracing.tags import SPAN_KIND, SPAN_KIND_RPC_SERVER
 
 from ._arguments import check_range, check_type
-from ._errors import one_line
-from ._http_post import HTTPPost, Path
-from ._json_safe import text_of
+from ._http_post import Path
+from ._http_report import HTTPReports
 from ._zipkin_json import SharedSpanContext, endpoint, span_encoder, to_json
 from .b3_propagator import B3Propagator
-from .batch import BatchRecorder, BatchTooLarge, Rejected, Unavailable
+from .batch import BatchRecorder
 from .context import BasicSpanContext
 from .propagator import Propagator
 from .recorder import Recorder
@@ -136,11 +129,11 @@ _PATH = "/api/v2/spans"
 
 DEFAULT_URL = f"http://localhost:9411{_PATH}"
 
-COMPRESS_FROM = 16 * 1024
-"""The size in bytes from which on reports to other machines are compressed."""
-
-_SHOWN = 200  # characters of a refusal in the log
-_SHORTEST_SECRET = 4  # characters; hiding less would spoil too much of what a server answers
+_HEADERS = {
+    "content-type": "application/json",
+    "b3": "0",  # a server that is traced itself does not trace the reports
+}
+_RETRIED = frozenset({408, 429, *range(500, 600)})
 
 
 class ZipkinRecorder(BatchRecorder):
@@ -172,24 +165,18 @@ class ZipkinRecorder(BatchRecorder):
         check_type("service_name", service_name, str)
         local_endpoint = endpoint(service_name, _checked_ip(ip), port=_checked_port(port))
         self._encode_span = span_encoder(local_endpoint)
-        own_headers = _checked_headers({} if headers is None else headers)
-        self._headers = {
-            "user-agent": "opentracing-python",
-            **own_headers,
-            "content-type": "application/json",
-            "b3": "0",  # a server that is traced itself does not trace the reports
-        }
-        self._compressed_headers = {**self._headers, "content-encoding": "gzip"}
-        self._http = HTTPPost(
-            url, _PATH, ca_file=ca_file, client_cert=client_cert, client_key=client_key
+        self._reports = HTTPReports(
+            "Zipkin",
+            url,
+            _PATH,
+            own_headers=_HEADERS,
+            retried=_RETRIED,
+            headers=headers,
+            compress_from=compress_from,
+            ca_file=ca_file,
+            client_cert=client_cert,
+            client_key=client_key,
         )
-        texts = re.sub("[&=]", " ", " ".join([*own_headers.values(), *self._http.secrets]))
-        words = {word for word in texts.split() if len(word) >= _SHORTEST_SECRET}
-        self._secrets = sorted(words, key=len, reverse=True)
-        if compress_from is None:
-            compress_from = sys.maxsize if self._http.is_local else COMPRESS_FROM
-        check_type("compress_from", compress_from, int)
-        self._compress_from = compress_from
         super().__init__(  # last: from here on a fork calls `forked`
             queue_size=queue_size,
             batch_size=batch_size,
@@ -201,35 +188,14 @@ class ZipkinRecorder(BatchRecorder):
 
     def send(self, spans: Sequence[BasicSpan]) -> None:
         encoded = self.encode_each(spans, self._encode_span)
-        if not encoded:
-            return
-        body, headers = to_json(encoded), self._headers
-        if len(body) >= self._compress_from:
-            body, headers = gzip.compress(body, 1, mtime=0), self._compressed_headers
-        try:
-            reply = self._http.post(body, headers, self.send_timeout)
-        except HTTPException as error:  # its text may be what the server sent
-            reraise_interrupt()
-            found = one_line(text_of(error), self._secrets, _SHOWN)
-            raise Unavailable(f"Zipkin's answer cannot be read: {found}") from None
-        status = reply.status
-        if 200 <= status < 300:
-            return
-        # A server, or a proxy before it, may send back the headers and the URL.
-        texts = (reply.reason, text_of(reply.body))
-        reason, start = (one_line(each, self._secrets, _SHOWN) for each in texts)
-        answer = f"Zipkin answered {status} {reason}: '{start}'"
-        if status == 413:
-            raise BatchTooLarge(answer)
-        if status in (408, 429) or status >= 500:
-            raise Unavailable(answer, retry_after=_seconds(reply.headers.get("Retry-After")))
-        raise Rejected(answer)
+        if encoded:
+            self._reports.send(to_json(encoded), self.send_timeout)
 
     def release(self) -> None:
-        self._http.close()
+        self._reports.close()
 
     def forked(self) -> None:
-        self._http.forget()
+        self._reports.forget()
 
 
 class ZipkinTracer(BasicTracer):
@@ -324,35 +290,3 @@ def _checked_port(port: int | None) -> int | None:
         check_type("port", port, int)
         check_range("port", port, 0 < port < 1 << 16, "from 1 to 65535")
     return port
-
-
-def _checked_headers(headers: Mapping[str, str]) -> dict[str, str]:
-    """The headers with names in lower case. Raises TypeError or ValueError for an invalid one."""
-    check_type("headers", headers, Mapping, "a mapping")
-    checked = {}
-    for name, value in headers.items():
-        if not isinstance(name, str) or not isinstance(value, str):
-            found = f"{type(name).__name__} to {type(value).__name__}"
-            raise TypeError(f"headers must map str to str, not {found}")
-        # The value may be a secret: it is not shown, nor is what a name has after a colon.
-        if not name or not all(" " < each < "\x7f" and each != ":" for each in name):
-            before, colon, _ = name[:_SHOWN].partition(":")
-            raise ValueError(f"headers cannot have the name {before + colon!r}")
-        if not all(" " <= each <= "\xff" and each != "\x7f" for each in value):
-            raise ValueError(f"the header {name!r} holds a character that no header can have")
-        checked[name.lower()] = value
-    return checked
-
-
-def _seconds(retry_after: str | None) -> float | None:
-    """The seconds that a Retry-After header asks for, by a number or a date."""
-    if retry_after is None:
-        return None
-    text = retry_after.strip()
-    if text.isdecimal() and len(text) < 10:
-        return float(text)
-    try:
-        return max(0.0, parsedate_to_datetime(text).timestamp() - time.time())
-    except Exception:
-        reraise_interrupt()
-        return None

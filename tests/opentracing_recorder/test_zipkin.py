@@ -41,7 +41,7 @@ if sys.platform == "emscripten":
 
 from urllib3.connection import HTTPConnection
 
-from opentracing_recorder._http_post import Reply
+from opentracing_recorder._http_post import HTTPPost, Reply
 from opentracing_recorder._zipkin_json import endpoint
 from opentracing_recorder.zipkin import DEFAULT_URL, ZipkinRecorder, ZipkinTracer
 
@@ -173,11 +173,11 @@ def test_nothing_is_compressed_for_this_machine(
     recorder = ZipkinRecorder("shop", url)
     encodings: list[str | None] = []
 
-    def post(body: bytes, headers: Mapping[str, str], time_limit: float) -> Reply:
+    def post(self: Any, body: bytes, headers: Mapping[str, str], time_limit: float) -> Reply:
         encodings.append(headers.get("content-encoding"))
         return Reply(202, "Accepted", {}, b"")
 
-    monkeypatch.setattr(recorder._http, "post", post)
+    monkeypatch.setattr(HTTPPost, "post", post)
     span = ZipkinTracer("shop", recorder=InMemoryRecorder()).start_span("x" * 20_000)
     span.finish()
     recorder.send([span])
