@@ -15,7 +15,7 @@ from http.client import HTTPException
 
 from opentracing.interrupts import reraise_interrupt
 
-from ._arguments import check_type
+from ._arguments import check_count, check_type
 from ._batch_retry import BatchTooLarge, Rejected, Unavailable
 from ._errors import one_line
 from ._http_post import HTTPPost, Path, Reply
@@ -38,6 +38,7 @@ class HTTPReports:
       which do not replace them.
     - `compress_from` is the size in bytes from which a report is compressed with gzip; None is
       16 KiB, and never for a server on this machine.
+    - `max_report_size` is the most bytes of a report before it is compressed.
     - `retried` holds the statuses after which a report is sent again after a pause.
 
     Raises TypeError or ValueError for an argument that cannot serve, and names it.
@@ -50,6 +51,7 @@ class HTTPReports:
         default_path: str,
         *,
         own_headers: Mapping[str, str],
+        max_report_size: int,
         retried: Container[int],
         headers: Mapping[str, str] | None = None,
         compress_from: int | None = None,
@@ -60,6 +62,7 @@ class HTTPReports:
     ) -> None:
         given = _checked_headers({} if headers is None else headers)
         self._backend = backend
+        self._max_report_size = check_count("max_report_size", max_report_size)
         self._retried = retried
         self._headers = {"user-agent": "opentracing-python", **given, **own_headers}
         self._compressed_headers = {**self._headers, "content-encoding": "gzip"}
@@ -86,6 +89,9 @@ class HTTPReports:
         of urllib3 or the socket if there is none.
         """
         headers = self._headers
+        if len(body) > self._max_report_size:
+            limit = self._max_report_size
+            raise BatchTooLarge(f"a report of {len(body)} bytes; max_report_size is {limit}")
         if len(body) >= self._compress_from:
             body, headers = gzip.compress(body, 1, mtime=0), self._compressed_headers
         try:

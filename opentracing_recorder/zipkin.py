@@ -33,6 +33,8 @@ to any `BasicTracer`::
 - ``headers``: sent with each report (default: none).
 - ``compress_from``: the size in bytes from which a report is compressed with gzip (default: 16384
   bytes; for a server on this machine, never).
+- ``max_report_size``: the most bytes of a report, before it is compressed (default: 10 MiB less
+  64 KiB, as Zipkin's servers refuse more than 10 MiB).
 - ``ca_file``: the certificates to trust instead of the system's, a PEM file (default: the
   system's, or those in ``SSL_CERT_FILE``).
 - ``client_cert``, ``client_key``: the certificate, with its chain, that this process shows to the
@@ -66,7 +68,7 @@ without the values of ``headers``, the query of the URL or the proxy's password:
 
 - The server answers 408, 429 or 5xx, breaks off, or cannot be reached: the batch is sent again, up
   to ``attempts`` times, and not before the time in ``Retry-After``.
-- It answers 413: the batch is sent in halves.
+- It answers 413, or the report would exceed ``max_report_size``: the batch is sent in halves.
 - It answers any other status outside 2xx: the spans count as failed.
 - A span cannot be encoded: it counts as failed; the rest of its batch is sent.
 
@@ -129,6 +131,9 @@ _PATH = "/api/v2/spans"
 
 DEFAULT_URL = f"http://localhost:9411{_PATH}"
 
+MAX_REPORT_SIZE = 10 * 1024 * 1024 - 64 * 1024
+"""The default limit of a report, in bytes: Zipkin's servers refuse more than 10 MiB."""
+
 _HEADERS = {
     "content-type": "application/json",
     "b3": "0",  # a server that is traced itself does not trace the reports
@@ -152,6 +157,7 @@ class ZipkinRecorder(BatchRecorder):
         port: int | None = None,
         headers: Mapping[str, str] | None = None,
         compress_from: int | None = None,
+        max_report_size: int = MAX_REPORT_SIZE,
         ca_file: Path | None = None,
         client_cert: Path | None = None,
         client_key: Path | None = None,
@@ -170,6 +176,7 @@ class ZipkinRecorder(BatchRecorder):
             url,
             _PATH,
             own_headers=_HEADERS,
+            max_report_size=max_report_size,
             retried=_RETRIED,
             headers=headers,
             compress_from=compress_from,
