@@ -16,7 +16,7 @@ from http.client import HTTPException
 from opentracing.interrupts import reraise_interrupt
 
 from ._arguments import check_count, check_type
-from ._batch_retry import BatchTooLarge, Rejected, Unavailable
+from ._batch_retry import BatchTooLarge, Rejected, SpanRejected, Unavailable
 from ._errors import one_line
 from ._http_post import HTTPPost, Path, Reply
 from ._json_safe import text_of
@@ -85,8 +85,8 @@ class HTTPReports:
     def send(self, body: bytes, time_limit: float) -> Reply:
         """Post a report, within `time_limit` seconds; return the reply, whose status is 2xx.
 
-        Raises `BatchTooLarge`, `Unavailable` or `Rejected` after any other answer, and the errors
-        of urllib3 or the socket if there is none.
+        Raises the `SendError` that any other answer means, and the errors of urllib3 or the socket
+        if there is none.
         """
         headers = self._headers
         if len(body) > self._max_report_size:
@@ -110,7 +110,7 @@ class HTTPReports:
             raise BatchTooLarge(answer)
         if status in self._retried:
             raise Unavailable(answer, retry_after=_seconds(reply.headers.get("Retry-After")))
-        raise Rejected(answer)
+        raise (SpanRejected if status == 400 else Rejected)(answer)
 
     def _shown(self, text: str) -> str:
         return one_line(text, self._secrets, _SHOWN)

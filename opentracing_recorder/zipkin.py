@@ -69,6 +69,8 @@ without the values of ``headers``, the query of the URL or the proxy's password:
 - The server answers 408, 429 or 5xx, breaks off, or cannot be reached: the batch is sent again, up
   to ``attempts`` times, and not before the time in ``Retry-After``.
 - It answers 413, or the report would exceed ``max_report_size``: the batch is sent in halves.
+- It answers 400: the batch is sent in halves, and these in halves, until each span that it refuses
+  stands alone. That one counts as failed.
 - It answers any other status outside 2xx: the spans count as failed.
 - A span cannot be encoded: it counts as failed; the rest of its batch is sent.
 

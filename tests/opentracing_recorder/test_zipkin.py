@@ -6,6 +6,7 @@ import inspect
 import json
 import logging
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -45,7 +46,7 @@ from opentracing_recorder._http_post import HTTPPost, Reply
 from opentracing_recorder._zipkin_json import endpoint
 from opentracing_recorder.zipkin import DEFAULT_URL, ZipkinRecorder, ZipkinTracer
 
-from ..http_server import Answer, Request, ScriptedServer, answer, hang_up
+from ..http_server import ACCEPTED, Answer, Request, ScriptedServer, answer, hang_up
 from ..zipkin_payload import payload_of, spans_in
 
 pytestmark = pytest.mark.needs_os
@@ -386,6 +387,49 @@ def test_a_batch_that_is_too_large_is_sent_in_parts(
         assert tracer.recorder.stats[:5] == (4, 3, 0, 1, 0)  # type: ignore[attr-defined]
 
 
+def test_a_refused_span_costs_no_other(
+    make_tracer: Callable[..., ZipkinTracer], caplog: pytest.LogCaptureFixture
+) -> None:
+    """A report that is answered with 400 is sent in halves; the log has the span and the reason."""
+
+    def check(connection: socket.socket) -> None:
+        is_bad = b'"bad"' in server.requests[-1].body
+        connection.sendall(answer("400 Bad Request", b"no such tag") if is_bad else ACCEPTED)
+
+    with ScriptedServer() as server:
+        server.otherwise = check
+        tracer = make_tracer(server, interval=10)
+        names = [f"span {number}" for number in range(511)]
+        finish(tracer, *names[:200], "bad", *names[200:])
+        assert not tracer.flush(10)
+    accepted = [each for each in server.requests if b'"bad"' not in each.body]
+    assert sent(accepted) == names
+    assert len(server.requests) < 25
+    assert tracer.recorder.stats[:5] == (512, 511, 0, 1, 0)  # type: ignore[attr-defined]
+    (text,) = caplog.messages
+    assert text.startswith("ZipkinRecorder: the span 'bad' (")
+    assert "was rejected, and is lost: " in text
+    assert text.endswith("Zipkin answered 400 Bad Request: 'no such tag'")
+
+
+def test_no_report_exceeds_its_size(
+    server: ScriptedServer,
+    make_tracer: Callable[..., ZipkinTracer],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """It is sent in halves before the server has to refuse it; a span too large alone is lost."""
+    tracer = make_tracer(server, interval=10, max_report_size=10_000, compress_from=1)
+    names = [f"span {number}" for number in range(100)]
+    finish(tracer, *names[:70], "long" * 5000, *names[70:])
+    assert not tracer.flush(10)
+    assert sent(server.requests) == names
+    assert max(len(each.body) for each in server.requests) <= 10_000
+    assert tracer.recorder.stats[:5] == (101, 100, 0, 1, 0)  # type: ignore[attr-defined]
+    (text,) = caplog.messages
+    assert "the span 'longlong" in text
+    assert re.search(r"was too large, and is lost: .* max_report_size is 10000$", text)
+
+
 def test_a_server_that_is_away_is_waited_for(make_tracer: Callable[..., ZipkinTracer]) -> None:
     """Refused connections lose nothing that the queue holds, and double nothing."""
     with ScriptedServer() as gone:
@@ -575,6 +619,8 @@ def test_reports_are_not_traced_by_an_instrumented_client(
         ({"client_key": __file__}, ValueError, "client_key cannot be used: the certificate"),
         ({"ca_file": __file__}, ValueError, "ca_file cannot be used"),
         ({"compress_from": "1 KB"}, TypeError, "compress_from must be an int"),
+        ({"max_report_size": 0}, ValueError, "max_report_size must be at least 1"),
+        ({"max_report_size": 1e6}, TypeError, "max_report_size must be an int"),
         ({"queue_size": 0}, ValueError, "queue_size"),
         ({"no_such_option": 1}, TypeError, "no_such_option"),
     ],
