@@ -29,7 +29,8 @@ to any `BasicTracer`::
 - ``url``: where spans are posted to (default: ``http://localhost:9411/api/v2/spans``). A URL
   without a path gets ``/api/v2/spans``.
 - ``ip``, ``port``: the address under which this service is reached, for Zipkin to show (default:
-  none).
+  the address of this host that other hosts see, if it has one, and no port). Zipkin corrects the
+  clocks of two services only if their addresses differ. ``ip=""`` sends none.
 - ``headers``: sent with each report (default: none).
 - ``compress_from``: the size in bytes from which a report is compressed with gzip (default: 16384
   bytes; for a server on this machine, never).
@@ -108,8 +109,10 @@ platforms. On PyPy it is left out by itself.
 
 from __future__ import annotations
 
+from _socket import AF_INET, AF_INET6, SOCK_DGRAM, socket  # gevent's would look the address up
 from collections.abc import Mapping, Sequence
 from ipaddress import IPv4Address, IPv6Address, ip_address
+from time import monotonic
 from typing import Any
 
 from opentracing import Format, ScopeManager
@@ -119,9 +122,9 @@ from opentracing.tags import SPAN_KIND, SPAN_KIND_RPC_SERVER
 from ._arguments import check_range, check_type
 from ._http_post import Path
 from ._http_report import HTTPReports
-from ._zipkin_json import SharedSpanContext, endpoint, span_encoder, to_json
+from ._zipkin_json import SharedSpanContext, endpoint, not_version_1, span_encoder, to_json
 from .b3_propagator import B3Propagator
-from .batch import BatchRecorder
+from .batch import BatchRecorder, SpanRejected
 from .context import BasicSpanContext
 from .propagator import Propagator
 from .recorder import Recorder
@@ -197,8 +200,19 @@ class ZipkinRecorder(BatchRecorder):
 
     def send(self, spans: Sequence[BasicSpan]) -> None:
         encoded = self.encode_each(spans, self._encode_span)
-        if encoded:
-            self._reports.send(to_json(encoded), self.send_timeout)
+        if not encoded:
+            return
+        body, time_limit, start = to_json(encoded), self.send_timeout, monotonic()
+        try:
+            self._reports.send(body, time_limit)
+        except SpanRejected:
+            reraise_interrupt()
+            # Only now: such a text is rare, and the search is dear.
+            escaped = not_version_1(body)
+            left = time_limit - (monotonic() - start)
+            if escaped == body or left <= 0:
+                raise
+            self._reports.send(escaped, left)
 
     def release(self) -> None:
         self._reports.close()
@@ -287,11 +301,36 @@ def _is_server(tags: Mapping[str, Any] | None) -> bool:
 
 
 def _checked_ip(ip: str | None) -> IPv4Address | IPv6Address | None:
+    """The address to send: this host's for None, and none for an empty text."""
+    if ip is None:
+        return _host_address()
     try:
-        return None if ip is None else ip_address(ip)
+        return None if ip == "" else ip_address(ip)
     except ValueError:
         reraise_interrupt()
         raise ValueError(f"ip must be an IPv4 or IPv6 address, not {ip!r}") from None
+
+
+# Of networks that are for documentation alone. Connecting a datagram socket sends nothing.
+_ELSEWHERE = ((AF_INET, "192.0.2.1"), (AF_INET6, "2001:db8::1"))
+
+
+def _host_address() -> IPv4Address | IPv6Address | None:
+    """The address from which this host would reach another network; None if it has none."""
+    for family, elsewhere in _ELSEWHERE:
+        try:
+            connection = socket(family, SOCK_DGRAM)
+            try:
+                connection.connect((elsewhere, 9))
+                address = ip_address(connection.getsockname()[0])
+            finally:
+                connection.close()
+        except (OSError, ValueError):
+            reraise_interrupt()
+            continue
+        if not (address.is_loopback or address.is_unspecified or address.is_link_local):
+            return address
+    return None
 
 
 def _checked_port(port: int | None) -> int | None:

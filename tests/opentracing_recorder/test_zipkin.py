@@ -22,6 +22,7 @@ from typing import Any
 import pytest
 
 import opentracing
+import opentracing_recorder.zipkin
 from opentracing import Format, child_of, follows_from
 from opentracing_recorder import (
     BasicSpan,
@@ -106,6 +107,97 @@ def test_a_report_is_a_post_of_json_that_is_not_traced(
     assert "content-encoding" not in request.headers
     (span,) = spans_in(request.body)
     assert span["localEndpoint"] == {"serviceName": "shop", "ipv4": "10.0.0.7", "port": 80}
+
+
+@pytest.fixture
+def sockets(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Has this host use these addresses, by family; an exception is raised."""
+
+    def use(**addresses: str | Exception) -> None:
+        class Socket:
+            def __init__(self, family: int, kind: int) -> None:
+                assert kind == socket.SOCK_DGRAM
+                self.address = addresses["ipv6" if family == socket.AF_INET6 else "ipv4"]
+
+            def connect(self, address: tuple[str, int]) -> None:
+                if isinstance(self.address, Exception):
+                    raise self.address
+
+            def getsockname(self) -> tuple[Any, ...]:
+                return self.address, 50000
+
+            def close(self) -> None:
+                pass
+
+        monkeypatch.setattr(opentracing_recorder.zipkin, "socket", Socket)
+
+    return use
+
+
+UNREACHABLE = OSError("Network is unreachable")
+
+
+@pytest.mark.parametrize(
+    ("addresses", "sent_as"),
+    [
+        ({"ipv4": "10.0.0.7", "ipv6": "2001:db8::7"}, {"ipv4": "10.0.0.7"}),
+        ({"ipv4": UNREACHABLE, "ipv6": "2001:db8::7"}, {"ipv6": "2001:db8::7"}),
+        ({"ipv4": "127.0.0.1", "ipv6": "2001:db8::7"}, {"ipv6": "2001:db8::7"}),
+        ({"ipv4": "0.0.0.0", "ipv6": "fe80::1%eth0"}, {}),
+        ({"ipv4": UNREACHABLE, "ipv6": PermissionError()}, {}),
+        ({"ipv4": "", "ipv6": "::"}, {}),
+    ],
+    ids=str,
+)
+def test_the_address_of_this_host_is_sent(
+    addresses: dict[str, Any],
+    sent_as: dict[str, str],
+    sockets: Callable[..., None],
+    server: ScriptedServer,
+    make_tracer: Callable[..., ZipkinTracer],
+) -> None:
+    """Zipkin needs it to correct clocks; what no other host could use is left out."""
+    sockets(**addresses)
+    tracer = make_tracer(server)
+    finish(tracer, "GET")
+    assert tracer.flush(10)
+    (span,) = spans_in(server.requests[0].body)
+    assert span["localEndpoint"] == {"serviceName": "shop", **sent_as}
+
+
+def test_the_address_is_found_without_a_look_up_or_a_packet(
+    monkeypatch: pytest.MonkeyPatch,
+    server: ScriptedServer,
+    make_tracer: Callable[..., ZipkinTracer],
+) -> None:
+    """The system's answer is the address that others see, whatever gevent makes of sockets."""
+    for name in ("getaddrinfo", "gethostbyname", "gethostname", "getfqdn"):
+        monkeypatch.setattr(socket, name, None)
+    tracer = make_tracer(server)
+    monkeypatch.undo()
+    finish(tracer, "GET")
+    assert tracer.flush(10)
+    (span,) = spans_in(server.requests[0].body)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as plain:
+        try:
+            plain.connect(("192.0.2.1", 9))
+        except OSError:
+            pytest.skip("this machine has no network")
+        assert span["localEndpoint"].get("ipv4") == plain.getsockname()[0]
+
+
+def test_no_address_is_sent_if_it_is_empty(
+    sockets: Callable[..., None],
+    server: ScriptedServer,
+    make_tracer: Callable[..., ZipkinTracer],
+) -> None:
+    """The service's name is all then."""
+    sockets(ipv4="10.0.0.7")
+    tracer = make_tracer(server, ip="")
+    finish(tracer, "GET")
+    assert tracer.flush(10)
+    (span,) = spans_in(server.requests[0].body)
+    assert span["localEndpoint"] == {"serviceName": "shop"}
 
 
 def test_the_connection_is_kept(
@@ -410,6 +502,29 @@ def test_a_refused_span_costs_no_other(
     assert text.startswith("ZipkinRecorder: the span 'bad' (")
     assert "was rejected, and is lost: " in text
     assert text.endswith("Zipkin answered 400 Bad Request: 'no such tag'")
+
+
+def test_a_text_that_the_server_misreads_arrives(
+    make_tracer: Callable[..., ZipkinTracer], caplog: pytest.LogCaptureFixture
+) -> None:
+    """A text that ends as a field of version 1 does is written in another way, once refused."""
+
+    def check(connection: socket.socket) -> None:
+        is_bad = b'yAnnotations"' in server.requests[-1].body
+        connection.sendall(answer("400 Bad Request", b"version 1") if is_bad else ACCEPTED)
+
+    with ScriptedServer() as server:
+        server.otherwise = check
+        tracer = make_tracer(server, interval=10)
+        tags = {"my yAnnotations": "a", "b": 'binaryAnnotations"', "c": '"yAnnotations'}
+        tracer.start_span("yAnnotations", tags=tags).finish()
+        finish(tracer, "other")
+        assert tracer.flush(10)
+    assert len(server.requests) == 2
+    found, _ = spans_in(server.requests[1].body)
+    assert found["tags"] == tags
+    assert found["name"] == "yannotations"
+    assert caplog.messages == []
 
 
 def test_no_report_exceeds_its_size(
