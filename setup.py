@@ -11,7 +11,7 @@ PACKAGES = [
     "opentracing_recorder",
 ]
 
-ZIPKIN = ["urllib3>=2"]
+HTTP = ["urllib3>=2"]
 # Not in the one above: there are no wheels for builds without the GIL, nor for some platforms, and
 # no marker can name these builds. Without orjson, the standard library's json does the same.
 ORJSON = ["orjson>=3.9; platform_python_implementation == 'CPython'"]
@@ -23,7 +23,7 @@ TESTS = [
     "anyio>=4",
     "hypothesis>=6",
     "freezegun>=1.2",
-    *ZIPKIN,
+    *HTTP,
     *ORJSON,
     "jsonschema>=4.18; sys_platform != 'emscripten'",
     "gevent; platform_python_implementation == 'CPython' and sys_platform != 'emscripten'",
@@ -93,7 +93,8 @@ setup(
     extras_require={
         "gevent": ["gevent>=22.10"],
         "tornado": ["tornado>=4.5"],
-        "zipkin": ZIPKIN,
+        "otlp": HTTP,
+        "zipkin": HTTP,
         "orjson": ORJSON,
         "opentelemetry": ["opentelemetry-sdk>=1.20"],
         "opentelemetry-api": ["opentelemetry-api>=1.20"],

@@ -9,6 +9,7 @@ from ._process import at_fork
 
 _LONGEST_PAUSE = 5.0  # a backend that is back is used again before a bounded queue is full
 _LONGEST_RETRY_AFTER = 120.0
+_FEW = 3  # failures in a row, after which one span of a batch may be the reason
 
 _jitter = Random()  # not the module's generator, which the application may have seeded
 at_fork(_jitter.seed)  # otherwise all children would retry at the same moments
@@ -21,7 +22,8 @@ class SendError(Exception):
 
         SendError
           + Rejected       the batch is never sent again
-          + BatchTooLarge  the batch is sent again in halves, at once
+          + SpanRejected   the batch is sent again in halves, at once
+          + BatchTooLarge  the same
           + Unavailable    the batch is sent again after a pause
 
     Every other exception counts as `Unavailable`.
@@ -30,6 +32,14 @@ class SendError(Exception):
 
 class Rejected(SendError):
     """Raised by `send` if the backend will never accept this batch: all of it counts as failed."""
+
+
+class SpanRejected(SendError):
+    """Raised by `send` if the backend refuses a batch for a span in it, to get it in halves.
+
+    A span that is refused alone counts as failed. If `batch_size` spans in a row were refused, what
+    is refused next counts as failed whole, until the backend accepts a span again.
+    """
 
 
 class BatchTooLarge(SendError):
@@ -48,6 +58,15 @@ class Unavailable(SendError):
         self.retry_after = retry_after
 
 
+class Undelivered(Unavailable):
+    """Raised by `send` if nobody can say why the batch failed: a span in it may be the reason.
+
+    After three failures in a row, the batch is sent in halves. A span that then fails alone, after
+    other parts were sent, counts as failed. The attempts of all parts count together until one is
+    sent: an outage lasts as long as it does for a whole batch.
+    """
+
+
 class Attempt(NamedTuple):
     """One call of `send` for the oldest spans of the queue."""
 
@@ -55,10 +74,16 @@ class Attempt(NamedTuple):
     """Spans."""
 
     number: int = 1
-    """Counts the attempts of the same spans."""
+    """Counts the attempts of the same spans; after `Undelivered`, those since any were sent."""
 
     pause: float = 0.0
     """Seconds to wait before it."""
+
+    rest: tuple[int, ...] = ()
+    """The sizes of the other parts of the same batch, in their order."""
+
+    is_alive: bool = False
+    """Whether the backend has just taken the part before this one."""
 
 
 def next_attempt(
@@ -68,16 +93,36 @@ def next_attempt(
 
     The pauses double from `interval`, to 5 seconds at most, less a random part of up to a half.
     """
+    size, number, _, rest, is_alive = attempt
     if isinstance(error, Rejected):
         return None
-    if isinstance(error, BatchTooLarge):
-        return Attempt(attempt.size // 2) if attempt.size > 1 else None
-    if attempt.number >= attempts:
+    half = size // 2
+    parts = (size - half, *rest)
+    if isinstance(error, (SpanRejected, BatchTooLarge)):
+        return Attempt(half, 1, 0.0, parts, is_alive) if half else None
+    if number >= attempts:
         return None
+    if isinstance(error, Undelivered) and number >= _FEW:
+        if half:
+            return Attempt(half, number + 1, 0.0, parts, is_alive)
+        if is_alive:
+            return None
     # Bounded twice: a high power of 2 is no float.
-    pause = min(interval * 2.0 ** min(attempt.number - 1, 100), _LONGEST_PAUSE)
+    pause = min(interval * 2.0 ** min(number - 1, 100), _LONGEST_PAUSE)
     pause *= _jitter.uniform(0.5, 1.0)
     asked = error.retry_after if isinstance(error, Unavailable) else None
     if isinstance(asked, (int, float)):
         pause = max(pause, min(asked, _LONGEST_RETRY_AFTER))
-    return Attempt(attempt.size, attempt.number + 1, pause)
+    return Attempt(size, number + 1, pause, rest, is_alive)
+
+
+def next_part(attempt: Attempt, error: BaseException | None) -> Attempt | None:
+    """Return the attempt that follows one that is settled, or None: so is its batch.
+
+    `error` is what it was given up for, or None: it was sent.
+    """
+    if not attempt.rest:
+        return None
+    size, *rest = attempt.rest
+    number = attempt.number if isinstance(error, Undelivered) else 1
+    return Attempt(size, number, rest=tuple(rest), is_alive=error is None)

@@ -16,9 +16,19 @@ from typing import TYPE_CHECKING
 from opentracing.interrupts import reraise_interrupt
 
 from ._batch_queue import BatchQueue, Stats, under_lock
-from ._batch_retry import Attempt, BatchTooLarge, Rejected, SendError, next_attempt
-from ._errors import error_text, loggable
+from ._batch_retry import (
+    Attempt,
+    BatchTooLarge,
+    Rejected,
+    SendError,
+    SpanRejected,
+    Undelivered,
+    next_attempt,
+    next_part,
+)
+from ._errors import error_text, loggable, one_line
 from ._failure_log import RateLimit, since_last
+from ._json_safe import text_of
 from ._process import cover_child, has_yet_to_fork, is_first_worker
 from .context import BasicSpanContext
 from .span import BasicSpan
@@ -69,6 +79,7 @@ class Worker:
         self._interval = recorder.interval
         self._attempts = recorder.attempts
         self._send_timeout = recorder._send_timeout
+        self._rejected_in_a_row = 0  # spans, each of them alone
         self._send_start: float | None = None  # of the call under way
         self._late_sends = 0  # that are over
         self._drop_reports = RateLimit()
@@ -339,24 +350,19 @@ class Worker:
         return self.queue.is_ended or (bool(ends) and monotonic() >= min(ends))
 
     def _send_batch(self, recorder: BatchRecorder, until: float | None) -> None:
-        """Send a batch, in parts if it is too large, until it is settled or time runs out."""
-        left = min(len(self.queue), self._batch_size)
-        attempt = Attempt(left)
-        while left and not self._time_is_up(until):
-            following = self._attempt(recorder, attempt)
-            if following is None:
-                left -= attempt.size
-                attempt = Attempt(min(attempt.size, left))
-                continue
-            attempt = following
-            now = monotonic()
-            ends = [each - now for each in (until, self.deadline) if each is not None]
-            self._wait(
-                min([attempt.pause, *ends]), lambda: self._skip_pause or self._time_is_up(until)
-            )
+        """Send a batch, in parts if need be, until it is settled or time runs out."""
+        attempt: Attempt | None = Attempt(min(len(self.queue), self._batch_size))
+        while attempt is not None and not self._time_is_up(until):
+            attempt = self._attempt(recorder, attempt)
+            if attempt is not None and attempt.pause:
+                now = monotonic()
+                ends = [each - now for each in (until, self.deadline) if each is not None]
+                self._wait(
+                    min([attempt.pause, *ends]), lambda: self._skip_pause or self._time_is_up(until)
+                )
 
     def _attempt(self, recorder: BatchRecorder, attempt: Attempt) -> Attempt | None:
-        """Call `send`. Returns the attempt that follows, or None if the spans are settled."""
+        """Call `send`. Returns the attempt that follows, or None if the batch is settled."""
         size = attempt.size
         batch = self.queue.first(size)
         self._skip_pause = False
@@ -373,14 +379,21 @@ class Worker:
             if self.must_raise(error):
                 raise
             following = next_attempt(attempt, error, self._attempts, self._interval)
+            if isinstance(error, SpanRejected):
+                if self._rejected_in_a_row >= self._batch_size:
+                    following = None
+                elif following is None:
+                    self._rejected_in_a_row += 1
             if following is None or following.size == size:
-                self._report(error, size, is_lost=following is None)
+                self._report(error, batch, is_lost=following is None)
             if following is None:
                 self.queue.settle(size, failed=size)
+                following = next_part(attempt, error)
             return following
+        self._rejected_in_a_row = 0
         failed = self.left_out + (left_out if type(left_out) is int else 0)
         self.queue.settle(size, failed=max(0, min(failed, size)))
-        return None
+        return next_part(attempt, None)
 
     def must_raise(self, error: BaseException) -> bool:
         """Whether an error in `send` is an interrupt of this thread rather than a failure.
@@ -394,18 +407,21 @@ class Worker:
         is_end = greenlet is not None and isinstance(error, greenlet.GreenletExit)
         return self._is_callers or is_end
 
-    def _report(self, error: BaseException, size: int, is_lost: bool) -> None:
+    def _report(self, error: BaseException, batch: list[BasicSpan], is_lost: bool) -> None:
         reports, outcome = self._error_reports, "failed"
-        if isinstance(error, (Rejected, BatchTooLarge)):
+        if isinstance(error, (Rejected, SpanRejected, BatchTooLarge)):
             reports = self._refusal_reports
-            outcome = "was rejected" if isinstance(error, Rejected) else "was too large"
+            outcome = "was too large" if isinstance(error, BatchTooLarge) else "was rejected"
+        is_alone = len(batch) == 1
+        if is_alone and is_lost and isinstance(error, Undelivered):
+            reports = self._refusal_reports
         if _logger.isEnabledFor(logging.DEBUG):
             _logger.debug("%s: a batch %s", self._name, outcome, exc_info=loggable(error))
         if times := reports.count():
             _logger.error(
-                "%s: a batch of %d spans %s, and is %s%s: %s",
+                "%s: %s %s, and is %s%s: %s",
                 self._name,
-                size,
+                _shown(batch[0]) if is_alone else f"a batch of {len(batch)} spans",
                 outcome,
                 "lost" if is_lost else "tried again",
                 since_last(times),
@@ -443,6 +459,16 @@ def is_worker(frame: FrameType | None) -> bool:
     while frame is not None and frame.f_code is not Worker._run.__code__:
         frame = frame.f_back
     return frame is not None
+
+
+def _shown(span: BasicSpan) -> str:
+    name = one_line(text_of(span.operation_name), length=100)
+    try:
+        ids = f"{span.context.to_trace_id()}:{span.context.to_span_id()}"
+    except Exception:  # its ids may be the reason why it cannot be sent
+        reraise_interrupt()
+        ids = "with unusable ids"
+    return f"the span '{name}' ({ids})"
 
 
 def _send_untraced(

@@ -24,13 +24,17 @@ from urllib.request import getproxies_environment, proxy_bypass
 
 from opentracing.interrupts import reraise_interrupt
 
+from ._arguments import check_type
+
 try:
     from urllib3.connection import HTTPConnection, HTTPSConnection, ProxyConfig, port_by_scheme
     from urllib3.exceptions import LocationParseError
     from urllib3.util import Url, make_headers, parse_url
     from urllib3.util.ssl_ import create_urllib3_context
 except ImportError as error:
-    raise ImportError("urllib3 is missing: pip install 'opentracing[zipkin]'") from error
+    raise ImportError(
+        "urllib3 is missing: pip install 'opentracing[otlp]', or 'opentracing[zipkin]' for Zipkin"
+    ) from error
 
 _logger = logging.getLogger(__name__)
 
@@ -62,6 +66,7 @@ class HTTPPost:
     - `ca_file` holds the certificates to trust instead of the system's, as PEM.
     - `client_cert` and `client_key` are shown to the server, as PEM; the key may be in the file of
       the certificate, and cannot be encrypted. All files are read again for each connection.
+    - `url_option` is the name of `url` in errors.
 
     Redirects are not followed, and nothing is sent twice. The proxy is the environment's, as it is
     now: ``HTTPS_PROXY`` or ``HTTP_PROXY``, unless ``NO_PROXY`` names the host. This machine is
@@ -85,12 +90,12 @@ class HTTPPost:
         ca_file: Path | None = None,
         client_cert: Path | None = None,
         client_key: Path | None = None,
+        url_option: str = "url",
     ) -> None:
-        if not isinstance(url, str):
-            raise TypeError(f"url must be a str, not {type(url).__name__}")
-        target = _parsed("url", url)
+        check_type(url_option, url, str)
+        target = _parsed(url_option, url)
         if target.auth is not None:
-            raise ValueError("url must hold no credentials; put them into headers")
+            raise ValueError(f"{url_option} must hold no credentials; put them into headers")
         if target.path in (None, "", "/"):
             target = target._replace(path=default_path)
         self._host, port = _address(target)
@@ -195,7 +200,7 @@ def _parsed(name: str, text: str) -> Url:
     with suppress(LocationParseError):
         parsed = parse_url(text)
     if parsed is None:
-        raise ValueError(f"{name} cannot be read; it must be like http://host:9411/path")
+        raise ValueError(f"{name} cannot be read; it must be like http://host:port/path")
     if parsed.scheme not in port_by_scheme or not parsed.host:
         raise ValueError(f"{name} must start with http:// or https:// and a host")
     return parsed

@@ -47,7 +47,7 @@ class ScopeFields(NamedTuple):
     name: str
     version: str
     schema_url: str = ""
-    attributes: Mapping[str, Any] = {}  # noqa: RUF012  # nobody changes it
+    attributes: Mapping[str, Any] = {}  # nobody changes it
 
 
 SCOPE = ScopeFields("opentracing", VERSION)

@@ -29,6 +29,7 @@ from ._opentelemetry_fields import (
     SpanFields,
     fields_of,
 )
+from ._otlp_numbers import HAS_IS_REMOTE, IS_REMOTE, MAX_64_BITS, fits, otlp_flags, within
 from ._protobuf import bytes_field, varint
 from .span import BasicSpan
 
@@ -47,11 +48,6 @@ _FLAGS_KEY = 0x0185  # the key 133 as a varint, read as a little-endian number
 _KIND = tuple(b"\x30%c" % (kind + 1) for kind in range(5))
 _DOUBLE = Struct("<cd").pack
 _TIME = Struct("<cQ").pack
-
-_HAS_IS_REMOTE, _IS_REMOTE = 0x100, 0x200  # flags of OTLP, beside W3C's
-
-_MAX_64_BITS = (1 << 64) - 1
-_LOWEST, _HIGHEST = -(1 << 63), (1 << 63) - 1
 
 
 def span_encoder(semantic_names: bool) -> Callable[[BasicSpan], Encoded]:
@@ -100,7 +96,7 @@ def _span(span: SpanFields) -> bytes:
             parent,
             _text_field(0x2A, span.name),
             _KIND[span.kind],
-            _TIMES(_START, _within(span.start_time), _END, _within(span.end_time)),
+            _TIMES(_START, within(span.start_time), _END, within(span.end_time)),
             _of_span.of(span.attributes),
             _count(0x50, span.dropped_attributes),
             *(bytes_field(0x5A, _event(event)) for event in span.events),
@@ -113,15 +109,10 @@ def _span(span: SpanFields) -> bytes:
     )
 
 
-def otlp_flags(flags: int, is_remote: bool) -> int:
-    """The flags of W3C's ``traceparent``, and whether the parent, or a link's span, is remote."""
-    return flags & 0xFF | _HAS_IS_REMOTE | (_IS_REMOTE if is_remote else 0)
-
-
 def _event(event: EventFields) -> bytes:
     return b"".join(
         [
-            _TIME(b"\x09", _within(event.time)),
+            _TIME(b"\x09", within(event.time)),
             _text_field(0x12, event.name),
             _of_event.of(event.attributes),
             _count(0x20, event.dropped_attributes),
@@ -158,10 +149,6 @@ def _trace_id(number: int) -> bytes:
 
 def _span_id(number: int) -> bytes:
     return number.to_bytes(8, "big")
-
-
-def _within(nanoseconds: int) -> int:
-    return min(max(nanoseconds, 0), _MAX_64_BITS)
 
 
 def _utf8(text: Any) -> bytes:
@@ -270,7 +257,7 @@ def _any_value(value: Any) -> bytes:
     if isinstance(value, str):
         return bytes_field(_STRING, _utf8(value))
     if isinstance(value, int):
-        if _LOWEST <= value <= _HIGHEST:
+        if fits(value):
             return b"%c%b" % (_INT, _int(value))
         return bytes_field(_STRING, hex(value).encode())
     if isinstance(value, float):
@@ -285,9 +272,9 @@ def _any_value(value: Any) -> bytes:
 
 
 def _int(value: int) -> bytes:
-    if not _LOWEST <= value <= _HIGHEST:
+    if not fits(value):
         raise ValueError("an integer of more than 64 bits")
-    return varint(value & _MAX_64_BITS)
+    return varint(value & MAX_64_BITS)
 
 
 _STRING, _BOOL, _INT = 0x0A, 0x10, 0x18  # keys of an AnyValue
@@ -322,8 +309,8 @@ _AMBIGUOUS = frozenset(
 
 _NO_STATUS = b"\x7a\x00"
 
-_usual_flags = _FLAGS(_FLAGS_KEY, SAMPLED | _HAS_IS_REMOTE)
-_flags_of_remote_parent = _FLAGS(_FLAGS_KEY, SAMPLED | _HAS_IS_REMOTE | _IS_REMOTE)
+_usual_flags = _FLAGS(_FLAGS_KEY, SAMPLED | HAS_IS_REMOTE)
+_flags_of_remote_parent = _FLAGS(_FLAGS_KEY, SAMPLED | HAS_IS_REMOTE | IS_REMOTE)
 
 
 @lru_cache(maxsize=_MOST_KEPT)
@@ -356,13 +343,13 @@ def _usual(semantic_names: bool, span: BasicSpan) -> bytes | None:
     parent_id = span.parent_id
     if parent_id is None:
         flags = _usual_flags
-        ids = _IDS(_TRACE_ID, trace_id >> 64, trace_id & _MAX_64_BITS, _SPAN_ID, span_id)
+        ids = _IDS(_TRACE_ID, trace_id >> 64, trace_id & MAX_64_BITS, _SPAN_ID, span_id)
     else:
         flags = _flags_of_remote_parent if kind in _CALLED else _usual_flags
         ids = _IDS_WITH_PARENT(
             _TRACE_ID,
             trace_id >> 64,
-            trace_id & _MAX_64_BITS,
+            trace_id & MAX_64_BITS,
             _SPAN_ID,
             span_id,
             _PARENT_ID,
@@ -387,6 +374,3 @@ def _usual(semantic_names: bool, span: BasicSpan) -> bytes | None:
     else:
         _of_client.write(own, parts)
     return b"".join(parts)
-
-
-

@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from ._carrier import KafkaHeaders
 from .b3_propagator import B3Propagator
-from .batch import BatchRecorder, BatchTooLarge, Rejected, SendError, Stats, Unavailable
+from .batch import (
+    BatchRecorder,
+    BatchTooLarge,
+    Rejected,
+    SendError,
+    SpanRejected,
+    Stats,
+    Unavailable,
+)
 from .binary_propagator import BinaryPropagator
 from .context import BasicSpanContext, RemoteSpanContext
 from .edge_propagator import EdgePropagator
@@ -59,6 +67,7 @@ __all__ = [
     "Sampler",
     "SendError",
     "SpanContextFilter",
+    "SpanRejected",
     "Stats",
     "TextPropagator",
     "Trace",

@@ -5,7 +5,7 @@ of its errors. You define one method, `send`. It is called with at most `batch_s
 returns when the backend has acknowledged them::
 
     from opentracing_recorder import BasicTracer, BatchRecorder
-    from opentracing_recorder import BatchTooLarge, Rejected, Unavailable
+    from opentracing_recorder import BatchTooLarge, Rejected, SpanRejected, Unavailable
 
 
     class StoreRecorder(BatchRecorder):
@@ -20,6 +20,8 @@ returns when the backend has acknowledged them::
             status = self._store(rows, timeout=self.send_timeout)
             if status == 413:
                 raise BatchTooLarge(status)  # send it again in halves
+            if status == 400:
+                raise SpanRejected(status)  # the same: one of the spans is refused
             if status == 429 or status >= 500:
                 raise Unavailable(status)  # send it again after a pause
             if status >= 400:
@@ -69,6 +71,9 @@ at least 30 seconds; the longest is 120.
   to a half, so that not all processes return at once. With the defaults, an outage of 90 seconds
   loses no span that the queue has space for. More `attempts` bridge a longer one. `attempts` is a
   limit because a batch that the backend can never take would otherwise hold up all others.
+- A batch that is too large, or refused for a span in it, is sent in halves, and these in halves, at
+  once. So one span that the backend never takes costs no other. If the backend refuses as many
+  spans in a row as `batch_size`, a refused batch fails whole, until the backend takes one again.
 - A batch whose acknowledgement is lost is sent again. A backend that must not store a span twice
   recognizes it by `trace_id` and `span_id`.
 - `stats` counts every span: `recorded` is the sum of `sent`, `dropped`, `failed` and `queued`.
@@ -119,14 +124,22 @@ from opentracing.interrupts import reraise_interrupt
 
 from ._arguments import check_count, check_seconds, check_timeout
 from ._batch_queue import Stats
-from ._batch_retry import BatchTooLarge, Rejected, SendError, Unavailable
+from ._batch_retry import BatchTooLarge, Rejected, SendError, SpanRejected, Unavailable
 from ._batch_worker import Worker
 from ._errors import loggable
 from ._process import at_exit, at_fork
 from .recorder import Recorder
 from .span import BasicSpan
 
-__all__ = ["BatchRecorder", "BatchTooLarge", "Rejected", "SendError", "Stats", "Unavailable"]
+__all__ = [
+    "BatchRecorder",
+    "BatchTooLarge",
+    "Rejected",
+    "SendError",
+    "SpanRejected",
+    "Stats",
+    "Unavailable",
+]
 
 _logger = logging.getLogger(__name__)
 

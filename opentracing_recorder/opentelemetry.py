@@ -28,7 +28,8 @@ which prints::
   ``OTEL_RESOURCE_ATTRIBUTES``, and by the detectors that ``OTEL_EXPERIMENTAL_RESOURCE_DETECTORS``
   names, some of which ask a server.
 - `stats.sent` counts what the exporter reports; some exporters count a redirect as success.
-- Spans that an exporter could not deliver are handed to it again. With ``attempts=1``, only the
+- Spans that an exporter could not deliver are handed to it again, after three failures in halves:
+  it does not say whether the backend is away or refuses a span. With ``attempts=1``, only the
   exporter itself retries, and no span arrives twice.
 - If a connection goes silent without being closed, the exporter over HTTP opens another after its
   timeout. The one over gRPC was seen to keep the silent one for more than a minute.
@@ -69,11 +70,12 @@ from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 from opentracing.interrupts import reraise_interrupt
 
 from ._arguments import check_type
-from ._errors import loggable
+from ._batch_retry import Undelivered
+from ._errors import error_text, loggable
 from ._json_safe import json_safe, text_of
 from ._opentelemetry_fields import VERSION, to_attributes
 from ._opentelemetry_span import to_readable_span
-from .batch import BatchRecorder, Rejected, Unavailable
+from .batch import BatchRecorder, Rejected
 from .span import BasicSpan
 
 _logger = logging.getLogger(__name__)
@@ -104,7 +106,9 @@ class OpenTelemetryRecorder(BatchRecorder):
 
     What the exporter could not deliver is handed to it again, up to `attempts` times in all. It
     does not say why it failed, nor whether a part arrived: such a part arrives twice, with the same
-    ids. With ``attempts=1``, as in OpenTelemetry's SDK, only the exporter itself tries again.
+    ids. After three failures in a row, a batch is handed over in halves, so that a span which the
+    backend refuses counts as failed alone. With ``attempts=1``, as in OpenTelemetry's SDK, only the
+    exporter itself tries again.
     """
 
     def __init__(
@@ -171,9 +175,15 @@ class OpenTelemetryRecorder(BatchRecorder):
         )
         if not readable:
             return
-        result = self._ready_exporter().export(readable)
+        exporter = self._ready_exporter()
+        name = type(exporter).__name__
+        try:
+            result = exporter.export(readable)
+        except Exception as error:
+            reraise_interrupt()
+            raise Undelivered(f"{name} raised {error_text(error)}") from error
         if result is SpanExportResult.FAILURE:  # some exporters return nothing
-            raise Unavailable(f"{type(self._exporter).__name__} could not deliver the batch")
+            raise Undelivered(f"{name} could not deliver the batch")
 
     def flush(self, timeout: float | None = None) -> bool:
         """Sends as `BatchRecorder.flush` does, then flushes the exporter, which may hold spans too.

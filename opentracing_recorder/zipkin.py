@@ -29,10 +29,13 @@ to any `BasicTracer`::
 - ``url``: where spans are posted to (default: ``http://localhost:9411/api/v2/spans``). A URL
   without a path gets ``/api/v2/spans``.
 - ``ip``, ``port``: the address under which this service is reached, for Zipkin to show (default:
-  none).
+  the address of this host that other hosts see, if it has one, and no port). Zipkin corrects the
+  clocks of two services only if their addresses differ. ``ip=""`` sends none.
 - ``headers``: sent with each report (default: none).
 - ``compress_from``: the size in bytes from which a report is compressed with gzip (default: 16384
   bytes; for a server on this machine, never).
+- ``max_report_size``: the most bytes of a report, before it is compressed (default: 10 MiB less
+  64 KiB, as Zipkin's servers refuse more than 10 MiB).
 - ``ca_file``: the certificates to trust instead of the system's, a PEM file (default: the
   system's, or those in ``SSL_CERT_FILE``).
 - ``client_cert``, ``client_key``: the certificate, with its chain, that this process shows to the
@@ -66,7 +69,9 @@ without the values of ``headers``, the query of the URL or the proxy's password:
 
 - The server answers 408, 429 or 5xx, breaks off, or cannot be reached: the batch is sent again, up
   to ``attempts`` times, and not before the time in ``Retry-After``.
-- It answers 413: the batch is sent in halves.
+- It answers 413, or the report would exceed ``max_report_size``: the batch is sent in halves.
+- It answers 400: the batch is sent in halves, and these in halves, until each span that it refuses
+  stands alone. That one counts as failed.
 - It answers any other status outside 2xx: the spans count as failed.
 - A span cannot be encoded: it counts as failed; the rest of its batch is sent.
 
@@ -104,14 +109,10 @@ platforms. On PyPy it is left out by itself.
 
 from __future__ import annotations
 
-import gzip
-import re
-import sys
-import time
+from _socket import AF_INET, AF_INET6, SOCK_DGRAM, socket  # gevent's would look the address up
 from collections.abc import Mapping, Sequence
-from email.utils import parsedate_to_datetime
-from http.client import HTTPException
 from ipaddress import IPv4Address, IPv6Address, ip_address
+from time import monotonic
 from typing import Any
 
 from opentracing import Format, ScopeManager
@@ -119,12 +120,11 @@ from opentracing.interrupts import reraise_interrupt
 from opentracing.tags import SPAN_KIND, SPAN_KIND_RPC_SERVER
 
 from ._arguments import check_range, check_type
-from ._errors import one_line
-from ._http_post import HTTPPost, Path
-from ._json_safe import text_of
-from ._zipkin_json import SharedSpanContext, endpoint, span_encoder, to_json
+from ._http_post import Path
+from ._http_report import HTTPReports
+from ._zipkin_json import SharedSpanContext, endpoint, not_version_1, span_encoder, to_json
 from .b3_propagator import B3Propagator
-from .batch import BatchRecorder, BatchTooLarge, Rejected, Unavailable
+from .batch import BatchRecorder, SpanRejected
 from .context import BasicSpanContext
 from .propagator import Propagator
 from .recorder import Recorder
@@ -136,11 +136,14 @@ _PATH = "/api/v2/spans"
 
 DEFAULT_URL = f"http://localhost:9411{_PATH}"
 
-COMPRESS_FROM = 16 * 1024
-"""The size in bytes from which on reports to other machines are compressed."""
+MAX_REPORT_SIZE = 10 * 1024 * 1024 - 64 * 1024
+"""The default limit of a report, in bytes: Zipkin's servers refuse more than 10 MiB."""
 
-_SHOWN = 200  # characters of a refusal in the log
-_SHORTEST_SECRET = 4  # characters; hiding less would spoil too much of what a server answers
+_HEADERS = {
+    "content-type": "application/json",
+    "b3": "0",  # a server that is traced itself does not trace the reports
+}
+_RETRIED = frozenset({408, 429, *range(500, 600)})
 
 
 class ZipkinRecorder(BatchRecorder):
@@ -159,6 +162,7 @@ class ZipkinRecorder(BatchRecorder):
         port: int | None = None,
         headers: Mapping[str, str] | None = None,
         compress_from: int | None = None,
+        max_report_size: int = MAX_REPORT_SIZE,
         ca_file: Path | None = None,
         client_cert: Path | None = None,
         client_key: Path | None = None,
@@ -172,24 +176,19 @@ class ZipkinRecorder(BatchRecorder):
         check_type("service_name", service_name, str)
         local_endpoint = endpoint(service_name, _checked_ip(ip), port=_checked_port(port))
         self._encode_span = span_encoder(local_endpoint)
-        own_headers = _checked_headers({} if headers is None else headers)
-        self._headers = {
-            "user-agent": "opentracing-python",
-            **own_headers,
-            "content-type": "application/json",
-            "b3": "0",  # a server that is traced itself does not trace the reports
-        }
-        self._compressed_headers = {**self._headers, "content-encoding": "gzip"}
-        self._http = HTTPPost(
-            url, _PATH, ca_file=ca_file, client_cert=client_cert, client_key=client_key
+        self._reports = HTTPReports(
+            "Zipkin",
+            url,
+            _PATH,
+            own_headers=_HEADERS,
+            max_report_size=max_report_size,
+            retried=_RETRIED,
+            headers=headers,
+            compress_from=compress_from,
+            ca_file=ca_file,
+            client_cert=client_cert,
+            client_key=client_key,
         )
-        texts = re.sub("[&=]", " ", " ".join([*own_headers.values(), *self._http.secrets]))
-        words = {word for word in texts.split() if len(word) >= _SHORTEST_SECRET}
-        self._secrets = sorted(words, key=len, reverse=True)
-        if compress_from is None:
-            compress_from = sys.maxsize if self._http.is_local else COMPRESS_FROM
-        check_type("compress_from", compress_from, int)
-        self._compress_from = compress_from
         super().__init__(  # last: from here on a fork calls `forked`
             queue_size=queue_size,
             batch_size=batch_size,
@@ -203,33 +202,23 @@ class ZipkinRecorder(BatchRecorder):
         encoded = self.encode_each(spans, self._encode_span)
         if not encoded:
             return
-        body, headers = to_json(encoded), self._headers
-        if len(body) >= self._compress_from:
-            body, headers = gzip.compress(body, 1, mtime=0), self._compressed_headers
+        body, time_limit, start = to_json(encoded), self.send_timeout, monotonic()
         try:
-            reply = self._http.post(body, headers, self.send_timeout)
-        except HTTPException as error:  # its text may be what the server sent
+            self._reports.send(body, time_limit)
+        except SpanRejected:
             reraise_interrupt()
-            found = one_line(text_of(error), self._secrets, _SHOWN)
-            raise Unavailable(f"Zipkin's answer cannot be read: {found}") from None
-        status = reply.status
-        if 200 <= status < 300:
-            return
-        # A server, or a proxy before it, may send back the headers and the URL.
-        texts = (reply.reason, text_of(reply.body))
-        reason, start = (one_line(each, self._secrets, _SHOWN) for each in texts)
-        answer = f"Zipkin answered {status} {reason}: '{start}'"
-        if status == 413:
-            raise BatchTooLarge(answer)
-        if status in (408, 429) or status >= 500:
-            raise Unavailable(answer, retry_after=_seconds(reply.headers.get("Retry-After")))
-        raise Rejected(answer)
+            # Only now: such a text is rare, and the search is dear.
+            escaped = not_version_1(body)
+            left = time_limit - (monotonic() - start)
+            if escaped == body or left <= 0:
+                raise
+            self._reports.send(escaped, left)
 
     def release(self) -> None:
-        self._http.close()
+        self._reports.close()
 
     def forked(self) -> None:
-        self._http.forget()
+        self._reports.forget()
 
 
 class ZipkinTracer(BasicTracer):
@@ -312,11 +301,36 @@ def _is_server(tags: Mapping[str, Any] | None) -> bool:
 
 
 def _checked_ip(ip: str | None) -> IPv4Address | IPv6Address | None:
+    """The address to send: this host's for None, and none for an empty text."""
+    if ip is None:
+        return _host_address()
     try:
-        return None if ip is None else ip_address(ip)
+        return None if ip == "" else ip_address(ip)
     except ValueError:
         reraise_interrupt()
         raise ValueError(f"ip must be an IPv4 or IPv6 address, not {ip!r}") from None
+
+
+# Of networks that are for documentation alone. Connecting a datagram socket sends nothing.
+_ELSEWHERE = ((AF_INET, "192.0.2.1"), (AF_INET6, "2001:db8::1"))
+
+
+def _host_address() -> IPv4Address | IPv6Address | None:
+    """The address from which this host would reach another network; None if it has none."""
+    for family, elsewhere in _ELSEWHERE:
+        try:
+            connection = socket(family, SOCK_DGRAM)
+            try:
+                connection.connect((elsewhere, 9))
+                address = ip_address(connection.getsockname()[0])
+            finally:
+                connection.close()
+        except (OSError, ValueError):
+            reraise_interrupt()
+            continue
+        if not (address.is_loopback or address.is_unspecified or address.is_link_local):
+            return address
+    return None
 
 
 def _checked_port(port: int | None) -> int | None:
@@ -324,35 +338,3 @@ def _checked_port(port: int | None) -> int | None:
         check_type("port", port, int)
         check_range("port", port, 0 < port < 1 << 16, "from 1 to 65535")
     return port
-
-
-def _checked_headers(headers: Mapping[str, str]) -> dict[str, str]:
-    """The headers with names in lower case. Raises TypeError or ValueError for an invalid one."""
-    check_type("headers", headers, Mapping, "a mapping")
-    checked = {}
-    for name, value in headers.items():
-        if not isinstance(name, str) or not isinstance(value, str):
-            found = f"{type(name).__name__} to {type(value).__name__}"
-            raise TypeError(f"headers must map str to str, not {found}")
-        # The value may be a secret: it is not shown, nor is what a name has after a colon.
-        if not name or not all(" " < each < "\x7f" and each != ":" for each in name):
-            before, colon, _ = name[:_SHOWN].partition(":")
-            raise ValueError(f"headers cannot have the name {before + colon!r}")
-        if not all(" " <= each <= "\xff" and each != "\x7f" for each in value):
-            raise ValueError(f"the header {name!r} holds a character that no header can have")
-        checked[name.lower()] = value
-    return checked
-
-
-def _seconds(retry_after: str | None) -> float | None:
-    """The seconds that a Retry-After header asks for, by a number or a date."""
-    if retry_after is None:
-        return None
-    text = retry_after.strip()
-    if text.isdecimal() and len(text) < 10:
-        return float(text)
-    try:
-        return max(0.0, parsedate_to_datetime(text).timestamp() - time.time())
-    except Exception:
-        reraise_interrupt()
-        return None

@@ -5,9 +5,10 @@ from __future__ import annotations
 import contextvars
 import gc
 import logging
+import re
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from itertools import count
 from typing import Any
 from unittest import mock
@@ -21,9 +22,11 @@ from opentracing_recorder import (
     BatchTooLarge,
     Rejected,
     SendError,
+    SpanRejected,
     Stats,
     Unavailable,
 )
+from opentracing_recorder._batch_retry import Undelivered
 
 from ..threads import on_threads
 from .scripted import LONG, Backend, Scripted, texts, wait_until
@@ -327,9 +330,119 @@ def test_a_batch_too_large_is_halved(backend: Backend, caplog: pytest.LogCapture
         recorder.tracer.start_span("x", tags={"size": size}).finish()
     assert not recorder.flush(LONG)
     assert [span.tags["size"] for span in recorder.accepted] == [1] * 8
-    assert recorder.sizes()[:3] == [9, 4, 4]
+    assert recorder.sizes() == [9, 4, 5, 2, 1, 1, 3]
     assert recorder.stats == Stats(9, 8, 0, 1, 0)
     assert "413" in caplog.text
+    recorder.close()
+
+
+class Refusing(Scripted):
+    """Refuses batches that hold a span with the tag ``bad``, by raising `error`."""
+
+    error: Exception = SpanRejected("400: no such tag")
+
+    def send(self, spans: Sequence[BasicSpan]) -> int | None:
+        if any("bad" in span.tags for span in spans):
+            self.batches.append(list(spans))
+            raise self.error
+        return super().send(spans)
+
+    def record_all(self, bad: Container[int], number: int = 512) -> list[BasicSpan]:
+        """Records spans, the `bad` ones by their number; returns the good ones."""
+        good = []
+        for each in range(number):
+            is_bad = each in bad
+            span = self.tracer.start_span(f"{each}", tags={"bad": 1} if is_bad else None)
+            span.finish()
+            if not is_bad:
+                good.append(span)
+        return good
+
+
+@pytest.mark.parametrize("bad", [{0}, {300}, {511}, {7, 8, 500}], ids=str)
+def test_a_refused_span_costs_no_other(bad: set[int], caplog: pytest.LogCaptureFixture) -> None:
+    """A refused batch is halved until each span that is refused stands alone; the log names it."""
+    recorder = Refusing(interval=60)
+    good = recorder.record_all(bad)
+    assert not recorder.flush(LONG)
+    assert recorder.accepted == good
+    assert recorder.stats == Stats(512, len(good), 0, len(bad), 0)
+    assert len(recorder.batches) < 1 + 20 * len(bad)
+    first = min(bad)
+    (text,) = texts(caplog)
+    assert re.fullmatch(
+        rf"Refusing: the span '{first}' \([0-9a-f:]+\) was rejected, and is lost:"
+        r" SpanRejected: 400: no such tag",
+        text,
+    )
+    recorder.close()
+
+
+def test_a_backend_that_refuses_every_span_is_asked_for_each_in_one_batch_only(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Such as one behind a wrong URL; when it accepts a span again, batches are halved again."""
+    recorder = Refusing(interval=60, batch_size=16, queue_size=100)
+    recorder.record_all(range(48), 48)
+    assert not recorder.flush(LONG)
+    assert len(recorder.batches) == 31 + 2
+    assert recorder.stats == Stats(48, 0, 0, 48, 0)
+    recorder.record_all((), 1)
+    assert recorder.flush(LONG)
+    good = recorder.record_all({5}, 16)
+    assert not recorder.flush(LONG)
+    assert recorder.accepted[1:] == good
+    assert recorder.stats == Stats(65, 16, 0, 49, 0)
+    assert len(caplog.records) == 1
+    recorder.close()
+
+
+@pytest.mark.parametrize("bad", [{0}, {1}, {300}, {511}, {7, 100, 500}], ids=str)
+def test_a_span_that_fails_without_a_reason_costs_no_other(
+    bad: set[int], caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A batch is halved after failures that nobody explains; a span that fails alone is lost."""
+    monkeypatch.setattr("opentracing_recorder._batch_retry._LONGEST_PAUSE", 0.001)
+    recorder = Refusing(interval=60, attempts=20)
+    recorder.error = Undelivered("could not deliver")
+    good = recorder.record_all(bad)
+    wait_until(lambda: recorder.stats.queued == 0)
+    assert recorder.accepted == good
+    assert recorder.stats == Stats(512, len(good), 0, len(bad), 0)
+    assert len(recorder.batches) < 50 * len(bad)
+    assert [text for text in texts(caplog) if f"the span '{min(bad)}' (" in text]
+    assert len(caplog.records) <= 2
+    recorder.close()
+
+
+def test_an_outage_without_a_reason_loses_a_batch_after_its_attempts(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Its parts are no more attempts, but for one of each that is left; the next batch has all."""
+    monkeypatch.setattr("opentracing_recorder._batch_retry._LONGEST_PAUSE", 0.001)
+    recorder = Refusing(interval=60, attempts=20)
+    recorder.error = Undelivered("could not deliver")
+    recorder.record_all(range(512), 512)
+    wait_until(lambda: recorder.stats.queued == 0)
+    assert recorder.stats == Stats(512, 0, 0, 512, 0)
+    assert recorder.sizes()[:13] == [512, 512, 512, 256, 128, 64, 32, 16, 8, 4, 2, 1, 1]
+    assert len(recorder.batches) == 20 + 9
+    good = recorder.record_all({0}, 2)
+    assert not recorder.flush(LONG)
+    assert recorder.accepted == good
+    recorder.close()
+
+
+def test_an_outage_without_a_reason_loses_nothing_within_the_attempts(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The batch that was halved meanwhile arrives in parts, each span once."""
+    monkeypatch.setattr("opentracing_recorder._batch_retry._LONGEST_PAUSE", 0.001)
+    recorder = Refusing(*[Undelivered("could not deliver")] * 19, interval=60, attempts=20)
+    good = recorder.record_all((), 512)
+    wait_until(lambda: recorder.stats.queued == 0)
+    assert recorder.accepted == good
+    assert recorder.stats == Stats(512, 512, 0, 0, 0)
     recorder.close()
 
 
@@ -422,7 +535,7 @@ def test_encode_each_raises_an_interrupt_of_the_applications_thread(
     assert recorder.stats == Stats(2, 2, 0, 0, 0)
 
 
-@pytest.mark.parametrize("kind", [Rejected, BatchTooLarge, Unavailable])
+@pytest.mark.parametrize("kind", [Rejected, BatchTooLarge, SpanRejected, Unavailable])
 def test_send_error_is_the_base_of_all_that_send_raises(kind: type[SendError]) -> None:
     """A backend that wraps another one lets it through with one `except`."""
     assert issubclass(kind, SendError)

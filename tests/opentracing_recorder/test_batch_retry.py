@@ -6,8 +6,14 @@ from unittest import mock
 
 import pytest
 
-from opentracing_recorder import BatchTooLarge, Rejected, Unavailable, _batch_retry
-from opentracing_recorder._batch_retry import Attempt, next_attempt
+from opentracing_recorder import (
+    BatchTooLarge,
+    Rejected,
+    SpanRejected,
+    Unavailable,
+    _batch_retry,
+)
+from opentracing_recorder._batch_retry import Attempt, Undelivered, next_attempt, next_part
 
 
 def following(
@@ -35,11 +41,22 @@ def following(
         (Attempt(8, 2, 1.0), KeyboardInterrupt(), Attempt(8, 3, 2.0)),
         (Attempt(8, 39), OSError(), Attempt(8, 40, 5.0)),
         # In halves, at once, with all attempts for each.
-        (Attempt(9), BatchTooLarge(), Attempt(4, 1, 0.0)),
-        (Attempt(2, 40, 5.0), BatchTooLarge(), Attempt(1, 1, 0.0)),
+        (Attempt(9), BatchTooLarge(), Attempt(4, 1, 0.0, (5,))),
+        (Attempt(2, 40, 5.0), BatchTooLarge(), Attempt(1, 1, 0.0, (1,))),
+        (Attempt(4, rest=(5,)), SpanRejected("400"), Attempt(2, rest=(2, 5))),
+        # The same, only after three failures.
+        (Attempt(8), Undelivered(), Attempt(8, 2, 1.0)),
+        (Attempt(8, 2, 1.0), Undelivered(), Attempt(8, 3, 2.0)),
+        (Attempt(8, 3, 2.0), Undelivered(), Attempt(4, 4, 0.0, (4,))),
+        (Attempt(4, 4, 0.0, (4,), True), Undelivered(), Attempt(2, 5, 0.0, (2, 4), True)),
+        (Attempt(1, 6), Undelivered(), Attempt(1, 7, 5.0)),
+        (Attempt(1, 2, is_alive=True), Undelivered(), Attempt(1, 3, 2.0, is_alive=True)),
         # Given up.
         (Attempt(8), Rejected("400"), None),
         (Attempt(1), BatchTooLarge(), None),
+        (Attempt(1), SpanRejected("400"), None),
+        (Attempt(1, 3, is_alive=True), Undelivered(), None),
+        (Attempt(8, 40, 5.0), Undelivered(), None),
         (Attempt(8, 40, 5.0), OSError(), None),
         (Attempt(8, 40, 5.0), Unavailable("429", retry_after=1), None),
     ],
@@ -51,10 +68,28 @@ def test_what_follows_an_error(
     assert following(attempt, error) == expected
 
 
+@pytest.mark.parametrize(
+    ("attempt", "error", "expected"),
+    [
+        (Attempt(4), None, None),
+        (Attempt(4, 9, rest=(4, 8)), None, Attempt(4, rest=(8,), is_alive=True)),
+        (Attempt(1, 9, 5.0, (1,), True), Rejected(), Attempt(1)),
+        (Attempt(1, 40, 5.0, (1,)), OSError(), Attempt(1)),
+        # Until one is sent, the attempts of all parts count together.
+        (Attempt(1, 40, 5.0, (1, 2)), Undelivered(), Attempt(1, 40, rest=(2,))),
+    ],
+)
+def test_what_follows_a_part_that_is_settled(
+    attempt: Attempt, error: BaseException | None, expected: Attempt | None
+) -> None:
+    """The next part of its batch, in the order in which the spans wait."""
+    assert next_part(attempt, error) == expected
+
+
 def test_one_attempt_means_no_other() -> None:
     """A batch is sent once; if it is too large, each half has one attempt."""
     assert following(Attempt(8), OSError(), attempts=1) is None
-    assert following(Attempt(8), BatchTooLarge(), attempts=1) == Attempt(4)
+    assert following(Attempt(8), BatchTooLarge(), attempts=1) == Attempt(4, rest=(4,))
 
 
 @pytest.mark.parametrize(

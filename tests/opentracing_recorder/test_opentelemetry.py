@@ -505,6 +505,36 @@ def test_what_was_not_delivered_is_handed_over_again(failure: Any) -> None:
     assert recorder.stats.sent == 1
 
 
+@pytest.mark.parametrize("failure", [ERROR, ValueError("no such attribute")])
+def test_a_span_that_the_backend_refuses_costs_no_other(
+    failure: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A batch that fails again and again is exported in halves, and the log names the span."""
+
+    class Refusing(ScriptedExporter):
+        def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
+            if any(span.name == "bad" for span in spans):
+                self.results.append(failure)
+                return super().export(spans)
+            arrived.extend(span.name for span in spans)
+            return SpanExportResult.SUCCESS
+
+    arrived: list[str] = []
+    exporter = Refusing()
+    recorder = OpenTelemetryRecorder(exporter, "shop", interval=0.01, batch_size=64)
+    names = [str(number) for number in range(100)]
+    with BasicTracer(recorder) as tracer:
+        for name in (*names[:40], "bad", *names[40:]):
+            tracer.start_span(name).finish()
+        while recorder.stats.queued:
+            tracer.flush(30)
+    assert arrived == names
+    assert recorder.stats[:5] == (101, 100, 0, 1, 0)
+    assert len(exporter.batches) < 30
+    assert [each for each in caplog.messages if "the span 'bad' (" in each]
+    assert len(caplog.messages) == 2
+
+
 def test_an_exporters_error_is_logged_without_secrets(caplog: pytest.LogCaptureFixture) -> None:
     """Clients write the URL, and a header that they refuse, into their errors."""
     errors = [

@@ -6,6 +6,7 @@ import inspect
 import json
 import logging
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -21,6 +22,7 @@ from typing import Any
 import pytest
 
 import opentracing
+import opentracing_recorder.zipkin
 from opentracing import Format, child_of, follows_from
 from opentracing_recorder import (
     BasicSpan,
@@ -41,11 +43,11 @@ if sys.platform == "emscripten":
 
 from urllib3.connection import HTTPConnection
 
-from opentracing_recorder._http_post import Reply
+from opentracing_recorder._http_post import HTTPPost, Reply
 from opentracing_recorder._zipkin_json import endpoint
 from opentracing_recorder.zipkin import DEFAULT_URL, ZipkinRecorder, ZipkinTracer
 
-from ..http_server import Answer, Request, ScriptedServer, answer, hang_up
+from ..http_server import ACCEPTED, Answer, Request, ScriptedServer, answer, hang_up
 from ..zipkin_payload import payload_of, spans_in
 
 pytestmark = pytest.mark.needs_os
@@ -105,6 +107,97 @@ def test_a_report_is_a_post_of_json_that_is_not_traced(
     assert "content-encoding" not in request.headers
     (span,) = spans_in(request.body)
     assert span["localEndpoint"] == {"serviceName": "shop", "ipv4": "10.0.0.7", "port": 80}
+
+
+@pytest.fixture
+def sockets(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Has this host use these addresses, by family; an exception is raised."""
+
+    def use(**addresses: str | Exception) -> None:
+        class Socket:
+            def __init__(self, family: int, kind: int) -> None:
+                assert kind == socket.SOCK_DGRAM
+                self.address = addresses["ipv6" if family == socket.AF_INET6 else "ipv4"]
+
+            def connect(self, address: tuple[str, int]) -> None:
+                if isinstance(self.address, Exception):
+                    raise self.address
+
+            def getsockname(self) -> tuple[Any, ...]:
+                return self.address, 50000
+
+            def close(self) -> None:
+                pass
+
+        monkeypatch.setattr(opentracing_recorder.zipkin, "socket", Socket)
+
+    return use
+
+
+UNREACHABLE = OSError("Network is unreachable")
+
+
+@pytest.mark.parametrize(
+    ("addresses", "sent_as"),
+    [
+        ({"ipv4": "10.0.0.7", "ipv6": "2001:db8::7"}, {"ipv4": "10.0.0.7"}),
+        ({"ipv4": UNREACHABLE, "ipv6": "2001:db8::7"}, {"ipv6": "2001:db8::7"}),
+        ({"ipv4": "127.0.0.1", "ipv6": "2001:db8::7"}, {"ipv6": "2001:db8::7"}),
+        ({"ipv4": "0.0.0.0", "ipv6": "fe80::1%eth0"}, {}),
+        ({"ipv4": UNREACHABLE, "ipv6": PermissionError()}, {}),
+        ({"ipv4": "", "ipv6": "::"}, {}),
+    ],
+    ids=str,
+)
+def test_the_address_of_this_host_is_sent(
+    addresses: dict[str, Any],
+    sent_as: dict[str, str],
+    sockets: Callable[..., None],
+    server: ScriptedServer,
+    make_tracer: Callable[..., ZipkinTracer],
+) -> None:
+    """Zipkin needs it to correct clocks; what no other host could use is left out."""
+    sockets(**addresses)
+    tracer = make_tracer(server)
+    finish(tracer, "GET")
+    assert tracer.flush(10)
+    (span,) = spans_in(server.requests[0].body)
+    assert span["localEndpoint"] == {"serviceName": "shop", **sent_as}
+
+
+def test_the_address_is_found_without_a_look_up_or_a_packet(
+    monkeypatch: pytest.MonkeyPatch,
+    server: ScriptedServer,
+    make_tracer: Callable[..., ZipkinTracer],
+) -> None:
+    """The system's answer is the address that others see, whatever gevent makes of sockets."""
+    for name in ("getaddrinfo", "gethostbyname", "gethostname", "getfqdn"):
+        monkeypatch.setattr(socket, name, None)
+    tracer = make_tracer(server)
+    monkeypatch.undo()
+    finish(tracer, "GET")
+    assert tracer.flush(10)
+    (span,) = spans_in(server.requests[0].body)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as plain:
+        try:
+            plain.connect(("192.0.2.1", 9))
+        except OSError:
+            pytest.skip("this machine has no network")
+        assert span["localEndpoint"].get("ipv4") == plain.getsockname()[0]
+
+
+def test_no_address_is_sent_if_it_is_empty(
+    sockets: Callable[..., None],
+    server: ScriptedServer,
+    make_tracer: Callable[..., ZipkinTracer],
+) -> None:
+    """The service's name is all then."""
+    sockets(ipv4="10.0.0.7")
+    tracer = make_tracer(server, ip="")
+    finish(tracer, "GET")
+    assert tracer.flush(10)
+    (span,) = spans_in(server.requests[0].body)
+    assert span["localEndpoint"] == {"serviceName": "shop"}
 
 
 def test_the_connection_is_kept(
@@ -173,11 +266,11 @@ def test_nothing_is_compressed_for_this_machine(
     recorder = ZipkinRecorder("shop", url)
     encodings: list[str | None] = []
 
-    def post(body: bytes, headers: Mapping[str, str], time_limit: float) -> Reply:
+    def post(self: Any, body: bytes, headers: Mapping[str, str], time_limit: float) -> Reply:
         encodings.append(headers.get("content-encoding"))
         return Reply(202, "Accepted", {}, b"")
 
-    monkeypatch.setattr(recorder._http, "post", post)
+    monkeypatch.setattr(HTTPPost, "post", post)
     span = ZipkinTracer("shop", recorder=InMemoryRecorder()).start_span("x" * 20_000)
     span.finish()
     recorder.send([span])
@@ -386,6 +479,72 @@ def test_a_batch_that_is_too_large_is_sent_in_parts(
         assert tracer.recorder.stats[:5] == (4, 3, 0, 1, 0)  # type: ignore[attr-defined]
 
 
+def test_a_refused_span_costs_no_other(
+    make_tracer: Callable[..., ZipkinTracer], caplog: pytest.LogCaptureFixture
+) -> None:
+    """A report that is answered with 400 is sent in halves; the log has the span and the reason."""
+
+    def check(connection: socket.socket) -> None:
+        is_bad = b'"bad"' in server.requests[-1].body
+        connection.sendall(answer("400 Bad Request", b"no such tag") if is_bad else ACCEPTED)
+
+    with ScriptedServer() as server:
+        server.otherwise = check
+        tracer = make_tracer(server, interval=10)
+        names = [f"span {number}" for number in range(511)]
+        finish(tracer, *names[:200], "bad", *names[200:])
+        assert not tracer.flush(10)
+    accepted = [each for each in server.requests if b'"bad"' not in each.body]
+    assert sent(accepted) == names
+    assert len(server.requests) < 25
+    assert tracer.recorder.stats[:5] == (512, 511, 0, 1, 0)  # type: ignore[attr-defined]
+    (text,) = caplog.messages
+    assert text.startswith("ZipkinRecorder: the span 'bad' (")
+    assert "was rejected, and is lost: " in text
+    assert text.endswith("Zipkin answered 400 Bad Request: 'no such tag'")
+
+
+def test_a_text_that_the_server_misreads_arrives(
+    make_tracer: Callable[..., ZipkinTracer], caplog: pytest.LogCaptureFixture
+) -> None:
+    """A text that ends as a field of version 1 does is written in another way, once refused."""
+
+    def check(connection: socket.socket) -> None:
+        is_bad = b'yAnnotations"' in server.requests[-1].body
+        connection.sendall(answer("400 Bad Request", b"version 1") if is_bad else ACCEPTED)
+
+    with ScriptedServer() as server:
+        server.otherwise = check
+        tracer = make_tracer(server, interval=10)
+        tags = {"my yAnnotations": "a", "b": 'binaryAnnotations"', "c": '"yAnnotations'}
+        tracer.start_span("yAnnotations", tags=tags).finish()
+        finish(tracer, "other")
+        assert tracer.flush(10)
+    assert len(server.requests) == 2
+    found, _ = spans_in(server.requests[1].body)
+    assert found["tags"] == tags
+    assert found["name"] == "yannotations"
+    assert caplog.messages == []
+
+
+def test_no_report_exceeds_its_size(
+    server: ScriptedServer,
+    make_tracer: Callable[..., ZipkinTracer],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """It is sent in halves before the server has to refuse it; a span too large alone is lost."""
+    tracer = make_tracer(server, interval=10, max_report_size=10_000, compress_from=1)
+    names = [f"span {number}" for number in range(100)]
+    finish(tracer, *names[:70], "long" * 5000, *names[70:])
+    assert not tracer.flush(10)
+    assert sent(server.requests) == names
+    assert max(len(each.body) for each in server.requests) <= 10_000
+    assert tracer.recorder.stats[:5] == (101, 100, 0, 1, 0)  # type: ignore[attr-defined]
+    (text,) = caplog.messages
+    assert "the span 'longlong" in text
+    assert re.search(r"was too large, and is lost: .* max_report_size is 10000$", text)
+
+
 def test_a_server_that_is_away_is_waited_for(make_tracer: Callable[..., ZipkinTracer]) -> None:
     """Refused connections lose nothing that the queue holds, and double nothing."""
     with ScriptedServer() as gone:
@@ -575,6 +734,8 @@ def test_reports_are_not_traced_by_an_instrumented_client(
         ({"client_key": __file__}, ValueError, "client_key cannot be used: the certificate"),
         ({"ca_file": __file__}, ValueError, "ca_file cannot be used"),
         ({"compress_from": "1 KB"}, TypeError, "compress_from must be an int"),
+        ({"max_report_size": 0}, ValueError, "max_report_size must be at least 1"),
+        ({"max_report_size": 1e6}, TypeError, "max_report_size must be an int"),
         ({"queue_size": 0}, ValueError, "queue_size"),
         ({"no_such_option": 1}, TypeError, "no_such_option"),
     ],

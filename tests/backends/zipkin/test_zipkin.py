@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import socket
 import time
 from typing import Any
 
 import pytest
 
 from opentracing import Format, Reference, ReferenceType, tags
-from opentracing_recorder.zipkin import ZipkinTracer
+from opentracing_recorder.zipkin import ZipkinRecorder, ZipkinTracer
 
 from .conftest import MakeTracer
 from .zipkin_server import ZipkinServer
@@ -265,3 +266,72 @@ def test_a_thousand_spans_arrive(
     assert len({span["id"] for span in found}) == 1000
     stats = tracer.recorder.stats
     assert (stats.sent, stats.dropped, stats.failed) == (1000, 0, 0)
+
+
+def test_texts_that_the_server_misreads_arrive(
+    zipkin: ZipkinServer, make_tracer: MakeTracer
+) -> None:
+    """The server takes a report for version 1 if a text in it ends as a field of that does."""
+    tracer = make_tracer("misread")
+    texts = {"key of yAnnotations": "a", "b": 'binaryAnnotations"', "c": "yAnnotations"}
+    with tracer.start_active_span("root", tags=texts) as root:
+        root.span.log_kv({"event": "yAnnotations"})
+        tracer.start_span("other").finish()
+    assert tracer.flush(timeout=30)
+    found = {each["name"]: each for each in zipkin.trace(root.span.context.to_trace_id(), spans=2)}
+    assert found["root"]["tags"] == texts
+    assert [each["value"] for each in found["root"]["annotations"]] == ["yAnnotations"]
+    assert tracer.recorder.stats[:5] == (2, 2, 0, 0, 0)
+
+
+def test_spans_too_large_for_one_report_arrive(
+    zipkin: ZipkinServer, make_tracer: MakeTracer
+) -> None:
+    """A batch of 15 MB, which the server would answer with 500, is sent in halves."""
+    tracer = make_tracer("large", recorder={"interval": 30})
+    with tracer.start_active_span("root") as root:
+        for number in range(500):
+            tracer.start_span(f"{number}", tags={"text": "x" * 30_000}).finish()
+    assert tracer.flush(timeout=60)
+    found = zipkin.trace(root.span.context.to_trace_id(), spans=501)
+    assert len({span["id"] for span in found}) == 501
+    assert tracer.recorder.stats[:5] == (501, 501, 0, 0, 0)
+
+
+def test_a_span_that_the_server_refuses_costs_no_other(zipkin: ZipkinServer) -> None:
+    """It is found by halves, and counts as failed alone; the others arrive."""
+
+    class Spoiling(ZipkinRecorder):
+        def encode_each(self, spans: Any, encode: Any) -> Any:
+            encoded = super().encode_each(spans, encode)
+            for fields in encoded:
+                if fields["name"] == "300":
+                    fields["id"] = "not hexadecimal"
+            return encoded
+
+    recorder = Spoiling("refused", zipkin.url, interval=30)
+    with ZipkinTracer("refused", recorder=recorder) as tracer:
+        with tracer.start_active_span("root") as root:
+            for number in range(500):
+                tracer.start_span(f"{number}").finish()
+        assert not tracer.flush(timeout=60)
+        found = zipkin.trace(root.span.context.to_trace_id(), spans=500)
+    assert {span["name"] for span in found} == {"root", *map(str, range(500))} - {"300"}
+    assert recorder.stats[:5] == (501, 500, 0, 1, 0)
+
+
+def test_the_address_of_this_host_arrives(zipkin: ZipkinServer, make_tracer: MakeTracer) -> None:
+    """The local endpoint has it, by which the server's page corrects the clocks of hosts."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as plain:
+        try:
+            plain.connect(("192.0.2.1", 9))
+        except OSError:
+            pytest.skip("this machine has no network")
+        address = plain.getsockname()[0]
+    tracer = make_tracer("addressed")
+    span = tracer.start_span("work")
+    span.finish()
+    assert only(zipkin, tracer, span)["localEndpoint"] == {
+        "serviceName": "addressed",
+        "ipv4": address,
+    }
