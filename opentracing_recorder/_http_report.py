@@ -98,13 +98,13 @@ class HTTPReports:
             reply = self._http.post(body, headers, time_limit)
         except HTTPException as error:  # its text may be what the server sent
             reraise_interrupt()
-            found = self._shown(text_of(error))
+            found = self.shown(text_of(error))
             raise Unavailable(f"{self._backend}'s answer cannot be read: {found}") from None
         status = reply.status
         if 200 <= status < 300:
             return reply
         # A server, or a proxy before it, may send back the headers and the URL.
-        reason, start = self._shown(reply.reason), self._shown(text_of(reply.body))
+        reason, start = self.shown(reply.reason), self.shown(text_of(reply.body))
         answer = f"{self._backend} answered {status} {reason}: '{start}'"
         if status == 413:
             raise BatchTooLarge(answer)
@@ -112,7 +112,8 @@ class HTTPReports:
             raise Unavailable(answer, retry_after=_seconds(reply.headers.get("Retry-After")))
         raise (SpanRejected if status == 400 else Rejected)(answer)
 
-    def _shown(self, text: str) -> str:
+    def shown(self, text: str) -> str:
+        """The beginning of a text from the backend, in one line and without secrets."""
         return one_line(text, self._secrets, _SHOWN)
 
     def close(self) -> None:

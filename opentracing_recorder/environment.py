@@ -41,20 +41,21 @@ The tracer becomes `opentracing.global_tracer` too, unless the application has s
 | ``OTEL_SERVICE_NAME`` | the service's name | ``service.name`` of the next |
 | ``OTEL_RESOURCE_ATTRIBUTES`` | ``key=value,...``, percent-encoded | none; ``unknown_service`` |
 | ``OTEL_TRACES_EXPORTER`` | exporters, see below | ``otlp`` |
-| ``OTEL_EXPORTER_OTLP_*`` | read by OpenTelemetry's exporter | its own |
+| ``OTEL_EXPORTER_OTLP_*`` | see `opentracing_recorder.otlp` | its own |
 | ``OTEL_EXPORTER_ZIPKIN_ENDPOINT`` | a URL | ``http://localhost:9411/api/v2/spans`` |
 | ``OTEL_TRACES_SAMPLER`` | a sampler, see below | ``parentbased_always_on`` |
 | ``OTEL_TRACES_SAMPLER_ARG`` | the share of traces kept, 0.0 to 1.0 | 1.0 |
 | ``OTEL_BSP_SCHEDULE_DELAY`` | milliseconds between batches | 1000 |
-| ``OTEL_BSP_EXPORT_TIMEOUT`` | milliseconds for one report to Zipkin | 10000 |
+| ``OTEL_BSP_EXPORT_TIMEOUT`` | milliseconds for one report | 10000 |
 | ``OTEL_BSP_MAX_QUEUE_SIZE`` | spans | 16384 |
 | ``OTEL_BSP_MAX_EXPORT_BATCH_SIZE`` | spans, at most the queue's size | 512 |
 | ``OTEL_SDK_DISABLED`` | ``true`` records nothing | ``false`` |
 | ``OTEL_PROPAGATORS`` | read by OpenTelemetry's API | ``tracecontext,baggage`` |
 
 - Exporters are ``otlp``, ``console``, ``zipkin`` and ``none``, or several, separated by commas.
-- ``otlp`` needs ``opentracing[opentelemetry]`` and ``opentelemetry-exporter-otlp-proto-http``, or
-  ``-grpc`` with ``OTEL_EXPORTER_OTLP_PROTOCOL=grpc``; ``zipkin`` needs ``opentracing[zipkin]``.
+- ``otlp`` needs ``opentracing[otlp]``, and ``zipkin`` needs ``opentracing[zipkin]``. With
+  ``OTEL_EXPORTER_OTLP_PROTOCOL=grpc``, ``otlp`` needs ``opentracing[opentelemetry]`` and
+  ``opentelemetry-exporter-otlp-proto-grpc``, whose exporter reads the other variables.
 - ``console`` writes a line for each span to standard error.
 - Samplers are ``always_on``, ``always_off`` and ``traceidratio``, each with or without
   ``parentbased_`` before it: a parent's decision is always kept.
@@ -69,14 +70,20 @@ other exporters are used.
 from __future__ import annotations
 
 import logging
-import os
 from importlib.util import find_spec
 from typing import Any
-from urllib.parse import unquote
 
 import opentracing
 from opentracing.interrupts import reraise_interrupt
 
+from ._environment_variables import (
+    SERVICE_NAME,
+    UNKNOWN_SERVICE,
+    otlp_value_of,
+    resource_attributes,
+    value_of,
+    warn,
+)
 from ._errors import loggable
 from .logging import LoggingRecorder
 from .recorder import CompositeRecorder, NoopRecorder, Recorder
@@ -101,8 +108,8 @@ def tracer_from_environment() -> BasicTracer:
         scope_manager: Any = OpenTelemetryScopeManager()
     except ImportError:
         scope_manager = None
-    name = _service_name()
-    is_disabled = _text("OTEL_SDK_DISABLED").lower() == "true"
+    name = resource_attributes().get(SERVICE_NAME) or UNKNOWN_SERVICE
+    is_disabled = value_of("OTEL_SDK_DISABLED").lower() == "true"
     recorder = NoopRecorder() if is_disabled else _recorder(name)
     sampler = ConstSampler(False) if is_disabled else _sampler()
     return BasicTracer(recorder, sampler, scope_manager, trace_id_bits=128, service_name=name)
@@ -119,7 +126,7 @@ def provider_from_environment() -> Any:
     tracer = tracer_from_environment()
     if not opentracing.is_global_tracer_registered():
         opentracing.set_global_tracer(tracer)
-    return BasicTracerProvider(tracer, resource_attributes=_resource_attributes())
+    return BasicTracerProvider(tracer, resource_attributes=resource_attributes())
 
 
 class Configurator:
@@ -132,8 +139,8 @@ class Configurator:
 
     def configure(self, **options: Any) -> None:
         """Set the provider. `options` are handed to the other configurator, if that runs."""
-        asked = _text("OTEL_PYTHON_CONFIGURATOR") == _NAME
-        provider = _text("OTEL_PYTHON_TRACER_PROVIDER")
+        asked = value_of("OTEL_PYTHON_CONFIGURATOR") == _NAME
+        provider = value_of("OTEL_PYTHON_TRACER_PROVIDER")
         if not asked and provider != _NAME:
             other = _other_configurator()
             if other is not None:
@@ -161,57 +168,29 @@ def _is_installed(module: str) -> bool:
         return False
 
 
-def _text(variable: str) -> str:
-    return os.environ.get(variable, "").strip()
-
-
-def _warn(variable: str, expected: str, default: object) -> None:
-    _logger.warning("%s must be %s. The default is used: %s", variable, expected, default)
-
-
-def _resource_attributes() -> dict[str, str]:
-    attributes = {}
-    is_broken = False
-    for item in filter(str.strip, _text("OTEL_RESOURCE_ATTRIBUTES").split(",")):
-        key, equals, value = item.partition("=")
-        if equals and key.strip():
-            attributes[unquote(key.strip())] = unquote(value.strip())
-        else:
-            is_broken = True
-    if is_broken:
-        _warn("OTEL_RESOURCE_ATTRIBUTES", "key=value,...", "what is not so is left out")
-    if _text("OTEL_SERVICE_NAME"):
-        attributes["service.name"] = _text("OTEL_SERVICE_NAME")
-    return attributes
-
-
-def _service_name() -> str:
-    return _resource_attributes().get("service.name") or "unknown_service"
-
-
 def _sampler() -> Sampler:
     variable, default = "OTEL_TRACES_SAMPLER", "parentbased_always_on"
-    name = _text(variable).lower() or default
+    name = value_of(variable).lower() or default
     kind = name[len("parentbased_") :] if name.startswith("parentbased_") else name
     if kind == "always_off":
         return ConstSampler(False)
     if kind == "traceidratio":
         return ProbabilisticSampler(_rate())
     if kind != "always_on":
-        _warn(variable, "always_on, always_off, traceidratio or parentbased_ and these", default)
+        warn(variable, "always_on, always_off, traceidratio or parentbased_ and these", default)
     return ConstSampler(True)
 
 
 def _rate() -> float:
     variable = "OTEL_TRACES_SAMPLER_ARG"
     try:
-        rate = float(_text(variable) or 1.0)
+        rate = float(value_of(variable) or 1.0)
     except ValueError:
         reraise_interrupt()
         rate = -1.0
     if 0 <= rate <= 1:
         return rate
-    _warn(variable, "a number between 0.0 and 1.0", 1.0)
+    warn(variable, "a number between 0.0 and 1.0", 1.0)
     return 1.0
 
 
@@ -224,7 +203,7 @@ def _batch_options() -> dict[str, Any]:
         ("OTEL_BSP_MAX_QUEUE_SIZE", "queue_size", 16384, 1),
         ("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "batch_size", 512, 1),
     ):
-        text = _text(variable)
+        text = value_of(variable)
         if text:
             try:
                 number = int(text)
@@ -234,23 +213,23 @@ def _batch_options() -> dict[str, Any]:
             if 0 < number < 10**9:
                 options[option] = number / scale if scale > 1 else number
             else:
-                _warn(variable, "a whole number from 1 to 999999999", default)
+                warn(variable, "a whole number from 1 to 999999999", default)
     queue_size = options.get("queue_size", 16384)
     if options.get("batch_size", 512) > queue_size:
         if "batch_size" in options:
-            _warn("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "at most the queue's size", queue_size)
+            warn("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "at most the queue's size", queue_size)
         options["batch_size"] = queue_size
     return options
 
 
 def _recorder(service_name: str) -> Recorder:
     variable, default = "OTEL_TRACES_EXPORTER", "otlp"
-    names = [each.strip().lower() for each in (_text(variable) or default).split(",")]
+    names = [each.strip().lower() for each in (value_of(variable) or default).split(",")]
     names = list(dict.fromkeys(filter(None, names))) or [default]
     makers = {"otlp": _otlp, "console": _console, "zipkin": _zipkin, "none": None}
     if not set(names) <= set(makers):
         names = [each for each in names if each in makers] or [default]
-        _warn(variable, "otlp, console, zipkin or none, or several by comma", ",".join(names))
+        warn(variable, "otlp, console, zipkin or none, or several by comma", ",".join(names))
     options = _batch_options()
     recorders = []
     for name in names:
@@ -285,27 +264,33 @@ def _zipkin(service_name: str, options: dict[str, Any]) -> Recorder | None:
         return None
     variable = "OTEL_EXPORTER_ZIPKIN_ENDPOINT"
     try:
-        return ZipkinRecorder(service_name, _text(variable) or DEFAULT_URL, **options)
+        return ZipkinRecorder(service_name, value_of(variable) or DEFAULT_URL, **options)
     except ValueError:
         reraise_interrupt()
-        _warn(variable, "a URL with http or https", DEFAULT_URL)
+        warn(variable, "a URL with http or https", DEFAULT_URL)
         return ZipkinRecorder(service_name, DEFAULT_URL, **options)
 
 
 def _otlp(service_name: str, options: dict[str, Any]) -> Recorder | None:
-    protocol = _text("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL") or _text("OTEL_EXPORTER_OTLP_PROTOCOL")
-    kind = "grpc" if protocol.lower() == "grpc" else "http"
+    if otlp_value_of("PROTOCOL").lower() == "grpc":
+        return _otlp_over_grpc(service_name, options)
     try:
-        from importlib import import_module
+        from .otlp import OTLPRecorder
+    except ImportError:
+        _missing("otlp", "opentracing[otlp]")
+        return None
+    return OTLPRecorder(service_name, **options)
 
-        module = import_module(f"opentelemetry.exporter.otlp.proto.{kind}.trace_exporter")
+
+def _otlp_over_grpc(service_name: str, options: dict[str, Any]) -> Recorder | None:
+    try:
+        from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter
 
         from .opentelemetry import OpenTelemetryRecorder
     except ImportError:
-        package = f"opentelemetry-exporter-otlp-proto-{kind}"
-        _missing("otlp", f"opentracing[opentelemetry] {package}")
+        _missing("otlp", "opentracing[opentelemetry] opentelemetry-exporter-otlp-proto-grpc")
         return None
-    return OpenTelemetryRecorder(module.OTLPSpanExporter, service_name, **options)
+    return OpenTelemetryRecorder(OTLPSpanExporter, service_name, **options)
 
 
 def _missing(name: str, packages: str) -> None:
