@@ -103,15 +103,15 @@ def test_opentelemetry_finds_its_entry_points() -> None:
         assert callable(getattr(importlib.import_module(module), attribute))
 
 
-def test_nothing_compiled_is_needed_for_zipkin() -> None:
+def test_nothing_compiled_is_needed_to_report_over_http() -> None:
     """orjson, which has no wheels for builds without the GIL, is its own extra; the tests install
     both.
     """
     names = {
         extra: [re.split(r"[<>=;~! ]", each)[0] for each in literals()[extra]]
-        for extra in ("ZIPKIN", "ORJSON")
+        for extra in ("HTTP", "ORJSON")
     }
-    assert names == {"ZIPKIN": ["urllib3"], "ORJSON": ["orjson"]}
+    assert names == {"HTTP": ["urllib3"], "ORJSON": ["orjson"]}
 
 
 @pytest.mark.needs_os
