@@ -256,9 +256,11 @@ def _status(span_tags: dict[str, Any], failure: Mapping[str, Any]) -> tuple[int,
 
 
 def _event(log: LogData) -> EventFields:
-    event: Any = log
     if hasattr(log, "time_ns"):  # of OpenTelemetry's API
-        return EventFields(event.name, event.time_ns, event.attributes, event.dropped_attributes)
+        of_api: Any = log
+        return EventFields(
+            of_api.name, of_api.time_ns, of_api.attributes, of_api.dropped_attributes
+        )
     fields = json_safe(log.key_values)
     event = fields.pop(logs.EVENT, None)
     name = None if event is None else text_of(event)

@@ -70,6 +70,7 @@ other exporters are used.
 from __future__ import annotations
 
 import logging
+from importlib import import_module
 from importlib.util import find_spec
 from typing import Any
 
@@ -284,13 +285,13 @@ def _otlp(service_name: str, options: dict[str, Any]) -> Recorder | None:
 
 def _otlp_over_grpc(service_name: str, options: dict[str, Any]) -> Recorder | None:
     try:
-        from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter
-
         from .opentelemetry import OpenTelemetryRecorder
+
+        module = import_module("opentelemetry.exporter.otlp.proto.grpc.trace_exporter")
     except ImportError:
         _missing("otlp", "opentracing[opentelemetry] opentelemetry-exporter-otlp-proto-grpc")
         return None
-    return OpenTelemetryRecorder(OTLPSpanExporter, service_name, **options)
+    return OpenTelemetryRecorder(module.OTLPSpanExporter, service_name, **options)
 
 
 def _missing(name: str, packages: str) -> None:
