@@ -132,8 +132,16 @@ def _scope(scope: Any) -> InstrumentationScope:
     return InstrumentationScope(scope.name, scope.version, scope.schema_url, scope.attributes)
 
 
-def _api_event(log: Any) -> Event:
-    return Event(name=log.name, attributes=log.attributes, timestamp=log.time_ns)
+class _ApiEvent(Event):
+    """An event of OpenTelemetry's API, with the number of attributes that it has left out."""
+
+    def __init__(self, log: Any) -> None:
+        super().__init__(log.name, log.attributes, log.time_ns)
+        self._dropped: int = log.dropped_attributes
+
+    @property
+    def dropped_attributes(self) -> int:
+        return self._dropped
 
 
 _RANDOM_TRACE_ID = 2  # TraceFlags of older versions have no name for it
@@ -233,7 +241,7 @@ def _status(span_tags: dict[str, Any], failure: Mapping[str, Any]) -> Status:
 
 def _event(log: LogData) -> Event:
     if hasattr(log, "time_ns"):
-        return _api_event(log)
+        return _ApiEvent(log)
     fields = json_safe(log.key_values)
     event = fields.pop(logs.EVENT, None)
     name = None if event is None else text_of(event)
