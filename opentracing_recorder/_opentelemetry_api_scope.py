@@ -174,7 +174,7 @@ class _Placeholder(BasicSpan):
         super().__init__(None, "", context)  # type: ignore[arg-type]
         self.duration = 0.0
 
-    def _called_late(self, method: str) -> Any:
+    def _called_late(self, method: str, each: bool = False) -> Any:
         return self
 
     def finish(self, finish_time: float | None = None) -> None:

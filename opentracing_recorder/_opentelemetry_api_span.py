@@ -27,6 +27,7 @@ from ._errors import loggable
 from ._json_safe import text_of
 from ._opentelemetry_api_values import (
     FIT,
+    MAX_ATTRIBUTES,
     UNSET,
     Details,
     EventLog,
@@ -35,6 +36,7 @@ from ._opentelemetry_api_values import (
     cleaned_attributes,
     cleaned_value,
     is_name,
+    name_of,
     plain_text,
     time_or_none,
     to_basic_context,
@@ -50,7 +52,6 @@ _logger = logging.getLogger(__name__)
 DETAILS = "opentelemetry"
 """The attribute of a BasicSpan that has its `Details`."""
 
-MAX_ATTRIBUTES = 128  # of an event or a link
 _MAX_LINKS = 128  # of a span that OpenTracing's API started
 
 KINDS = {
@@ -119,7 +120,10 @@ class BridgedSpan(Span):
     def set_attribute(self, key: str, value: Any) -> None:
         details, span = self._details, self.basic_span
         if details is None:
-            span.set_tag(key, value)
+            if not isinstance(span, BasicSpan) or span.duration < 0.0:
+                span.set_tag(key, value)
+            else:
+                span._called_late("set_attribute", each=True)
             return
         if not span._plain and self._is_over("set_attribute"):
             return
@@ -139,9 +143,12 @@ class BridgedSpan(Span):
             _drop(span, key)
 
     def set_attributes(self, attributes: Mapping[str, Any]) -> None:
+        is_plain = self._details is not None and self.basic_span._plain
+        if not is_plain and self._is_over("set_attributes"):
+            return
         try:
             for key, value in attributes.items():
-                self.set_attribute(key, value)
+                self.set_attribute(key if type(key) is str else name_of(key), value)
         except Exception:
             reraise_interrupt()
             _logger.warning("attributes of type %s were left out", type(attributes).__name__)
@@ -171,10 +178,11 @@ class BridgedSpan(Span):
             span._drop_logs(kept)
 
     def add_link(self, context: SpanContext, attributes: Mapping[str, Any] | None = None) -> None:
-        link = usable_link(context, attributes, MAX_ATTRIBUTES)
+        details = self._details
+        link = usable_link(context, attributes, None if details is None else details.length)
         if link is None or self._is_over("add_link"):
             return
-        add_links(self.basic_span, self._details, (link,))
+        add_links(self.basic_span, details, (link,))
 
     def update_name(self, name: str) -> None:
         if not self._is_over("update_name"):
@@ -245,17 +253,24 @@ class BridgedSpan(Span):
             "exception.stacktrace": stack,
             "exception.escaped": str(escaped),
         }
-        recorded.update(cleaned_attributes(attributes, MAX_ATTRIBUTES)[0])
+        try:
+            recorded.update(attributes or ())
+        except Exception:  # no mapping
+            reraise_interrupt()
+            _logger.warning("attributes of type %s were left out", type(attributes).__name__)
         self.add_event("exception", recorded, timestamp)
 
     def end(self, end_time: int | None = None) -> None:
         span, details = self.basic_span, self._details
         end_time = time_or_none(end_time)
         if details is None:
-            span.finish(None if end_time is None else end_time / 1e9)
+            if not isinstance(span, BasicSpan) or span.duration < 0.0:
+                span.finish(None if end_time is None else end_time / 1e9)
+            else:
+                span._called_late("end", each=True)
             return
         if span.duration >= 0.0:
-            span._called_late("end")
+            span._called_late("end", each=True)
             return
         if end_time is None:
             span.finish()
@@ -266,12 +281,12 @@ class BridgedSpan(Span):
             call(processor, "on_end", self)
 
     def _is_over(self, method: str) -> bool:
-        """Whether the span keeps nothing more; of an ended one, the first call is reported."""
+        """Whether the span keeps nothing more; of an ended one, each call is reported."""
         span = self.basic_span
         if not isinstance(span, BasicSpan):
             return not isinstance(span, OpenTracingSpan)
         if span.duration >= 0.0:
-            span._called_late(method)
+            span._called_late(method, each=True)
             return True
         return not span.sampled
 
@@ -381,9 +396,10 @@ def _drop(span: BasicSpan, key: str | None) -> None:
 class Event:
     """An event as a reader of OpenTelemetry's spans sees it."""
 
-    __slots__ = ("attributes", "name", "timestamp")
+    __slots__ = ("attributes", "dropped_attributes", "name", "timestamp")
 
     def __init__(self, log: Any) -> None:
+        self.dropped_attributes: int = getattr(log, "dropped_attributes", 0)
         if type(log) is EventLog:
             self.name, self.timestamp = log.name, log.time_ns
             self.attributes: Mapping[str, Any] = MappingProxyType(log.attributes)

@@ -27,7 +27,6 @@ from ._opentelemetry_api_scope import (
 )
 from ._opentelemetry_api_span import (
     KINDS,
-    MAX_ATTRIBUTES,
     OURS,
     BridgedSpan,
     UnsampledSpan,
@@ -182,11 +181,11 @@ class BridgeTracer(_trace_api.Tracer):
         if not (record_exception and set_status_on_exception):
             made._records = (record_exception, set_status_on_exception)
         if late:
-            cleaned, dropped = cleaned_attributes(late, tracer.max_tags, length)
+            cleaned, dropped = cleaned_attributes(late, None, length)
             made.set_attributes(cleaned)
             span.dropped_tags += dropped
         if links:
-            add_links(span, details, usable_links(links, MAX_ATTRIBUTES))
+            add_links(span, details, usable_links(links, length))
         for processor in provider.processors:
             call(processor, "on_start", made, context)
         return made

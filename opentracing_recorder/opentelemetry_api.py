@@ -55,8 +55,10 @@ serves it:
 - An attribute's name has no meaning: ``error`` or ``sampling.priority`` is an attribute like any
   other. A tag of this table is left out if an attribute has its name.
 - The tracer's sampler decides. A span that is not sampled is a `NonRecordingSpan`.
-- Limits are the tracer's `max_tags` and `max_logs`, and `max_links`. An attribute over the limit is
-  left out; OpenTelemetry's SDK drops the oldest.
+- Limits are the tracer's `max_tags` and `max_logs`, and `max_links`. A span's attribute over the
+  limit is left out; OpenTelemetry's SDK drops the oldest. An event and a link keep their newest 128
+  attributes, as with the SDK.
+- Each call of OpenTelemetry's API on an ended span is reported; of OpenTracing's, the first.
 - A span that OpenTracing's API started, and OpenTelemetry's API changes, keeps OpenTracing's form:
   an error is the tag ``error``.
 - Baggage set by either API is read and sent by both. What OpenTelemetry's API puts into its context
@@ -123,12 +125,15 @@ from ._arguments import check_count, check_type
 from ._json_safe import text_of
 from ._opentelemetry_api_scope import OpenTelemetryScopeManager
 from ._opentelemetry_api_tracer import BridgeTracer
-from ._opentelemetry_api_values import InstrumentationScope, Resource, cleaned_attributes
+from ._opentelemetry_api_values import (
+    MAX_ATTRIBUTES,
+    InstrumentationScope,
+    Resource,
+    cleaned_attributes,
+)
 from .tracer import BasicTracer
 
 __all__ = ["BasicTracerProvider", "OpenTelemetryScopeManager"]
-
-_MAX_ATTRIBUTES = 128  # of an instrumentation scope
 
 
 class BasicTracerProvider(_trace_api.TracerProvider):
@@ -179,7 +184,7 @@ class BasicTracerProvider(_trace_api.TracerProvider):
         """The tracer for one instrumentation scope: the same for equal arguments."""
         if self._is_off:
             return _trace_api.NoOpTracer()
-        cleaned = cleaned_attributes(attributes, _MAX_ATTRIBUTES)[0]
+        cleaned = cleaned_attributes(attributes, MAX_ATTRIBUTES)[0]
         name, version, schema = (
             "" if each is None else text_of(each)
             for each in (instrumenting_module_name, instrumenting_library_version, schema_url)

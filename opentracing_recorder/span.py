@@ -565,25 +565,33 @@ class BasicSpan(Span):
                 dropped.append(own.pop(limit // 2))
                 self.dropped_logs += 1
 
-    def _called_late(self: SpanT, method: str) -> SpanT:
+    def _called_late(self: SpanT, method: str, each: bool = False) -> SpanT:
+        """Report the first late call, or `each`."""
         if sys.is_finalizing():  # logging may be gone
             return self
         # setdefault is one atomic step: the first late call wins, whichever thread it is on.
-        if self.__dict__.setdefault("_late_call", method_mark := object()) is method_mark:
+        if each or self.__dict__.setdefault("_late_call", mark := object()) is mark:
             caller = sys._getframe()
-            # Out of this module, and out of the API's: log_event and __exit__ call setters too.
-            while caller.f_back and caller.f_globals.get("__name__") in (__name__, Span.__module__):
+            # Out of this package, and out of the API's: log_event and __exit__ call setters too.
+            while caller.f_back and _is_ours(str(caller.f_globals.get("__name__"))):
                 caller = caller.f_back
             _logger.warning(
-                "span %.200r %s: %s, called at %s:%d, changes nothing"
-                " (further such calls on this span are not reported)",
+                "span %.200r %s: %s, called at %s:%d, changes nothing%s",
                 getattr(self, "operation_name", ""),  # a recorder may have done anything to it
                 self._why_frozen,
                 method,
                 caller.f_code.co_filename,
                 caller.f_lineno,
+                "" if each else " (further such calls on this span are not reported)",
             )
         return self
+
+
+def _is_ours(module: str) -> bool:
+    return module == Span.__module__ or module.startswith(_PACKAGE)
+
+
+_PACKAGE = __name__.rpartition(".")[0] + "."
 
 
 def _least_needed(own: dict[str, Any], number: int) -> list[str]:

@@ -118,7 +118,7 @@ def test_a_live_span_can_be_read(provider: BasicTracerProvider) -> None:
 def test_an_ended_span_changes_no_more(
     api: trace.Tracer, recorder: InMemoryRecorder, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """All calls are ignored after the end, and the first is reported."""
+    """All calls are ignored after the end, and each is reported, with the line that made it."""
     span = api.start_span("x")
     span.end()
     before = recorder.spans[0].to_dict()
@@ -131,7 +131,25 @@ def test_an_ended_span_changes_no_more(
     span.end()
     assert (recorder.spans[0].to_dict(), len(recorder.spans)) == (before, 1)
     assert not span.is_recording()
-    assert len(caplog.records) == 1
+    assert len(caplog.records) == 7
+    assert all(f"{__file__}:" in record.getMessage() for record in caplog.records)
+
+
+def test_calls_of_both_apis_on_an_ended_span_of_opentracing(
+    tracer: BasicTracer, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Each call of OpenTelemetry's API is reported, and the first one of OpenTracing's."""
+    with tracer.start_active_span("x") as scope:
+        span = trace.get_current_span()
+    for _ in range(2):
+        span.set_attribute("a", 1)
+        span.set_status(StatusCode.ERROR)
+        span.end()
+        scope.span.set_tag("a", 1)
+    methods = [record.getMessage().split(": ")[1].split(",")[0] for record in caplog.records]
+    theirs = ["set_attribute", "set_status", "end"]
+    assert methods == [*theirs, "set_tag", *theirs]
+    assert "a" not in scope.span.tags
 
 
 def test_limits_are_the_tracers(tracer: BasicTracer, recorder: InMemoryRecorder) -> None:
