@@ -146,11 +146,19 @@ class BridgeTracer(_trace_api.Tracer):
         if start_time is not None:
             start_time = time_or_none(start_time)
         is_heard = tracer._places_spans or tracer._span_started is not None
+        heard = first if is_heard else None
+        cleaned = None
+        if tracer._reads_start:
+            heard = first
+            if late is not None:
+                cleaned = cleaned_attributes(late, None, length)
+                heard = {**first, **cleaned[0]}
+                heard.pop(tags.SAMPLING_PRIORITY, None)  # an attribute, and no decision
         span = tracer.start_span(
             name,
             parent,
             None,
-            first if is_heard else None,
+            heard,
             None if start_time is None else start_time / 1e9,
             True,
         )
@@ -159,8 +167,10 @@ class BridgeTracer(_trace_api.Tracer):
             take_baggage(span, items)
         if not (span._plain or span.sampled):
             return UnsampledSpan(span, is_random)
-        if not is_heard:
+        if heard is None:
             span.tags = first
+        elif heard is not first:
+            span.dropped_tags = 0  # they are counted below
 
         details = Details()
         details.origin = origin
@@ -181,8 +191,8 @@ class BridgeTracer(_trace_api.Tracer):
         if not (record_exception and set_status_on_exception):
             made._records = (record_exception, set_status_on_exception)
         if late:
-            cleaned, dropped = cleaned_attributes(late, None, length)
-            made.set_attributes(cleaned)
+            kept, dropped = cleaned or cleaned_attributes(late, None, length)
+            made.set_attributes(kept)
             span.dropped_tags += dropped
         if links:
             add_links(span, details, usable_links(links, length))

@@ -54,7 +54,8 @@ serves it:
   they were given, and none of the tags that this table adds.
 - An attribute's name has no meaning: ``error`` or ``sampling.priority`` is an attribute like any
   other. A tag of this table is left out if an attribute has its name.
-- The tracer's sampler decides. A span that is not sampled is a `NonRecordingSpan`.
+- The tracer's sampler decides; `Sampler.sampled_start` sees kind and attributes. A span that is not
+  sampled is a `NonRecordingSpan`.
 - Limits are the tracer's `max_tags` and `max_logs`, and `max_links`. A span's attribute over the
   limit is left out; OpenTelemetry's SDK drops the oldest. An event and a link keep their newest 128
   attributes, as with the SDK.

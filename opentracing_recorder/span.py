@@ -519,11 +519,7 @@ class BasicSpan(Span):
 
     def _set_first_tags(self, given: Mapping[str, Any]) -> dict[str, Any]:
         """Start with a copy of these tags, and return it."""
-        first = first_tags(given)
-        for key in first:
-            if type(key) is not str:
-                first = {text_of(key): value for key, value in first.items()}
-                break
+        first = text_tags(given)
         if tags.SAMPLING_PRIORITY in first:
             self._set_sampling_priority(first[tags.SAMPLING_PRIORITY])
         if self.sampled:
@@ -702,6 +698,15 @@ def first_tags(given: Any) -> dict[Any, Any]:
             since_last(times),
         )
     return {}
+
+
+def text_tags(given: Any) -> dict[str, Any]:
+    """A copy of the tags given for a new span, whose keys are text."""
+    first = first_tags(given)
+    for key in first:
+        if type(key) is not str:
+            return {text_of(key): value for key, value in first.items()}
+    return first
 
 
 def _release_frames(fields: dict[str, Any]) -> None:

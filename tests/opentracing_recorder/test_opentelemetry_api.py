@@ -29,10 +29,12 @@ from opentelemetry.trace import (
 
 from opentracing import Format
 from opentracing_recorder import (
+    BasicSpanContext,
     BasicTracer,
     CompositeRecorder,
     ConstSampler,
     InMemoryRecorder,
+    Sampler,
     TraceContextPropagator,
 )
 from opentracing_recorder.opentelemetry import OpenTelemetryRecorder
@@ -206,6 +208,42 @@ def test_the_sampler_decides(recorder: InMemoryRecorder) -> None:
             assert scope.span.context.sampled is False
     assert trace.get_current_span() is trace.INVALID_SPAN
     assert recorder.spans == []
+
+
+def test_a_sampler_sees_what_a_span_starts_with(recorder: InMemoryRecorder) -> None:
+    """Its tags are all attributes, cleaned, and the kind; names have no meaning."""
+    asked: list[Any] = []
+
+    class ByStart(Sampler):
+        def sampled(self, trace_id: int, operation_name: str) -> bool:
+            raise NotImplementedError
+
+        def sampled_start(
+            self, trace_id: int, operation_name: str, tags: Any, parent: BasicSpanContext
+        ) -> bool:
+            asked.append((operation_name, dict(tags), parent.has_trace))
+            return tags.get("http.target") != "/health"
+
+    tracer = BasicTracer(recorder, ByStart(), OpenTelemetryScopeManager(), max_tags=6)
+    api = BasicTracerProvider(tracer).get_tracer("lib")
+    given: Any = {"list": [1], "sampling.priority": 0, "http.target": "/pay"}
+    many = {str(number): number for number in range(8)}
+    health = {"http.target": "/health"}
+    with api.start_as_current_span("kept", kind=SpanKind.SERVER, attributes=given) as kept:
+        api.start_span("child", attributes=health).end()
+    assert not api.start_span("dropped", attributes=health).is_recording()
+    over: Any = api.start_span("over the limit", attributes=many)
+    over.end()
+    assert dict(kept.attributes) == {**given, "list": (1,)}  # type: ignore[attr-defined]
+    assert (dict(over.attributes), over.dropped_attributes) == (dict(list(many.items())[:6]), 2)
+    assert [span.operation_name for span in recorder.spans] == ["child", "kept", "over the limit"]
+    own = {"otel.scope.name": "lib"}
+    seen = {**own, "span.kind": "server", "list": (1,), "http.target": "/pay"}
+    assert asked == [
+        ("kept", seen, False),
+        ("dropped", {**own, **health}, False),
+        ("over the limit", {**own, **many}, False),
+    ]
 
 
 def test_tracers_of_a_provider(provider: BasicTracerProvider) -> None:
