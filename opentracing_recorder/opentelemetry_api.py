@@ -64,7 +64,7 @@ serves it:
   an error is the tag ``error``.
 - Baggage set by either API is read and sent by both. What OpenTelemetry's API puts into its context
   reaches the active span when OpenTracing's API next asks for it. If there is baggage and no span
-  yet, `active_span` is one that keeps nothing and has no trace.
+  yet, `active_span` is one that has no trace and keeps nothing but baggage, for what starts next.
 - With another scope manager, an OpenTelemetry span without a parent of its own becomes a child of
   the tracer's active span, but the tracer does not see OpenTelemetry's.
 - Nothing that an application passes raises: what cannot serve is left out, and reported in the log.
