@@ -143,12 +143,16 @@ class BridgedSpan(Span):
             _drop(span, key)
 
     def set_attributes(self, attributes: Mapping[str, Any]) -> None:
-        is_plain = self._details is not None and self.basic_span._plain
-        if not is_plain and self._is_over("set_attributes"):
+        details, span = self._details, self.basic_span
+        if (details is None or not span._plain) and self._is_over("set_attributes"):
             return
         try:
             for key, value in attributes.items():
-                self.set_attribute(key if type(key) is str else name_of(key), value)
+                name = key if type(key) is str and key else name_of(key)
+                if name:
+                    self.set_attribute(name, value)
+                elif details is not None:
+                    _drop(span, None)
         except Exception:
             reraise_interrupt()
             _logger.warning("attributes of type %s were left out", type(attributes).__name__)
@@ -370,6 +374,28 @@ class BridgedSpan(Span):
     def dropped_links(self) -> int:
         return 0 if self._details is None else self._details.dropped_links
 
+    def to_json(self, indent: int | None = 4) -> str:
+        """The span as exporters to a console show it, which the SDK has: it must be installed."""
+        from opentelemetry.sdk import resources
+        from opentelemetry.sdk.trace import ReadableSpan
+
+        own = self.resource
+        attributes = {} if own is None else dict(own.attributes)
+        shown: Any = ReadableSpan(
+            name=self.name,
+            context=self.context,
+            parent=self.parent,
+            resource=resources.Resource(attributes),
+            attributes=self.attributes,
+            events=self.events,
+            links=self.links,
+            kind=self.kind,
+            status=self.status,
+            start_time=self.start_time,
+            end_time=self.end_time,
+        )
+        return shown.to_json(indent)  # type: ignore[no-any-return]
+
 
 class UnsampledSpan(NonRecordingSpan):
     """A span that is not sampled, as OpenTelemetry's API has it."""
@@ -446,8 +472,12 @@ def add_links(span: Any, details: Details | None, links: tuple[Link, ...]) -> No
 def record_failure(
     span: Span, error: BaseException, records: bool, sets_status: bool, escaped: bool = False
 ) -> None:
-    """What leaving a block by an exception does to a span."""
-    if isinstance(error, Exception) and span.is_recording():
+    """What leaving a block by an exception does to a span.
+
+    As in OpenTelemetry's SDK, one that is no `Exception` counts if it has `escaped` the span's own
+    block, but not if the block only made the span current.
+    """
+    if (escaped or isinstance(error, Exception)) and span.is_recording():
         if records:
             span.record_exception(error, escaped=escaped)
         if sets_status:

@@ -205,7 +205,9 @@ class BasicTracerProvider(_trace_api.TracerProvider):
         """Call `on_start(span, parent_context)` and `on_end(span)` of a span processor.
 
         They are called for spans that OpenTelemetry's API starts from now on, and ends, on the
-        thread that does it. `on_start` may set attributes. An exception is logged.
+        thread that does it. `on_start` may set attributes. An exception is logged. The processors
+        and exporters of OpenTelemetry's SDK serve, but spans that OpenTracing's API starts do not
+        reach them: `OpenTelemetryRecorder` sends those too.
         """
         with self._lock:
             self.processors = (*self.processors, span_processor)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import io
+import json
 import logging
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -21,8 +23,10 @@ pytest.importorskip(
 )
 
 from opentelemetry import context, trace
+from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
+from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import SpanLimits, TracerProvider
-from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export import ConsoleSpanExporter, SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.sdk.trace.sampling import ALWAYS_OFF
 from opentelemetry.trace import (
@@ -227,6 +231,24 @@ def exceptions_inside_a_used_span(tracer: trace.Tracer, seen: Seen) -> None:
             ):
                 raise ValueError("inside")
             seen.append(span.is_recording())
+
+
+@steps
+def exceptions_inside_the_block_of_a_span(tracer: trace.Tracer, seen: Seen) -> None:
+    errors = ValueError("a"), KeyError(), SystemExit(3), KeyboardInterrupt(), GeneratorExit("b")
+    for error in (*errors, asyncio.CancelledError("c")):
+        for records in (True, False):
+            for sets_status in (True, False):
+                span = tracer.start_span(
+                    "x", record_exception=records, set_status_on_exception=sets_status
+                )
+                with suppress(BaseException), span:
+                    raise error
+                current = tracer.start_as_current_span(
+                    "y", record_exception=records, set_status_on_exception=sets_status
+                )
+                with suppress(BaseException), current:
+                    raise error
 
 
 @steps
@@ -634,6 +656,70 @@ def test_each_call_after_the_end_is_reported(method: str, caplog: pytest.LogCapt
 
     found, expected = of_ours(function)[1], of_sdk(function)[1]
     assert found == expected == [logging.WARNING] * 3
+
+
+class Plain:
+    """An object without a text of its own."""
+
+
+LEFT_OUT: dict[str, Callable[[Any], Any]] = {
+    "no key": lambda span: span.set_attribute("", 1),
+    "key of another type": lambda span: span.set_attribute(1, 1),
+    "no keys in a mapping": lambda span: span.set_attributes({"": 1, 0: 1, None: 1, "a": 1}),
+    "keys that become text": lambda span: span.set_attributes({1: 1, 2.5: 1}),
+    "key without text": lambda span: span.set_attributes({Plain(): 1}),
+    "keys of an event": lambda span: span.add_event("e", {1: 1, "": 1}),
+    "keys of a link": lambda span: span.add_link(REMOTE, {1: 1, "": 1}),
+    "nested keys": lambda span: span.set_attribute("a", {1: 1, "": {"": 1}}),
+    "values that become text": lambda span: span.set_attribute("a", [{1}, 1j, {"b": {2}}]),
+    "value without text": lambda span: span.set_attribute("a", Plain()),
+    "description beside a status": lambda span: span.set_status(Status(StatusCode.OK), "why"),
+    "all well": lambda span: span.set_attributes({"a": None, "b": [1, "c", None], "d": b""}),
+    "link to nothing": lambda span: span.add_link(INVALID),
+}
+
+
+@pytest.mark.parametrize("case", LEFT_OUT)
+def test_as_much_is_reported_as_by_the_sdk(case: str, caplog: pytest.LogCaptureFixture) -> None:
+    """Each name or value that is left out or changed is one warning, wherever it is."""
+
+    def function(tracer: trace.Tracer, seen: Seen) -> None:
+        with tracer.start_as_current_span("x") as span:
+            caplog.clear()
+            LEFT_OUT[case](span)
+            seen.extend(record.levelno for record in caplog.records)
+
+    assert of_ours(function) == of_sdk(function)
+
+
+def test_exporters_take_what_processors_get() -> None:
+    """The SDK's processors and exporters show and count a span of ours as the SDK's."""
+
+    def of(provider: Any) -> Any:
+        many: Any = {str(number): number for number in range(130)}
+        memory, console = InMemorySpanExporter(), io.StringIO()
+        for exporter in (memory, ConsoleSpanExporter(out=console)):
+            provider.add_span_processor(SimpleSpanProcessor(exporter))
+        with trace.use_span(NonRecordingSpan(REMOTE)):
+            span = provider.get_tracer("lib", "1").start_span("x", links=[Link(REMOTE, many)])
+        span.add_event("e", {"a": 1}, T)
+        span.set_status(StatusCode.ERROR, "why")
+        span.end()
+        shown = json.loads(console.getvalue())
+        del shown["context"]["span_id"], shown["start_time"], shown["end_time"]
+        (found,) = encode_spans(memory.get_finished_spans()).resource_spans
+        (kept,) = found.scope_spans[0].spans
+        kept.ClearField("span_id")
+        kept.ClearField("start_time_unix_nano")
+        kept.ClearField("end_time_unix_nano")
+        return shown, found
+
+    resource = {"service.name": "shop"}
+    theirs = TracerProvider(resource=Resource(resource), shutdown_on_exit=False)
+    tracer = BasicTracer(
+        scope_manager=OpenTelemetryScopeManager(), trace_id_bits=128, service_name="shop"
+    )
+    assert of(BasicTracerProvider(tracer)) == of(theirs)
 
 
 def test_long_text_is_cut_wherever_attributes_are() -> None:
