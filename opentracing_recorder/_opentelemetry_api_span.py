@@ -129,7 +129,7 @@ class BridgedSpan(Span):
             return
         if type(value) not in FIT or details.length is not None:
             value = cleaned_value(value, details.length)
-        if not key or type(key) is not str:
+        if type(key) is not str or not key:
             if not is_name(key):
                 _drop(span, None)
                 return
@@ -155,7 +155,7 @@ class BridgedSpan(Span):
                     _drop(span, None)
         except Exception:
             reraise_interrupt()
-            _logger.warning("attributes of type %s were left out", type(attributes).__name__)
+            _logger.warning("attributes of type %s were left out", text_of(type(attributes)))
 
     def add_event(
         self,
@@ -196,9 +196,12 @@ class BridgedSpan(Span):
         if self._is_over("set_status"):
             return
         if isinstance(status, StatusCode):
+            if description is not None and not isinstance(description, str):
+                _logger.warning("a description of type %s was left out", text_of(type(description)))
+                description = None
             status = Status(status, description)
         elif not isinstance(status, Status):
-            _logger.warning("a status of type %s was left out", type(status).__name__)
+            _logger.warning("a status of type %s was left out", text_of(type(status)))
             return
         elif description is not None:
             _logger.warning("description %.200r was left out: the Status has its own", description)
@@ -261,7 +264,7 @@ class BridgedSpan(Span):
             recorded.update(attributes or ())
         except Exception:  # no mapping
             reraise_interrupt()
-            _logger.warning("attributes of type %s were left out", type(attributes).__name__)
+            _logger.warning("attributes of type %s were left out", text_of(type(attributes)))
         self.add_event("exception", recorded, timestamp)
 
     def end(self, end_time: int | None = None) -> None:

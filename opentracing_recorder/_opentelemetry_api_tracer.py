@@ -126,7 +126,7 @@ class BridgeTracer(_trace_api.Tracer):
         first = origin.shown.copy()
         late = None
         length = provider.max_attribute_length
-        if attributes:
+        if attributes is not None:
             try:
                 if len(attributes) + len(own) > tracer.max_tags or length is not None:
                     late = attributes
@@ -190,12 +190,12 @@ class BridgeTracer(_trace_api.Tracer):
             details.start_time = start_time
         if not (record_exception and set_status_on_exception):
             made._records = (record_exception, set_status_on_exception)
-        if late:
+        if late is not None:
             kept, dropped = cleaned or cleaned_attributes(late, None, length)
             made.set_attributes(kept)
             span.dropped_tags += dropped
-        if links:
-            add_links(span, details, usable_links(links, length))
+        if links is not None and (usable := usable_links(links, length)):
+            add_links(span, details, usable)
         for processor in provider.processors:
             call(processor, "on_start", made, context)
         return made

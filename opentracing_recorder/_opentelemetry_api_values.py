@@ -187,12 +187,12 @@ def cleaned_attributes(
 
     At most `limit` are kept, the newest. `length` is the greatest length of text. Never raises.
     """
-    if not attributes:
+    if attributes is None:
         return {}, 0
     cleaned: dict[str, Any] = {}
     number = 0
     try:
-        for key, value in attributes.items():
+        for key, value in attributes.items() if attributes else ():
             number += 1
             name = key if type(key) is str and key else name_of(key)
             if name:
@@ -200,7 +200,7 @@ def cleaned_attributes(
                 cleaned[name] = value if is_fit else cleaned_value(value, length)
     except Exception:  # of a mapping of the application's
         reraise_interrupt()
-        _logger.warning("attributes of type %s were left out", type(attributes).__name__)
+        _logger.warning("attributes of type %s were left out", text_of(type(attributes)))
     if limit is not None and len(cleaned) > limit:
         cleaned = dict(islice(cleaned.items(), len(cleaned) - limit, None))
     return cleaned, number - len(cleaned)
@@ -228,7 +228,7 @@ def name_of(key: Any) -> str:
         reraise_interrupt()
         name = ""
     if name:
-        _logger.warning("the name of attribute %.200s, a %s, became text", name, type(key).__name__)
+        _logger.warning("the name of attribute %.200s, a %s, became text", name, text_of(type(key)))
         return name
     is_name(key)
     return ""
@@ -261,20 +261,23 @@ def cleaned_value(value: Any, length: int | None = None, depth: int = _NESTED) -
                 for key, each in value.items()
                 if (name := name_of(key))
             }
+        text = plain_text(value) if _has_text(value) else None
     except Exception:
         reraise_interrupt()
-    if not _has_text(value):
-        _logger.warning("an attribute value of type %s became None", kind.__name__)
-        return None
-    _logger.warning("an attribute value of type %s was taken as text", kind.__name__)
-    return plain_text(value)
+        text = text_of(value)
+    _logger.warning(
+        "an attribute value of type %.200s became %s",
+        text_of(kind),
+        "None" if text is None else "text",
+    )
+    return text
 
 
 def time_or_none(value: Any) -> int | None:
     """Nanoseconds since the epoch, if this is a time. Any other value is reported."""
     if value is None or isinstance(value, int):
         return value
-    _logger.warning("a time of type %s was left out: it is an int", type(value).__name__)
+    _logger.warning("a time of type %s was left out: it is an int", text_of(type(value)))
     return None
 
 
@@ -344,7 +347,7 @@ def usable_links(links: Any, length: int | None) -> tuple[Link, ...]:
         return tuple(each for each in made if each is not None)
     except Exception:
         reraise_interrupt()
-        _logger.warning("links of type %s were left out", type(links).__name__)
+        _logger.warning("links of type %s were left out", text_of(type(links)))
         return ()
 
 
@@ -352,6 +355,7 @@ def usable_link(context: Any, attributes: Any, length: int | None) -> Link | Non
     """A link with cleaned attributes; None if it says nothing."""
     if not isinstance(context, SpanContext):
         return None
-    if not (context.is_valid or attributes or context.trace_state):
+    cleaned, dropped = cleaned_attributes(attributes, MAX_ATTRIBUTES, length)
+    if not (context.is_valid or cleaned or dropped or context.trace_state):
         return None
-    return _CountedLink(context, *cleaned_attributes(attributes, MAX_ATTRIBUTES, length))
+    return _CountedLink(context, cleaned, dropped)

@@ -171,24 +171,48 @@ def test_limits_are_the_tracers(tracer: BasicTracer, recorder: InMemoryRecorder)
     assert span.dropped_events == 1
 
 
+class NoTruth:
+    """An object that is neither true nor false."""
+
+    def __bool__(self) -> bool:
+        raise ValueError
+
+
+class NoText(NoTruth):
+    """An object that has no text either."""
+
+    def __str__(self) -> str:
+        raise ValueError
+
+    __repr__ = __str__
+
+
+@pytest.mark.parametrize("kind", [object, NoTruth, NoText])
 def test_what_cannot_serve_is_left_out(
+    kind: type,
     api: trace.Tracer,
     provider: BasicTracerProvider,
     recorder: InMemoryRecorder,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     """Nothing that an application passes raises, and every span arrives."""
-    odd: Any = object()
+    odd: Any = kind()
     provider.add_span_processor(odd)
+    provider.get_tracer(odd, odd, odd, odd)
     span: Any = api.start_span(odd, kind=odd, attributes=odd, links=odd, start_time=odd)
     span.set_attribute("", 1)
     span.set_attribute(odd, 1)
     span.set_attribute("odd", odd)
     span.set_attributes(odd)
+    span.set_attributes({odd: odd, "nested": {odd: [odd]}})
     span.add_event(odd, odd, odd)
+    span.add_event("e", {odd: odd})
+    span.add_link(REMOTE, odd)
+    span.add_link(REMOTE, {odd: odd})
     span.set_status(odd)
     span.add_link(odd)
     span.record_exception(odd, odd, odd)
+    span.set_status(StatusCode.ERROR, odd)
     span.update_name(odd)
     span.end(odd)
     assert len(recorder.spans) == 1
@@ -257,6 +281,9 @@ def test_tracers_of_a_provider(provider: BasicTracerProvider) -> None:
     )
     assert one is two is not provider.get_tracer("a")
     assert all((provider, one))
+    held: Any = one
+    assert held.resource is provider.resource
+    assert held._instrumentation_scope.name == "a"  # some read it, though it is private
 
 
 def test_span_processors_hear_of_spans(

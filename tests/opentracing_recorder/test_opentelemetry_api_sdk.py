@@ -674,6 +674,7 @@ LEFT_OUT: dict[str, Callable[[Any], Any]] = {
     "values that become text": lambda span: span.set_attribute("a", [{1}, 1j, {"b": {2}}]),
     "value without text": lambda span: span.set_attribute("a", Plain()),
     "description beside a status": lambda span: span.set_status(Status(StatusCode.OK), "why"),
+    "description of another type": lambda span: span.set_status(StatusCode.ERROR, 5),
     "all well": lambda span: span.set_attributes({"a": None, "b": [1, "c", None], "d": b""}),
     "link to nothing": lambda span: span.add_link(INVALID),
 }
