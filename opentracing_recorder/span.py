@@ -519,11 +519,7 @@ class BasicSpan(Span):
 
     def _set_first_tags(self, given: Mapping[str, Any]) -> dict[str, Any]:
         """Start with a copy of these tags, and return it."""
-        first = first_tags(given)
-        for key in first:
-            if type(key) is not str:
-                first = {text_of(key): value for key, value in first.items()}
-                break
+        first = text_tags(given)
         if tags.SAMPLING_PRIORITY in first:
             self._set_sampling_priority(first[tags.SAMPLING_PRIORITY])
         if self.sampled:
@@ -565,25 +561,33 @@ class BasicSpan(Span):
                 dropped.append(own.pop(limit // 2))
                 self.dropped_logs += 1
 
-    def _called_late(self: SpanT, method: str) -> SpanT:
+    def _called_late(self: SpanT, method: str, each: bool = False) -> SpanT:
+        """Report the first late call, or `each`."""
         if sys.is_finalizing():  # logging may be gone
             return self
         # setdefault is one atomic step: the first late call wins, whichever thread it is on.
-        if self.__dict__.setdefault("_late_call", method_mark := object()) is method_mark:
+        if each or self.__dict__.setdefault("_late_call", mark := object()) is mark:
             caller = sys._getframe()
-            # Out of this module, and out of the API's: log_event and __exit__ call setters too.
-            while caller.f_back and caller.f_globals.get("__name__") in (__name__, Span.__module__):
+            # Out of this package, and out of the API's: log_event and __exit__ call setters too.
+            while caller.f_back and _is_ours(str(caller.f_globals.get("__name__"))):
                 caller = caller.f_back
             _logger.warning(
-                "span %.200r %s: %s, called at %s:%d, changes nothing"
-                " (further such calls on this span are not reported)",
+                "span %.200r %s: %s, called at %s:%d, changes nothing%s",
                 getattr(self, "operation_name", ""),  # a recorder may have done anything to it
                 self._why_frozen,
                 method,
                 caller.f_code.co_filename,
                 caller.f_lineno,
+                "" if each else " (further such calls on this span are not reported)",
             )
         return self
+
+
+def _is_ours(module: str) -> bool:
+    return module == Span.__module__ or module.startswith(_PACKAGE)
+
+
+_PACKAGE = __name__.rpartition(".")[0] + "."
 
 
 def _least_needed(own: dict[str, Any], number: int) -> list[str]:
@@ -694,6 +698,15 @@ def first_tags(given: Any) -> dict[Any, Any]:
             since_last(times),
         )
     return {}
+
+
+def text_tags(given: Any) -> dict[str, Any]:
+    """A copy of the tags given for a new span, whose keys are text."""
+    first = first_tags(given)
+    for key in first:
+        if type(key) is not str:
+            return {text_of(key): value for key, value in first.items()}
+    return first
 
 
 def _release_frames(fields: dict[str, Any]) -> None:

@@ -110,8 +110,8 @@ from .context import (
 )
 from .propagator import Propagator, as_propagator
 from .recorder import NoopRecorder, Recorder, started_hook
-from .sampler import ConstSampler, Sampler
-from .span import BasicSpan, StartedSpan, context_of
+from .sampler import ConstSampler, Sampler, reads_start
+from .span import BasicSpan, StartedSpan, context_of, text_tags
 from .text_propagator import TextPropagator
 
 TracerT = TypeVar("TracerT", bound="BasicTracer")
@@ -211,6 +211,7 @@ class BasicTracer(Tracer):
         check_has("sampler", sampler, "sampled")
         self._sampler = watch_first_call(self, "_sampler", sampler)
         self._sampler_failures = FailureLog(sampler, is_last=True)
+        self._reads_start = reads_start(sampler)
         # The default is not asked.
         self._keeps_all = type(sampler) is ConstSampler and sampler.decision
 
@@ -298,7 +299,9 @@ class BasicTracer(Tracer):
         if type(operation_name) is not str:
             operation_name = "" if operation_name is None else text_of(operation_name)
         if sampled is None:
-            sampled = True if self._keeps_all else self._sample(trace_id, operation_name, given)
+            sampled = (
+                True if self._keeps_all else self._sample(trace_id, operation_name, given, tags)
+            )
 
         # The constructor of a span, unrolled: no second frame, and no context object, which few
         # spans need.
@@ -371,8 +374,14 @@ class BasicTracer(Tracer):
         tracer whose class does not override this method does not pay for it.
         """
 
-    def _sample(self, trace_id: int, operation_name: str, given: BasicSpanContext | None) -> bool:
+    def _sample(
+        self, trace_id: int, operation_name: str, given: BasicSpanContext | None, tags: Any
+    ) -> bool:
         try:
+            if self._reads_start:
+                first = {} if tags is None else text_tags(tags)
+                parent = BasicSpanContext() if given is None else given
+                return bool(self._sampler.sampled_start(trace_id, operation_name, first, parent))
             if given is not None and given.trace_id == trace_id:
                 ask = getattr(self._sampler, "sampled_remote", None)
                 if ask is not None:  # it is missing if the class does not derive from Sampler
@@ -381,7 +390,7 @@ class BasicTracer(Tracer):
         except Exception:
             reraise_interrupt()
             watch_after_recursion(self, "_sampler")
-            self._sampler_failures.report("sampled")
+            self._sampler_failures.report("sampled_start" if self._reads_start else "sampled")
             return True
 
     def record(self, span: BasicSpan) -> None:
