@@ -106,7 +106,8 @@ class BridgeTracer(_trace_api.Tracer):
             if within._details is not None:
                 is_random = within._details.is_random
         elif within is None:
-            parent = provider.active_span() if context is None else None
+            # `active_span` unrolled, for one scope manager.
+            parent = None if context is not None or provider.is_one else provider.active_span()
         else:
             parent = None
             given = within.get_span_context() if isinstance(within, Span) else None
