@@ -240,7 +240,12 @@ class _CurrentSpan(CurrentScope):
 
     def _finish(self) -> None:
         if self._finish_on_close:
-            self._shown.end()
+            shown: Any = self._shown
+            span, details = shown.basic_span, shown._details
+            if details is None or span.duration >= 0.0 or details.origin.provider.processors:
+                shown.end()
+            else:
+                span.finish()  # `end` unrolled
 
     def __call__(self, function: Callable[..., Any]) -> Callable[..., Any]:
         def again() -> _CurrentSpan:
