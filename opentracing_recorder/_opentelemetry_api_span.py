@@ -250,8 +250,7 @@ class BridgedSpan(Span):
 
     def end(self, end_time: int | None = None) -> None:
         span, details = self.basic_span, self._details
-        if end_time is not None:
-            end_time = time_or_none(end_time)
+        end_time = time_or_none(end_time)
         if details is None:
             span.finish(None if end_time is None else end_time / 1e9)
             return
