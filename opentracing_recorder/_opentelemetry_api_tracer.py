@@ -107,7 +107,7 @@ class BridgeTracer(_trace_api.Tracer):
                 is_random = within._details.is_random
         elif within is None:
             # `active_span` unrolled, for one scope manager.
-            parent = None if context is not None or provider.is_one else provider.active_span()
+            parent = None if context is not None or provider._is_one else provider.active_span()
         else:
             parent = None
             given = within.get_span_context() if isinstance(within, Span) else None

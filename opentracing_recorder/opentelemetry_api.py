@@ -162,8 +162,8 @@ class BasicTracerProvider(_trace_api.TracerProvider):
         """What logging and processors read of the process: `resource.attributes`."""
         self.processors: tuple[Any, ...] = ()
         self.scope_manager: Any = tracer.scope_manager
-        self.is_one = isinstance(self.scope_manager, OpenTelemetryScopeManager)
-        if not self.is_one:
+        self._is_one = isinstance(self.scope_manager, OpenTelemetryScopeManager)
+        if not self._is_one:
             self.scope_manager = OpenTelemetryScopeManager()
         self._tracers: dict[Any, BridgeTracer] = {}
         self._lock = threading.Lock()
@@ -193,7 +193,7 @@ class BasicTracerProvider(_trace_api.TracerProvider):
 
     def active_span(self) -> Span | None:
         """The active span of a tracer with a scope manager of its own."""
-        return None if self.is_one else self.tracer.active_span
+        return None if self._is_one else self.tracer.active_span
 
     def add_span_processor(self, span_processor: Any) -> None:
         """Call `on_start(span, parent_context)` and `on_end(span)` of a span processor.
