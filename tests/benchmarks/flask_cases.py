@@ -1,4 +1,4 @@
-"""A request of Flask with its instrumentation for OpenTelemetry; imported by peers that have both."""
+"""A request of Flask, instrumented for OpenTelemetry; imported by peers that have both."""
 
 from __future__ import annotations
 
