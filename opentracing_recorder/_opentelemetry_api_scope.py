@@ -41,6 +41,7 @@ else:
     current, hold, release = _runtime.get_current, _runtime.attach, _runtime.detach
 
 _set_item = dict.__setitem__  # a Context refuses to change: the ones changed here are new
+_set_first = dict.setdefault  # half the price
 get_raw = dict.get
 
 
@@ -136,8 +137,12 @@ def opened(
     scope._shown = shown
     scope._outside = outside
     shown._scope = scope
-    inside = ScopeContext(outside)
-    _set_item(inside, SPAN_KEY, shown)
+    if len(outside) == (outer is not None):  # no other item, which a new dict need not copy
+        inside = ScopeContext()
+        _set_first(inside, SPAN_KEY, shown)
+    else:
+        inside = ScopeContext(outside)
+        _set_item(inside, SPAN_KEY, shown)
     scope._token = hold(inside)
 
 

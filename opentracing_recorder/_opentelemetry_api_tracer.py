@@ -105,7 +105,8 @@ class BridgeTracer(_trace_api.Tracer):
             if within._details is not None:
                 is_random = within._details.is_random
         elif within is None:
-            parent = provider.active_span() if context is None else None
+            # `active_span` unrolled, for one scope manager.
+            parent = None if context is not None or provider._is_one else provider.active_span()
         else:
             parent = None
             given = within.get_span_context() if isinstance(within, Span) else None
@@ -248,7 +249,12 @@ class _CurrentSpan(CurrentScope):
 
     def _finish(self) -> None:
         if self._finish_on_close:
-            self._shown.end()
+            shown: Any = self._shown
+            span, details = shown.basic_span, shown._details
+            if details is None or span.duration >= 0.0 or details.origin.provider.processors:
+                shown.end()
+            else:
+                span.finish()  # `end` unrolled
 
     def __call__(self, function: Callable[..., Any]) -> Callable[..., Any]:
         def again() -> _CurrentSpan:
