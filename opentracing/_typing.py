@@ -13,13 +13,15 @@ if TYPE_CHECKING:
     from types import TracebackType as TracebackType
     from typing import Any as Any
     from typing import NoReturn as NoReturn
-    from typing import TypeVar
+    from typing import TypeVar, Union
 
     from .scope import Scope
     from .scope_manager import ScopeManager as ScopeManager
+    from .scope_managers.nesting import NestedScope
     from .span import Span
     from .tracer import Tracer as Tracer
 
+    Held = Union[NestedScope, dict[ScopeManager, NestedScope], None]
     SpanT = TypeVar("SpanT", bound=Span)
     ScopeT = TypeVar("ScopeT", bound=Scope)
 else:
@@ -32,9 +34,11 @@ else:
         from collections import abc
 
         from . import Scope, ScopeManager, Span, Tracer
+        from .scope_managers.nesting import NestedScope
 
         globals().update(
             Any=typing.Any,
+            Held=typing.Union[NestedScope, dict[ScopeManager, NestedScope], None],
             Mapping=abc.Mapping,
             NoReturn=typing.NoReturn,
             ScopeManager=ScopeManager,

@@ -5,11 +5,11 @@ from __future__ import annotations
 from binascii import unhexlify
 from random import Random
 from struct import Struct
-from typing import Any
 
 from opentracing import SpanContextCorruptedException
 from opentracing.interrupts import reraise_interrupt
 
+from . import _typing as t
 from ._errors import shown
 from ._process import at_fork
 
@@ -29,7 +29,7 @@ _64_BITS = 1 << 64
 
 
 def hex_ids(
-    trace_id: Any, span_id: Any, parent_id: Any = None
+    trace_id: t.Any, span_id: t.Any, parent_id: t.Any = None
 ) -> tuple[str, str, str | None] | None:
     """The ids for the wire: 16 digits each, or 32 for a trace id of more than 64 bits.
 

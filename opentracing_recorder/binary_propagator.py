@@ -28,11 +28,11 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator
-from typing import Any
 
 from opentracing import InvalidCarrierException, SpanContext, SpanContextCorruptedException
 from opentracing.interrupts import reraise_interrupt
 
+from . import _typing as t
 from ._baggage import bounded_baggage, written_baggage
 from ._errors import shown
 from ._hex_ids import hex_ids
@@ -67,7 +67,7 @@ _SAMPLED = bytes((_SAMPLED_KEY, 1))
 class BinaryPropagator(Propagator):
     """Appends to a ``bytearray``; reads ``bytes``, ``bytearray`` or ``memoryview``."""
 
-    def inject(self, span_context: SpanContext, carrier: Any) -> None:
+    def inject(self, span_context: SpanContext, carrier: t.Any) -> None:
         """Append `span_context` to the bytearray `carrier`; without a trace, append nothing."""
         if not isinstance(carrier, bytearray):
             raise InvalidCarrierException(
@@ -75,7 +75,7 @@ class BinaryPropagator(Propagator):
             )
         if type(span_context) is not BasicSpanContext:  # as it nearly always is
             span_context = basic_context(span_context)
-        trace_id: Any = span_context.trace_id
+        trace_id: t.Any = span_context.trace_id
         span_id = span_context.span_id
         if hex_ids(trace_id, span_id) is None:
             return
@@ -95,7 +95,7 @@ class BinaryPropagator(Propagator):
         except BufferError as error:
             raise InvalidCarrierException("the carrier is fixed by a memoryview of it") from error
 
-    def extract(self, carrier: Any) -> BasicSpanContext | None:
+    def extract(self, carrier: t.Any) -> BasicSpanContext | None:
         kind = type(carrier)
         if (kind is bytearray or kind is bytes) and len(carrier) == _USUAL_SIZE:
             # The fields of the usual message, unrolled: read at once, they cost a quarter.
@@ -178,7 +178,7 @@ def _bytes_field(key: int, content: bytes | bytearray) -> bytes:
     return bytes((key,)) + bytes(length) + bytes(content)
 
 
-def _fields(data: bytes) -> Iterator[tuple[int, Any]]:
+def _fields(data: bytes) -> Iterator[tuple[int, t.Any]]:
     """The fields of a message: their keys, and values as int or bytes, by the type of the field."""
     position = 0
     while position < len(data):

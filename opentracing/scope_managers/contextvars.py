@@ -27,6 +27,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar, Token
 
+from .. import _typing as t
 from ..interrupts import reraise_interrupt
 from ..scope import Scope
 from ..scope_manager import ScopeManager
@@ -36,7 +37,6 @@ from .nesting import (
     ELSEWHERE,
     OPEN,
     NestedScope,
-    _Held,
     pruned,
     raise_if_a_span,
     scope_of,
@@ -46,7 +46,7 @@ from .nesting import (
 TYPE_CHECKING = False
 
 # All managers share it: the interpreter never frees a ContextVar that a context has held.
-_SCOPE: ContextVar[_Held] = ContextVar("scope", default=None)
+_SCOPE: ContextVar[t.Held] = ContextVar("scope", default=None)
 _held = _SCOPE.get
 _hold = _SCOPE.set
 _reset = _SCOPE.reset
@@ -107,7 +107,7 @@ class ContextVarsScopeManager(ScopeManager):
 class _ContextVarsScope(NestedScope):
     __slots__ = ("_token",)
 
-    _token: Token[_Held] | None
+    _token: Token[t.Held] | None
 
     if TYPE_CHECKING:
 
@@ -159,7 +159,7 @@ class _ContextVarsScope(NestedScope):
         self._token = None  # it refers to the context, which refers to this scope
 
 
-def _prune(held: _Held) -> _Held:
+def _prune(held: t.Held) -> t.Held:
     """`pruned`; this context also drops the scopes closed elsewhere, which frees them."""
     shown = pruned(held)
     if shown is not held:
