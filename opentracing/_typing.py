@@ -10,6 +10,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping as Mapping
     from collections.abc import Sequence as Sequence
+    from contextlib import AbstractContextManager as AbstractContextManager
     from types import TracebackType as TracebackType
     from typing import Any as Any
     from typing import NoReturn as NoReturn
@@ -32,12 +33,14 @@ else:
         import types
         import typing
         from collections import abc
+        from contextlib import AbstractContextManager
 
         from . import Scope, ScopeManager, Span, Tracer
         from .scope_managers.nesting import NestedScope
 
         globals().update(
             Any=typing.Any,
+            AbstractContextManager=AbstractContextManager,
             Held=typing.Union[NestedScope, dict[ScopeManager, NestedScope], None],
             Mapping=abc.Mapping,
             NoReturn=typing.NoReturn,

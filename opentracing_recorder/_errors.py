@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import builtins
 from collections.abc import Iterable
-from copy import copy
 
 from opentracing.interrupts import reraise_interrupt
 
@@ -161,6 +160,8 @@ def _without_frames(error: BaseException, depth: int) -> BaseException | str:
 def _copy_of(error: BaseException, depth: int) -> BaseException:
     kind = type(error)
     if kind.__module__ == "builtins":
+        from copy import copy
+
         made = copy(error)
     else:
         # The application's constructor is not called: it may do more than construct.

@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 import threading
 import time
-import weakref
 from collections.abc import Callable
 from functools import partial
 from itertools import count
@@ -152,7 +151,9 @@ class RecursionGuard:
 
 def watch_first_call(tracer: object, attribute: str, inner: t.Any) -> RecursionGuard:
     """A guard for this attribute of a tracer, until its first call has returned."""
-    reference = weakref.ref(tracer)
+    from weakref import ref
+
+    reference = ref(tracer)
 
     def step_aside(guard: t.Any) -> None:
         owner = reference()

@@ -6,7 +6,6 @@ one without a text is shown by its type.
 
 from __future__ import annotations
 
-import math
 from collections import UserList, deque
 from collections.abc import Callable, Mapping
 from itertools import islice
@@ -140,7 +139,7 @@ def _json_safe(value: t.Any, depth: int, parts: Parts) -> t.Any:
             return number if _MIN_JSON_INTEGER <= number < _MAX_JSON_INTEGER else hex(number)
         if issubclass(kind, float):
             real = float(value)
-            return real if math.isfinite(real) else repr(real)
+            return real if real - real == 0 else repr(real)
         is_mapping = kind is dict or issubclass(kind, (SimpleNamespace, Mapping))
         is_error = not is_mapping and issubclass(kind, BaseException)
         if is_mapping or is_error or issubclass(kind, _SEQUENCES):

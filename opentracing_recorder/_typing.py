@@ -1,4 +1,4 @@
-"""The names in annotations that `typing` has, for modules of the tracer that import it as ``t``.
+"""Names in the annotations of the tracer and what it rests on, which import this as ``t``.
 
 They are loaded if somebody evaluates an annotation, as `typing.get_type_hints` does. Otherwise they
 are not needed, and `typing` would take a third of the time that the tracer takes to import.
@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from typing import TypeVar
 
     from .context import BasicSpanContext
+    from .propagator import Propagator as Propagator
+    from .sampler import Sampler as Sampler
     from .span import BasicSpan
     from .tracer import BasicTracer
 
@@ -27,12 +29,16 @@ else:
         import typing
 
         from .context import BasicSpanContext
+        from .propagator import Propagator
+        from .sampler import Sampler
         from .span import BasicSpan
         from .tracer import BasicTracer
 
         globals().update(
             Any=typing.Any,
             ContextT=typing.TypeVar("ContextT", bound=BasicSpanContext),
+            Propagator=Propagator,
+            Sampler=Sampler,
             SpanT=typing.TypeVar("SpanT", bound=BasicSpan),
             SupportsIndex=typing.SupportsIndex,
             TracerT=typing.TypeVar("TracerT", bound=BasicTracer),

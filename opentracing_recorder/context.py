@@ -25,7 +25,6 @@ Without both ids it starts a new trace, and nothing is written. `basic_context` 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from copy import copy
 from operator import index
 
 from opentracing import SpanContext
@@ -170,6 +169,8 @@ class BasicSpanContext(SpanContext):
 
     def with_baggage_item(self: t.ContextT, key: str, value: str) -> t.ContextT:
         """A copy of this context with one baggage item added or replaced."""
+        from copy import copy
+
         context = copy(self)
         context._baggage = {**copied_baggage(self._baggage), key: value}
         return context

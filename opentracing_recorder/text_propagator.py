@@ -28,7 +28,8 @@ from opentracing.interrupts import reraise_interrupt
 from . import _typing as t
 from ._baggage import PrefixedBaggage, bounded_baggage
 from ._errors import shown
-from ._hex_ids import hex_ids, parse_hex_id, parse_hex_ids
+from ._hex_ids import hex_ids
+from ._hex_ids_read import parse_hex_id, parse_hex_ids
 from .context import BasicSpanContext, RemoteSpanContext, basic_context
 from .propagator import CarrierPropagator
 

@@ -79,7 +79,6 @@ from functools import wraps
 from itertools import islice
 
 from opentracing import (
-    Format,
     Reference,
     ReferenceType,
     Scope,
@@ -99,7 +98,6 @@ from ._failure_log import FailureLog, unguarded, watch_after_recursion, watch_fi
 from ._hex_ids import random_bits
 from ._json_safe import text_of
 from ._process import renew, unforked
-from .binary_propagator import BinaryPropagator
 from .context import (
     NO_EXTRA,
     BasicSpanContext,
@@ -107,23 +105,12 @@ from .context import (
     basic_context,
     copied_baggage,
 )
-from .propagator import Propagator, as_propagator
 from .recorder import NoopRecorder, Recorder, started_hook
-from .sampler import ConstSampler, Sampler
 from .span import BasicSpan, StartedSpan, context_of
-from .text_propagator import TextPropagator
 
 _MAX_REFERENCES = 10_000  # that are taken from an iterator, which may have no end
 
 _NO_BAGGAGE = SpanContext.EMPTY_BAGGAGE
-
-# By format: those that the specification requires. All tracers share them, with the names that they
-# have learned.
-_REQUIRED_PROPAGATORS: dict[t.Any, Propagator] = {
-    Format.TEXT_MAP: TextPropagator(),
-    Format.HTTP_HEADERS: TextPropagator(encode_values=True),
-    Format.BINARY: BinaryPropagator(),
-}
 
 
 class BasicTracer(Tracer):
@@ -149,15 +136,20 @@ class BasicTracer(Tracer):
     def __init__(
         self,
         recorder: Recorder | None = None,
-        sampler: Sampler | None = None,
+        sampler: t.Sampler | None = None,
         scope_manager: ScopeManager | None = None,
         *,
-        propagators: Mapping[t.Any, Propagator] | None = None,
+        propagators: Mapping[t.Any, t.Propagator] | None = None,
         trace_id_bits: int = 64,
         max_tags: int = 128,
         max_logs: int = 128,
         service_name: str | None = None,
     ) -> None:
+        # Imported by the first tracer, and not by the first request: the children that a server
+        # forks have them.
+        from ._required_propagators import REQUIRED_PROPAGATORS
+        from .sampler import ConstSampler
+
         if scope_manager is None:
             scope_manager = ContextVarsScopeManager()
         check_has("scope_manager", scope_manager, "activate")
@@ -172,7 +164,7 @@ class BasicTracer(Tracer):
         self.service_name = service_name
         self._trace_id_bits = trace_id_bits
         self._new_id: Callable[[int], int] = random_bits
-        self._propagators: dict[t.Any, Propagator] = dict(_REQUIRED_PROPAGATORS)
+        self._propagators: dict[t.Any, t.Propagator] = dict(REQUIRED_PROPAGATORS)
         if propagators is not None:
             check_type("propagators", propagators, Mapping, "a mapping of formats to Propagators")
             for format, propagator in propagators.items():
@@ -197,12 +189,14 @@ class BasicTracer(Tracer):
         )
 
     @property
-    def sampler(self) -> Sampler:
+    def sampler(self) -> t.Sampler:
         """The sampler, which decides which traces are kept."""
         return unguarded(self._sampler)  # type: ignore[no-any-return]
 
     @sampler.setter
-    def sampler(self, sampler: Sampler) -> None:
+    def sampler(self, sampler: t.Sampler) -> None:
+        from .sampler import ConstSampler
+
         check_has("sampler", sampler, "sampled")
         self._sampler = watch_first_call(self, "_sampler", sampler)
         self._sampler_failures = FailureLog(sampler, is_last=True)
@@ -390,12 +384,14 @@ class BasicTracer(Tracer):
 
     # Propagation.
 
-    def register_propagator(self, format: t.Any, propagator: Propagator) -> None:
+    def register_propagator(self, format: t.Any, propagator: t.Propagator) -> None:
         """Use `propagator` for `format` from now on.
 
         It need not derive from `Propagator`, and may have just one of its two methods: then the
         other one does nothing.
         """
+        from .propagator import as_propagator
+
         check_instance("propagator", propagator)
         usable = as_propagator(
             propagator,

@@ -24,7 +24,6 @@ It serves threads, asyncio and everything else that runs on contextvars, and nee
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
 from contextvars import ContextVar, Token
 
 from .. import _typing as t
@@ -167,8 +166,7 @@ def _prune(held: t.Held) -> t.Held:
     return shown
 
 
-@contextmanager
-def no_parent_scope() -> Iterator[None]:
+def no_parent_scope() -> t.AbstractContextManager[None]:
     """Hide the active scope in a block, so that spans started in it are not its children::
 
         with no_parent_scope():
@@ -176,6 +174,12 @@ def no_parent_scope() -> Iterator[None]:
 
     The scope is active again after the block.
     """
+    from contextlib import contextmanager  # here, because nothing else needs it
+
+    return contextmanager(_hidden_scope)()
+
+
+def _hidden_scope() -> Iterator[None]:
     token = _hold(None)
     try:
         yield
