@@ -10,19 +10,16 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping as Mapping
     from collections.abc import Sequence as Sequence
-    from contextlib import AbstractContextManager as AbstractContextManager
     from types import TracebackType as TracebackType
     from typing import Any as Any
     from typing import NoReturn as NoReturn
-    from typing import TypeVar, Union
+    from typing import TypeVar
 
     from .scope import Scope
     from .scope_manager import ScopeManager as ScopeManager
-    from .scope_managers.nesting import NestedScope
     from .span import Span
     from .tracer import Tracer as Tracer
 
-    Held = Union[NestedScope, dict[ScopeManager, NestedScope], None]
     SpanT = TypeVar("SpanT", bound=Span)
     ScopeT = TypeVar("ScopeT", bound=Scope)
 else:
@@ -33,15 +30,11 @@ else:
         import types
         import typing
         from collections import abc
-        from contextlib import AbstractContextManager
 
         from . import Scope, ScopeManager, Span, Tracer
-        from .scope_managers.nesting import NestedScope
 
         globals().update(
             Any=typing.Any,
-            AbstractContextManager=AbstractContextManager,
-            Held=typing.Union[NestedScope, dict[ScopeManager, NestedScope], None],
             Mapping=abc.Mapping,
             NoReturn=typing.NoReturn,
             ScopeManager=ScopeManager,

@@ -89,7 +89,6 @@ from opentracing import (
     UnsupportedFormatException,
 )
 from opentracing.interrupts import reraise_interrupt
-from opentracing.scope_managers.contextvars import ContextVarsScopeManager
 
 from . import _typing as t
 from ._arguments import check_count, check_has, check_instance, check_range, check_type
@@ -147,6 +146,8 @@ class BasicTracer(Tracer):
     ) -> None:
         # Imported by the first tracer, and not by the first request: the children that a server
         # forks have them.
+        from opentracing.scope_managers.contextvars import ContextVarsScopeManager
+
         from ._required_propagators import REQUIRED_PROPAGATORS
         from .sampler import ConstSampler
 

@@ -24,9 +24,9 @@ It serves threads, asyncio and everything else that runs on contextvars, and nee
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from contextvars import ContextVar, Token
 
-from .. import _typing as t
 from ..interrupts import reraise_interrupt
 from ..scope import Scope
 from ..scope_manager import ScopeManager
@@ -36,6 +36,7 @@ from .nesting import (
     ELSEWHERE,
     OPEN,
     NestedScope,
+    _Held,
     pruned,
     raise_if_a_span,
     scope_of,
@@ -45,7 +46,7 @@ from .nesting import (
 TYPE_CHECKING = False
 
 # All managers share it: the interpreter never frees a ContextVar that a context has held.
-_SCOPE: ContextVar[t.Held] = ContextVar("scope", default=None)
+_SCOPE: ContextVar[_Held] = ContextVar("scope", default=None)
 _held = _SCOPE.get
 _hold = _SCOPE.set
 _reset = _SCOPE.reset
@@ -106,7 +107,7 @@ class ContextVarsScopeManager(ScopeManager):
 class _ContextVarsScope(NestedScope):
     __slots__ = ("_token",)
 
-    _token: Token[t.Held] | None
+    _token: Token[_Held] | None
 
     if TYPE_CHECKING:
 
@@ -158,7 +159,7 @@ class _ContextVarsScope(NestedScope):
         self._token = None  # it refers to the context, which refers to this scope
 
 
-def _prune(held: t.Held) -> t.Held:
+def _prune(held: _Held) -> _Held:
     """`pruned`; this context also drops the scopes closed elsewhere, which frees them."""
     shown = pruned(held)
     if shown is not held:
@@ -166,7 +167,8 @@ def _prune(held: t.Held) -> t.Held:
     return shown
 
 
-def no_parent_scope() -> t.AbstractContextManager[None]:
+@contextmanager
+def no_parent_scope() -> Iterator[None]:
     """Hide the active scope in a block, so that spans started in it are not its children::
 
         with no_parent_scope():
@@ -174,12 +176,6 @@ def no_parent_scope() -> t.AbstractContextManager[None]:
 
     The scope is active again after the block.
     """
-    from contextlib import contextmanager  # here, because nothing else needs it
-
-    return contextmanager(_hidden_scope)()
-
-
-def _hidden_scope() -> Iterator[None]:
     token = _hold(None)
     try:
         yield

@@ -44,12 +44,19 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterable
 
-from .. import _typing as t
 from ..interrupts import reraise_interrupt
 from ..scope import Scope
 from ..scope_manager import ScopeManager
 from ..span import Span
 from .constants import ACTIVE_ATTR
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Union
+
+    _Held = Union["NestedScope", dict[ScopeManager, "NestedScope"], None]
+else:
+    _Held = object  # `typing` alone would take longer to import than all scope managers
 
 # The states of a scope. Restoring the outer scope skips those after CLOSED.
 OPEN = 0
@@ -150,7 +157,7 @@ NestedScope.span = NestedScope.__dict__["_span"]  # type: ignore[method-assign]
 NestedScope.manager = NestedScope.__dict__["_manager"]  # type: ignore[method-assign]
 
 
-def raise_if_a_span(span: t.Any) -> None:
+def raise_if_a_span(span: object) -> None:
     """In an ``except`` block: raise the exception of `finish` again, if `span` has a `finish`."""
     try:
         is_span = callable(getattr(span, "finish", None))
@@ -195,7 +202,7 @@ def nearest_shown(scope: NestedScope | None) -> NestedScope | None:
     return scope
 
 
-def pruned(held: t.Held) -> t.Held:
+def pruned(held: _Held) -> _Held:
     """The same scopes without those closed elsewhere; the same object if none was."""
     if not isinstance(held, dict):
         return nearest_shown(held)
@@ -205,14 +212,14 @@ def pruned(held: t.Held) -> t.Held:
     return {manager: scope for manager, scope in shown.items() if scope is not None} or None
 
 
-def scope_of(held: t.Held, manager: ScopeManager) -> NestedScope | None:
+def scope_of(held: _Held, manager: ScopeManager) -> NestedScope | None:
     """The scope of one manager among the `pruned` scopes of a context."""
     if isinstance(held, dict):
         return held.get(manager)
     return held if held is not None and held._manager is manager else None
 
 
-def with_scope(held: t.Held, manager: ScopeManager, scope: NestedScope | None) -> t.Held:
+def with_scope(held: _Held, manager: ScopeManager, scope: NestedScope | None) -> _Held:
     """The scopes of a context with one manager's scope replaced.
 
     A dict stays a dict until it is empty: if a context holds a single scope, no other manager's was
@@ -228,7 +235,7 @@ def with_scope(held: t.Held, manager: ScopeManager, scope: NestedScope | None) -
 
 def scope_on(place: object, manager: ScopeManager) -> NestedScope | None:
     """The scope of one manager that a task or greenlet has in `ACTIVE_ATTR`."""
-    held: t.Held = getattr(place, ACTIVE_ATTR, None)
+    held: _Held = getattr(place, ACTIVE_ATTR, None)
     shown = pruned(held)
     if shown is not held:
         setattr(place, ACTIVE_ATTR, shown)
