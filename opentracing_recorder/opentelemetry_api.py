@@ -77,7 +77,7 @@ field by field, ids and times aside (``make test-opentelemetry``; instrumentatio
 - services: aiohttp 3.14.5, Django 5.2.19 (WSGI and ASGI), FastAPI 0.165.0, Flask 3.1.3, Starlette;
 - clients: aiohttp 3.14.5, httpx 0.28.1 (both kinds), requests 2.34.2, urllib3 2.8.0;
 - data: redis 7.1.1, SQLAlchemy 2.0.51, sqlite3;
-- queues and calls: Celery 5.7.0, confluent-kafka 2.16.0, gRPC 1.85.3 (both kinds);
+- queues and calls: aiokafka 0.14.0, Celery 5.7.0, confluent-kafka 2.16.0, gRPC 1.85.3 (both kinds);
 - asyncio, logging, threading.
 
 No field differs but the frames of a stack trace: OpenTelemetry's own context manager is in the
