@@ -72,6 +72,25 @@ def test_a_peer_that_cannot_run_says_why(runner: ModuleType, tables: ModuleType)
     assert "no_such_peer can't run: ModuleNotFoundError" in reason
 
 
+def test_a_case_may_be_the_difference_of_two(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The fastest turn without tracing is taken from the fastest one with it."""
+    monkeypatch.syspath_prepend(str(BENCHMARKS))
+    import runner
+    import worker
+
+    measured = worker.take_turns("tracing", lambda: sum(range(9000)), list, 0.001, 3)
+    figures = runner.Figures()
+    figures.case, figures.without, figures.least = [9.0, 5.0], [8.0, 3.0], [4.0, 0.5]
+
+    assert {name: len(times) for name, times in measured.items()} == {
+        "case": 3,
+        "least": 3,
+        "without": 3,
+    }
+    assert min(measured["case"]) > min(measured["without"])
+    assert figures.fastest == (5.0 - 3.0) / 0.5
+
+
 @pytest.mark.parametrize(
     ("case", "ratio", "verdict", "holds"),
     [
