@@ -5,7 +5,7 @@ from __future__ import annotations
 import platform
 import sys
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pytest
@@ -72,23 +72,23 @@ def test_a_peer_that_cannot_run_says_why(runner: ModuleType, tables: ModuleType)
     assert "no_such_peer can't run: ModuleNotFoundError" in reason
 
 
-def test_a_case_may_be_the_difference_of_two(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The fastest turn without tracing is taken from the fastest one with it."""
-    monkeypatch.syspath_prepend(str(BENCHMARKS))
-    import runner
+def test_the_same_without_tracing_is_subtracted(runner: ModuleType) -> None:
+    """Three calls take turns, and the median is that of the differences in each turn."""
     import worker
 
-    measured = worker.take_turns("tracing", lambda: sum(range(9000)), list, 0.001, 3)
+    peer = SimpleNamespace(
+        LEAST={"x": lambda: lambda: sum(range(9000))}, WITHOUT={"x": lambda: int}
+    )
     figures = runner.Figures()
-    figures.case, figures.without, figures.least = [9.0, 5.0], [8.0, 3.0], [4.0, 0.5]
+    figures.case, figures.least, figures.without = [3, 9, 4], [5, 4, 3], [1, 1, 2]
 
-    assert {name: len(times) for name, times in measured.items()} == {
-        "case": 3,
-        "least": 3,
-        "without": 3,
-    }
-    assert min(measured["case"]) > min(measured["without"])
-    assert figures.fastest == (5.0 - 3.0) / 0.5
+    measured = worker.take_turns("x", int, 0.001, 3, peer)
+
+    assert {name: len(times) for name, times in measured.items()} == dict.fromkeys(
+        ["case", "least", "without"], 3
+    )
+    assert min(measured["least"]) > min(measured["without"])
+    assert figures.fastest == figures.median == 2  # of 0.5, 2.67 and 2
 
 
 @pytest.mark.parametrize(
