@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
@@ -39,14 +41,11 @@ def test_fields_of_bytes_are_read_back(fields: list[tuple[int, bytes]]) -> None:
 @example(b"\x09\x00")
 def test_any_bytes_are_fields_or_malformed(data: bytes) -> None:
     """No other exception is raised, and no field is longer than the bytes there are."""
-    try:
-        fields = list(read_fields(data))
-    except MalformedMessage as error:
-        assert error.field
-        assert error.value in data
-    else:
-        assert len(fields) <= len(data)
-        assert sum(len(value) for _, value in fields if type(value) is bytes) <= len(data)
+    fields = []
+    with suppress(MalformedMessage):
+        fields.extend(read_fields(data))
+    assert len(fields) <= len(data)
+    assert sum(len(value) for _, value in fields if type(value) is bytes) <= len(data)
 
 
 @pytest.mark.parametrize(
@@ -61,11 +60,9 @@ def test_any_bytes_are_fields_or_malformed(data: bytes) -> None:
     ids=["numbers", "empty fields", "one number", "one field", "a size beyond its end"],
 )
 def test_each_byte_is_read_once(data: bytes) -> None:
-    """A long message takes no more steps than it has bytes, and fields without end are malformed."""
+    """A long message takes no more steps than it has bytes, also if it is malformed."""
     steps = 0
-    try:
+    with suppress(MalformedMessage):
         for _ in read_fields(data):
             steps += 1
-    except MalformedMessage:
-        pass
     assert steps <= len(data)
