@@ -27,7 +27,7 @@ from .numbers_of_others import PLAIN
 
 pytest.importorskip("opentelemetry.proto.trace", reason="opentelemetry-proto is not installed")
 
-from opentelemetry.proto.common.v1.common_pb2 import AnyValue, InstrumentationScope, KeyValue
+from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
 from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 
 from ..otlp_payload import request_in, spans_in
@@ -450,7 +450,9 @@ _keys = (
     _texts
     | _long_texts
     | st.integers(0, 2000).map(lambda number: f"key {number}")
-    | st.sampled_from(["span.kind", "error", "http.status_code", "peer.port", "peer.ipv4", "db.type"])
+    | st.sampled_from(
+        ["span.kind", "error", "http.status_code", "peer.port", "peer.ipv4", "db.type"]
+    )
 )
 _numbers = (
     st.integers()
@@ -545,9 +547,7 @@ def test_the_usual_span_is_what_all_fields_make_of_it(
     semantic_names: bool,
 ) -> None:
     """The short way gives up, or gives the same message."""
-    span = BasicTracer(trace_id_bits=128).start_span(
-        name, parent, tags=tags, start_time=start_time
-    )
+    span = BasicTracer(trace_id_bits=128).start_span(name, parent, tags=tags, start_time=start_time)
     span.finish(start_time + duration)
     try:
         usual = _otlp_protobuf._usual(semantic_names, span)
@@ -635,7 +635,9 @@ def test_any_span_of_opentelemetrys_api_is_read_back(
         (expected.events[0].attributes, event),
         (expected.links[0].attributes, link),
     ):
-        assert_same(Span(attributes=attributes_found), Span(attributes=key_values(attributes_given)))
+        assert_same(
+            Span(attributes=attributes_found), Span(attributes=key_values(attributes_given))
+        )
     for encoding in ENCODINGS:
         assert_same(sent(encoding, span), expected)
 
