@@ -193,6 +193,8 @@ class _HeadsByName(dict[str, _Heads]):
         self._names = names
 
     def __missing__(self, name: str) -> _Heads:
+        if type(name) is not str:  # another one may be equal to it
+            raise TypeError("a name of a class of its own")
         if self._type == _STRING and self._names and name in NUMBERS:
             raise ValueError("text that becomes a number")
         heads = _Heads(self._field, self._names.get(name, name), self._type)
@@ -341,7 +343,7 @@ def _usual(semantic_names: bool, span: BasicSpan) -> bytes | None:
             return None
         kind = KINDS[own.pop(tags.SPAN_KIND)]  # a KeyError for another one
     parent_id = span.parent_id
-    if parent_id is None:
+    if not parent_id:
         flags = _usual_flags
         ids = _IDS(_TRACE_ID, trace_id >> 64, trace_id & MAX_64_BITS, _SPAN_ID, span_id)
     else:

@@ -303,6 +303,7 @@ def _encoding(protocol: str | None) -> Any:
         if protocol not in _ENCODINGS:
             warn(otlp_variable("PROTOCOL"), " or ".join(_ENCODINGS), _DEFAULT_PROTOCOL)
             protocol = _DEFAULT_PROTOCOL
+    check_type("protocol", protocol, str)
     if protocol not in _ENCODINGS:
         raise ValueError(f"protocol must be {' or '.join(_ENCODINGS)}, not {protocol!r}")
     return _ENCODINGS[protocol]
