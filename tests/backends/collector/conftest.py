@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import socket
@@ -12,12 +13,23 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 import pytest
+from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter as GrpcExporter
+from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter as HttpExporter
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans, Span
+
+from opentracing_recorder import BatchRecorder
+from opentracing_recorder.opentelemetry import OpenTelemetryRecorder
+from opentracing_recorder.otlp import OTLPRecorder
+
+MakeRecorder = Callable[..., BatchRecorder]
 
 BINARY = Path(__file__).resolve().parents[3] / "env" / "collector" / "otelcol"
 
@@ -27,7 +39,7 @@ receivers:
   otlp:
     protocols:
       grpc: {{endpoint: "127.0.0.1:{grpc}"}}
-      http: {{endpoint: "127.0.0.1:{http}"}}
+      http: {http}
 exporters:
   debug: {{}}
   otlp_http:
@@ -95,13 +107,19 @@ class Sink:
 
 
 class Collector:
-    """A collector that can be killed, and started again on the same ports."""
+    """A collector that can be killed, and started again on the same ports.
 
-    def __init__(self, folder: Path, sink: Sink) -> None:
+    `http_options` are those of its receiver over HTTP.
+    """
+
+    def __init__(self, folder: Path, sink: Sink, **http_options: Any) -> None:
         self.grpc_port, self.http_port = free_ports(2)
+        self.url = f"http://127.0.0.1:{self.http_port}/v1/traces"
         self.folder = folder
+        # JSON is YAML too.
+        http = json.dumps({"endpoint": f"127.0.0.1:{self.http_port}", **http_options})
         (folder / "config.yaml").write_text(
-            CONFIGURATION.format(grpc=self.grpc_port, http=self.http_port, sink=sink.port)
+            CONFIGURATION.format(grpc=self.grpc_port, http=http, sink=sink.port)
         )
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -154,8 +172,9 @@ class Collector:
             self._process.wait()
 
 
-@pytest.fixture
-def sink() -> Iterator[Sink]:
+@contextmanager
+def running_sink() -> Iterator[Sink]:
+    """A sink that takes requests."""
     sink = Sink()
     thread = threading.Thread(target=sink.server.serve_forever, args=(0.05,))
     thread.start()
@@ -165,11 +184,61 @@ def sink() -> Iterator[Sink]:
     thread.join()
 
 
-@pytest.fixture
-def collector(tmp_path: Path, sink: Sink) -> Iterator[Collector]:
+@contextmanager
+def running_collector(folder: Path, sink: Sink, **http_options: Any) -> Iterator[Collector]:
+    """A collector that takes spans; the test is skipped if it is not built."""
     if not BINARY.exists():
         pytest.skip("the collector is not built: run `make test-collector`, with Go on the path")
-    collector = Collector(tmp_path, sink)
-    collector.start()
-    yield collector
-    collector.kill()
+    collector = Collector(folder, sink, **http_options)
+    try:
+        collector.start()
+        yield collector
+    finally:
+        collector.kill()
+
+
+@pytest.fixture
+def sink() -> Iterator[Sink]:
+    with running_sink() as sink:
+        yield sink
+
+
+@pytest.fixture
+def start_collector(tmp_path: Path, sink: Sink) -> Iterator[Callable[..., Collector]]:
+    """Starts a collector with options of its receiver over HTTP."""
+    with ExitStack() as stack:
+        yield lambda **http_options: stack.enter_context(
+            running_collector(tmp_path, sink, **http_options)
+        )
+
+
+@pytest.fixture
+def collector(start_collector: Callable[..., Collector]) -> Collector:
+    return start_collector()
+
+
+# The ways of spans to a collector. Options are those of every BatchRecorder, and what both recorders
+# have besides.
+
+
+def by_exporter_over_http(collector: Collector, **options: Any) -> BatchRecorder:
+    return OpenTelemetryRecorder(lambda: HttpExporter(collector.url), "shop", **options)
+
+
+def by_exporter_over_grpc(collector: Collector, **options: Any) -> BatchRecorder:
+    address = f"127.0.0.1:{collector.grpc_port}"
+    return OpenTelemetryRecorder(lambda: GrpcExporter(address, insecure=True), "shop", **options)
+
+
+def in_protobuf(collector: Collector, **options: Any) -> BatchRecorder:
+    return OTLPRecorder("shop", collector.url, **options)
+
+
+def in_json(collector: Collector, **options: Any) -> BatchRecorder:
+    return OTLPRecorder("shop", collector.url, protocol="http/json", **options)
+
+
+@pytest.fixture(params=[by_exporter_over_http, by_exporter_over_grpc, in_protobuf, in_json])
+def make_recorder(request: pytest.FixtureRequest, collector: Collector) -> MakeRecorder:
+    """Makes a recorder that sends to the collector, by each of the ways."""
+    return partial(request.param, collector)

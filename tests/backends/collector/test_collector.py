@@ -1,4 +1,4 @@
-"""OpenTelemetryRecorder against a real OpenTelemetry Collector, over OTLP/HTTP and OTLP/gRPC."""
+"""Both recorders for OTLP against a real OpenTelemetry Collector, by each way that they have."""
 
 from __future__ import annotations
 
@@ -7,41 +7,28 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 import requests
 from google.protobuf.json_format import MessageToDict, ParseDict
-from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter as GrpcExporter
-from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter as HttpExporter
+from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 from opentelemetry.instrumentation.requests import RequestsInstrumentor
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 from opentelemetry.sdk.trace import TracerProvider
-from opentelemetry.sdk.trace.export import SimpleSpanProcessor, SpanExporter
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from opentracing import child_of, follows_from
 from opentracing_recorder import BasicSpanContext, BasicTracer, RemoteSpanContext
 from opentracing_recorder.opentelemetry import OpenTelemetryRecorder
+from opentracing_recorder.otlp import OTLPRecorder
 
 from ...endings import ENDINGS, run
-from .conftest import Collector, Sink
+from .conftest import Collector, MakeRecorder, Sink
 
 pytestmark = pytest.mark.needs_os
-
-MakeExporter = Callable[[], SpanExporter]
-
-
-@pytest.fixture(params=["http", "grpc"])
-def make_exporter(request: pytest.FixtureRequest, collector: Collector) -> MakeExporter:
-    """Makes an exporter that sends to the collector."""
-    if request.param == "http":
-        url = f"http://127.0.0.1:{collector.http_port}/v1/traces"
-        return lambda: HttpExporter(endpoint=url)
-    return lambda: GrpcExporter(endpoint=f"127.0.0.1:{collector.grpc_port}", insecure=True)
-
 
 def text(key: str, value: str) -> dict[str, Any]:
     """An attribute, as protocol buffers have it in JSON."""
@@ -60,9 +47,9 @@ def sorted_attributes(message: Any) -> Any:
     return message
 
 
-def test_every_field_arrives(make_exporter: MakeExporter, collector: Collector, sink: Sink) -> None:
+def test_every_field_arrives(make_recorder: MakeRecorder, collector: Collector, sink: Sink) -> None:
     """The collector forwards the recorded span with every field."""
-    recorder = OpenTelemetryRecorder(make_exporter, "shop", {"service.version": "3"})
+    recorder = make_recorder(resource_attributes={"service.version": "3"})
     with BasicTracer(recorder, max_tags=8, max_logs=2) as tracer:
         caller = RemoteSpanContext((0xAB << 64) + 0xCD, 0xEF, extra={"tracestate": "a=1,b=2"})
         span = tracer.start_span(
@@ -104,6 +91,8 @@ def test_every_field_arrives(make_exporter: MakeExporter, collector: Collector, 
     (scope_spans,) = resource_spans.scope_spans
     assert (scope_spans.scope.name, scope_spans.scope.version) == ("opentracing", version)
     (arrived,) = scope_spans.spans
+    # OpenTelemetry's exporter leaves them out.
+    w3c_flags = 1 if isinstance(recorder, OTLPRecorder) else 0
     expected = Span(
         trace_id=bytes.fromhex("00000000000000ab00000000000000cd"),
         span_id=span.context.span_id.to_bytes(8, "big"),
@@ -112,7 +101,7 @@ def test_every_field_arrives(make_exporter: MakeExporter, collector: Collector, 
     ParseDict(
         {
             "traceState": "a=1,b=2",
-            "flags": 0x300,  # whether the parent is remote is known, and it is
+            "flags": 0x300 + w3c_flags,  # whether the parent is remote is known, and it is
             "name": "order",
             "kind": "SPAN_KIND_SERVER",
             "startTimeUnixNano": "1700000000500000000",
@@ -158,17 +147,17 @@ def test_every_field_arrives(make_exporter: MakeExporter, collector: Collector, 
     link = expected.links.add()
     link.trace_id = bytes.fromhex("00000000000000000000000000000012")
     link.span_id = bytes.fromhex("0000000000000034")
-    link.flags = 0x100  # it is not remote
+    link.flags = 0x100 + w3c_flags  # it is not remote
     link.attributes.add(key="opentracing.ref_type").value.string_value = "follows_from"
     assert sorted_attributes(MessageToDict(arrived)) == sorted_attributes(MessageToDict(expected))
     assert "Traces" in collector.log
 
 
 def test_nothing_is_lost_while_the_collector_is_killed_and_restarted(
-    make_exporter: MakeExporter, collector: Collector, sink: Sink
+    make_recorder: MakeRecorder, collector: Collector, sink: Sink
 ) -> None:
     """Spans recorded before, during and after the outage all arrive, some perhaps twice."""
-    recorder = OpenTelemetryRecorder(make_exporter, "shop", batch_size=100, interval=0.05)
+    recorder = make_recorder(batch_size=100, interval=0.05)
     recorded: list[int] = []
     stop = threading.Event()
 
@@ -205,11 +194,11 @@ def test_nothing_is_lost_while_the_collector_is_killed_and_restarted(
 
 
 def test_what_was_queued_while_there_was_no_collector_arrives_when_there_is_one(
-    make_exporter: MakeExporter, collector: Collector, sink: Sink
+    make_recorder: MakeRecorder, collector: Collector, sink: Sink
 ) -> None:
     """An application may start before its collector does."""
     collector.kill()
-    with BasicTracer(OpenTelemetryRecorder(make_exporter, "shop", interval=0.05)) as tracer:
+    with BasicTracer(make_recorder(interval=0.05)) as tracer:
         for _ in range(500):
             tracer.start_span("x").finish()
         assert not tracer.flush(0.5)
@@ -220,17 +209,22 @@ def test_what_was_queued_while_there_was_no_collector_arrives_when_there_is_one(
 
 
 def test_close_keeps_to_its_time_when_the_collector_hangs(
-    make_exporter: MakeExporter, collector: Collector, sink: Sink
+    make_recorder: MakeRecorder,
+    collector: Collector,
+    sink: Sink,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """It says that not all was delivered, and counts what was not."""
     released = threading.Event()
 
-    class Recorder(OpenTelemetryRecorder):
-        def release(self) -> None:
-            super().release()
-            released.set()
+    recorder = make_recorder(interval=0.05)
+    release = recorder.release
 
-    recorder = Recorder(make_exporter, "shop", interval=0.05)
+    def release_and_say_so() -> None:
+        release()
+        released.set()
+
+    monkeypatch.setattr(recorder, "release", release_and_say_so)
     tracer = BasicTracer(recorder)
     tracer.start_span("before").finish()
     assert tracer.flush(30)
@@ -240,7 +234,7 @@ def test_close_keeps_to_its_time_when_the_collector_hangs(
     assert not tracer.close(1)
     assert time.monotonic() - start < 3
     assert recorder.stats.sent == 1
-    # The exporter's call ends, or its thread would go on after the test.
+    # The call under way ends, or its thread would go on after the test.
     collector.resume()
     sink.wait_for(lambda: len(sink.spans) == 2)
     assert released.wait(30)
@@ -263,11 +257,11 @@ def test_an_instrumented_http_client_does_not_trace_the_export(
     traced = InMemorySpanExporter()
     provider = TracerProvider()
     provider.add_span_processor(SimpleSpanProcessor(traced))
-    url = f"http://127.0.0.1:{collector.http_port}/v1/traces"
+    url = collector.url
     instrumentor = RequestsInstrumentor()
     instrumentor.instrument(tracer_provider=provider)
     try:
-        with BasicTracer(OpenTelemetryRecorder(lambda: HttpExporter(url), "shop")) as tracer:
+        with BasicTracer(OpenTelemetryRecorder(lambda: OTLPSpanExporter(url), "shop")) as tracer:
             tracer.start_span("x").finish()
             assert tracer.flush(30)
             assert traced.get_finished_spans() == ()
@@ -280,10 +274,10 @@ def test_an_instrumented_http_client_does_not_trace_the_export(
 
 @pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
 def test_a_child_process_sends_to_the_collector_too(
-    make_exporter: MakeExporter, sink: Sink
+    make_recorder: MakeRecorder, sink: Sink
 ) -> None:
     """Each side of a fork has connections of its own, though the parent had some before it."""
-    with BasicTracer(OpenTelemetryRecorder(make_exporter, "shop")) as tracer:
+    with BasicTracer(make_recorder()) as tracer:
         tracer.start_span("before").finish()
         assert tracer.flush(30)
         child = os.fork()
@@ -305,6 +299,7 @@ def test_the_last_spans_arrive_over_grpc(
         from functools import partial
         from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter
         from opentracing_recorder.opentelemetry import OpenTelemetryRecorder
+from opentracing_recorder.otlp import OTLPRecorder
         exporter = partial(OTLPSpanExporter, endpoint=PLACE, insecure=True)
         return OpenTelemetryRecorder(exporter, "shop", **NEVER)
     """

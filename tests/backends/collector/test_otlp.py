@@ -1,0 +1,180 @@
+"""OTLPRecorder against a real Collector: TLS, proxies, compression, limits and refusals."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from opentracing_recorder import BasicTracer
+from opentracing_recorder.otlp import OTLPRecorder
+
+from ...certificates import make_certificate
+from .conftest import Collector, Sink
+from .forward_proxy import running_proxy
+
+pytestmark = pytest.mark.needs_os
+
+HOST = "collector.test"
+
+StartCollector = Callable[..., Collector]
+
+
+@pytest.fixture(params=["http/protobuf", "http/json"])
+def protocol(request: pytest.FixtureRequest) -> str:
+    return request.param
+
+
+@pytest.fixture
+def environment(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    """An environment without a proxy."""
+    for name in ("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.lower(), raising=False)
+    return monkeypatch
+
+
+def send(recorder: OTLPRecorder, *names: str) -> bool:
+    """Whether spans of these names could be sent."""
+    with BasicTracer(recorder) as tracer:
+        for name in names:
+            tracer.start_span(name).finish()
+        return tracer.flush(30)
+
+
+def names(sink: Sink) -> list[str]:
+    return sorted(span.name for span in sink.spans)
+
+
+@pytest.fixture
+def certificates(tmp_path: Path) -> tuple[Path, Path]:
+    """The certificates of the collector and of this process, each with its key."""
+    paths = []
+    for name in ("server", "client"):
+        folder = tmp_path / name
+        folder.mkdir()
+        paths.append(make_certificate(folder, HOST))
+    return paths[0], paths[1]
+
+
+@pytest.fixture
+def secure_collector(
+    start_collector: StartCollector, certificates: tuple[Path, Path]
+) -> Collector:
+    """A collector that wants to see this process's certificate."""
+    server, client = certificates
+    tls = {"cert_file": str(server), "key_file": str(server), "client_ca_file": str(client)}
+    collector = start_collector(tls=tls)
+    collector.url = collector.url.replace("http:", "https:")
+    return collector
+
+
+def test_a_client_certificate_opens_the_collector(
+    protocol: str, secure_collector: Collector, certificates: tuple[Path, Path], sink: Sink
+) -> None:
+    """Both sides show certificates; without the one of this process, nothing arrives."""
+    server, client = certificates
+    options: dict[str, Any] = {"protocol": protocol, "ca_file": server, "attempts": 1}
+    stranger = OTLPRecorder("shop", secure_collector.url, **options)
+    assert not send(stranger, "strange")
+    assert stranger.stats.failed == 1
+    options.update(client_cert=client, client_key=client.with_name("key.pem"))
+    assert send(OTLPRecorder("shop", secure_collector.url, **options), "a", "b")
+    assert names(sink) == ["a", "b"]
+
+
+def test_certificates_are_named_by_variables(
+    secure_collector: Collector,
+    certificates: tuple[Path, Path],
+    sink: Sink,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """No line of code is needed for a collector behind TLS."""
+    server, client = certificates
+    base_url = secure_collector.url.removesuffix("/v1/traces")
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", base_url)
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_CERTIFICATE", str(server))
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_TRACES_CLIENT_CERTIFICATE", str(client))
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_TRACES_CLIENT_KEY", str(client))
+    assert send(OTLPRecorder(), "a")
+    assert names(sink) == ["a"]
+
+
+def test_reports_go_through_the_proxy_of_the_environment(
+    protocol: str, collector: Collector, sink: Sink, environment: pytest.MonkeyPatch
+) -> None:
+    """The proxy finds the collector, gets its password, and each whole URL."""
+    url = f"http://{HOST}:{collector.http_port}/v1/traces"
+    with running_proxy() as proxy:
+        environment.setenv("HTTP_PROXY", proxy.url)
+        recorder = OTLPRecorder("shop", url, protocol=protocol, batch_size=1)
+        assert send(recorder, "a", "b")
+        assert [line for line, _ in proxy.requests] == [f"POST {url} HTTP/1.1"] * 2
+    assert names(sink) == ["a", "b"]
+
+
+def test_tls_goes_through_the_proxy_unread(
+    protocol: str,
+    secure_collector: Collector,
+    certificates: tuple[Path, Path],
+    sink: Sink,
+    environment: pytest.MonkeyPatch,
+) -> None:
+    """The proxy opens one tunnel for all reports; both certificates are shown through it."""
+    server, client = certificates
+    url = f"https://{HOST}:{secure_collector.http_port}/v1/traces"
+    options: dict[str, Any] = {"ca_file": server, "client_cert": client, "batch_size": 1}
+    with running_proxy() as proxy:
+        environment.setenv("HTTPS_PROXY", proxy.url)
+        assert send(OTLPRecorder("shop", url, protocol=protocol, **options), "a", "b")
+        (request,) = proxy.requests
+        assert request[0].startswith(f"CONNECT {HOST}:{secure_collector.http_port} HTTP/1.")
+    assert names(sink) == ["a", "b"]
+
+
+@pytest.mark.parametrize("by", ["argument", "variable"])
+def test_compressed_reports_arrive(
+    by: str,
+    protocol: str,
+    start_collector: StartCollector,
+    sink: Sink,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A collector that refuses whatever is not compressed takes them."""
+    collector = start_collector(compression_algorithms=["gzip"])
+    plain = OTLPRecorder("shop", collector.url, protocol=protocol)
+    assert not send(plain, "plain")
+    assert plain.stats.failed == 1
+    options = {}
+    if by == "argument":
+        options["compress_from"] = 0
+    else:
+        monkeypatch.setenv("OTEL_EXPORTER_OTLP_COMPRESSION", "gzip")
+    assert send(OTLPRecorder("shop", collector.url, protocol=protocol, **options), "a", "b")
+    assert names(sink) == ["a", "b"]
+
+
+@pytest.mark.parametrize("compress_from", [sys.maxsize, 0], ids=["plain", "compressed"])
+def test_a_report_over_the_collectors_limit_is_halved(
+    compress_from: int,
+    protocol: str,
+    start_collector: StartCollector,
+    sink: Sink,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Every span that fits arrives once; one that does not costs no other."""
+    collector = start_collector(max_request_body_size=100_000)
+    recorder = OTLPRecorder(
+        "shop", collector.url, protocol=protocol, compress_from=compress_from, interval=30
+    )
+    with BasicTracer(recorder) as tracer:
+        for number in range(400):  # of 3 MB
+            size = 110_000 if number == 123 else 7000
+            tracer.start_span(str(number), tags={"text": "x" * size}).finish()
+        assert not tracer.flush(60)
+    assert names(sink) == sorted(str(number) for number in range(400) if number != 123)
+    assert (recorder.stats.sent, recorder.stats.failed) == (399, 1)
+    assert "request body too large" in caplog.text
