@@ -30,6 +30,7 @@ from opentracing_recorder.opentelemetry import OpenTelemetryRecorder
 from opentracing_recorder.otlp import OTLPRecorder
 
 MakeRecorder = Callable[..., BatchRecorder]
+CollectorWith = Callable[..., "Collector"]
 
 BINARY = Path(__file__).resolve().parents[3] / "env" / "collector" / "otelcol"
 
@@ -114,6 +115,7 @@ class Collector:
 
     def __init__(self, folder: Path, sink: Sink, **http_options: Any) -> None:
         self.grpc_port, self.http_port = free_ports(2)
+        self.sink = sink
         self.url = f"http://127.0.0.1:{self.http_port}/v1/traces"
         self.folder = folder
         # JSON is YAML too.
@@ -204,21 +206,32 @@ def sink() -> Iterator[Sink]:
 
 
 @pytest.fixture
-def start_collector(tmp_path: Path, sink: Sink) -> Iterator[Callable[..., Collector]]:
-    """Starts a collector with options of its receiver over HTTP."""
+def collector(tmp_path: Path, sink: Sink) -> Iterator[Collector]:
+    """A collector that the test may end."""
+    with running_collector(tmp_path, sink) as collector:
+        yield collector
+
+
+@pytest.fixture(scope="module")
+def shared_collector(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CollectorWith]:
+    """The collector with these options, which the tests of a module share: none may end it."""
     with ExitStack() as stack:
-        yield lambda **http_options: stack.enter_context(
-            running_collector(tmp_path, sink, **http_options)
-        )
+        started: dict[str, Collector] = {}
+
+        def collector_with(**http_options: Any) -> Collector:
+            key = json.dumps(http_options)
+            if key not in started:
+                folder, sink = tmp_path_factory.mktemp("collector"), running_sink()
+                started[key] = stack.enter_context(
+                    running_collector(folder, stack.enter_context(sink), **http_options)
+                )
+            started[key].sink.resource_spans.clear()
+            return started[key]
+
+        yield collector_with
 
 
-@pytest.fixture
-def collector(start_collector: Callable[..., Collector]) -> Collector:
-    return start_collector()
-
-
-# The ways of spans to a collector. Options are those of every BatchRecorder, and what both recorders
-# have besides.
+# The ways of spans to a collector. Options are those that both recorders have.
 
 
 def by_exporter_over_http(collector: Collector, **options: Any) -> BatchRecorder:

@@ -23,7 +23,9 @@ class ForwardProxy(ThreadingHTTPServer):
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
-        self.url = f"http://{USER}:{PASSWORD.replace(' ', '%20')}@127.0.0.1:{self.server_address[1]}"
+        self.url = (
+            f"http://{USER}:{PASSWORD.replace(' ', '%20')}@127.0.0.1:{self.server_address[1]}"
+        )
         self.requests: list[tuple[str, dict[str, str]]] = []
         """The first lines, and the headers, whose names are in lower case."""
 

@@ -30,6 +30,7 @@ from .conftest import Collector, MakeRecorder, Sink
 
 pytestmark = pytest.mark.needs_os
 
+
 def text(key: str, value: str) -> dict[str, Any]:
     """An attribute, as protocol buffers have it in JSON."""
     return {"key": key, "value": {"stringValue": value}}
@@ -52,9 +53,10 @@ def test_every_field_arrives(make_recorder: MakeRecorder, collector: Collector, 
     recorder = make_recorder(resource_attributes={"service.version": "3"})
     with BasicTracer(recorder, max_tags=8, max_logs=2) as tracer:
         caller = RemoteSpanContext((0xAB << 64) + 0xCD, 0xEF, extra={"tracestate": "a=1,b=2"})
+        other = BasicSpanContext(0x12, 0x34, extra={"tracestate": "c=3"})
         span = tracer.start_span(
             "order",
-            references=[child_of(caller), follows_from(BasicSpanContext(0x12, 0x34))],
+            references=[child_of(caller), follows_from(other)],
             start_time=1_700_000_000.5,
             tags={
                 "span.kind": "server",
@@ -91,8 +93,8 @@ def test_every_field_arrives(make_recorder: MakeRecorder, collector: Collector, 
     (scope_spans,) = resource_spans.scope_spans
     assert (scope_spans.scope.name, scope_spans.scope.version) == ("opentracing", version)
     (arrived,) = scope_spans.spans
-    # OpenTelemetry's exporter leaves them out.
-    w3c_flags = 1 if isinstance(recorder, OTLPRecorder) else 0
+    # OpenTelemetry's exporter leaves out W3C's flags, and the trace state of a link.
+    w3c_flags, links_state = (1, "c=3") if isinstance(recorder, OTLPRecorder) else (0, "")
     expected = Span(
         trace_id=bytes.fromhex("00000000000000ab00000000000000cd"),
         span_id=span.context.span_id.to_bytes(8, "big"),
@@ -147,6 +149,7 @@ def test_every_field_arrives(make_recorder: MakeRecorder, collector: Collector, 
     link = expected.links.add()
     link.trace_id = bytes.fromhex("00000000000000000000000000000012")
     link.span_id = bytes.fromhex("0000000000000034")
+    link.trace_state = links_state
     link.flags = 0x100 + w3c_flags  # it is not remote
     link.attributes.add(key="opentracing.ref_type").value.string_value = "follows_from"
     assert sorted_attributes(MessageToDict(arrived)) == sorted_attributes(MessageToDict(expected))

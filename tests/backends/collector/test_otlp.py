@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,14 +12,12 @@ from opentracing_recorder import BasicTracer
 from opentracing_recorder.otlp import OTLPRecorder
 
 from ...certificates import make_certificate
-from .conftest import Collector, Sink
+from .conftest import Collector, CollectorWith
 from .forward_proxy import running_proxy
 
 pytestmark = pytest.mark.needs_os
 
 HOST = "collector.test"
-
-StartCollector = Callable[..., Collector]
 
 
 @pytest.fixture(params=["http/protobuf", "http/json"])
@@ -45,35 +42,29 @@ def send(recorder: OTLPRecorder, *names: str) -> bool:
         return tracer.flush(30)
 
 
-def names(sink: Sink) -> list[str]:
-    return sorted(span.name for span in sink.spans)
+def names(collector: Collector) -> list[str]:
+    return sorted(span.name for span in collector.sink.spans)
 
 
-@pytest.fixture
-def certificates(tmp_path: Path) -> tuple[Path, Path]:
+@pytest.fixture(scope="module")
+def certificates(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     """The certificates of the collector and of this process, each with its key."""
-    paths = []
-    for name in ("server", "client"):
-        folder = tmp_path / name
-        folder.mkdir()
-        paths.append(make_certificate(folder, HOST))
-    return paths[0], paths[1]
+    server, client = (tmp_path_factory.mktemp("certificate") for _ in range(2))
+    return make_certificate(server, HOST), make_certificate(client, HOST)
 
 
 @pytest.fixture
-def secure_collector(
-    start_collector: StartCollector, certificates: tuple[Path, Path]
-) -> Collector:
+def secure_collector(shared_collector: CollectorWith, certificates: tuple[Path, Path]) -> Collector:
     """A collector that wants to see this process's certificate."""
     server, client = certificates
     tls = {"cert_file": str(server), "key_file": str(server), "client_ca_file": str(client)}
-    collector = start_collector(tls=tls)
+    collector = shared_collector(tls=tls)
     collector.url = collector.url.replace("http:", "https:")
     return collector
 
 
 def test_a_client_certificate_opens_the_collector(
-    protocol: str, secure_collector: Collector, certificates: tuple[Path, Path], sink: Sink
+    protocol: str, secure_collector: Collector, certificates: tuple[Path, Path]
 ) -> None:
     """Both sides show certificates; without the one of this process, nothing arrives."""
     server, client = certificates
@@ -83,13 +74,12 @@ def test_a_client_certificate_opens_the_collector(
     assert stranger.stats.failed == 1
     options.update(client_cert=client, client_key=client.with_name("key.pem"))
     assert send(OTLPRecorder("shop", secure_collector.url, **options), "a", "b")
-    assert names(sink) == ["a", "b"]
+    assert names(secure_collector) == ["a", "b"]
 
 
 def test_certificates_are_named_by_variables(
     secure_collector: Collector,
     certificates: tuple[Path, Path],
-    sink: Sink,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """No line of code is needed for a collector behind TLS."""
@@ -100,27 +90,27 @@ def test_certificates_are_named_by_variables(
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_TRACES_CLIENT_CERTIFICATE", str(client))
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_TRACES_CLIENT_KEY", str(client))
     assert send(OTLPRecorder(), "a")
-    assert names(sink) == ["a"]
+    assert names(secure_collector) == ["a"]
 
 
 def test_reports_go_through_the_proxy_of_the_environment(
-    protocol: str, collector: Collector, sink: Sink, environment: pytest.MonkeyPatch
+    protocol: str, shared_collector: CollectorWith, environment: pytest.MonkeyPatch
 ) -> None:
     """The proxy finds the collector, gets its password, and each whole URL."""
+    collector = shared_collector()
     url = f"http://{HOST}:{collector.http_port}/v1/traces"
     with running_proxy() as proxy:
         environment.setenv("HTTP_PROXY", proxy.url)
         recorder = OTLPRecorder("shop", url, protocol=protocol, batch_size=1)
         assert send(recorder, "a", "b")
         assert [line for line, _ in proxy.requests] == [f"POST {url} HTTP/1.1"] * 2
-    assert names(sink) == ["a", "b"]
+    assert names(collector) == ["a", "b"]
 
 
 def test_tls_goes_through_the_proxy_unread(
     protocol: str,
     secure_collector: Collector,
     certificates: tuple[Path, Path],
-    sink: Sink,
     environment: pytest.MonkeyPatch,
 ) -> None:
     """The proxy opens one tunnel for all reports; both certificates are shown through it."""
@@ -132,19 +122,18 @@ def test_tls_goes_through_the_proxy_unread(
         assert send(OTLPRecorder("shop", url, protocol=protocol, **options), "a", "b")
         (request,) = proxy.requests
         assert request[0].startswith(f"CONNECT {HOST}:{secure_collector.http_port} HTTP/1.")
-    assert names(sink) == ["a", "b"]
+    assert names(secure_collector) == ["a", "b"]
 
 
 @pytest.mark.parametrize("by", ["argument", "variable"])
 def test_compressed_reports_arrive(
     by: str,
     protocol: str,
-    start_collector: StartCollector,
-    sink: Sink,
+    shared_collector: CollectorWith,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """A collector that refuses whatever is not compressed takes them."""
-    collector = start_collector(compression_algorithms=["gzip"])
+    collector = shared_collector(compression_algorithms=["gzip"])
     plain = OTLPRecorder("shop", collector.url, protocol=protocol)
     assert not send(plain, "plain")
     assert plain.stats.failed == 1
@@ -154,19 +143,18 @@ def test_compressed_reports_arrive(
     else:
         monkeypatch.setenv("OTEL_EXPORTER_OTLP_COMPRESSION", "gzip")
     assert send(OTLPRecorder("shop", collector.url, protocol=protocol, **options), "a", "b")
-    assert names(sink) == ["a", "b"]
+    assert names(collector) == ["a", "b"]
 
 
 @pytest.mark.parametrize("compress_from", [sys.maxsize, 0], ids=["plain", "compressed"])
 def test_a_report_over_the_collectors_limit_is_halved(
     compress_from: int,
     protocol: str,
-    start_collector: StartCollector,
-    sink: Sink,
+    shared_collector: CollectorWith,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     """Every span that fits arrives once; one that does not costs no other."""
-    collector = start_collector(max_request_body_size=100_000)
+    collector = shared_collector(max_request_body_size=100_000)
     recorder = OTLPRecorder(
         "shop", collector.url, protocol=protocol, compress_from=compress_from, interval=30
     )
@@ -175,6 +163,6 @@ def test_a_report_over_the_collectors_limit_is_halved(
             size = 110_000 if number == 123 else 7000
             tracer.start_span(str(number), tags={"text": "x" * size}).finish()
         assert not tracer.flush(60)
-    assert names(sink) == sorted(str(number) for number in range(400) if number != 123)
+    assert names(collector) == sorted(str(number) for number in range(400) if number != 123)
     assert (recorder.stats.sent, recorder.stats.failed) == (399, 1)
     assert "request body too large" in caplog.text
