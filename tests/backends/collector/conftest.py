@@ -12,7 +12,7 @@ import socket
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -64,10 +64,22 @@ def free_ports(number: int) -> list[int]:
     return ports
 
 
+def spans_of(resource_spans: Iterable[ResourceSpans]) -> list[Span]:
+    return [
+        span
+        for resource in resource_spans
+        for scope in resource.scope_spans
+        for span in scope.spans
+    ]
+
+
 class Sink:
-    """An OTLP/HTTP backend that keeps what it gets, decoded."""
+    """An OTLP/HTTP backend that keeps what it accepts, decoded."""
 
     def __init__(self) -> None:
+        self.status_for: Callable[[ExportTraceServiceRequest], int] = lambda request: 200
+        """The status of the answer to a request."""
+
         self.resource_spans: list[ResourceSpans] = []
         self.changed = threading.Condition()
         sink = self
@@ -75,8 +87,11 @@ class Sink:
         class Handler(BaseHTTPRequestHandler):
             def do_POST(self) -> None:
                 body = self.rfile.read(int(self.headers["Content-Length"]))
-                sink.add(ExportTraceServiceRequest.FromString(body))
-                self.send_response(200)
+                request = ExportTraceServiceRequest.FromString(body)
+                status = sink.status_for(request)
+                if status == 200:
+                    sink.add(request)
+                self.send_response(status)
                 self.send_header("Content-Type", "application/x-protobuf")
                 self.send_header("Content-Length", "0")
                 self.end_headers()
@@ -94,12 +109,7 @@ class Sink:
 
     @property
     def spans(self) -> list[Span]:
-        return [
-            span
-            for resource in self.resource_spans
-            for scope in resource.scope_spans
-            for span in scope.spans
-        ]
+        return spans_of(self.resource_spans)
 
     def wait_for(self, condition: Callable[[], bool]) -> None:
         """Until it holds, of what has arrived."""

@@ -214,7 +214,6 @@ def test_what_was_queued_while_there_was_no_collector_arrives_when_there_is_one(
 def test_close_keeps_to_its_time_when_the_collector_hangs(
     make_recorder: MakeRecorder,
     collector: Collector,
-    sink: Sink,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """It says that not all was delivered, and counts what was not."""
@@ -236,10 +235,9 @@ def test_close_keeps_to_its_time_when_the_collector_hangs(
     start = time.monotonic()
     assert not tracer.close(1)
     assert time.monotonic() - start < 3
-    assert recorder.stats.sent == 1
-    # The call under way ends, or its thread would go on after the test.
+    assert (recorder.stats.sent, recorder.stats.dropped) == (1, 1)
+    # The exporter's call goes on until it is answered; no thread may go on after the test.
     collector.resume()
-    sink.wait_for(lambda: len(sink.spans) == 2)
     assert released.wait(30)
 
 
@@ -302,7 +300,6 @@ def test_the_last_spans_arrive_over_grpc(
         from functools import partial
         from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter
         from opentracing_recorder.opentelemetry import OpenTelemetryRecorder
-from opentracing_recorder.otlp import OTLPRecorder
         exporter = partial(OTLPSpanExporter, endpoint=PLACE, insecure=True)
         return OpenTelemetryRecorder(exporter, "shop", **NEVER)
     """

@@ -7,12 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from opentracing_recorder import BasicTracer
 from opentracing_recorder.otlp import OTLPRecorder
 
 from ...certificates import make_certificate
-from .conftest import Collector, CollectorWith
+from .conftest import Collector, CollectorWith, Sink, spans_of
 from .forward_proxy import running_proxy
 
 pytestmark = pytest.mark.needs_os
@@ -166,3 +167,32 @@ def test_a_report_over_the_collectors_limit_is_halved(
     assert names(collector) == sorted(str(number) for number in range(400) if number != 123)
     assert (recorder.stats.sent, recorder.stats.failed) == (399, 1)
     assert "request body too large" in caplog.text
+
+
+def test_a_span_that_the_backend_refuses_costs_no_other(
+    protocol: str, collector: Collector, sink: Sink
+) -> None:
+    """The collector hands the refusal on, and the batch is halved until the span stands alone."""
+
+    def status_for(request: ExportTraceServiceRequest) -> int:
+        found = [span.name for span in spans_of(request.resource_spans)]
+        return 400 if "refused" in found else 200
+
+    sink.status_for = status_for
+    recorder = OTLPRecorder("shop", collector.url, protocol=protocol)
+    numbers = list(map(str, range(100)))
+    assert not send(recorder, *numbers[:30], "refused", *numbers[30:])
+    assert names(collector) == sorted(numbers)
+    assert (recorder.stats.sent, recorder.stats.failed) == (100, 1)
+
+
+def test_what_the_backend_cannot_take_now_is_sent_again(
+    protocol: str, collector: Collector, sink: Sink
+) -> None:
+    """The collector hands on that it is to be tried again."""
+    statuses = iter([429, 503, 502, 504])
+    sink.status_for = lambda request: next(statuses, 200)
+    recorder = OTLPRecorder("shop", collector.url, protocol=protocol, interval=0.01)
+    assert send(recorder, "a", "b")
+    assert names(collector) == ["a", "b"]
+    assert next(statuses, None) is None
