@@ -9,6 +9,7 @@ import sys
 import pytest
 
 from opentracing_recorder import (
+    BatchRecorder,
     CompositeRecorder,
     ConstSampler,
     LoggingRecorder,
@@ -92,6 +93,42 @@ def test_several_exporters(env: pytest.MonkeyPatch) -> None:
     assert [type(each) for each in recorder.recorders] == [LoggingRecorder, ZipkinRecorder]
 
 
+@pytest.mark.needs_os
+@pytest.mark.parametrize("exporter", ["otlp", "zipkin"])
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        (("2500", "1500", "2000", " 7 "), (2.5, 1.5, 2000, 7)),
+        (("1", "", "100", ""), (0.001, 10, 100, 100)),
+        (("", "999999999", "", "16384"), (1, 999_999.999, 16384, 16384)),
+    ],
+)
+def test_batches(
+    env: pytest.MonkeyPatch,
+    exporter: str,
+    values: tuple[str, ...],
+    expected: tuple[float, ...],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """OTEL_BSP_* reach the recorder: times are in milliseconds, and a batch fits into the queue."""
+    env.setenv("OTEL_TRACES_EXPORTER", exporter)
+    for variable, value in zip(
+        ("SCHEDULE_DELAY", "EXPORT_TIMEOUT", "MAX_QUEUE_SIZE", "MAX_EXPORT_BATCH_SIZE"), values
+    ):
+        env.setenv(f"OTEL_BSP_{variable}", value)
+    with tracer_from_environment() as tracer:
+        recorder = tracer.recorder
+        assert isinstance(recorder, BatchRecorder)
+        options = (
+            recorder.interval,
+            recorder.send_timeout,
+            recorder.queue_size,
+            recorder.batch_size,
+        )
+    assert options == expected
+    assert caplog.text == ""
+
+
 def test_disabled(env: pytest.MonkeyPatch) -> None:
     """OTEL_SDK_DISABLED=true records nothing."""
     env.setenv("OTEL_TRACES_EXPORTER", "console")
@@ -138,9 +175,9 @@ def test_broken_values(
 def test_missing_packages(env: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
     """If the exporter's packages are missing, the log names them, and nothing is recorded."""
     env.setenv("OTEL_TRACES_EXPORTER", "otlp")
-    env.setitem(sys.modules, "opentelemetry.exporter.otlp.proto.http.trace_exporter", None)  # type: ignore[arg-type]
+    env.setitem(sys.modules, "opentracing_recorder.otlp", None)  # type: ignore[arg-type]
     assert isinstance(_made().recorder, NoopRecorder)
-    assert "opentelemetry-exporter-otlp-proto-http" in caplog.text
+    assert "opentracing[otlp]" in caplog.text
 
 
 def test_unasked_the_other_configurator_runs(env: pytest.MonkeyPatch) -> None:
