@@ -35,10 +35,10 @@ def environment(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
     return monkeypatch
 
 
-def send(recorder: OTLPRecorder, *names: str) -> bool:
+def send(recorder: OTLPRecorder, *operations: str) -> bool:
     """Whether spans of these names could be sent."""
     with BasicTracer(recorder) as tracer:
-        for name in names:
+        for name in operations:
             tracer.start_span(name).finish()
         return tracer.flush(30)
 
@@ -156,9 +156,7 @@ def test_a_report_over_the_collectors_limit_is_halved(
 ) -> None:
     """Every span that fits arrives once; one that does not costs no other."""
     collector = shared_collector(max_request_body_size=100_000)
-    recorder = OTLPRecorder(
-        "shop", collector.url, protocol=protocol, compress_from=compress_from, interval=30
-    )
+    recorder = OTLPRecorder("shop", collector.url, protocol=protocol, compress_from=compress_from)
     with BasicTracer(recorder) as tracer:
         for number in range(400):  # of 3 MB
             size = 110_000 if number == 123 else 7000

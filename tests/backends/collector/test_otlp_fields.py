@@ -169,6 +169,10 @@ def record_tags(tracer: BasicTracer) -> None:
         standard.update({"http.status_code": "404", "peer.port": "x", "peer.ipv4": "1.2.3.4"})
         standard.update({"http.request.method": "PUT", "peer.ipv6": "::1", "db.type": "redis"})
         tracer.start_span("clash", tags=standard).finish()
+        # Most spans are like these, which the encoder has a shorter way for.
+        usual = {"span.kind": kind, "http.method": "GET", "http.url": "http://shop/", "paid": True}
+        with tracer.start_active_span("usual", tags={**usual, "items": 7}):
+            tracer.start_span("child", tags={**usual, "peer.port": 80, "debt": -(2**40)}).finish()
     span = tracer.start_span("many", tags=dict.fromkeys(map(str, range(45)), True))
     for number in range(9):
         span.log_kv({"event": number}, timestamp=1.5)
