@@ -102,7 +102,7 @@ def test_reports_go_through_the_proxy_of_the_environment(
     url = f"http://{HOST}:{collector.http_port}/v1/traces"
     with running_proxy() as proxy:
         environment.setenv("HTTP_PROXY", proxy.url)
-        recorder = OTLPRecorder("shop", url, protocol=protocol, batch_size=1)
+        recorder = OTLPRecorder("shop", url, protocol=protocol, batch_size=1, attempts=1)
         assert send(recorder, "a", "b")
         assert [line for line, _ in proxy.requests] == [f"POST {url} HTTP/1.1"] * 2
     assert names(collector) == ["a", "b"]
@@ -117,9 +117,10 @@ def test_tls_goes_through_the_proxy_unread(
     """The proxy opens one tunnel for all reports; both certificates are shown through it."""
     server, client = certificates
     url = f"https://{HOST}:{secure_collector.http_port}/v1/traces"
-    options: dict[str, Any] = {"ca_file": server, "client_cert": client, "batch_size": 1}
+    options: dict[str, Any] = {"ca_file": server, "client_cert": client}
     with running_proxy() as proxy:
         environment.setenv("HTTPS_PROXY", proxy.url)
+        options.update(batch_size=1, attempts=1)
         assert send(OTLPRecorder("shop", url, protocol=protocol, **options), "a", "b")
         (request,) = proxy.requests
         assert request[0].startswith(f"CONNECT {HOST}:{secure_collector.http_port} HTTP/1.")

@@ -201,11 +201,20 @@ def record_references(tracer: BasicTracer) -> None:
 
 
 def test_spans_of_opentelemetrys_api_arrive_as_the_same(shared_collector: CollectorWith) -> None:
-    """Attributes of every type, events, links, status and scope do."""
+    """Attributes of every type, events, links, status, scope and limits do."""
     collector = shared_collector()
     with tracer_of_all_ways(collector) as tracer:
-        record_by_opentelemetry(BasicTracerProvider(tracer, max_links=3))
+        provider = BasicTracerProvider(tracer, max_links=3)
+        record_by_opentelemetry(provider)
+        too_many = dict.fromkeys(map(str, range(150)), "x")
+        span = provider.get_tracer("lib").start_span("full", attributes=too_many)
+        span.add_event("full", too_many)
+        span.add_link(REMOTE, too_many)
+        span.end()
         assert tracer.flush(60)
+    spans = [fields["span"] for fields in arrived(collector, "json").values()]
+    (full,) = (span for span in spans if span.name == "full")
+    assert all(each.dropped_attributes_count for each in (full, *full.events, *full.links))
     assert_all_same(collector, tracer)
 
 
