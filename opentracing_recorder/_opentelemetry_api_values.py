@@ -40,6 +40,9 @@ MAX_ATTRIBUTES = 128
 _NESTED = 30
 
 
+_TIME_BITS = 128  # in seconds, a float holds it
+
+
 class InstrumentationScope:
     """The library that started a span: what `get_tracer` was given.
 
@@ -277,9 +280,13 @@ def cleaned_value(value: Any, length: int | None = None, depth: int = _NESTED) -
 
 def time_or_none(value: Any) -> int | None:
     """Nanoseconds since the epoch, if this is a time. Any other value is reported."""
-    if value is None or isinstance(value, int):
+    if value is None or (isinstance(value, int) and value.bit_length() <= _TIME_BITS):
         return value
-    _logger.warning("a time of type %s was left out: it is an int", text_of(type(value)))
+    _logger.warning(
+        "a time of type %s was left out: it is an int of at most %d bits",
+        text_of(type(value)),
+        _TIME_BITS,
+    )
     return None
 
 
