@@ -9,7 +9,7 @@ import logging
 import os
 from urllib.parse import unquote
 
-_logger = logging.getLogger(__name__)
+_logger = logging.getLogger("opentracing_recorder.environment")
 
 SERVICE_NAME = "service.name"
 """The resource attribute that has the service's name."""

@@ -288,6 +288,7 @@ def _exception(fields: dict[str, Any]) -> dict[str, Any]:
 
 def _last_failure(events: Sequence[EventFields]) -> Mapping[str, Any]:
     """The attributes of the last exception among them."""
+    event: EventFields
     for event in reversed(events):
         if event.name == "exception" and event.attributes:
             return event.attributes

@@ -11,10 +11,10 @@ from collections.abc import Callable, Mapping, Sequence
 from math import isfinite
 from typing import Any
 
+from ._json_bytes import dumps
 from ._json_safe import text_of
 from ._opentelemetry_fields import EventFields, LinkFields, SpanFields, fields_of
 from ._otlp_numbers import fits, otlp_flags, within
-from ._zipkin_json import dumps
 from .span import BasicSpan
 
 CONTENT_TYPE = "application/json"

@@ -6,7 +6,6 @@ refuses a whole batch for one field out of its range, so values that do not fit 
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from functools import lru_cache, partial
 from ipaddress import IPv4Address, IPv6Address, ip_address
@@ -24,24 +23,10 @@ from opentracing.tags import (
 )
 
 from ._hex_ids import id_text
+from ._json_bytes import dumps
 from ._json_safe import Parts, json_safe, text_of
 from .context import BasicSpanContext
 from .span import BasicSpan, LogData, is_failed
-
-dumps: Callable[[Any], bytes]
-
-
-def dumps_without_orjson(value: Any) -> bytes:
-    """JSON as orjson writes it."""
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
-
-
-try:
-    import orjson
-except ImportError:  # there are no wheels for PyPy, nor for builds without the GIL
-    dumps = dumps_without_orjson
-else:
-    dumps = orjson.dumps
 
 MAX_ANNOTATION = 4096
 """The most characters of a log's text that are sent."""

@@ -1,9 +1,11 @@
 """OpenTelemetryRecorder, which sends spans through any OpenTelemetry exporter.
 
-It needs ``opentracing[opentelemetry]``, which is OpenTelemetry's SDK, and an exporter. For OTLP
-that is ``opentelemetry-exporter-otlp-proto-http`` or ``opentelemetry-exporter-otlp-proto-grpc``,
-whose `OTLPSpanExporter` reads the ``OTEL_EXPORTER_OTLP_*`` variables. Here the exporter keeps the
-spans in memory::
+Use it for OTLP over gRPC, and for vendors with a format of their own. For OTLP over HTTP,
+`opentracing_recorder.otlp` needs none of OpenTelemetry's packages, and a fraction of the time.
+
+It needs ``opentracing[opentelemetry]``, which is OpenTelemetry's SDK, and an exporter. For gRPC
+that is ``opentelemetry-exporter-otlp-proto-grpc``, whose `OTLPSpanExporter` reads the
+``OTEL_EXPORTER_OTLP_*`` variables. Here the exporter keeps the spans in memory::
 
     from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 

@@ -120,8 +120,8 @@ def test_zipkin_without_orjson() -> None:
     script = """
 import sys
 sys.modules["orjson"] = None
-from opentracing_recorder import zipkin, _zipkin_json
-assert _zipkin_json.dumps is _zipkin_json.dumps_without_orjson
+from opentracing_recorder import _json_bytes, _zipkin_json, zipkin
+assert _zipkin_json.dumps is _json_bytes.dumps_without_orjson
 print(zipkin.ZipkinTracer.__name__)
 """
     command = [sys.executable, "-c", f"import sys; sys.path.insert(0, {str(ROOT)!r})\n{script}"]

@@ -26,6 +26,7 @@ from opentracing_recorder import (
     Trace,
     _zipkin_json,
 )
+from opentracing_recorder._json_bytes import dumps_without_orjson
 from opentracing_recorder.captrace import CapTrace, snapshot
 from opentracing_recorder.json_lines import NotASpan, read_spans
 from opentracing_recorder.opentelemetry import OpenTelemetryRecorder
@@ -131,7 +132,7 @@ class ZipkinWithoutOrjson(Sink):
         def send(self, spans: Sequence[BasicSpan]) -> None:
             encode = _zipkin_json.span_encoder({"serviceName": "shop"})
             encoded = self.encode_each(spans, encode)
-            with mock.patch.object(_zipkin_json, "dumps", _zipkin_json.dumps_without_orjson):
+            with mock.patch.object(_zipkin_json, "dumps", dumps_without_orjson):
                 self.bodies.append(_zipkin_json.to_json(encoded))
 
     def __init__(self) -> None:

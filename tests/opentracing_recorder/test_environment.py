@@ -138,9 +138,9 @@ def test_broken_values(
 def test_missing_packages(env: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
     """If the exporter's packages are missing, the log names them, and nothing is recorded."""
     env.setenv("OTEL_TRACES_EXPORTER", "otlp")
-    env.setitem(sys.modules, "opentelemetry.exporter.otlp.proto.http.trace_exporter", None)  # type: ignore[arg-type]
+    env.setitem(sys.modules, "opentracing_recorder.otlp", None)  # type: ignore[arg-type]
     assert isinstance(_made().recorder, NoopRecorder)
-    assert "opentelemetry-exporter-otlp-proto-http" in caplog.text
+    assert "opentracing[otlp]" in caplog.text
 
 
 def test_unasked_the_other_configurator_runs(env: pytest.MonkeyPatch) -> None:

@@ -23,6 +23,7 @@ if sys.platform == "emscripten":
     pytest.skip("what checks Zipkin's JSON has no wheel for Pyodide", allow_module_level=True)
 
 from opentracing_recorder import _zipkin_json
+from opentracing_recorder._json_bytes import dumps_without_orjson
 from opentracing_recorder._zipkin_json import endpoint, span_encoder
 from opentracing_recorder.zipkin import ZipkinRecorder
 
@@ -41,7 +42,7 @@ def tracer() -> BasicTracer:
 def _either_json(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """The test runs with orjson, where there is one, and with the standard library's JSON."""
     if request.param == "json":
-        monkeypatch.setattr(_zipkin_json, "dumps", _zipkin_json.dumps_without_orjson)
+        monkeypatch.setattr(_zipkin_json, "dumps", dumps_without_orjson)
 
 
 def encoded(span: BasicSpan) -> dict[str, Any]:
