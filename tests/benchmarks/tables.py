@@ -22,7 +22,7 @@ def costs(peers: Sequence[Peer], results: Results, cases: Iterable[str]) -> str:
         rows.append([_row_name(case), _least(figures), *(_cell(case, each) for each in figures)])
         if case in EXPORTS:
             rates = [f"{max(each.rate):,.0f}" if each and each.rate else "" for each in figures]
-            rows.append([f"spans a second{case[case.index(','):]}", "", *rates])
+            rows.append([f"spans a second{case[case.index(',') :]}", "", *rates])
     return markdown(rows)
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from opentelemetry import trace
+from opentelemetry_cases import sent_span
 from opentracing_cases import active_span
 
 from opentracing_recorder import BasicTracer, Recorder
@@ -60,3 +62,12 @@ CASES = {
     "request": _request,
     "active span, OpenTracing": lambda: active_span(_basic_tracer()),
 }
+
+
+def export_otlp(url: str, count: int) -> tuple[Callable[[], object], Callable[[], object]]:
+    """A span with 4 attributes, and what waits until it is acknowledged."""
+    from opentracing_recorder.otlp import OTLPRecorder, OTLPTracer
+
+    recorder = OTLPRecorder("benchmark", url, queue_size=count)
+    tracer = OTLPTracer("benchmark", scope_manager=OpenTelemetryScopeManager(), recorder=recorder)
+    return sent_span(BasicTracerProvider(tracer).get_tracer("benchmark")), lambda: tracer.flush(60)
