@@ -12,6 +12,7 @@ DOWNSTREAM := env/downstream
 COLLECTOR := env/collector
 SERVERS := env/servers
 OPENTELEMETRY := env/opentelemetry
+WHEELS := env/wheels
 
 # The first number is that of the Python in it, 3.14, without the dot.
 PYODIDE := 314.0.7
@@ -24,7 +25,7 @@ CPYTHON := 3.14.3-1.5.13
 TYPED := opentracing opentracing_recorder $(wildcard tests/typing/*.py)
 
 .DEFAULT_GOAL := help
-.PHONY: help bootstrap demo demo-zipkin installed installed-threads test test-all test-collector test-downstream \
+.PHONY: help bootstrap demo demo-zipkin wheel installed installed-threads test test-all test-collector test-downstream \
   test-faults test-installs test-opentelemetry test-pyodide test-servers test-threads test-zipkin soak fuzz lint types \
   bench bench-check docs dist clean
 
@@ -70,8 +71,19 @@ demo: $(INSTALLED)  ## trace three services and show what happened
 demo-zipkin: $(INSTALLED)-zipkin  ## show the same in a Zipkin, the one at ZIPKIN_URL or a new one
 	@$(RUN) tests/backends/zipkin/zipkin_server.py examples/checkout.py
 
-# For test-all, which installs before it tests.
-installed: $(INSTALLED)-tests
+# For test-all, which installs before it tests. Several Pythons are installed at once, from a wheel: an
+# editable installation would write here. The tests find the sources here before those in the wheel.
+wheel: $(RUN)
+	@rm -rf build $(WHEELS)
+	$(RUN) -m pip --disable-pip-version-check wheel --quiet --no-deps --wheel-dir $(WHEELS) .
+	@rm -rf build
+
+installed: $(RUN)
+	$(PIP) 'pip>=21.3'
+	$(PIP) --force-reinstall --no-deps $(WHEELS)/*.whl
+	$(PIP) "$$(echo $(WHEELS)/*.whl)[tests]"
+	@touch $(INSTALLED)-tests
+
 installed-threads: $(INSTALLED)-threads
 
 # As many processes as cores, or none with --pdb. A file's tests stay together, and share its server.

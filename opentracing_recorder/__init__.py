@@ -46,28 +46,102 @@ pytest started.
 
 from __future__ import annotations
 
-# The names are those of `_public`, which is imported when one of them is first used: pytest imports
-# this package for its plugin at every start, even if nothing is traced.
+# A name brings its own module, and what that needs, when it is first used: a program uses few of
+# them, and pytest imports this package for its plugin at every start. Each name stands here twice,
+# for type checkers and in the table; a test compares the two.
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from ._public import *  # noqa: F403
+    from ._carrier import KafkaHeaders as KafkaHeaders
+    from .b3_propagator import B3Propagator as B3Propagator
+    from .batch import BatchRecorder as BatchRecorder
+    from .batch import BatchTooLarge as BatchTooLarge
+    from .batch import Rejected as Rejected
+    from .batch import SendError as SendError
+    from .batch import Stats as Stats
+    from .batch import Unavailable as Unavailable
+    from .binary_propagator import BinaryPropagator as BinaryPropagator
+    from .context import BasicSpanContext as BasicSpanContext
+    from .context import RemoteSpanContext as RemoteSpanContext
+    from .edge_propagator import EdgePropagator as EdgePropagator
+    from .environment import tracer_from_environment as tracer_from_environment
+    from .in_memory import InMemoryRecorder as InMemoryRecorder
+    from .jaeger_propagator import JaegerPropagator as JaegerPropagator
+    from .json_lines import JSONLinesRecorder as JSONLinesRecorder
+    from .logging import LoggingRecorder as LoggingRecorder
+    from .logging import SpanContextFilter as SpanContextFilter
+    from .propagator import CompositePropagator as CompositePropagator
+    from .propagator import Propagator as Propagator
+    from .recorder import CompositeRecorder as CompositeRecorder
+    from .recorder import NoopRecorder as NoopRecorder
+    from .recorder import Recorder as Recorder
+    from .sampler import ConstSampler as ConstSampler
+    from .sampler import PerOperationSampler as PerOperationSampler
+    from .sampler import ProbabilisticSampler as ProbabilisticSampler
+    from .sampler import RateLimitingSampler as RateLimitingSampler
+    from .sampler import Sampler as Sampler
+    from .shutdown import FlushAtShutdown as FlushAtShutdown
+    from .shutdown import close_at_signals as close_at_signals
+    from .span import BasicSpan as BasicSpan
+    from .span import LogData as LogData
+    from .text_propagator import TextPropagator as TextPropagator
+    from .trace import Trace as Trace
+    from .trace_context_propagator import TraceContextPropagator as TraceContextPropagator
+    from .tracer import BasicTracer as BasicTracer
 else:
     # Type checkers would take a module with a `__getattr__` for one that has every name.
 
+    _MODULES = {
+        "B3Propagator": "b3_propagator",
+        "BasicSpan": "span",
+        "BasicSpanContext": "context",
+        "BasicTracer": "tracer",
+        "BatchRecorder": "batch",
+        "BatchTooLarge": "batch",
+        "BinaryPropagator": "binary_propagator",
+        "CompositePropagator": "propagator",
+        "CompositeRecorder": "recorder",
+        "ConstSampler": "sampler",
+        "EdgePropagator": "edge_propagator",
+        "FlushAtShutdown": "shutdown",
+        "InMemoryRecorder": "in_memory",
+        "JSONLinesRecorder": "json_lines",
+        "JaegerPropagator": "jaeger_propagator",
+        "KafkaHeaders": "_carrier",
+        "LogData": "span",
+        "LoggingRecorder": "logging",
+        "NoopRecorder": "recorder",
+        "PerOperationSampler": "sampler",
+        "ProbabilisticSampler": "sampler",
+        "Propagator": "propagator",
+        "RateLimitingSampler": "sampler",
+        "Recorder": "recorder",
+        "Rejected": "batch",
+        "RemoteSpanContext": "context",
+        "Sampler": "sampler",
+        "SendError": "batch",
+        "SpanContextFilter": "logging",
+        "Stats": "batch",
+        "TextPropagator": "text_propagator",
+        "Trace": "trace",
+        "TraceContextPropagator": "trace_context_propagator",
+        "Unavailable": "batch",
+        "close_at_signals": "shutdown",
+        "tracer_from_environment": "environment",
+    }
+
+    __all__ = sorted(_MODULES)
+
     def __getattr__(name):
-        # `import *` asks for `__all__`. Submodules are asked for too: they are imported after this
-        # has refused.
-        if name == "__all__" or name[:1] != "_":
-            public = _names()
-            if name == "__all__" or name in public.__all__:
-                # One at a time: what somebody has patched stays.
-                return globals().setdefault(name, getattr(public, name))
+        if name in _MODULES:
+            # One at a time: what somebody has patched stays.
+            return globals().setdefault(name, getattr(_module(_MODULES[name]), name))
+        if name in _MODULES.values():
+            return _module(name)
+        # The other submodules are asked for too: they are imported after this has refused.
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
+    def _module(name):
+        return __import__(name, globals(), None, ("__name__",), 1)
+
     def __dir__():
-        return sorted({*globals(), *_names().__all__})
-
-    def _names():
-        from importlib import import_module
-
-        return import_module(f"{__name__}._public")
+        return sorted({*globals(), *__all__})

@@ -7,8 +7,8 @@ and a class is no instance.
 from __future__ import annotations
 
 import threading
-from typing import Any
 
+from . import _typing as t
 from ._json_safe import text_of
 
 _SHOWN = 200  # characters of a value
@@ -39,21 +39,21 @@ def check_has(name: str, value: object, method: str) -> None:
         raise TypeError(f"{name} must have {wanted} method; {type(value).__name__} has none")
 
 
-def check_count(name: str, value: Any) -> int:
+def check_count(name: str, value: t.Any) -> int:
     """Return `value` if it is an int of at least 1."""
     check_type(name, value, int)
     check_range(name, value, value >= 1, "at least 1")
     return value  # type: ignore[no-any-return]
 
 
-def check_seconds(name: str, value: Any) -> float:
+def check_seconds(name: str, value: t.Any) -> float:
     """Return `value` if it is a number of seconds above 0, and one that a thread can wait for."""
     check_type(name, value, (int, float), "a number of seconds")
     check_range(name, value, 0 < value <= threading.TIMEOUT_MAX, "more than 0 seconds")
     return value  # type: ignore[no-any-return]
 
 
-def check_timeout(value: Any) -> None:
+def check_timeout(value: t.Any) -> None:
     """Refuse a value that is neither None nor a number of seconds."""
     if value is not None:
         check_type("timeout", value, (int, float), "a number of seconds or None")

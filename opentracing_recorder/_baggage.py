@@ -7,19 +7,15 @@ https://www.w3.org/TR/baggage/.
 
 from __future__ import annotations
 
-import logging
 import sys
 from collections.abc import Callable, Collection, Iterable, Mapping
-from typing import Any
-from urllib.parse import quote, unquote
 
 from opentracing.interrupts import reraise_interrupt
 
-from ._failure_log import RateLimit, since_last
+from . import _typing as t
+from ._failure_log import RateLimit, logger, since_last
 from ._json_safe import text_of
 from .context import BasicSpanContext, copied_baggage
-
-_logger = logging.getLogger(__name__)
 
 MAX_BAGGAGE_ITEMS = 64
 """The most items read from a carrier, or written into one; the rest is dropped and counted."""
@@ -45,7 +41,11 @@ _KEPT_IN_W3C_KEYS = "!#$&'*^`|"
 def percent_encoded(text: str, kept: str = "") -> str:
     """`text` in characters that headers can hold: letters, digits, ``-._~%`` and `kept`."""
     # `strip` leaves nothing of a text that needs no encoding, for a tenth of the cost of `quote`.
-    return quote(text, safe=kept) if text.strip(_UNRESERVED) else text
+    if not text.strip(_UNRESERVED):
+        return text
+    from urllib.parse import quote
+
+    return quote(text, safe=kept)
 
 
 def percent_decoded(text: str) -> str:
@@ -53,7 +53,11 @@ def percent_decoded(text: str) -> str:
 
     Decoding takes up to two hundred times the memory of the text.
     """
-    return unquote(text) if "%" in text and len(text) <= MAX_ENCODED_BAGGAGE else text
+    if "%" not in text or len(text) > MAX_ENCODED_BAGGAGE:
+        return text
+    from urllib.parse import unquote
+
+    return unquote(text)
 
 
 def form_decoded(text: str) -> str:
@@ -98,7 +102,7 @@ def written_baggage(
     separators: int = 0,  # bytes of each item
 ) -> list[tuple[str, str]]:
     """The baggage of a context as a format writes it, item for item, while there is room."""
-    given: Any = context._baggage
+    given: t.Any = context._baggage
     is_shared = type(given) is SharedBaggage
     room = given if is_shared else SharedBaggage(copied_baggage(given))
     items = []
@@ -131,7 +135,7 @@ def report_dropped(context: BasicSpanContext, dropped: int) -> None:
         reraise_interrupt()
     times = _dropped_reports.count()
     if times and not sys.is_finalizing():
-        _logger.warning(
+        logger(__name__).warning(
             "%d items of baggage were dropped on their way out%s: a carrier has at most %d items"
             " and %d bytes, as encoded; set less baggage, or write fewer formats",
             dropped,

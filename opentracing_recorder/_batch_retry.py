@@ -9,7 +9,9 @@ from ._process import at_fork
 
 _LONGEST_PAUSE = 5.0  # a backend that is back is used again before a bounded queue is full
 _LONGEST_RETRY_AFTER = 120.0
-_FEW = 3  # failures in a row, after which one span of a batch may be the reason
+# Failures in a row, for which nobody says why:
+_SUSPICIOUS = 3  # a span of the batch may be the reason
+_PROVEN = 8  # the last span that is left of it is, if others were sent; a weak network is not
 
 _jitter = Random()  # not the module's generator, which the application may have seeded
 at_fork(_jitter.seed)  # otherwise all children would retry at the same moments
@@ -61,9 +63,9 @@ class Unavailable(SendError):
 class Undelivered(Unavailable):
     """Raised by `send` if nobody can say why the batch failed: a span in it may be the reason.
 
-    After three failures in a row, the batch is sent in halves. A span that then fails alone, after
-    other parts were sent, counts as failed. The attempts of all parts count together until one is
-    sent: an outage lasts as long as it does for a whole batch.
+    After three failures in a row, the batch is sent in halves, and these in halves. A span that
+    stands alone then counts as failed after eight failures in a row, if the part before it was
+    sent. The attempts of all parts count together until one is sent: it may be an outage.
     """
 
 
@@ -83,7 +85,7 @@ class Attempt(NamedTuple):
     """The sizes of the other parts of the same batch, in their order."""
 
     is_alive: bool = False
-    """Whether the backend has just taken the part before this one."""
+    """Whether the backend took the spans before these, which were a part of the same batch."""
 
 
 def next_attempt(
@@ -102,10 +104,10 @@ def next_attempt(
         return Attempt(half, 1, 0.0, parts, is_alive) if half else None
     if number >= attempts:
         return None
-    if isinstance(error, Undelivered) and number >= _FEW:
-        if half:
+    if isinstance(error, Undelivered):
+        if half and number >= _SUSPICIOUS:
             return Attempt(half, number + 1, 0.0, parts, is_alive)
-        if is_alive:
+        if is_alive and number >= _PROVEN:
             return None
     # Bounded twice: a high power of 2 is no float.
     pause = min(interval * 2.0 ** min(number - 1, 100), _LONGEST_PAUSE)

@@ -26,6 +26,8 @@ class _Tracer(_trace_api.ProxyTracer):
 
     @property
     def _tracer(self) -> _trace_api.Tracer:
+        if _provider.running is not None:
+            _forget_others(_provider.running.tracer)
         return _provider.found().get_tracer(
             self._instrumenting_module_name,
             self._instrumenting_library_version,
@@ -76,19 +78,20 @@ class _ScopeManager(ScopeManager):
         self.baggage_set = self._current.baggage_set
 
     def activate(self, span: Span, finish_on_close: bool) -> Scope:
-        self._forget_others()
+        _forget_others(self._tracer)
         return self._current.activate(span, finish_on_close)
 
     @property
     def active(self) -> Scope | None:
-        self._forget_others()
+        _forget_others(self._tracer)
         return self._current.active or self._former.active
 
-    def _forget_others(self) -> None:
-        """Start afresh where another test left a span current, as in a context of its own."""
-        span = getattr(_trace_api.get_current_span(), "basic_span", None)
-        if span is not None and getattr(span, "_tracer", self._tracer) not in (None, self._tracer):
-            _context_api.attach(Context())
+
+def _forget_others(tracer: BasicTracer) -> None:
+    """Start afresh where another test left a span current, as in a context of its own."""
+    span = getattr(_trace_api.get_current_span(), "basic_span", None)
+    if span is not None and getattr(span, "_tracer", tracer) not in (None, tracer):
+        _context_api.attach(Context())
 
 
 @contextmanager

@@ -7,13 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from itertools import islice
-from typing import Any, Optional
-
-import six
 
 from opentracing import InvalidCarrierException, SpanContextCorruptedException
 from opentracing.interrupts import reraise_interrupt
 
+from . import _typing as t
 from ._arguments import check_type
 from ._errors import shown
 
@@ -31,14 +29,14 @@ MAX_ENTRIES = 10_000
 _IN_EVERY_ENVIRON = "REQUEST_METHOD"
 
 
-class _Names(dict[Any, Optional[str]]):
+class _Names(dict[object, "str | None"]):
     """The format's field for each name, or None; remembers the names that it was asked for.
 
     Services see the same few names in every request, most of them not the format's: each costs one
     look-up.
     """
 
-    def __init__(self, field_of: Callable[[Any], str | None]) -> None:
+    def __init__(self, field_of: Callable[[t.Any], str | None]) -> None:
         self._field_of = field_of
 
     def __missing__(self, name: str | bytes) -> str | None:
@@ -75,15 +73,15 @@ class CarrierFormat:
         self._known_bytes = _Names(lambda name: field_of(_decoded(name)))
         self._known_in_environs = _Names(self._header_in_environ)
         # By all the names of a dict: its fields, each with its name. One look-up answers for all.
-        self._known_sets: dict[Any, dict[str, str]] = {}
-        self.plans: dict[Any, tuple[str, ...] | None] = {}
+        self._known_sets: dict[t.Any, dict[str, str]] = {}
+        self.plans: dict[t.Any, tuple[str, ...] | None] = {}
         """By all the names of a dict, those of its fields, in the order of the `usual` ones; empty
         if it has no field of the format, and None if it has other fields. A dict with names that
         `read_text` has not seen yet is missing. One look-up, without a call, finds all names.
         """
 
     def read_text(
-        self, carrier: Any, unique: Container[str] = (), lists: Container[str] = ()
+        self, carrier: t.Any, unique: Container[str] = (), lists: Container[str] = ()
     ) -> dict[str, str]:
         """The format's fields, each with the first of its values; without those that are no text.
 
@@ -122,7 +120,7 @@ class CarrierFormat:
         fields.update((field, ",".join(texts)) for field, texts in parts.items() if texts)
         return fields
 
-    def _names_in(self, carrier: dict[Any, Any]) -> dict[str, str] | None:
+    def _names_in(self, carrier: dict[t.Any, t.Any]) -> dict[str, str] | None:
         """The format's fields in a dict, each with its name.
 
         None if a name is no text, or if two names stand for one field.
@@ -152,7 +150,7 @@ class CarrierFormat:
             self.plans[names] = plan
         return fields
 
-    def write(self, carrier: Any, entries: Mapping[str, str]) -> None:
+    def write(self, carrier: t.Any, entries: Mapping[str, str]) -> None:
         """Put `entries`, by field, into a mutable mapping or a list of pairs.
 
         They take the place of all of the format's entries, of other fields and in any spelling:
@@ -189,24 +187,26 @@ class CarrierFormat:
             reraise_interrupt()
             raise _invalid_carrier(carrier, "to write to, a mutable mapping or a list") from error
 
-    def remove_from(self, carrier: Any) -> None:
+    def remove_from(self, carrier: t.Any) -> None:
         """Remove all of the format's entries from a mutable mapping or a list of pairs."""
         self.write(carrier, {})
 
     def _write_pairs(
         self,
-        pairs: list[Any],
+        pairs: list[t.Any],
         entries: Mapping[str, str],
         names_in_bytes: bool,
         values_in_bytes: bool,
     ) -> None:
+        import six
+
         make_name = six.ensure_binary if names_in_bytes else six.ensure_str
         make_value = six.ensure_binary if values_in_bytes else six.ensure_str
         kept = [pair for pair in pairs if self._field(_name_of(pair)) is None]
         written = [(make_name(field), make_value(value)) for field, value in entries.items()]
         pairs[:] = kept + written
 
-    def _stale_names(self, carrier: Any) -> tuple[list[Any], bool]:
+    def _stale_names(self, carrier: t.Any) -> tuple[list[t.Any], bool]:
         """The names of the format's entries in a mapping, each as often as it is present, in a WSGI
         environ in either form; and whether it is a WSGI environ.
         """
@@ -234,7 +234,7 @@ class CarrierFormat:
         ]
         return stale, is_environ
 
-    def _field(self, name: Any) -> str | None:
+    def _field(self, name: t.Any) -> str | None:
         if type(name) is str:
             return self._known[name]
         if type(name) is bytes:
@@ -242,7 +242,7 @@ class CarrierFormat:
         text = text_or_none(name)
         return None if text is None else self._field_of(text)
 
-    def _field_in_environ(self, name: Any) -> str | None:
+    def _field_in_environ(self, name: t.Any) -> str | None:
         return self._known_in_environs[name] if type(name) is str else None
 
     def _header_in_environ(self, name: str) -> str | None:
@@ -250,7 +250,7 @@ class CarrierFormat:
         return self._field_of(name[5:].replace("_", "-").lower()) if is_header else None
 
 
-def _is_environ(carrier: Any, pairs: list[tuple[Any, Any]]) -> bool:
+def _is_environ(carrier: t.Any, pairs: list[tuple[t.Any, t.Any]]) -> bool:
     """Whether a carrier, whose pairs these are, is a WSGI environ."""
     return hasattr(carrier, "items") and any(
         type(name) is str and name == _IN_EVERY_ENVIRON for name, _ in pairs
@@ -261,7 +261,7 @@ def _name_in_environ(field: str) -> str:
     return "HTTP_" + field.upper().replace("-", "_")
 
 
-def _delete(carrier: Any, names: list[Any]) -> None:
+def _delete(carrier: t.Any, names: list[t.Any]) -> None:
     for name in names:
         try:
             del carrier[name]
@@ -269,7 +269,7 @@ def _delete(carrier: Any, names: list[Any]) -> None:
             reraise_interrupt()
 
 
-def text_or_none(value: Any) -> str | None:
+def text_or_none(value: t.Any) -> str | None:
     """`value` as str, from str or bytes; None for anything else, which no wire can have sent."""
     kind = type(value)  # `isinstance` believes what an object says its class is, and runs its code
     if issubclass(kind, str):
@@ -286,7 +286,7 @@ def _decoded(value: bytes) -> str:
         return value.decode("latin-1")
 
 
-def first_text(value: Any) -> str | None:
+def first_text(value: t.Any) -> str | None:
     """The same, of a list or tuple of values: the first that is text.
 
     Mappings to lists, such as API Gateway's ``multiValueHeaders``, have one for each name.
@@ -295,14 +295,14 @@ def first_text(value: Any) -> str | None:
     return next(_texts_in(value), None) if found is None else found
 
 
-def _texts_in(value: Any) -> Iterator[str]:
+def _texts_in(value: t.Any) -> Iterator[str]:
     """All that are text of a list or tuple of values, or a single one."""
     kind = type(value)
     values = islice(value, MAX_ENTRIES) if issubclass(kind, (list, tuple)) else (value,)
     return (text for each in values if (text := text_or_none(each)) is not None)
 
 
-def pairs_of(carrier: Any) -> list[tuple[Any, Any]]:
+def pairs_of(carrier: t.Any) -> list[tuple[t.Any, t.Any]]:
     """The entries of a mapping or an iterable of pairs; anything that is no pair is skipped.
 
     None, by which many libraries mean "no headers", has none. A carrier other than a dict, a list
@@ -313,12 +313,12 @@ def pairs_of(carrier: Any) -> list[tuple[Any, Any]]:
     kind = type(carrier)
     if issubclass(kind, (str, bytes, bytearray, memoryview)):
         raise _invalid_carrier(carrier)
-    pairs: list[tuple[Any, Any]] = []
+    pairs: list[tuple[t.Any, t.Any]] = []
     try:
         has_items = hasattr(carrier, "items")
         # What is no mapping may repeat a name: grpc.aio.Metadata has a list of values for each.
         repeats = has_items and not issubclass(kind, Mapping)
-        items: Any = carrier.items() if has_items else carrier
+        items: t.Any = carrier.items() if has_items else carrier
         if kind is not list and kind is not tuple and kind is not dict:
             items = islice(items, MAX_ENTRIES)
         for pair in items:
@@ -349,25 +349,27 @@ class KafkaHeaders:
 
     # No subclass of list, which aiokafka refuses.
 
-    def __init__(self, headers: list[Any]) -> None:
+    def __init__(self, headers: list[t.Any]) -> None:
         check_type("headers", headers, list)
         self.headers = headers
 
-    def keys(self) -> list[Any]:
+    def keys(self) -> list[t.Any]:
         """The names, each as often as it is present."""
         return [name for name, _ in pairs_of(self.headers)]
 
-    def items(self) -> list[tuple[Any, Any]]:
+    def items(self) -> list[tuple[t.Any, t.Any]]:
         """The headers, in their order."""
         return pairs_of(self.headers)
 
-    def __setitem__(self, name: str, value: Any) -> None:
+    def __setitem__(self, name: str, value: t.Any) -> None:
         """Add a header, in place of all of this name."""
+        import six
+
         header = six.ensure_str(name), six.ensure_binary(value)
         del self[name]
         self.headers.append(header)
 
-    def __delitem__(self, name: Any) -> None:
+    def __delitem__(self, name: t.Any) -> None:
         """Remove all headers of this name, if there are any."""
         kind = type(name)  # no name is compared with one of the other type
         self.headers[:] = [
@@ -377,15 +379,15 @@ class KafkaHeaders:
         ]
 
 
-def _in_bytes(parts: Iterable[Any]) -> bool:
+def _in_bytes(parts: Iterable[t.Any]) -> bool:
     return any(isinstance(part, bytes) for part in parts)
 
 
-def _name_of(pair: Any) -> Any:
+def _name_of(pair: t.Any) -> t.Any:
     return pair[0] if isinstance(pair, (tuple, list)) and pair else None
 
 
 def _invalid_carrier(
-    carrier: Any, accepted: str = "a mapping, or an iterable of pairs"
+    carrier: t.Any, accepted: str = "a mapping, or an iterable of pairs"
 ) -> InvalidCarrierException:
     return InvalidCarrierException(f"the carrier is a {type(carrier).__name__}; wanted: {accepted}")

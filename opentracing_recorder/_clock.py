@@ -7,9 +7,10 @@ Otherwise, it is measured on the replacement.
 from __future__ import annotations
 
 import time
-from typing import Any
 
 from opentracing.interrupts import reraise_interrupt
+
+from . import _typing as t
 
 
 class _System:
@@ -35,7 +36,7 @@ def now() -> float:
     return system.time() if number is None else number
 
 
-def number_or_none(value: Any) -> float | None:
+def number_or_none(value: t.Any) -> float | None:
     """`value` as a float if it is a finite number; otherwise None."""
     if value is None or (type(value) is float and value - value == 0):  # not nan, not inf
         return value
@@ -50,4 +51,4 @@ def number_or_none(value: Any) -> float | None:
 def nanoseconds(seconds: float) -> int:
     """Seconds as nanoseconds, at the nearest number."""
     whole = int(seconds)  # apart: the product of both would round to 256 ns
-    return whole * 1_000_000_000 + round((seconds - whole) * 1e9)
+    return whole * 1_000_000_000 + int(((seconds - whole) * 1e9 + 0.5) // 1)

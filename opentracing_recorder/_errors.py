@@ -7,13 +7,11 @@ answer, and URLs and headers with credentials. Copies of exceptions keep no fram
 from __future__ import annotations
 
 import builtins
-import re
 from collections.abc import Iterable
-from copy import copy
-from typing import Any
 
 from opentracing.interrupts import reraise_interrupt
 
+from . import _typing as t
 from ._json_safe import text_of
 
 _SHOWN = 500  # characters
@@ -21,7 +19,7 @@ _SEARCHED = 10_000  # characters, before what is hidden makes a text shorter
 _MOST_CAUSES = 10
 _HIDDEN = "***"
 
-# Patterns that `re` compiles when they are first needed.
+# Patterns of `re`, which is imported when they are first needed.
 _BETWEEN_TOKENS = r'([\s"<>]+)'
 # The text that http.client, requests, h11 and gRPC write before a header that they refuse; and a
 # name with its value.
@@ -43,6 +41,8 @@ def one_line(text: str, secrets: Iterable[str] = (), length: int = _SHOWN) -> st
     Hides the credentials and the query of a URL, the value of a header that has a secret by its
     name, and the `secrets`.
     """
+    import re
+
     for secret in secrets:
         text = text.replace(secret, _HIDDEN)
     text = re.sub(_SECRETS, rf"\1 {_HIDDEN}", text[:_SEARCHED])
@@ -62,7 +62,7 @@ def _without_secrets(token: str) -> str:
     return f"{before}?{_HIDDEN}" if query.strip("?") else token
 
 
-def shown(value: Any, length: int = 40) -> str:
+def shown(value: t.Any, length: int = 40) -> str:
     """The repr of a value for a message, on one line; `length` is in characters."""
     text = repr(value[: length + 1] if isinstance(value, (str, bytes)) else value)
     return visible(text if len(text) <= length + 3 else f"{text[:length]}...")
@@ -132,7 +132,7 @@ def _is_loggable(error: BaseException) -> bool:
     return not has_more and error_text(error) == text_of(error)
 
 
-_GROUPS: Any = getattr(builtins, "BaseExceptionGroup", ())  # from Python 3.11
+_GROUPS: t.Any = getattr(builtins, "BaseExceptionGroup", ())  # from Python 3.11
 
 _MAX_DEPTH = 8  # of exceptions inside exceptions
 
@@ -160,6 +160,8 @@ def _without_frames(error: BaseException, depth: int) -> BaseException | str:
 def _copy_of(error: BaseException, depth: int) -> BaseException:
     kind = type(error)
     if kind.__module__ == "builtins":
+        from copy import copy
+
         made = copy(error)
     else:
         # The application's constructor is not called: it may do more than construct.
@@ -173,10 +175,10 @@ def _copy_of(error: BaseException, depth: int) -> BaseException:
     return made
 
 
-def _released(value: Any, depth: int) -> Any:
+def _released(value: t.Any, depth: int) -> t.Any:
     return _without_frames(value, depth - 1) if isinstance(value, BaseException) else value
 
 
-def _copy_of_group(error: Any, depth: int) -> BaseException:
+def _copy_of_group(error: t.Any, depth: int) -> BaseException:
     members = [_without_frames(each, depth - 1) for each in error.exceptions]
     return error.derive(members)  # type: ignore[no-any-return]

@@ -2,22 +2,34 @@
 
 from __future__ import annotations
 
-import logging
 import sys
 import threading
 import time
-import weakref
 from collections.abc import Callable
 from functools import partial
 from itertools import count
-from typing import Any
 
+from . import _typing as t
 from ._errors import loggable
 
-_logger = logging.getLogger("opentracing_recorder.recorder")
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from logging import Logger
+
+_LOGGER = "opentracing_recorder.recorder"
 
 _MOST_CALLS = 3  # inside each other; a recorder may trace its own work, and another that too
 _ROOM = 100  # calls that it takes to log a message, by the application's own handlers
+
+
+def logger(name: str) -> Logger:
+    """The logger of that name, for a report.
+
+    `logging` is imported with the first one: it takes longer than all that a tracer needs.
+    """
+    import logging
+
+    return logging.getLogger(name)
 
 
 class RateLimit:
@@ -81,7 +93,7 @@ class FailureLog:
             raise
         times = self._limit.count()
         if times and error is not None and not sys.is_finalizing():
-            _logger.error(
+            logger(_LOGGER).error(
                 "%s.%s raised%s; the application goes on",
                 type(self._recorder).__name__,
                 method,
@@ -99,20 +111,20 @@ class RecursionGuard:
     makes spans in each call does so in the first. It has another from a RecursionError on.
     """
 
-    def __init__(self, inner: Any, step_aside: Callable[[Any], object] | None = None) -> None:
+    def __init__(self, inner: t.Any, step_aside: Callable[[t.Any], object] | None = None) -> None:
         self.inner = inner
         self._step_aside = step_aside
         self._calls = threading.local()
         self._is_endless = False
         self._reported = False
 
-    def __getattr__(self, method: str) -> Callable[..., Any]:
+    def __getattr__(self, method: str) -> Callable[..., t.Any]:
         return partial(self._call, method, getattr(self.inner, method))
 
-    def __call__(self, span: Any) -> None:
+    def __call__(self, span: t.Any) -> None:
         self._call("span_started", self.inner, span)
 
-    def _call(self, method: str, call: Callable[..., Any], *arguments: Any) -> Any:
+    def _call(self, method: str, call: Callable[..., t.Any], *arguments: t.Any) -> t.Any:
         depth = getattr(self._calls, "depth", 0)
         if depth >= (1 if self._is_endless else _MOST_CALLS):
             self._end(method)
@@ -129,7 +141,7 @@ class RecursionGuard:
         self._is_endless = True
         if not self._reported and _has_room():
             self._reported = True
-            _logger.error(
+            logger(_LOGGER).error(
                 "%s.%s makes spans of the tracer that calls it, without end; from now on,"
                 " those do not come back to it",
                 type(getattr(self.inner, "__self__", self.inner)).__name__,
@@ -137,11 +149,13 @@ class RecursionGuard:
             )
 
 
-def watch_first_call(tracer: object, attribute: str, inner: Any) -> RecursionGuard:
+def watch_first_call(tracer: object, attribute: str, inner: t.Any) -> RecursionGuard:
     """A guard for this attribute of a tracer, until its first call has returned."""
-    reference = weakref.ref(tracer)
+    from weakref import ref
 
-    def step_aside(guard: Any) -> None:
+    reference = ref(tracer)
+
+    def step_aside(guard: t.Any) -> None:
         owner = reference()
         if getattr(owner, attribute, None) is guard:
             setattr(owner, attribute, inner)
@@ -156,7 +170,7 @@ def watch_after_recursion(tracer: object, attribute: str) -> None:
         setattr(tracer, attribute, RecursionGuard(held))
 
 
-def unguarded(held: Any) -> Any:
+def unguarded(held: t.Any) -> t.Any:
     """The recorder or sampler itself, for which a guard may stand."""
     return held.inner if type(held) is RecursionGuard else held
 

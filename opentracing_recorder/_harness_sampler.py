@@ -7,8 +7,9 @@ from functools import partial
 from random import Random
 
 from ._harness_threads import on_threads, shown_error
+from .context import BasicSpanContext
 from .in_memory import InMemoryRecorder
-from .sampler import Sampler
+from .sampler import Sampler, reads_start
 from .tracer import BasicTracer
 
 _NAMES = ("GET /cart", "", "é☃🎉", "\ud800", "x" * 10_000, "a\nb")
@@ -106,9 +107,14 @@ def _trace_ids(number: int, seed: int = 0) -> list[int]:
 
 
 def _decide(sampler: Sampler, trace_id: int, operation_name: str) -> bool:
-    asked = f"sampled({trace_id:#x}, {operation_name[:40]!r})"
+    is_asked_for_start = reads_start(sampler)
+    method = "sampled_start" if is_asked_for_start else "sampled"
+    asked = f"{method}({trace_id:#x}, {operation_name[:40]!r})"
     try:
-        decision = sampler.sampled(trace_id, operation_name)
+        if is_asked_for_start:
+            decision = sampler.sampled_start(trace_id, operation_name, {}, BasicSpanContext())
+        else:
+            decision = sampler.sampled(trace_id, operation_name)
     except Exception as error:
         raise AssertionError(f"{asked} raised {shown_error(error)}") from error
     assert isinstance(decision, bool), f"{asked} returned {decision!r}; expected True or False"

@@ -6,17 +6,15 @@ one without a text is shown by its type.
 
 from __future__ import annotations
 
-import math
-import traceback
 from collections import UserList, deque
 from collections.abc import Callable, Mapping
 from itertools import islice
-from numbers import Real
 from operator import index
 from types import SimpleNamespace, TracebackType
-from typing import Any
 
 from opentracing.interrupts import reraise_interrupt
+
+from . import _typing as t
 
 # The limits of one value: they bound both the work and the size of a hostile or cyclic one.
 _MAX_DEPTH = 8
@@ -59,7 +57,7 @@ def text_of(value: object) -> str:
     return text.encode("utf-8", "replace").decode("utf-8")
 
 
-def _text_of(value: Any) -> str:
+def _text_of(value: t.Any) -> str:
     # By its real type: `isinstance` believes what a proxy says its class is, and runs its code.
     kind = type(value)
     if issubclass(kind, str):
@@ -67,6 +65,8 @@ def _text_of(value: Any) -> str:
     if issubclass(kind, (bytes, bytearray)):
         return bytes(value).decode("utf-8", "replace")
     if kind is TracebackType:
+        import traceback
+
         return "".join(traceback.format_tb(value))
     if issubclass(kind, type):
         return _type_name(value)
@@ -88,10 +88,10 @@ def _text_of_error(error: BaseException, depth: int, parts: Parts) -> str:
     return f"{_type_name(type(error))}: {error}"
 
 
-_arguments_of: Callable[[Any], tuple[Any, ...]] = BaseException.args.__get__  # type: ignore[attr-defined]
+_arguments_of: Callable[[t.Any], tuple[t.Any, ...]] = BaseException.args.__get__  # type: ignore[attr-defined]
 
 
-def _length(form: Any) -> int:
+def _length(form: t.Any) -> int:
     """The number of characters of the texts in a JSON-safe form: one may be in it many times."""
     if type(form) is str:
         return len(form)
@@ -100,7 +100,7 @@ def _length(form: Any) -> int:
     return sum(map(_length, form)) if type(form) is list else 0
 
 
-def dict_of(given: Any) -> dict[Any, Any]:
+def dict_of(given: t.Any) -> dict[t.Any, t.Any]:
     """`dict(given)`, with what that raises, but of what has no end the first items alone."""
     if hasattr(given, "keys"):
         keys = given.keys()
@@ -114,7 +114,7 @@ def dict_of(given: Any) -> dict[Any, Any]:
     }
 
 
-def json_safe(value: object, parts: Parts | None = None) -> Any:
+def json_safe(value: object, parts: Parts | None = None) -> t.Any:
     """`value` as what `json.dumps` and orjson accept: str, int, float, bool, None, list, dict.
 
     Several values that belong together share `parts`.
@@ -127,7 +127,7 @@ def json_safe(value: object, parts: Parts | None = None) -> Any:
     return _json_safe(value, _MAX_DEPTH, Parts() if parts is None else parts)
 
 
-def _json_safe(value: Any, depth: int, parts: Parts) -> Any:
+def _json_safe(value: t.Any, depth: int, parts: Parts) -> t.Any:
     kind = type(value)
     if kind is bool or value is None:
         return value
@@ -139,7 +139,7 @@ def _json_safe(value: Any, depth: int, parts: Parts) -> Any:
             return number if _MIN_JSON_INTEGER <= number < _MAX_JSON_INTEGER else hex(number)
         if issubclass(kind, float):
             real = float(value)
-            return real if math.isfinite(real) else repr(real)
+            return real if real - real == 0 else repr(real)
         is_mapping = kind is dict or issubclass(kind, (SimpleNamespace, Mapping))
         is_error = not is_mapping and issubclass(kind, BaseException)
         if is_mapping or is_error or issubclass(kind, _SEQUENCES):
@@ -170,7 +170,7 @@ def _json_safe(value: Any, depth: int, parts: Parts) -> Any:
         return text_of(_shown_by_type(kind))
 
 
-def _plain_number(value: Any) -> Any:
+def _plain_number(value: t.Any) -> t.Any:
     """A number or truth value of another make, such as numpy's, as an int, a float or a bool.
 
     Any other value is returned as it is, and so is a Decimal, which only text holds.
@@ -184,6 +184,8 @@ def _plain_number(value: Any) -> Any:
                 return bool(value)
         if hasattr(kind, "__index__"):
             return index(value)
+        from numbers import Real
+
         if issubclass(kind, Real):
             return float(value)
     except Exception:

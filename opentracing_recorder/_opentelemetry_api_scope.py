@@ -41,6 +41,7 @@ else:
     current, hold, release = _runtime.get_current, _runtime.attach, _runtime.detach
 
 _set_item = dict.__setitem__  # a Context refuses to change: the ones changed here are new
+_set_first = dict.setdefault  # half the price
 get_raw = dict.get
 
 
@@ -136,8 +137,12 @@ def opened(
     scope._shown = shown
     scope._outside = outside
     shown._scope = scope
-    inside = ScopeContext(outside)
-    _set_item(inside, SPAN_KEY, shown)
+    if len(outside) == (outer is not None):  # no other item, which a new dict need not copy
+        inside = ScopeContext()
+        _set_first(inside, SPAN_KEY, shown)
+    else:
+        inside = ScopeContext(outside)
+        _set_item(inside, SPAN_KEY, shown)
     scope._token = hold(inside)
 
 
@@ -165,23 +170,27 @@ class _Borrowed(Scope):
 
 class _Placeholder(BasicSpan):
     """A span that is not recorded here: it has a context, for children and carriers, and keeps
-    nothing.
+    nothing but baggage, which goes to the context that it came from.
     """
 
-    __slots__ = ()
+    __slots__ = ("_held",)
 
-    def __init__(self, context: BasicSpanContext) -> None:
+    def __init__(self, context: BasicSpanContext, held: Context) -> None:
         super().__init__(None, "", context)  # type: ignore[arg-type]
         self.duration = 0.0
+        self._held = held
 
-    def _called_late(self, method: str) -> Any:
+    def _called_late(self, method: str, each: bool = False) -> Any:
         return self
 
     def finish(self, finish_time: float | None = None) -> None:
         pass
 
     def set_baggage_item(self, key: str, value: str) -> Any:
-        self._own_context = self.context.with_baggage_item(text_of(key), text_of(value))
+        self._own_context = made = self.context.with_baggage_item(text_of(key), text_of(value))
+        if current() is self._held:
+            self._held = _context_api.set_value(BAGGAGE_KEY, dict(made.baggage), self._held)
+            hold(self._held)
         return self
 
 
@@ -222,7 +231,7 @@ class OpenTelemetryScopeManager(ScopeManager):
             return None
         for key in _SUPPRESSED:
             if get_raw(held, key):
-                return _Borrowed(self, _Placeholder(_unsampled(held)))
+                return _Borrowed(self, _Placeholder(_unsampled(held), held))
         shown: Any = get_raw(held, SPAN_KEY)
         if type(shown) in OURS:
             scope = shown._scope
@@ -238,12 +247,11 @@ class OpenTelemetryScopeManager(ScopeManager):
             context = shown.get_span_context()
             if isinstance(context, _trace_api.SpanContext) and context.is_valid:
                 items = held.get(BAGGAGE_KEY)
-                return _Borrowed(self, _Placeholder(to_basic_context(context, items)))
+                return _Borrowed(self, _Placeholder(to_basic_context(context, items), held))
         items = held.get(BAGGAGE_KEY)
         if items:  # of a trace that is still to start
-            return _Borrowed(
-                self, _Placeholder(BasicSpanContext(None, None, copied_baggage(items), None))
-            )
+            made = BasicSpanContext(None, None, copied_baggage(items), None)
+            return _Borrowed(self, _Placeholder(made, held))
         return None
 
     def baggage_set(self, span: BasicSpan) -> None:

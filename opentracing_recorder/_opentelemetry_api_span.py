@@ -27,6 +27,7 @@ from ._errors import loggable
 from ._json_safe import text_of
 from ._opentelemetry_api_values import (
     FIT,
+    MAX_ATTRIBUTES,
     UNSET,
     Details,
     EventLog,
@@ -35,6 +36,7 @@ from ._opentelemetry_api_values import (
     cleaned_attributes,
     cleaned_value,
     is_name,
+    name_of,
     plain_text,
     time_or_none,
     to_basic_context,
@@ -50,7 +52,6 @@ _logger = logging.getLogger(__name__)
 DETAILS = "opentelemetry"
 """The attribute of a BasicSpan that has its `Details`."""
 
-MAX_ATTRIBUTES = 128  # of an event or a link
 _MAX_LINKS = 128  # of a span that OpenTracing's API started
 
 KINDS = {
@@ -119,13 +120,16 @@ class BridgedSpan(Span):
     def set_attribute(self, key: str, value: Any) -> None:
         details, span = self._details, self.basic_span
         if details is None:
-            span.set_tag(key, value)
+            if not isinstance(span, BasicSpan) or span.duration < 0.0:
+                span.set_tag(key, value)
+            else:
+                span._called_late("set_attribute", each=True)
             return
         if not span._plain and self._is_over("set_attribute"):
             return
         if type(value) not in FIT or details.length is not None:
             value = cleaned_value(value, details.length)
-        if not key or type(key) is not str:
+        if type(key) is not str or not key:
             if not is_name(key):
                 _drop(span, None)
                 return
@@ -139,12 +143,19 @@ class BridgedSpan(Span):
             _drop(span, key)
 
     def set_attributes(self, attributes: Mapping[str, Any]) -> None:
+        details, span = self._details, self.basic_span
+        if (details is None or not span._plain) and self._is_over("set_attributes"):
+            return
         try:
             for key, value in attributes.items():
-                self.set_attribute(key, value)
+                name = key if type(key) is str and key else name_of(key)
+                if name:
+                    self.set_attribute(name, value)
+                elif details is not None:
+                    _drop(span, None)
         except Exception:
             reraise_interrupt()
-            _logger.warning("attributes of type %s were left out", type(attributes).__name__)
+            _logger.warning("attributes of type %s were left out", text_of(type(attributes)))
 
     def add_event(
         self,
@@ -171,10 +182,11 @@ class BridgedSpan(Span):
             span._drop_logs(kept)
 
     def add_link(self, context: SpanContext, attributes: Mapping[str, Any] | None = None) -> None:
-        link = usable_link(context, attributes, MAX_ATTRIBUTES)
+        details = self._details
+        link = usable_link(context, attributes, None if details is None else details.length)
         if link is None or self._is_over("add_link"):
             return
-        add_links(self.basic_span, self._details, (link,))
+        add_links(self.basic_span, details, (link,))
 
     def update_name(self, name: str) -> None:
         if not self._is_over("update_name"):
@@ -184,9 +196,12 @@ class BridgedSpan(Span):
         if self._is_over("set_status"):
             return
         if isinstance(status, StatusCode):
+            if description is not None and not isinstance(description, str):
+                _logger.warning("a description of type %s was left out", text_of(type(description)))
+                description = None
             status = Status(status, description)
         elif not isinstance(status, Status):
-            _logger.warning("a status of type %s was left out", type(status).__name__)
+            _logger.warning("a status of type %s was left out", text_of(type(status)))
             return
         elif description is not None:
             _logger.warning("description %.200r was left out: the Status has its own", description)
@@ -245,17 +260,24 @@ class BridgedSpan(Span):
             "exception.stacktrace": stack,
             "exception.escaped": str(escaped),
         }
-        recorded.update(cleaned_attributes(attributes, MAX_ATTRIBUTES)[0])
+        try:
+            recorded.update(attributes or ())
+        except Exception:  # no mapping
+            reraise_interrupt()
+            _logger.warning("attributes of type %s were left out", text_of(type(attributes)))
         self.add_event("exception", recorded, timestamp)
 
     def end(self, end_time: int | None = None) -> None:
         span, details = self.basic_span, self._details
         end_time = time_or_none(end_time)
         if details is None:
-            span.finish(None if end_time is None else end_time / 1e9)
+            if not isinstance(span, BasicSpan) or span.duration < 0.0:
+                span.finish(None if end_time is None else end_time / 1e9)
+            else:
+                span._called_late("end", each=True)
             return
         if span.duration >= 0.0:
-            span._called_late("end")
+            span._called_late("end", each=True)
             return
         if end_time is None:
             span.finish()
@@ -266,12 +288,12 @@ class BridgedSpan(Span):
             call(processor, "on_end", self)
 
     def _is_over(self, method: str) -> bool:
-        """Whether the span keeps nothing more; of an ended one, the first call is reported."""
+        """Whether the span keeps nothing more; of an ended one, each call is reported."""
         span = self.basic_span
         if not isinstance(span, BasicSpan):
             return not isinstance(span, OpenTracingSpan)
         if span.duration >= 0.0:
-            span._called_late(method)
+            span._called_late(method, each=True)
             return True
         return not span.sampled
 
@@ -355,6 +377,28 @@ class BridgedSpan(Span):
     def dropped_links(self) -> int:
         return 0 if self._details is None else self._details.dropped_links
 
+    def to_json(self, indent: int | None = 4) -> str:
+        """The span as exporters to a console show it, which the SDK has: it must be installed."""
+        from opentelemetry.sdk import resources
+        from opentelemetry.sdk.trace import ReadableSpan
+
+        own = self.resource
+        attributes = {} if own is None else dict(own.attributes)
+        shown: Any = ReadableSpan(
+            name=self.name,
+            context=self.context,
+            parent=self.parent,
+            resource=resources.Resource(attributes),
+            attributes=self.attributes,
+            events=self.events,
+            links=self.links,
+            kind=self.kind,
+            status=self.status,
+            start_time=self.start_time,
+            end_time=self.end_time,
+        )
+        return shown.to_json(indent)  # type: ignore[no-any-return]
+
 
 class UnsampledSpan(NonRecordingSpan):
     """A span that is not sampled, as OpenTelemetry's API has it."""
@@ -381,9 +425,10 @@ def _drop(span: BasicSpan, key: str | None) -> None:
 class Event:
     """An event as a reader of OpenTelemetry's spans sees it."""
 
-    __slots__ = ("attributes", "name", "timestamp")
+    __slots__ = ("attributes", "dropped_attributes", "name", "timestamp")
 
     def __init__(self, log: Any) -> None:
+        self.dropped_attributes: int = getattr(log, "dropped_attributes", 0)
         if type(log) is EventLog:
             self.name, self.timestamp = log.name, log.time_ns
             self.attributes: Mapping[str, Any] = MappingProxyType(log.attributes)
@@ -430,8 +475,12 @@ def add_links(span: Any, details: Details | None, links: tuple[Link, ...]) -> No
 def record_failure(
     span: Span, error: BaseException, records: bool, sets_status: bool, escaped: bool = False
 ) -> None:
-    """What leaving a block by an exception does to a span."""
-    if isinstance(error, Exception) and span.is_recording():
+    """What leaving a block by an exception does to a span.
+
+    As in OpenTelemetry's SDK, one that is no `Exception` counts if it has `escaped` the span's own
+    block, but not if the block only made the span current.
+    """
+    if (escaped or isinstance(error, Exception)) and span.is_recording():
         if records:
             span.record_exception(error, escaped=escaped)
         if sets_status:

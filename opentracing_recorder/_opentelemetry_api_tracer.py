@@ -27,7 +27,6 @@ from ._opentelemetry_api_scope import (
 )
 from ._opentelemetry_api_span import (
     KINDS,
-    MAX_ATTRIBUTES,
     OURS,
     BridgedSpan,
     UnsampledSpan,
@@ -106,7 +105,8 @@ class BridgeTracer(_trace_api.Tracer):
             if within._details is not None:
                 is_random = within._details.is_random
         elif within is None:
-            parent = provider.active_span() if context is None else None
+            # `active_span` unrolled, for one scope manager.
+            parent = None if context is not None or provider._is_one else provider.active_span()
         else:
             parent = None
             given = within.get_span_context() if isinstance(within, Span) else None
@@ -127,7 +127,7 @@ class BridgeTracer(_trace_api.Tracer):
         first = origin.shown.copy()
         late = None
         length = provider.max_attribute_length
-        if attributes:
+        if attributes is not None:
             try:
                 if len(attributes) + len(own) > tracer.max_tags or length is not None:
                     late = attributes
@@ -147,11 +147,19 @@ class BridgeTracer(_trace_api.Tracer):
         if start_time is not None:
             start_time = time_or_none(start_time)
         is_heard = tracer._places_spans or tracer._span_started is not None
+        heard = first if is_heard else None
+        cleaned = None
+        if tracer._reads_start:
+            heard = first
+            if late is not None:
+                cleaned = cleaned_attributes(late, None, length)
+                heard = {**first, **cleaned[0]}
+                heard.pop(tags.SAMPLING_PRIORITY, None)  # an attribute, and no decision
         span = tracer.start_span(
             name,
             parent,
             None,
-            first if is_heard else None,
+            heard,
             None if start_time is None else start_time / 1e9,
             True,
         )
@@ -160,8 +168,10 @@ class BridgeTracer(_trace_api.Tracer):
             take_baggage(span, items)
         if not (span._plain or span.sampled):
             return UnsampledSpan(span, is_random)
-        if not is_heard:
+        if heard is None:
             span.tags = first
+        elif heard is not first:
+            span.dropped_tags = 0  # they are counted below
 
         details = Details()
         details.origin = origin
@@ -181,12 +191,12 @@ class BridgeTracer(_trace_api.Tracer):
             details.start_time = start_time
         if not (record_exception and set_status_on_exception):
             made._records = (record_exception, set_status_on_exception)
-        if late:
-            cleaned, dropped = cleaned_attributes(late, tracer.max_tags, length)
-            made.set_attributes(cleaned)
+        if late is not None:
+            kept, dropped = cleaned or cleaned_attributes(late, None, length)
+            made.set_attributes(kept)
             span.dropped_tags += dropped
-        if links:
-            add_links(span, details, usable_links(links, MAX_ATTRIBUTES))
+        if links is not None and (usable := usable_links(links, length)):
+            add_links(span, details, usable)
         for processor in provider.processors:
             call(processor, "on_start", made, context)
         return made
@@ -239,7 +249,12 @@ class _CurrentSpan(CurrentScope):
 
     def _finish(self) -> None:
         if self._finish_on_close:
-            self._shown.end()
+            shown: Any = self._shown
+            span, details = shown.basic_span, shown._details
+            if details is None or span.duration >= 0.0 or details.origin.provider.processors:
+                shown.end()
+            else:
+                span.finish()  # `end` unrolled
 
     def __call__(self, function: Callable[..., Any]) -> Callable[..., Any]:
         def again() -> _CurrentSpan:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Mapping, Sequence
+from itertools import islice
 from typing import Any
 
 from opentelemetry.trace import (
@@ -30,6 +31,9 @@ FIT = {str, bool, int, float}
 _PLAIN = {*FIT, bytes, type(None)}
 RANDOM_TRACE_ID = 0x02
 """A trace flag, for which earlier versions of OpenTelemetry's API have no name."""
+
+MAX_ATTRIBUTES = 128
+"""The greatest number of attributes of an event, a link or an instrumentation scope."""
 
 _NESTED = 32  # levels of a value within a value
 
@@ -177,31 +181,29 @@ _FROM_ERROR = {shown: key for key, shown in _AS_ERROR.items()}
 
 
 def cleaned_attributes(
-    attributes: Any, limit: int, length: int | None = None
+    attributes: Any, limit: int | None = None, length: int | None = None
 ) -> tuple[dict[str, Any], int]:
-    """A copy with values that OpenTelemetry knows, and how many attributes are left out.
+    """A copy with names and values that OpenTelemetry knows, and how many it has left out.
 
-    At most `limit` are kept. `length` is the greatest length of text. Never raises.
+    At most `limit` are kept, the newest. `length` is the greatest length of text. Never raises.
     """
-    if not attributes:
+    if attributes is None:
         return {}, 0
     cleaned: dict[str, Any] = {}
-    dropped = 0
+    number = 0
     try:
-        for key, value in attributes.items():
-            if length is None and type(key) is str and type(value) in _PLAIN and key:
-                if len(cleaned) < limit or key in cleaned:
-                    cleaned[key] = value
-                else:
-                    dropped += 1
-            elif not is_name(key) or (len(cleaned) >= limit and key not in cleaned):
-                dropped += 1
-            else:
-                cleaned[key] = cleaned_value(value, length)
+        for key, value in attributes.items() if attributes else ():
+            number += 1
+            name = key if type(key) is str and key else name_of(key)
+            if name:
+                is_fit = length is None and type(value) in _PLAIN
+                cleaned[name] = value if is_fit else cleaned_value(value, length)
     except Exception:  # of a mapping of the application's
         reraise_interrupt()
-        _logger.warning("attributes of type %s were left out", type(attributes).__name__)
-    return cleaned, dropped
+        _logger.warning("attributes of type %s were left out", text_of(type(attributes)))
+    if limit is not None and len(cleaned) > limit:
+        cleaned = dict(islice(cleaned.items(), len(cleaned) - limit, None))
+    return cleaned, number - len(cleaned)
 
 
 def is_name(key: Any) -> bool:
@@ -212,10 +214,36 @@ def is_name(key: Any) -> bool:
     return False
 
 
+def name_of(key: Any) -> str:
+    """A key of a mapping as an attribute's name; ``""`` if the attribute is to be left out.
+
+    As in OpenTelemetry's SDK, a key becomes text if its class has a text of its own, and if it is
+    true: neither 0 nor None does. Each key that is no name is reported. Never raises.
+    """
+    if isinstance(key, str) and key:
+        return str(key)
+    try:
+        name = str(key) if key and _has_text(key) else ""
+    except Exception:  # of its own methods
+        reraise_interrupt()
+        name = ""
+    if name:
+        _logger.warning("the name of attribute %.200s, a %s, became text", name, text_of(type(key)))
+        return name
+    is_name(key)
+    return ""
+
+
+def _has_text(value: Any) -> bool:
+    """Whether its class shows more than the address of an object."""
+    kind: Any = type(value)
+    return kind.__str__ is not object.__str__ or kind.__repr__ is not object.__repr__
+
+
 def cleaned_value(value: Any, length: int | None = None, depth: int = _NESTED) -> Any:
     """`value` if it is text, a number, bytes or None; sequences become tuples, mappings dicts.
 
-    Any other object becomes text, with a warning. Never raises.
+    Any other object becomes text, or None if it has none of its own, with a warning. Never raises.
     """
     kind = type(value)
     if kind in _PLAIN:
@@ -229,22 +257,27 @@ def cleaned_value(value: Any, length: int | None = None, depth: int = _NESTED) -
             return tuple([cleaned_value(each, length, depth - 1) for each in value])
         if depth and isinstance(value, Mapping):
             return {
-                key: cleaned_value(each, length, depth - 1)
+                name: cleaned_value(each, length, depth - 1)
                 for key, each in value.items()
-                if is_name(key)
+                if (name := name_of(key))
             }
+        text = plain_text(value) if _has_text(value) else None
     except Exception:
         reraise_interrupt()
-    _logger.warning("an attribute value of type %s was taken as text", kind.__name__)
-    text = plain_text(value)
-    return text if length is None else text[:length]
+        text = text_of(value)
+    _logger.warning(
+        "an attribute value of type %.200s became %s",
+        text_of(kind),
+        "None" if text is None else "text",
+    )
+    return text
 
 
 def time_or_none(value: Any) -> int | None:
     """Nanoseconds since the epoch, if this is a time. Any other value is reported."""
     if value is None or isinstance(value, int):
         return value
-    _logger.warning("a time of type %s was left out: it is an int", type(value).__name__)
+    _logger.warning("a time of type %s was left out: it is an int", text_of(type(value)))
     return None
 
 
@@ -295,23 +328,34 @@ def to_basic_context(context: SpanContext, baggage: Any = None) -> BasicSpanCont
     return made
 
 
-def usable_links(links: Any, max_attributes: int) -> tuple[Link, ...]:
+class _CountedLink(Link):
+    """A link with the number of attributes that it has left out."""
+
+    def __init__(self, context: SpanContext, attributes: dict[str, Any], dropped: int) -> None:
+        super().__init__(context, attributes)
+        self._dropped = dropped
+
+    @property
+    def dropped_attributes(self) -> int:
+        return self._dropped
+
+
+def usable_links(links: Any, length: int | None) -> tuple[Link, ...]:
     """Links with cleaned attributes; one without a valid context needs more to be kept."""
     try:
-        made = [
-            usable_link(each.context, each.attributes, max_attributes) for each in links if each
-        ]
+        made = [usable_link(each.context, each.attributes, length) for each in links if each]
         return tuple(each for each in made if each is not None)
     except Exception:
         reraise_interrupt()
-        _logger.warning("links of type %s were left out", type(links).__name__)
+        _logger.warning("links of type %s were left out", text_of(type(links)))
         return ()
 
 
-def usable_link(context: Any, attributes: Any, limit: int) -> Link | None:
+def usable_link(context: Any, attributes: Any, length: int | None) -> Link | None:
     """A link with cleaned attributes; None if it says nothing."""
     if not isinstance(context, SpanContext):
         return None
-    if not (context.is_valid or attributes or context.trace_state):
+    cleaned, dropped = cleaned_attributes(attributes, MAX_ATTRIBUTES, length)
+    if not (context.is_valid or cleaned or dropped or context.trace_state):
         return None
-    return Link(context, cleaned_attributes(attributes, limit)[0])
+    return _CountedLink(context, cleaned, dropped)

@@ -91,7 +91,7 @@ def _encode(semantic_names: bool, span: BasicSpan) -> Encoded:
         else:
             scope, usual = details.scope, _usual_from_api(span, details)
         if usual is not None:
-            return scope, bytes_field(0x12, usual)
+            return scope, _start_of_span(len(usual)) + usual
     except Exception:  # text without UTF-8, numbers that are too long
         reraise_interrupt()
     fields = fields_of(span, semantic_names)
@@ -248,6 +248,8 @@ class _Attributes:
                 append(self._of_bool[key][1])
                 append(_INTS[value])
             elif kind is float:
+                if value - value:  # true for what is no number, and for an infinite one
+                    raise ValueError("a float without a finite value")
                 append(self._of_float[key][8])
                 append(_DOUBLE(value))
             else:
@@ -314,17 +316,16 @@ _of_server = _Attributes(0x4A, NAMES_OF_SERVER)
 # Nearly all spans: the bytes of `_span(fields_of(span))` without the objects in between. Returning
 # None, or raising, leaves a span to that.
 
-_SPECIAL = frozenset({tags.SPAN_KIND, tags.ERROR})
 _CALLED = frozenset({SERVER, CONSUMER})
-_PLAIN = frozenset({str, int, bool})  # without float, which may be no number
+_PLAIN = frozenset({str, int, bool, float})
 
-# Beside these, or in place of these, renaming is more than another name.
-_AMBIGUOUS = frozenset(
+# An error is a status. Beside the others, or in place of them, renaming is more than another name.
+_UNUSUAL = frozenset(
     {
         *NAMES.values(),
         *NAMES_OF_SERVER.values(),
         *(tags.DATABASE_TYPE, tags.PEER_HOST_IPV4, tags.PEER_HOST_IPV6),
-        "",
+        *(tags.ERROR, ""),
     }
 )
 
@@ -339,6 +340,11 @@ _LOCAL_PARENT, _REMOTE_PARENT = (
 
 
 @lru_cache(maxsize=_MOST_KEPT)
+def _start_of_span(size: int) -> bytes:
+    return b"\x12" + varint(size)
+
+
+@lru_cache(maxsize=_MOST_KEPT)
 def _name_field(name: str) -> bytes:
     return _text_field(0x2A, name)
 
@@ -348,12 +354,10 @@ def _usual(semantic_names: bool, span: BasicSpan) -> bytes | None:
     own = span.tags.copy()
     if not _PLAIN.issuperset(map(type, own.values())):
         own = to_attributes(json_safe(own))
-    if not _AMBIGUOUS.isdisjoint(own):
+    if not _UNUSUAL.isdisjoint(own):
         return None
     kind = INTERNAL
-    if not _SPECIAL.isdisjoint(own):
-        if tags.ERROR in own:
-            return None
+    if tags.SPAN_KIND in own:
         kind = KINDS[own.pop(tags.SPAN_KIND)]  # a KeyError for another one
     attributes = _of_span
     if semantic_names:
@@ -425,10 +429,12 @@ def _usual_span(
         )
     if start_time is None:
         # `nanoseconds` unrolled.
-        whole = int(start)
-        start_time = whole * 1_000_000_000 + round((start - whole) * 1e9)
+        whole = start.__trunc__()
+        start_time = whole * 1_000_000_000 + ((start - whole) * 1e9 + 0.5).__trunc__()
     if end_time is None:
-        end_time = start_time + (round(duration * 1e9) if duration < 1.0 else nanoseconds(duration))
+        end_time = start_time + (
+            (duration * 1e9 + 0.5).__trunc__() if duration < 1.0 else nanoseconds(duration)
+        )
     context = span._own_context
     if span._sampled if context is None else context.sampled:
         flags += SAMPLED

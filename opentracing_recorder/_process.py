@@ -7,19 +7,17 @@ they hold before a process ends; some processes end without the interpreter's ex
 from __future__ import annotations
 
 import atexit
-import logging
 import mmap
 import os
 import sys
 import threading
 from collections.abc import Callable, MutableSequence
-from typing import Any
 
 from opentracing.interrupts import reraise_interrupt
 
+from . import _typing as t
 from ._errors import loggable
-
-_logger = logging.getLogger(__name__)
+from ._failure_log import logger
 
 # Forks. `os.fork` calls `renew` in the child. A server that forks from C, such as uWSGI, does not:
 # a page of memory that the kernel clears in children shows that this is one.
@@ -42,7 +40,7 @@ class _Pid:
         self._pid = os.getpid()
 
 
-def _make_mark() -> Any:
+def _make_mark() -> t.Any:
     if not hasattr(os, "fork"):
         return bytearray(1)
     if sys.platform == "linux":
@@ -147,12 +145,12 @@ def cover_child() -> None:
         reraise_interrupt()
 
 
-def _cover_worker(child: Any) -> None:
+def _cover_worker(child: t.Any) -> None:
     """Run the last acts at the end of a child of billiard, which waits for no thread.
 
     A worker of a pool, such as Celery's, leaves without its finalizers, but calls `on_exit` before.
     """
-    worker: Any = getattr(child, "_target", None)
+    worker: t.Any = getattr(child, "_target", None)
     if not hasattr(worker, "on_exit"):
         sys.modules["billiard.util"].Finalize(None, run_last_acts, exitpriority=0)
         return
@@ -210,7 +208,9 @@ def _call_each(acts: list[Callable[[], object]]) -> None:
             act()
         except Exception as error:  # the other acts are of other recorders
             reraise_interrupt()
-            _logger.error("a recorder raised at the end of this process", exc_info=loggable(error))
+            logger(__name__).error(
+                "a recorder raised at the end of this process", exc_info=loggable(error)
+            )
 
 
 # uWSGI forks from C, without holding the interpreter's lock. A worker that is forked while another

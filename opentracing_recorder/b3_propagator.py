@@ -25,7 +25,8 @@ from opentracing import SpanContext, SpanContextCorruptedException
 from opentracing.interrupts import reraise_interrupt
 
 from ._errors import shown
-from ._hex_ids import hex_ids, parse_hex_id, parse_hex_ids
+from ._hex_ids import hex_ids
+from ._hex_ids_read import parse_hex_id, parse_hex_ids
 from .context import NO_EXTRA, BasicSpanContext, RemoteSpanContext, basic_context
 from .propagator import CarrierPropagator
 

@@ -27,11 +27,11 @@ An undecided context is written as sampled. Limits and errors: see
 from __future__ import annotations
 
 import struct
-from typing import Any
 
 from opentracing import InvalidCarrierException, SpanContext, SpanContextCorruptedException
 from opentracing.interrupts import reraise_interrupt
 
+from . import _typing as t
 from ._baggage import bounded_baggage, written_baggage
 from ._errors import shown
 from ._hex_ids import hex_ids
@@ -65,7 +65,7 @@ _SAMPLED = bytes((_SAMPLED_KEY, 1))
 class BinaryPropagator(Propagator):
     """Appends to a ``bytearray``; reads ``bytes``, ``bytearray`` or ``memoryview``."""
 
-    def inject(self, span_context: SpanContext, carrier: Any) -> None:
+    def inject(self, span_context: SpanContext, carrier: t.Any) -> None:
         """Append `span_context` to the bytearray `carrier`; without a trace, append nothing."""
         if not isinstance(carrier, bytearray):
             raise InvalidCarrierException(
@@ -73,7 +73,7 @@ class BinaryPropagator(Propagator):
             )
         if type(span_context) is not BasicSpanContext:  # as it nearly always is
             span_context = basic_context(span_context)
-        trace_id: Any = span_context.trace_id
+        trace_id: t.Any = span_context.trace_id
         span_id = span_context.span_id
         if hex_ids(trace_id, span_id) is None:
             return
@@ -93,7 +93,7 @@ class BinaryPropagator(Propagator):
         except BufferError as error:
             raise InvalidCarrierException("the carrier is fixed by a memoryview of it") from error
 
-    def extract(self, carrier: Any) -> BasicSpanContext | None:
+    def extract(self, carrier: t.Any) -> BasicSpanContext | None:
         kind = type(carrier)
         if (kind is bytearray or kind is bytes) and len(carrier) == _USUAL_SIZE:
             # The fields of the usual message, unrolled: read at once, they cost a quarter.

@@ -25,23 +25,22 @@ Without both ids it starts a new trace, and nothing is written. `basic_context` 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from copy import copy
 from operator import index
-from typing import TYPE_CHECKING, Any, SupportsIndex, TypeVar
 
 from opentracing import SpanContext
 from opentracing.interrupts import reraise_interrupt
 
+from . import _typing as t
 from ._hex_ids import hex_ids, id_text
 from ._json_safe import dict_of
 from ._process import RenewedLock
+
+TYPE_CHECKING = False
 
 __all__ = ["RANDOM_BITS", "BasicSpanContext", "RemoteSpanContext", "basic_context"]
 
 _TRACE_IDS = 1 << 128
 _SPAN_IDS = 1 << 64
-
-ContextT = TypeVar("ContextT", bound="BasicSpanContext")
 
 RANDOM_BITS = 56
 """The number of bits of a trace id, the lowest, that W3C's random flag declares random."""
@@ -103,14 +102,14 @@ class BasicSpanContext(SpanContext):
 
     _baggage: Mapping[str, str]
 
-    def __init_subclass__(cls, **kwargs: Any) -> None:
+    def __init_subclass__(cls, **kwargs: t.Any) -> None:
         super().__init_subclass__(**kwargs)
         has_constructor = cls.__init__ not in (BasicSpanContext.__init__, object.__init__)
         # Not those of this module, whose fields are all set: reading them would cost more.
         if has_constructor and cls.__module__ != __name__ and not hasattr(cls, "__getattr__"):
             cls.__getattr__ = _default  # type: ignore[attr-defined]
 
-    def __reduce_ex__(self, protocol: SupportsIndex) -> Any:
+    def __reduce_ex__(self, protocol: t.SupportsIndex) -> t.Any:
         return super().__reduce_ex__(max(index(protocol), 2))  # earlier ones know no slots
 
     @property
@@ -168,8 +167,10 @@ class BasicSpanContext(SpanContext):
                 baggage = self._baggage
         return baggage  # type: ignore[return-value]  # unless a subclass assigns another mapping
 
-    def with_baggage_item(self: ContextT, key: str, value: str) -> ContextT:
+    def with_baggage_item(self: t.ContextT, key: str, value: str) -> t.ContextT:
         """A copy of this context with one baggage item added or replaced."""
+        from copy import copy
+
         context = copy(self)
         context._baggage = {**copied_baggage(self._baggage), key: value}
         return context
@@ -217,14 +218,14 @@ _with_defaults = BasicSpanContext()
 _DEFAULTS = {name: getattr(_with_defaults, name) for name in BasicSpanContext.__slots__}
 
 
-def _default(context: BasicSpanContext, name: str) -> Any:
+def _default(context: BasicSpanContext, name: str) -> t.Any:
     """The value of an unset field: constructors of basictracer's time set but four of six."""
     if name in _DEFAULTS:
         return _DEFAULTS[name]
     raise AttributeError(f"{type(context).__name__} has no attribute {name!r}")
 
 
-def copied_baggage(baggage: Any) -> Mapping[str, str]:
+def copied_baggage(baggage: t.Any) -> Mapping[str, str]:
     """A copy of baggage, which other threads may change meanwhile; `EMPTY_BAGGAGE` if it is empty.
 
     Never raises, whatever object it is given.
@@ -239,7 +240,7 @@ def copied_baggage(baggage: Any) -> Mapping[str, str]:
         return _NO_BAGGAGE
 
 
-def basic_context(context: Any) -> BasicSpanContext:
+def basic_context(context: t.Any) -> BasicSpanContext:
     """`context` itself if it is a BasicSpanContext; otherwise one with the fields that it has.
 
     Never raises: an object whose attributes cannot be read is a context without ids.

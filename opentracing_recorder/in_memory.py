@@ -24,16 +24,18 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Iterable, Mapping
-from queue import Empty, SimpleQueue
-from typing import Any
 
 from opentracing.interrupts import reraise_interrupt
 
+from . import _typing as t
 from ._arguments import check_count, check_type
 from ._errors import shown, visible
 from .recorder import Recorder
 from .span import BasicSpan, is_failed
-from .trace import Trace
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from queue import SimpleQueue
 
 __all__ = ["InMemoryRecorder"]
 
@@ -73,7 +75,7 @@ class InMemoryRecorder(Recorder):
     def find(
         self,
         operation_name: str | None = None,
-        tags: Mapping[str, Any] | None = None,
+        tags: Mapping[str, t.Any] | None = None,
         error: bool | None = None,
     ) -> list[BasicSpan]:
         """The recorded spans that match every argument, in the order in which they finished.
@@ -94,7 +96,7 @@ class InMemoryRecorder(Recorder):
     def one(
         self,
         operation_name: str | None = None,
-        tags: Mapping[str, Any] | None = None,
+        tags: Mapping[str, t.Any] | None = None,
         error: bool | None = None,
     ) -> BasicSpan:
         """The one span that matches, as in `find`; otherwise raises AssertionError."""
@@ -108,7 +110,7 @@ class InMemoryRecorder(Recorder):
     def wait_for(
         self,
         operation_name: str | None = None,
-        tags: Mapping[str, Any] | None = None,
+        tags: Mapping[str, t.Any] | None = None,
         error: bool | None = None,
         *,
         count: int = 1,
@@ -120,6 +122,8 @@ class InMemoryRecorder(Recorder):
         thread, so a coroutine must await its tasks instead.
         """
         __tracebackhide__ = True
+        from queue import Empty, SimpleQueue
+
         deadline = time.monotonic() + timeout
         # Reentrant, unlike an Event: a span may finish in a finalizer or a signal handler.
         wakeup: SimpleQueue[None] = SimpleQueue()
@@ -143,6 +147,8 @@ class InMemoryRecorder(Recorder):
 
     def outline(self, tags: Iterable[str] = ()) -> str:
         """The `Trace.outline` of each recorded trace, ordered by start."""
+        from .trace import Trace
+
         return "\n".join(trace.outline(tags) for trace in Trace.from_spans(self.in_order()))
 
     def in_order(self) -> list[BasicSpan]:
@@ -169,7 +175,7 @@ def _cut(text: str) -> str:
     return text if len(text) <= _MAX_SHOWN else f"{text[:_MAX_SHOWN]}..."
 
 
-def _equal(value: Any, wanted: Any) -> bool:
+def _equal(value: t.Any, wanted: t.Any) -> bool:
     try:
         return bool(value == wanted)
     except Exception:  # arrays with several elements raise it
@@ -177,7 +183,7 @@ def _equal(value: Any, wanted: Any) -> bool:
         return False
 
 
-def _asked(operation_name: str | None, tags: Mapping[str, Any] | None, error: bool | None) -> str:
+def _asked(operation_name: str | None, tags: Mapping[str, t.Any] | None, error: bool | None) -> str:
     asked = {"operation_name": operation_name, "tags": tags, "error": error}
     return "".join(
         f" {key}={shown(value, _MAX_SHOWN)}" for key, value in asked.items() if value is not None

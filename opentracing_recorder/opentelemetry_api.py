@@ -54,14 +54,17 @@ serves it:
   they were given, and none of the tags that this table adds.
 - An attribute's name has no meaning: ``error`` or ``sampling.priority`` is an attribute like any
   other. A tag of this table is left out if an attribute has its name.
-- The tracer's sampler decides. A span that is not sampled is a `NonRecordingSpan`.
-- Limits are the tracer's `max_tags` and `max_logs`, and `max_links`. An attribute over the limit is
-  left out; OpenTelemetry's SDK drops the oldest.
+- The tracer's sampler decides; `Sampler.sampled_start` sees kind and attributes. A span that is not
+  sampled is a `NonRecordingSpan`.
+- Limits are the tracer's `max_tags` and `max_logs`, and `max_links`. A span's attribute over the
+  limit is left out; OpenTelemetry's SDK drops the oldest. An event and a link keep their newest 128
+  attributes, as with the SDK.
+- Each call of OpenTelemetry's API on an ended span is reported; of OpenTracing's, the first.
 - A span that OpenTracing's API started, and OpenTelemetry's API changes, keeps OpenTracing's form:
   an error is the tag ``error``.
 - Baggage set by either API is read and sent by both. What OpenTelemetry's API puts into its context
   reaches the active span when OpenTracing's API next asks for it. If there is baggage and no span
-  yet, `active_span` is one that keeps nothing and has no trace.
+  yet, `active_span` is one that has no trace and keeps nothing but baggage, for what starts next.
 - With another scope manager, an OpenTelemetry span without a parent of its own becomes a child of
   the tracer's active span, but the tracer does not see OpenTelemetry's.
 - Nothing that an application passes raises: what cannot serve is left out, and reported in the log.
@@ -123,12 +126,15 @@ from ._arguments import check_count, check_type
 from ._json_safe import text_of
 from ._opentelemetry_api_scope import OpenTelemetryScopeManager
 from ._opentelemetry_api_tracer import BridgeTracer
-from ._opentelemetry_api_values import InstrumentationScope, Resource, cleaned_attributes
+from ._opentelemetry_api_values import (
+    MAX_ATTRIBUTES,
+    InstrumentationScope,
+    Resource,
+    cleaned_attributes,
+)
 from .tracer import BasicTracer
 
 __all__ = ["BasicTracerProvider", "OpenTelemetryScopeManager"]
-
-_MAX_ATTRIBUTES = 128  # of an instrumentation scope
 
 
 class BasicTracerProvider(_trace_api.TracerProvider):
@@ -179,7 +185,7 @@ class BasicTracerProvider(_trace_api.TracerProvider):
         """The tracer for one instrumentation scope: the same for equal arguments."""
         if self._is_off:
             return _trace_api.NoOpTracer()
-        cleaned = cleaned_attributes(attributes, _MAX_ATTRIBUTES)[0]
+        cleaned = cleaned_attributes(attributes, MAX_ATTRIBUTES)[0]
         name, version, schema = (
             "" if each is None else text_of(each)
             for each in (instrumenting_module_name, instrumenting_library_version, schema_url)
@@ -199,7 +205,9 @@ class BasicTracerProvider(_trace_api.TracerProvider):
         """Call `on_start(span, parent_context)` and `on_end(span)` of a span processor.
 
         They are called for spans that OpenTelemetry's API starts from now on, and ends, on the
-        thread that does it. `on_start` may set attributes. An exception is logged.
+        thread that does it. `on_start` may set attributes. An exception is logged. The processors
+        and exporters of OpenTelemetry's SDK serve, but spans that OpenTracing's API starts do not
+        reach them: `OpenTelemetryRecorder` sends those too.
         """
         with self._lock:
             self.processors = (*self.processors, span_processor)

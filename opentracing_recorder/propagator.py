@@ -111,11 +111,11 @@ from collections.abc import Callable, Iterable
 from copy import copy
 from itertools import chain
 from types import SimpleNamespace
-from typing import Any
 
 from opentracing import SpanContext, SpanContextCorruptedException
 from opentracing.interrupts import reraise_interrupt
 
+from . import _typing as t
 from ._arguments import check_type
 from ._baggage import SharedBaggage, bounded_baggage, report_dropped
 from ._carrier import CarrierFormat, pairs_of
@@ -135,7 +135,7 @@ class Propagator(ABC):
     """Writes and reads span contexts in one format. Methods are called from any thread."""
 
     @abstractmethod
-    def inject(self, span_context: SpanContext, carrier: Any) -> None:
+    def inject(self, span_context: SpanContext, carrier: t.Any) -> None:
         """Write `span_context` into `carrier`; a context without a trace writes nothing.
 
         The new entries replace all of this format that the carrier holds, such as headers that
@@ -145,7 +145,7 @@ class Propagator(ABC):
         """
 
     @abstractmethod
-    def extract(self, carrier: Any) -> BasicSpanContext | None:
+    def extract(self, carrier: t.Any) -> BasicSpanContext | None:
         """Read a context out of `carrier`; None if it holds no trace of this format, or is None.
 
         Raises `InvalidCarrierException` for a carrier it cannot read, and
@@ -153,7 +153,7 @@ class Propagator(ABC):
         nothing else, whatever the carrier holds.
         """
 
-    def remove_from(self, carrier: Any) -> None:  # noqa: B027
+    def remove_from(self, carrier: t.Any) -> None:  # noqa: B027
         """Remove all that `carrier` holds of this format. By default, it does nothing.
 
         A `CompositePropagator` calls it if it reads a format and does not write it. Raises
@@ -173,10 +173,10 @@ class CarrierPropagator(Propagator):
         self._format = CarrierFormat(field_of, usual)
         self._plans = self._format.plans
 
-    def remove_from(self, carrier: Any) -> None:
+    def remove_from(self, carrier: t.Any) -> None:
         self._format.remove_from(carrier)
 
-    def extract(self, carrier: Any) -> BasicSpanContext | None:
+    def extract(self, carrier: t.Any) -> BasicSpanContext | None:
         if type(carrier) is dict:
             try:
                 names = self._plans[(*carrier,)]
@@ -194,7 +194,9 @@ class CarrierPropagator(Propagator):
         return self._from_any(carrier)
 
     @abstractmethod
-    def _read_usual(self, carrier: Any, names: tuple[str, ...], context: RemoteSpanContext) -> None:
+    def _read_usual(
+        self, carrier: t.Any, names: tuple[str, ...], context: RemoteSpanContext
+    ) -> None:
         """Set the ids, `sampled`, and what else is read, of a dict with one of the usual sets of
         fields, which it has under these names.
 
@@ -202,7 +204,7 @@ class CarrierPropagator(Propagator):
         """
 
     @abstractmethod
-    def _from_any(self, carrier: Any) -> BasicSpanContext | None:
+    def _from_any(self, carrier: t.Any) -> BasicSpanContext | None:
         """Read any carrier, as `extract` promises."""
 
 
@@ -230,13 +232,13 @@ class CompositePropagator(Propagator):
             each for each in self.propagators if self.written and each not in self.written
         )
 
-    def inject(self, span_context: SpanContext, carrier: Any) -> None:
+    def inject(self, span_context: SpanContext, carrier: t.Any) -> None:
         # An empty dict holds nothing to remove.
         is_empty = type(carrier) is dict and not carrier
         if self._only_read and not is_empty and basic_context(span_context).has_trace:
             _remove(self._only_read, carrier)
         if len(self.written) > 1:
-            known: Any = basic_context(span_context)
+            known: t.Any = basic_context(span_context)
             baggage = known._baggage
             # A composite around this one shares for both.
             if baggage is not NO_EXTRA and type(baggage) is not SharedBaggage:
@@ -250,10 +252,10 @@ class CompositePropagator(Propagator):
         for propagator in self.written:
             propagator.inject(span_context, carrier)
 
-    def remove_from(self, carrier: Any) -> None:
+    def remove_from(self, carrier: t.Any) -> None:
         _remove(dict.fromkeys((*self.propagators, *self.written)), carrier)
 
-    def extract(self, carrier: Any) -> BasicSpanContext | None:
+    def extract(self, carrier: t.Any) -> BasicSpanContext | None:
         if carrier is None:
             return None
         if not hasattr(type(carrier), "__len__"):  # an iterator, which can be read only once
@@ -289,7 +291,7 @@ def _with_baggage(context: BasicSpanContext, baggage: SharedBaggage) -> BasicSpa
     return shared
 
 
-def _remove(propagators: Iterable[Propagator], carrier: Any) -> None:
+def _remove(propagators: Iterable[Propagator], carrier: t.Any) -> None:
     for propagator in propagators:
         remove_from = getattr(propagator, "remove_from", None)
         if remove_from is not None:  # it is missing if the class does not derive from Propagator
@@ -304,7 +306,7 @@ def _checked(name: str, propagators: Iterable[Propagator]) -> tuple[Propagator, 
     )
 
 
-def as_propagator(value: Any, refusal: str) -> Propagator:
+def as_propagator(value: t.Any, refusal: str) -> Propagator:
     """`value`, if it can inject, extract or both; a TypeError that says `refusal` otherwise.
 
     As 2.4 and basictracer took them, it need not derive from `Propagator`.

@@ -25,6 +25,8 @@ uses the fixture. Before pytest 7.0 it does nothing.
 
 from __future__ import annotations
 
+import functools
+import inspect
 import shutil
 import sys
 from collections.abc import Iterator
@@ -106,6 +108,25 @@ def pytest_runtest_call(item: pytest.Item) -> None:
         _check(state, state.started_before)
 
 
+@pytest.hookimpl(hookwrapper=True, tryfirst=True)
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Iterator[None]:
+    # A runner such as anyio's has one task for many tests, which the fixture cannot reach.
+    state, test = pyfuncitem.stash.get(_STATE, None), pyfuncitem.obj
+    if state is None or not inspect.iscoroutinefunction(test):
+        yield
+        return
+    tracer = state.captrace.tracer
+
+    @functools.wraps(test)
+    async def test_afresh(*args: Any, **kwargs: Any) -> Any:
+        _ = tracer.active_span  # which makes OpenTelemetry forget the spans of other tests
+        return await test(*args, **kwargs)
+
+    pyfuncitem.obj = test_afresh
+    yield
+    pyfuncitem.obj = test
+
+
 def _check(state: _State, since: int = 0) -> None:
     if state.fails and not state.failed:
         unfinished = state.captrace.describe_unfinished(since)
@@ -135,4 +156,4 @@ if hasattr(pytest, "StashKey"):
     _STATE = pytest.StashKey[_State]()
 else:  # before 7.0
     del captrace, pytest_addoption, pytest_configure
-    del pytest_runtest_setup, pytest_runtest_call, pytest_runtest_makereport
+    del pytest_runtest_setup, pytest_runtest_call, pytest_runtest_makereport, pytest_pyfunc_call

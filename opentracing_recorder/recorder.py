@@ -78,10 +78,10 @@ from __future__ import annotations
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
-from typing import Any
 
 from opentracing.interrupts import reraise_interrupt
 
+from . import _typing as t
 from ._arguments import check_has, check_type
 from ._failure_log import FailureLog
 from .span import BasicSpan
@@ -198,7 +198,7 @@ class CompositeRecorder(Recorder):
         return delivered
 
 
-def _detached(span: Any) -> Any:
+def _detached(span: t.Any) -> t.Any:
     try:
         return span._detached()
     except Exception:  # a stand-in, or a subclass that cannot be copied: it is shared, not lost
@@ -206,9 +206,9 @@ def _detached(span: Any) -> Any:
         return span
 
 
-def started_hook(recorder: Any) -> Any:
+def started_hook(recorder: t.Any) -> t.Any:
     """The recorder's `span_started`; None if it is missing or does nothing."""
-    hook: Any = getattr(recorder, "span_started", None)
+    hook: t.Any = getattr(recorder, "span_started", None)
     function = getattr(hook, "__func__", None)
     if function is Recorder.span_started:
         return None

@@ -29,7 +29,23 @@ well.
 A sampler of your own derives from `Sampler` and has one method, `sampled`. It is called on the
 thread that starts the span, possibly on several at once. If it raises, the exception is logged, at
 most once a minute, and the trace is kept. `opentracing_recorder.harness.SamplerCheckMixin` tests
-it.
+it. A sampler that decides by the tags of the first span, given at its start, defines
+`sampled_start` too::
+
+    from opentracing_recorder import Sampler
+
+    class WithoutHealthChecks(Sampler):
+        def sampled(self, trace_id, operation_name):
+            return True
+
+        def sampled_start(self, trace_id, operation_name, tags, parent):
+            is_probe = tags.get("span.kind") == "server" and tags.get("http.target") == "/health"
+            return not is_probe and super().sampled_start(trace_id, operation_name, tags, parent)
+
+    tracer = BasicTracer(recorder, WithoutHealthChecks())
+    tracer.start_span("GET", tags={"span.kind": "server", "http.target": "/health"}).finish()
+    tracer.start_span("GET", tags={"span.kind": "server", "http.target": "/pay"}).finish()
+    assert recorder.spans[1].tags["http.target"] == "/pay"
 
 The constructors raise TypeError or ValueError for an argument that cannot serve, and name it.
 """
@@ -40,6 +56,7 @@ import sys
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from typing import Any
 
 from ._arguments import check_has, check_range, check_type
 from ._process import RenewedLock
@@ -66,6 +83,28 @@ class Sampler(ABC):
         `EdgePropagator`). By default, `sampled` decides by the trace id.
         """
         return self.sampled(context.trace_id or 0, operation_name)
+
+    def sampled_start(
+        self,
+        trace_id: int,
+        operation_name: str,
+        tags: Mapping[str, Any],
+        parent: BasicSpanContext,
+    ) -> bool:
+        """Whether to keep a trace, or this process's part of one; for a subclass to override.
+
+        Asked in place of the other two, of which one decides by default.
+
+        - `tags` are those that the span starts with, attributes for OpenTelemetry's API; its kind
+          is the tag ``span.kind``. They are not to be changed.
+        - `parent` is the context of a trace without a decision, as in `sampled_remote`. That of a
+          root has no trace: `parent.has_trace` is False.
+
+        A tracer whose sampler does not override this method does not pay for it.
+        """
+        if parent.has_trace:
+            return self.sampled_remote(parent, operation_name)
+        return self.sampled(trace_id, operation_name)
 
 
 class ConstSampler(Sampler):
@@ -183,3 +222,23 @@ class PerOperationSampler(Sampler):
         if ask is None:  # it does not derive from Sampler
             return sampler.sampled(context.trace_id or 0, operation_name)
         return ask(context, operation_name)  # type: ignore[no-any-return]
+
+    def sampled_start(
+        self,
+        trace_id: int,
+        operation_name: str,
+        tags: Mapping[str, Any],
+        parent: BasicSpanContext,
+    ) -> bool:
+        sampler = self.samplers.get(operation_name, self.default)
+        if reads_start(sampler):
+            return sampler.sampled_start(trace_id, operation_name, tags, parent)
+        return super().sampled_start(trace_id, operation_name, tags, parent)
+
+
+def reads_start(sampler: Any) -> bool:
+    """Whether the sampler, or one of those that it asks, has a `sampled_start` of its own."""
+    own = getattr(type(sampler), "sampled_start", None)  # missing if it derives from no Sampler
+    if own is PerOperationSampler.sampled_start:
+        return any(map(reads_start, (sampler.default, *sampler.samplers.values())))
+    return own is not None and own is not Sampler.sampled_start

@@ -37,22 +37,20 @@ tagged and recorded without, and need no such object.
 
 from __future__ import annotations
 
-import logging
 import sys
 import time
 from collections.abc import Mapping
-from copy import copy
 from functools import wraps
 from itertools import islice
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, SupportsIndex, TypeVar
 
 from opentracing import Reference, Span, SpanContext, Tracer, logs, tags
 from opentracing.interrupts import reraise_interrupt
 
+from . import _typing as t
 from ._clock import now, number_or_none, system
 from ._errors import loggable, without_frames
-from ._failure_log import RateLimit, since_last
+from ._failure_log import RateLimit, logger, since_last
 from ._hex_ids import id_text
 from ._json_safe import dict_of, json_safe, text_of
 from ._process import RenewedLock
@@ -63,16 +61,13 @@ from .context import (
     copied_baggage,
 )
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from .tracer import BasicTracer
 else:
     BasicTracer = Tracer  # `typing.get_type_hints` finds its base: an import would be a circle
 
 __all__ = ["BasicSpan", "LogData"]
-
-SpanT = TypeVar("SpanT", bound="BasicSpan")
-
-_logger = logging.getLogger(__name__)
 
 _PRIORITY = tags.SAMPLING_PRIORITY
 # Backends read a span's outcome and its side of a call from these: ordinary tags make room for
@@ -92,7 +87,7 @@ class LogData:
 
     __slots__ = ("key_values", "timestamp")
 
-    def __init__(self, key_values: dict[str, Any], timestamp: float | None = None) -> None:
+    def __init__(self, key_values: dict[str, t.Any], timestamp: float | None = None) -> None:
         self.key_values = key_values
         self.timestamp = now() if timestamp is None else timestamp
 
@@ -149,7 +144,7 @@ class BasicSpan(Span):
     parent_id: int | None
     """The parent's span id, or None for the root of a trace."""
 
-    tags: dict[str, Any]
+    tags: dict[str, t.Any]
     """The tags, in a dict that the span's owner may change: the application, then a recorder."""
 
     references: tuple[Reference, ...] = ()
@@ -169,7 +164,7 @@ class BasicSpan(Span):
         operation_name: str | None = None,
         context: BasicSpanContext | None = None,
         parent_id: int | None = None,
-        tags: Mapping[str, Any] | None = None,
+        tags: Mapping[str, t.Any] | None = None,
         start_time: float | None = None,
     ) -> None:
         # BasicTracer.start_span sets the same fields without calling this.
@@ -248,7 +243,7 @@ class BasicSpan(Span):
     def logs(self) -> list[LogData]:
         """The logs, oldest first."""
         if self._logs is None:
-            lock: Any = _lock.current
+            lock: t.Any = _lock.current
             try:
                 lock.acquire()  # `under_lock` of the batch recorder's queue, unrolled
                 if self._logs is None:
@@ -262,14 +257,14 @@ class BasicSpan(Span):
 
     # For the application.
 
-    def set_operation_name(self: SpanT, operation_name: str) -> SpanT:
+    def set_operation_name(self: t.SpanT, operation_name: str) -> t.SpanT:
         """Replace the name given at start."""
         if self.duration >= 0.0:
             return self._called_late("set_operation_name")
         self.operation_name = text_of(operation_name)
         return self
 
-    def set_tag(self: SpanT, key: str, value: Any) -> SpanT:
+    def set_tag(self: t.SpanT, key: str, value: t.Any) -> t.SpanT:
         """Attach one fact to the whole span; setting a key again replaces its value.
 
         ``sampling.priority`` above 0 keeps the span and its later children, 0 drops them.
@@ -292,7 +287,9 @@ class BasicSpan(Span):
                 self._drop_tags()
         return self
 
-    def log_kv(self: SpanT, key_values: Mapping[str, Any], timestamp: float | None = None) -> SpanT:
+    def log_kv(
+        self: t.SpanT, key_values: Mapping[str, t.Any], timestamp: float | None = None
+    ) -> t.SpanT:
         """Record an event with its fields, now or at `timestamp` (seconds since the epoch).
 
         The mapping is copied. A traceback is kept as text and an exception as a copy without its
@@ -327,7 +324,7 @@ class BasicSpan(Span):
             self._drop_logs(own)
         return self
 
-    def set_baggage_item(self: SpanT, key: str, value: str) -> SpanT:
+    def set_baggage_item(self: t.SpanT, key: str, value: str) -> t.SpanT:
         """Attach an item that travels to every later descendant, over the wire as well."""
         if self.duration >= 0.0:
             return self._called_late("set_baggage_item")
@@ -386,7 +383,7 @@ class BasicSpan(Span):
 
     # For recorders.
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, t.Any]:
         """The whole span as JSON-safe values, in this stable form::
 
             trace_id, span_id   text, hexadecimal: 16 digits (or 32 for a 128-bit trace id)
@@ -449,26 +446,28 @@ class BasicSpan(Span):
     # Copies. A pickle takes the context along: the rest belongs to the process that finishes the
     # span.
 
-    def __reduce_ex__(self, protocol: SupportsIndex) -> Any:
+    def __reduce_ex__(self, protocol: t.SupportsIndex) -> t.Any:
         return _TravelledSpan, (self.context, self.operation_name, self.start_time)
 
-    def __copy__(self: SpanT) -> SpanT:
+    def __copy__(self: t.SpanT) -> t.SpanT:
         self._make_context()  # which is one for both
         kind = type(self)
         made = kind.__new__(kind)
-        state: Any = object.__reduce_ex__(self, 2)[2]
+        state: t.Any = object.__reduce_ex__(self, 2)[2]
         fields, slots = state
         for name, value in {**(fields or {}), **slots}.items():
             setattr(made, name, value)
         return made
 
-    def __deepcopy__(self: SpanT, memo: object) -> SpanT:
+    def __deepcopy__(self: t.SpanT, memo: object) -> t.SpanT:
         return self
 
-    def _detached(self: SpanT) -> SpanT:
+    def _detached(self: t.SpanT) -> t.SpanT:
         """A copy with tags and logs of its own, for one of several recorders."""
+        from copy import copy
+
         if type(self) is StartedSpan:  # field by field, which costs a fifth of `copy`
-            made: Any = StartedSpan()
+            made: t.Any = StartedSpan()
             for field in _FIELDS:  # all but the one that `finish` deletes
                 field.__set__(made, field.__get__(self))
             if self.__dict__:
@@ -505,7 +504,7 @@ class BasicSpan(Span):
         """Report that the tracer raised: a stand-in, or one with a `record` of its own."""
         times, error = _unrecorded.count(), sys.exc_info()[1]
         if times and error is not None and not sys.is_finalizing():
-            _logger.error(
+            logger(__name__).error(
                 "%s could not record a span%s; the application goes on",
                 type(self._tracer).__name__,
                 since_last(times),
@@ -517,13 +516,9 @@ class BasicSpan(Span):
         duration = (now() if finish_time is None else finish_time) - self.start_time
         return min(max(0.0, duration), sys.float_info.max)
 
-    def _set_first_tags(self, given: Mapping[str, Any]) -> dict[str, Any]:
+    def _set_first_tags(self, given: Mapping[str, t.Any]) -> dict[str, t.Any]:
         """Start with a copy of these tags, and return it."""
-        first = first_tags(given)
-        for key in first:
-            if type(key) is not str:
-                first = {text_of(key): value for key, value in first.items()}
-                break
+        first = text_tags(given)
         if tags.SAMPLING_PRIORITY in first:
             self._set_sampling_priority(first[tags.SAMPLING_PRIORITY])
         if self.sampled:
@@ -531,7 +526,7 @@ class BasicSpan(Span):
             self._drop_tags()
         return first
 
-    def _set_sampling_priority(self, value: Any) -> None:
+    def _set_sampling_priority(self, value: t.Any) -> None:
         try:
             sampled = bool((value if isinstance(value, int) else float(value)) > 0)
         except Exception:
@@ -565,28 +560,36 @@ class BasicSpan(Span):
                 dropped.append(own.pop(limit // 2))
                 self.dropped_logs += 1
 
-    def _called_late(self: SpanT, method: str) -> SpanT:
+    def _called_late(self: t.SpanT, method: str, each: bool = False) -> t.SpanT:
+        """Report the first late call, or `each`."""
         if sys.is_finalizing():  # logging may be gone
             return self
         # setdefault is one atomic step: the first late call wins, whichever thread it is on.
-        if self.__dict__.setdefault("_late_call", method_mark := object()) is method_mark:
+        if each or self.__dict__.setdefault("_late_call", mark := object()) is mark:
             caller = sys._getframe()
-            # Out of this module, and out of the API's: log_event and __exit__ call setters too.
-            while caller.f_back and caller.f_globals.get("__name__") in (__name__, Span.__module__):
+            # Out of this package, and out of the API's: log_event and __exit__ call setters too.
+            while caller.f_back and _is_ours(str(caller.f_globals.get("__name__"))):
                 caller = caller.f_back
-            _logger.warning(
-                "span %.200r %s: %s, called at %s:%d, changes nothing"
-                " (further such calls on this span are not reported)",
+            logger(__name__).warning(
+                "span %.200r %s: %s, called at %s:%d, changes nothing%s",
                 getattr(self, "operation_name", ""),  # a recorder may have done anything to it
                 self._why_frozen,
                 method,
                 caller.f_code.co_filename,
                 caller.f_lineno,
+                "" if each else " (further such calls on this span are not reported)",
             )
         return self
 
 
-def _least_needed(own: dict[str, Any], number: int) -> list[str]:
+def _is_ours(module: str) -> bool:
+    return module == Span.__module__ or module.startswith(_PACKAGE)
+
+
+_PACKAGE = __name__.rpartition(".")[0] + "."
+
+
+def _least_needed(own: dict[str, t.Any], number: int) -> list[str]:
     """The newest ordinary keys, at most `number`; if there are none, the first of `_KEPT` to go."""
     keys = list(own)
     ordinary = (key for key in reversed(keys) if type(key) is not str or key not in _KEPT)
@@ -635,7 +638,7 @@ class _TravelledSpan(BasicSpan):
         return type(self)(self.context, self.operation_name, self.start_time)
 
     @property
-    def tracer(self) -> Any:
+    def tracer(self) -> t.Any:
         """The global tracer of this process."""
         # Imported here: finalizers finish spans late. A module that only spans hold would be
         # emptied before they run.
@@ -666,7 +669,7 @@ _unrecorded = RateLimit()
 _bad_tags = RateLimit()
 
 
-def _limit(tracer: Any, name: str) -> int:
+def _limit(tracer: t.Any, name: str) -> int:
     """A tracer's limit; that of a stand-in, which need not have one, is the default."""
     try:
         limit = getattr(tracer, name)
@@ -676,7 +679,7 @@ def _limit(tracer: Any, name: str) -> int:
     return limit if type(limit) is int else _DEFAULT_LIMIT
 
 
-def first_tags(given: Any) -> dict[Any, Any]:
+def first_tags(given: t.Any) -> dict[t.Any, t.Any]:
     """A copy of the tags given for a new span. If they cannot be read, that is logged: no tags.
 
     The log has no exception: a hostile value can make an endless text of it.
@@ -687,7 +690,7 @@ def first_tags(given: Any) -> dict[Any, Any]:
         reraise_interrupt()
     times = _bad_tags.count()
     if times and not sys.is_finalizing():
-        _logger.warning(
+        logger(__name__).warning(
             "tags of a new span must be a mapping; %s could not be read, and the span starts"
             " without%s",
             text_of(type(given)),
@@ -696,7 +699,16 @@ def first_tags(given: Any) -> dict[Any, Any]:
     return {}
 
 
-def _release_frames(fields: dict[str, Any]) -> None:
+def text_tags(given: t.Any) -> dict[str, t.Any]:
+    """A copy of the tags given for a new span, whose keys are text."""
+    first = first_tags(given)
+    for key in first:
+        if type(key) is not str:
+            return {text_of(key): value for key, value in first.items()}
+    return first
+
+
+def _release_frames(fields: dict[str, t.Any]) -> None:
     stack = fields.get(logs.STACK)
     if isinstance(stack, tuple) and len(stack) == 3:  # what sys.exc_info() returns
         stack = stack[2]
@@ -707,7 +719,7 @@ def _release_frames(fields: dict[str, Any]) -> None:
         fields[logs.ERROR_OBJECT] = without_frames(error)
 
 
-def context_of(value: Any) -> Any:
+def context_of(value: t.Any) -> t.Any:
     """The context of what is given as a parent or to inject: of a span, or the context itself.
 
     None if it is neither, and never an exception. One of another make is for `basic_context`.
@@ -727,7 +739,7 @@ def context_of(value: Any) -> Any:
         return None
 
 
-def is_failed(tags: Mapping[str, Any]) -> bool:
+def is_failed(tags: Mapping[str, t.Any]) -> bool:
     """Whether tags mark a span as failed: ``error`` is anything true but the text ``false``."""
     value = tags.get("error")
     try:

@@ -22,14 +22,14 @@ fields but not all is corrupted. Limits and errors: see `opentracing_recorder.pr
 
 from __future__ import annotations
 
-from typing import Any
-
 from opentracing import SpanContext, SpanContextCorruptedException
 from opentracing.interrupts import reraise_interrupt
 
+from . import _typing as t
 from ._baggage import PrefixedBaggage, bounded_baggage
 from ._errors import shown
-from ._hex_ids import hex_ids, parse_hex_id, parse_hex_ids
+from ._hex_ids import hex_ids
+from ._hex_ids_read import parse_hex_id, parse_hex_ids
 from .context import BasicSpanContext, RemoteSpanContext, basic_context
 from .propagator import CarrierPropagator
 
@@ -59,7 +59,7 @@ class TextPropagator(CarrierPropagator):
         self._baggage = PrefixedBaggage(_BAGGAGE, self._fields, encode_values)
         super().__init__(self._baggage.field_of, [self._fields])
 
-    def inject(self, span_context: SpanContext, carrier: Any) -> None:
+    def inject(self, span_context: SpanContext, carrier: t.Any) -> None:
         if type(span_context) is not BasicSpanContext:  # as it nearly always is
             span_context = basic_context(span_context)
         if (ids := hex_ids(span_context.trace_id, span_context.span_id)) is None:
@@ -77,7 +77,9 @@ class TextPropagator(CarrierPropagator):
         if entries is not carrier:
             self._format.write(carrier, entries)
 
-    def _read_usual(self, carrier: Any, names: tuple[str, ...], context: RemoteSpanContext) -> None:
+    def _read_usual(
+        self, carrier: t.Any, names: tuple[str, ...], context: RemoteSpanContext
+    ) -> None:
         trace_name, span_name, sampled_name = names
         trace_id = carrier[trace_name]
         span_id = carrier[span_name]
@@ -89,7 +91,7 @@ class TextPropagator(CarrierPropagator):
         context.trace_id, context.span_id = parse_hex_ids(trace_id, span_id)
         context.sampled = _DECISIONS[sampled]
 
-    def _from_any(self, carrier: Any) -> BasicSpanContext | None:
+    def _from_any(self, carrier: t.Any) -> BasicSpanContext | None:
         fields = self._format.read_text(carrier, self._fields)
         if not fields:
             return None

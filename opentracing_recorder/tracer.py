@@ -73,15 +73,12 @@ the application.
 
 from __future__ import annotations
 
-import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
 from functools import wraps
 from itertools import islice
-from typing import Any, TypeVar
 
 from opentracing import (
-    Format,
     Reference,
     ReferenceType,
     Scope,
@@ -92,15 +89,14 @@ from opentracing import (
     UnsupportedFormatException,
 )
 from opentracing.interrupts import reraise_interrupt
-from opentracing.scope_managers.contextvars import ContextVarsScopeManager
 
+from . import _typing as t
 from ._arguments import check_count, check_has, check_instance, check_range, check_type
 from ._clock import system
 from ._failure_log import FailureLog, unguarded, watch_after_recursion, watch_first_call
 from ._hex_ids import random_bits
 from ._json_safe import text_of
 from ._process import renew, unforked
-from .binary_propagator import BinaryPropagator
 from .context import (
     NO_EXTRA,
     BasicSpanContext,
@@ -108,27 +104,12 @@ from .context import (
     basic_context,
     copied_baggage,
 )
-from .propagator import Propagator, as_propagator
 from .recorder import NoopRecorder, Recorder, started_hook
-from .sampler import ConstSampler, Sampler
-from .span import BasicSpan, StartedSpan, context_of
-from .text_propagator import TextPropagator
-
-TracerT = TypeVar("TracerT", bound="BasicTracer")
-
-_logger = logging.getLogger(__name__)
+from .span import BasicSpan, StartedSpan, context_of, text_tags
 
 _MAX_REFERENCES = 10_000  # that are taken from an iterator, which may have no end
 
 _NO_BAGGAGE = SpanContext.EMPTY_BAGGAGE
-
-# By format: those that the specification requires. All tracers share them, with the names that they
-# have learned.
-_REQUIRED_PROPAGATORS: dict[Any, Propagator] = {
-    Format.TEXT_MAP: TextPropagator(),
-    Format.HTTP_HEADERS: TextPropagator(encode_values=True),
-    Format.BINARY: BinaryPropagator(),
-}
 
 
 class BasicTracer(Tracer):
@@ -154,15 +135,22 @@ class BasicTracer(Tracer):
     def __init__(
         self,
         recorder: Recorder | None = None,
-        sampler: Sampler | None = None,
+        sampler: t.Sampler | None = None,
         scope_manager: ScopeManager | None = None,
         *,
-        propagators: Mapping[Any, Propagator] | None = None,
+        propagators: Mapping[t.Any, t.Propagator] | None = None,
         trace_id_bits: int = 64,
         max_tags: int = 128,
         max_logs: int = 128,
         service_name: str | None = None,
     ) -> None:
+        # Imported by the first tracer, and not by the first request: the children that a server
+        # forks have them.
+        from opentracing.scope_managers.contextvars import ContextVarsScopeManager
+
+        from ._required_propagators import REQUIRED_PROPAGATORS
+        from .sampler import ConstSampler
+
         if scope_manager is None:
             scope_manager = ContextVarsScopeManager()
         check_has("scope_manager", scope_manager, "activate")
@@ -177,7 +165,7 @@ class BasicTracer(Tracer):
         self.service_name = service_name
         self._trace_id_bits = trace_id_bits
         self._new_id: Callable[[int], int] = random_bits
-        self._propagators: dict[Any, Propagator] = dict(_REQUIRED_PROPAGATORS)
+        self._propagators: dict[t.Any, t.Propagator] = dict(REQUIRED_PROPAGATORS)
         if propagators is not None:
             check_type("propagators", propagators, Mapping, "a mapping of formats to Propagators")
             for format, propagator in propagators.items():
@@ -202,15 +190,18 @@ class BasicTracer(Tracer):
         )
 
     @property
-    def sampler(self) -> Sampler:
+    def sampler(self) -> t.Sampler:
         """The sampler, which decides which traces are kept."""
         return unguarded(self._sampler)  # type: ignore[no-any-return]
 
     @sampler.setter
-    def sampler(self, sampler: Sampler) -> None:
+    def sampler(self, sampler: t.Sampler) -> None:
+        from .sampler import ConstSampler, reads_start
+
         check_has("sampler", sampler, "sampled")
         self._sampler = watch_first_call(self, "_sampler", sampler)
         self._sampler_failures = FailureLog(sampler, is_last=True)
+        self._reads_start = reads_start(sampler)
         # The default is not asked.
         self._keeps_all = type(sampler) is ConstSampler and sampler.decision
 
@@ -221,7 +212,7 @@ class BasicTracer(Tracer):
         operation_name: str,
         child_of: Span | SpanContext | None = None,
         references: Sequence[Reference] | Reference | None = None,
-        tags: Mapping[str, Any] | None = None,
+        tags: Mapping[str, t.Any] | None = None,
         start_time: float | None = None,
         ignore_active_span: bool = False,
         finish_on_close: bool = True,
@@ -232,7 +223,7 @@ class BasicTracer(Tracer):
         )
         return self._scope_manager.activate(span, finish_on_close)
 
-    def __init_subclass__(cls, **kwargs: Any) -> None:
+    def __init_subclass__(cls, **kwargs: t.Any) -> None:
         super().__init_subclass__(**kwargs)
         if (
             cls.start_span is not BasicTracer.start_span
@@ -245,11 +236,11 @@ class BasicTracer(Tracer):
         operation_name: str | None = None,
         child_of: Span | SpanContext | None = None,
         references: Sequence[Reference] | Reference | None = None,
-        tags: Mapping[str, Any] | None = None,
+        tags: Mapping[str, t.Any] | None = None,
         start_time: float | None = None,
         ignore_active_span: bool = False,
     ) -> BasicSpan:
-        parent: Any = child_of
+        parent: t.Any = child_of
         links = None
         if references is not None:
             links = _usable(references, self._known_context)
@@ -298,7 +289,9 @@ class BasicTracer(Tracer):
         if type(operation_name) is not str:
             operation_name = "" if operation_name is None else text_of(operation_name)
         if sampled is None:
-            sampled = True if self._keeps_all else self._sample(trace_id, operation_name, given)
+            sampled = (
+                True if self._keeps_all else self._sample(trace_id, operation_name, given, tags)
+            )
 
         # The constructor of a span, unrolled: no second frame, and no context object, which few
         # spans need.
@@ -354,7 +347,7 @@ class BasicTracer(Tracer):
     """Reads a parent's context of another class; `MockTracer` has its own."""
 
     def place_span(
-        self, span: BasicSpan, parent: BasicSpanContext, tags: Mapping[str, Any] | None
+        self, span: BasicSpan, parent: BasicSpanContext, tags: Mapping[str, t.Any] | None
     ) -> None:
         """Give a new span other ids or another parent; for a subclass to override.
 
@@ -371,8 +364,14 @@ class BasicTracer(Tracer):
         tracer whose class does not override this method does not pay for it.
         """
 
-    def _sample(self, trace_id: int, operation_name: str, given: BasicSpanContext | None) -> bool:
+    def _sample(
+        self, trace_id: int, operation_name: str, given: BasicSpanContext | None, tags: t.Any
+    ) -> bool:
         try:
+            if self._reads_start:
+                first = {} if tags is None else text_tags(tags)
+                parent = BasicSpanContext() if given is None else given
+                return bool(self._sampler.sampled_start(trace_id, operation_name, first, parent))
             if given is not None and given.trace_id == trace_id:
                 ask = getattr(self._sampler, "sampled_remote", None)
                 if ask is not None:  # it is missing if the class does not derive from Sampler
@@ -381,7 +380,7 @@ class BasicTracer(Tracer):
         except Exception:
             reraise_interrupt()
             watch_after_recursion(self, "_sampler")
-            self._sampler_failures.report("sampled")
+            self._sampler_failures.report("sampled_start" if self._reads_start else "sampled")
             return True
 
     def record(self, span: BasicSpan) -> None:
@@ -395,12 +394,14 @@ class BasicTracer(Tracer):
 
     # Propagation.
 
-    def register_propagator(self, format: Any, propagator: Propagator) -> None:
+    def register_propagator(self, format: t.Any, propagator: t.Propagator) -> None:
         """Use `propagator` for `format` from now on.
 
         It need not derive from `Propagator`, and may have just one of its two methods: then the
         other one does nothing.
         """
+        from .propagator import as_propagator
+
         check_instance("propagator", propagator)
         usable = as_propagator(
             propagator,
@@ -416,7 +417,7 @@ class BasicTracer(Tracer):
     def register_required_propagators(self) -> None:
         """Does nothing: every tracer has them. basictracer requires this call."""
 
-    def inject(self, span_context: SpanContext | Span, format: Any, carrier: Any) -> None:
+    def inject(self, span_context: SpanContext | Span, format: t.Any, carrier: t.Any) -> None:
         """Write a context (or a span's) into `carrier`; one without a trace writes nothing."""
         try:
             propagator = self._propagators[format]
@@ -430,7 +431,7 @@ class BasicTracer(Tracer):
         if context is not None:
             propagator.inject(context, carrier)
 
-    def extract(self, format: Any, carrier: Any) -> SpanContext | None:
+    def extract(self, format: t.Any, carrier: t.Any) -> SpanContext | None:
         try:
             propagator = self._propagators[format]
         except (KeyError, TypeError):
@@ -438,7 +439,7 @@ class BasicTracer(Tracer):
             raise self._unsupported(format) from None
         return propagator.extract(carrier)
 
-    def _unsupported(self, format: Any) -> UnsupportedFormatException:
+    def _unsupported(self, format: t.Any) -> UnsupportedFormatException:
         known = ", ".join(sorted(text_of(each) for each in self._propagators))
         return UnsupportedFormatException(
             f"no propagator for the format {text_of(format)!r}; registered: {known}"
@@ -483,21 +484,21 @@ class BasicTracer(Tracer):
     # Copies. In another process, a copy would give the same ids again, and hand spans to a recorder
     # that nobody reads.
 
-    def __reduce__(self) -> Any:
+    def __reduce__(self) -> t.Any:
         raise TypeError(
             f"a {type(self).__name__} cannot be pickled: make one in each process, and send it the"
             " context of the span that is to be its parent"
         )
 
-    def __copy__(self: TracerT) -> TracerT:
+    def __copy__(self: t.TracerT) -> t.TracerT:
         made = type(self).__new__(type(self))
         made.__dict__.update(self.__dict__)
         return made
 
-    def __deepcopy__(self: TracerT, memo: object) -> TracerT:
+    def __deepcopy__(self: t.TracerT, memo: object) -> t.TracerT:
         return self
 
-    def __enter__(self: TracerT) -> TracerT:
+    def __enter__(self: t.TracerT) -> t.TracerT:
         return self
 
     def __exit__(self, *exc_info: object) -> None:
@@ -505,7 +506,7 @@ class BasicTracer(Tracer):
 
 
 @wraps(BasicTracer.start_active_span)
-def _start_active_span(self: BasicTracer, *args: Any, **kwargs: Any) -> Scope:
+def _start_active_span(self: BasicTracer, *args: t.Any, **kwargs: t.Any) -> Scope:
     # For a subclass with its own `start_span`, which may take keyword arguments alone.
     given = {**dict(zip(_PARAMETERS, args)), **kwargs}
     finish_on_close = given.pop("finish_on_close", True)
@@ -515,7 +516,7 @@ def _start_active_span(self: BasicTracer, *args: Any, **kwargs: Any) -> Scope:
 _PARAMETERS = BasicTracer.start_active_span.__code__.co_varnames[1:8]
 
 
-def _usable(references: Any, known: Callable[[Any], BasicSpanContext]) -> tuple[Reference, ...]:
+def _usable(references: t.Any, known: Callable[[t.Any], BasicSpanContext]) -> tuple[Reference, ...]:
     """The references that refer to something, each to a context. One alone needs no list."""
     usable = []
     try:
@@ -531,7 +532,7 @@ def _usable(references: Any, known: Callable[[Any], BasicSpanContext]) -> tuple[
     return tuple(usable)
 
 
-def _parent_among(links: tuple[Reference, ...]) -> Any:
+def _parent_among(links: tuple[Reference, ...]) -> t.Any:
     """The context of the first CHILD_OF, or of the first reference if there is none."""
     parents = (link for link in links if link.type == ReferenceType.CHILD_OF)
     return next(parents, links[0]).referenced_context

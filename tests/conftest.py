@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import os
 import sys
 from collections import Counter
 from collections.abc import Iterator
@@ -16,7 +17,9 @@ import opentracing
 from .browser import WHY_NOT_CHROMIUM, Browser, Page, find_chromium
 
 # Machines are noisy: how long an example takes says nothing about the code.
-settings.register_profile("project", deadline=None)
+# `make test-all` asks for fewer examples than `make test`, as it tries them on every Python.
+EXAMPLES = int(os.environ.get("HYPOTHESIS_EXAMPLES", 100))
+settings.register_profile("project", deadline=None, max_examples=EXAMPLES)
 settings.load_profile("project")
 
 

@@ -7,10 +7,14 @@ with threads that inherit the context they are started in. Where there is Node, 
 too, by ``make test-pyodide``; builds without the GIL run the tests that race threads, by
 ``make test-threads``. Of the long tests, the oldest and the newest Python run those to which the
 interpreter matters: how a process ends. The other tests of faults are left to ``make test`` and
-``make test-faults``: hostile values can take PyPy minutes each.
+``make test-faults``: hostile values can take PyPy minutes each. So are the tests of a page in a
+browser and of the benchmarks, which test no Python; and each property is tried with fewer examples
+than ``make test`` tries. ``make test-all TESTED=python3`` also leaves out the tests that ``make
+test`` has run on that Python, as the gate does.
 
-As many run at once as the machine has cores, each in one process: to collect the tests in every
-process of each would take longer. Each prints its output when it is done.
+As many are installed, and then run, at once as the machine has cores. Each runs in one process: to
+collect the tests in every process of each would take longer. Each prints its output when it is
+done.
 """
 
 from __future__ import annotations
@@ -41,6 +45,16 @@ NOT_FOUND = "not found, or without its venv package"
 # What the Makefile fetches.
 FETCHED = "python3.14"
 INTO = "env/cpython"
+
+EXAMPLES = "20"
+"""Of each property, on each Python; ``make test`` tries 100."""
+
+# The tests that `make test` alone runs: a page in a browser, and programs that measure.
+ONCE = [
+    "tests/opentracing_recorder/test_timeline_page.py",
+    "tests/test_benchmarks.py",
+    "tests/test_browser.py",
+]
 
 # The tests to which it matters what a thread inherits.
 OF_CONTEXTS = [
@@ -155,6 +169,17 @@ def find_node() -> str | None:
     return node if version and int(version[1]) >= OLDEST_NODE else None
 
 
+def tested() -> str | None:
+    """The name of the interpreter that `make test` has run the tests on; None unless it is told."""
+    python = os.environ.get("TESTED")
+    if not python:
+        return None
+    for name, identities in wanted().items():
+        if identifies(python, identities):
+            return name
+    return None
+
+
 def make(target: str, *variables: str, options: str = "") -> subprocess.CompletedProcess[str]:
     """Run a make target, with these options for pytest."""
     return subprocess.run(
@@ -162,6 +187,9 @@ def make(target: str, *variables: str, options: str = "") -> subprocess.Complete
         cwd=ROOT,
         env={
             **os.environ,
+            "HYPOTHESIS_EXAMPLES": EXAMPLES,
+            # Tests import few of the modules that an environment has.
+            "PIP_COMPILE": "0",
             "PYTEST_ADDOPTS": f"{os.environ.get('PYTEST_ADDOPTS', '')} {options}",
             "PYTEST_XDIST_AUTO_NUM_WORKERS": "0",
         },
@@ -172,11 +200,18 @@ def make(target: str, *variables: str, options: str = "") -> subprocess.Complete
     )
 
 
+def install(environment: tuple[str, ...]) -> None:
+    """Install the project and what its tests need; `make test` tries again if that fails."""
+    run = make("installed", *environment)
+    if run.returncode != 0:
+        print(f"== {environment}\n{run.stdout}", flush=True)
+
+
 def run_tests(name: str, interpreter: str, target: str, *variables: str) -> str:
     """The result of a make target that runs the tests."""
     options = "-p no:cacheprovider"
     if target == "test":
-        options += " --ignore=tests/faults"
+        options += "".join(f" --ignore={each}" for each in ["tests/faults", *ONCE])
     run = make(target, *variables, options=options)
     print(f"== {name}: {interpreter}\n{run.stdout}", flush=True)
     return "passed" if run.returncode == 0 else "FAILED"
@@ -192,6 +227,8 @@ def main() -> int:
         second_runs.setdefault(name, {})[inheriting] = "test", *variables
     for name, ends in wanted_with_long_tests().items():
         second_runs.setdefault(name, {})[ends] = "test-faults", f"TESTS={' '.join(OF_ENDS)}"
+    left_out = tested()
+    environments: dict[str, tuple[str, ...]] = {}
     # The slowest first: PyPy, which is the last of them.
     for name, identities in reversed(wanted().items()):
         others = second_runs.get(name, {})
@@ -201,12 +238,20 @@ def main() -> int:
             results.update(dict.fromkeys([name, *others], str(why)))
             continue
         environment = f"PYTHON={python}", f"VENV=env/pythons/{name}"
-        jobs[name] = python, "test", *environment
+        if name == left_out:
+            results[name] = "left out: `make test` has run them"
+            if not others:
+                continue
+        else:
+            jobs[name] = python, "test", *environment
         for other, (target, *variables) in others.items():
             # make gives its variables to what it runs.
             jobs[other] = python, target, *environment, *variables
-        # Before any test, and one after the other: each writes the project's metadata here.
-        make("installed", *environment)
+        environments[name] = environment
+    # Before any test, so that none runs out of its time.
+    make("wheel")
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        list(pool.map(install, environments.values()))
     for name, identities in wanted_without_gil().items():
         python = find(name, identities)
         if python is None:

@@ -41,10 +41,8 @@ manager sees only its own.
 
 from __future__ import annotations
 
-import logging
 import sys
 from collections.abc import Iterable
-from typing import Any, Union
 
 from ..interrupts import reraise_interrupt
 from ..scope import Scope
@@ -52,9 +50,13 @@ from ..scope_manager import ScopeManager
 from ..span import Span
 from .constants import ACTIVE_ATTR
 
-_Held = Union["NestedScope", dict[ScopeManager, "NestedScope"], None]
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Union
 
-_logger = logging.getLogger("opentracing.scope")
+    _Held = Union["NestedScope", dict[ScopeManager, "NestedScope"], None]
+else:
+    _Held = object  # `typing` alone would take longer to import than all scope managers
 
 # The states of a scope. Restoring the outer scope skips those after CLOSED.
 OPEN = 0
@@ -104,7 +106,9 @@ class NestedScope(Scope):
             self._state = DEFERRED
             # While the interpreter finalizes, scopes close in any order, and logging may raise.
             if not sys.is_finalizing():
-                _logger.warning(
+                import logging  # here, because it takes longer than all that a scope needs
+
+                logging.getLogger("opentracing.scope").warning(
                     "the scope of %s was closed while that of %s, opened inside it, is still"
                     " active; its span finishes when the inner scope closes",
                     _name_of(self._span),
@@ -153,7 +157,7 @@ NestedScope.span = NestedScope.__dict__["_span"]  # type: ignore[method-assign]
 NestedScope.manager = NestedScope.__dict__["_manager"]  # type: ignore[method-assign]
 
 
-def raise_if_a_span(span: Any) -> None:
+def raise_if_a_span(span: object) -> None:
     """In an ``except`` block: raise the exception of `finish` again, if `span` has a `finish`."""
     try:
         is_span = callable(getattr(span, "finish", None))

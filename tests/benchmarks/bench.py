@@ -39,6 +39,7 @@ CASES = (
     "active span, OpenTracing",
     "request",
     "request, not sampled",
+    "tracing of a Flask request",
     "10 levels deep",
     "asyncio.gather of 100 spans",
     "8 threads",

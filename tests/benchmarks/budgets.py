@@ -85,9 +85,13 @@ BUDGETS = (
     Budget("record_span of a BatchRecorder", 0.5),
     Budget(BYTES, 520),
     Budget("import opentracing", 0.8, BASICTRACER),
+    Budget("import the tracer", 1, BASICTRACER),
     Budget("active span", 1 / 4, OPENTELEMETRY, ours=BRIDGE),
     Budget("request", 1 / 4, OPENTELEMETRY, ours=BRIDGE),
-    Budget("active span, OpenTracing", 1 / 6, SHIM, "active span", ours=BRIDGE, known=0.2),
+    # The instrumentation's own work is two thirds of OpenTelemetry's figure: a tracer that keeps
+    # nothing, but whose spans say that they record, has 0.63 to 0.69.
+    Budget("tracing of a Flask request", 0.6, OPENTELEMETRY, ours=BRIDGE, known=0.85),
+    Budget("active span, OpenTracing", 1 / 6, SHIM, "active span", ours=BRIDGE),
     Budget(ZIPKIN_CPU, 1 / 8, OPENTELEMETRY),
     Budget(OTLP_CPU, 1 / 8, OPENTELEMETRY),
     Budget(OTLP_CPU, 1.5, OURS, ZIPKIN_CPU),

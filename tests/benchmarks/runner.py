@@ -44,18 +44,24 @@ class Figures:
     def __init__(self) -> None:
         self.case: list[float] = []
         self.least: list[float] = []
+        self.without: list[float] = []
         self.rate: list[float] = []
         self.error: str | None = None
 
     @property
     def fastest(self) -> float:
         """The fastest turn: as a ratio to the least work where the case has that, else as it is."""
-        return min(self.case) / (min(self.least) if self.least else 1)
+        return self._cost(min)
 
     @property
     def median(self) -> float:
         """The same of the median of all turns."""
-        return statistics.median(self.case) / (statistics.median(self.least) if self.least else 1)
+        return self._cost(statistics.median)
+
+    def _cost(self, one_of: Callable[[list[float]], float]) -> float:
+        # Of all turns, not of each: a difference of two noisy turns would be noise.
+        without = one_of(self.without) if self.without else 0
+        return (one_of(self.case) - without) / (one_of(self.least) if self.least else 1)
 
 
 Results = dict[tuple[str, str], Figures]
@@ -128,4 +134,5 @@ def _add(figures: Figures, case: str, peer: Peer, effort: Effort, sink: Sink) ->
     if figures.error is None:
         figures.case += answer["case"]
         figures.least += answer.get("least", ())
+        figures.without += answer.get("without", ())
         figures.rate += answer.get("rate", ())

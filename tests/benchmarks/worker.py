@@ -45,23 +45,34 @@ def describe(peer: Any) -> Answer:
     return {"title": peer.TITLE, "versions": versions, "cases": cases}
 
 
-def take_turns(name: str, case: Callable[[], object], seconds: float, turns: int) -> Answer:
-    """Seconds a call of the case and of the least work for it, which take turns."""
+def take_turns(
+    name: str,
+    case: Callable[[], object],
+    without: Callable[[], object] | None,
+    seconds: float,
+    turns: int,
+) -> Answer:
+    """Seconds a call of the case, of the least work for it, and of the same without tracing.
+
+    They take turns.
+    """
     least = least_work.CASES.get(name, least_work.CASES["active span"])()
+    calls = {"case": case, "least": least, **({"without": without} if without else {})}
     # The worker's time is not the application's.
     clock = thread_time if name.startswith("record_span") else process_time
     # timeit turns the garbage collector off; what it calls first turns it on again.
-    timers = [timeit.Timer(each, gc.enable, timer=clock) for each in (case, least)]
-    numbers = [_number(timer, seconds) for timer in timers]
-    spent: list[list[float]] = [[], []]
+    timers = {key: timeit.Timer(each, gc.enable, timer=clock) for key, each in calls.items()}
+    numbers = {key: _number(timer, seconds) for key, timer in timers.items()}
+    spent: dict[str, list[float]] = {key: [] for key in timers}
     for _ in range(turns):
-        for timer, number, times in zip(timers, numbers, spent):
-            times.append(timer.timeit(number) / number)
-    return {"case": spent[0], "least": spent[1]}
+        for key, timer in timers.items():
+            spent[key].append(timer.timeit(numbers[key]) / numbers[key])
+    return spent
 
 
 def _number(timer: timeit.Timer, seconds: float) -> int:
     """How many calls take that long; making sure of it warms up, too."""
+    timer.timeit(1)  # the first call may import
     number = 1
     while True:
         spent = timer.timeit(number)
@@ -148,7 +159,8 @@ def answer(request: dict[str, Any]) -> Answer:
             count = request["count"] // EXPORT_TURNS
             span, flush = getattr(peer, EXPORTS[name])(request["url"], count)
             return export(span, flush, count)
-        return take_turns(name, peer.CASES[name](), seconds, turns)
+        without = getattr(peer, "WITHOUT", {}).get(name)
+        return take_turns(name, peer.CASES[name](), without and without(), seconds, turns)
     except Exception as error:
         return {"error": f"{type(error).__name__}: {error}"}
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextvars
 import subprocess
 import sys
 import threading
@@ -54,6 +55,23 @@ def test_the_provider_and_the_context_are_put_back() -> None:
     after = trace._TRACER_PROVIDER, trace._TRACER_PROVIDER_SET_ONCE, context.get_current()
     assert after == before
     assert [span.operation_name for span in captrace.unfinished] == ["left open"]
+
+
+def test_what_a_test_leaves_in_a_context_is_forgotten_by_the_next() -> None:
+    """In a context that outlives a test, as a worker's, both APIs start new traces afterwards."""
+    worker = contextvars.copy_context()
+
+    def work(captrace: CapTrace) -> None:
+        with TRACER.start_as_current_span("theirs"), captrace.tracer.start_active_span("ours"):
+            pass
+        captrace.tracer.start_active_span("left open")
+
+    for _ in range(2):
+        with CapTrace() as captrace:
+            worker.run(work, captrace)
+        assert captrace.outline() == "theirs\n  ours"
+        roots = [captrace.one("theirs"), *captrace.unfinished]
+        assert [span.parent_id for span in roots] == [None, None]
 
 
 def test_threads_find_the_running_test() -> None:

@@ -9,6 +9,7 @@ import sys
 import pytest
 
 from opentracing_recorder import (
+    BatchRecorder,
     CompositeRecorder,
     ConstSampler,
     LoggingRecorder,
@@ -90,6 +91,42 @@ def test_several_exporters(env: pytest.MonkeyPatch) -> None:
     recorder = _made().recorder
     assert isinstance(recorder, CompositeRecorder)
     assert [type(each) for each in recorder.recorders] == [LoggingRecorder, ZipkinRecorder]
+
+
+@pytest.mark.needs_os
+@pytest.mark.parametrize("exporter", ["otlp", "zipkin"])
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        (("2500", "1500", "2000", " 7 "), (2.5, 1.5, 2000, 7)),
+        (("1", "", "100", ""), (0.001, 10, 100, 100)),
+        (("", "999999999", "", "16384"), (1, 999_999.999, 16384, 16384)),
+    ],
+)
+def test_batches(
+    env: pytest.MonkeyPatch,
+    exporter: str,
+    values: tuple[str, ...],
+    expected: tuple[float, ...],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """OTEL_BSP_* reach the recorder: times are in milliseconds, and a batch fits into the queue."""
+    env.setenv("OTEL_TRACES_EXPORTER", exporter)
+    for variable, value in zip(
+        ("SCHEDULE_DELAY", "EXPORT_TIMEOUT", "MAX_QUEUE_SIZE", "MAX_EXPORT_BATCH_SIZE"), values
+    ):
+        env.setenv(f"OTEL_BSP_{variable}", value)
+    with tracer_from_environment() as tracer:
+        recorder = tracer.recorder
+        assert isinstance(recorder, BatchRecorder)
+        options = (
+            recorder.interval,
+            recorder.send_timeout,
+            recorder.queue_size,
+            recorder.batch_size,
+        )
+    assert options == expected
+    assert caplog.text == ""
 
 
 def test_disabled(env: pytest.MonkeyPatch) -> None:

@@ -939,6 +939,14 @@ class SaysMaybe(Sampler):
         return None  # type: ignore[return-value]
 
 
+class NeedsATag(ConstSampler):
+    def __init__(self) -> None:
+        super().__init__(True)
+
+    def sampled_start(self, trace_id: int, operation_name: str, tags: Any, parent: Any) -> bool:
+        return bool(tags["http.target"])
+
+
 class Overflows(Sampler):
     def sampled(self, trace_id: int, operation_name: str) -> bool:
         return bool(struct.pack("Q", trace_id))
@@ -957,6 +965,7 @@ class Alternates(Sampler):
     ("broken", "check", "message"),
     [
         (SaysMaybe, "test_every_trace_gets_a_decision", "returned None; expected True or False"),
+        (NeedsATag, "test_every_trace_gets_a_decision", r"^sampled_start\(0x1, .* raised KeyError"),
         (Overflows, "test_every_trace_gets_a_decision", r"^sampled\(0x10+, .* raised error"),
         (Alternates, "test_services_decide_alike", "^two samplers differ about trace"),
         (Alternates, "test_share", "expected 0.5"),

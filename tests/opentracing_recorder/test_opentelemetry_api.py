@@ -29,10 +29,12 @@ from opentelemetry.trace import (
 
 from opentracing import Format
 from opentracing_recorder import (
+    BasicSpanContext,
     BasicTracer,
     CompositeRecorder,
     ConstSampler,
     InMemoryRecorder,
+    Sampler,
     TraceContextPropagator,
 )
 from opentracing_recorder.opentelemetry import OpenTelemetryRecorder
@@ -118,7 +120,7 @@ def test_a_live_span_can_be_read(provider: BasicTracerProvider) -> None:
 def test_an_ended_span_changes_no_more(
     api: trace.Tracer, recorder: InMemoryRecorder, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """All calls are ignored after the end, and the first is reported."""
+    """All calls are ignored after the end, and each is reported, with the line that made it."""
     span = api.start_span("x")
     span.end()
     before = recorder.spans[0].to_dict()
@@ -131,7 +133,25 @@ def test_an_ended_span_changes_no_more(
     span.end()
     assert (recorder.spans[0].to_dict(), len(recorder.spans)) == (before, 1)
     assert not span.is_recording()
-    assert len(caplog.records) == 1
+    assert len(caplog.records) == 7
+    assert all(f"{__file__}:" in record.getMessage() for record in caplog.records)
+
+
+def test_calls_of_both_apis_on_an_ended_span_of_opentracing(
+    tracer: BasicTracer, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Each call of OpenTelemetry's API is reported, and the first one of OpenTracing's."""
+    with tracer.start_active_span("x") as scope:
+        span = trace.get_current_span()
+    for _ in range(2):
+        span.set_attribute("a", 1)
+        span.set_status(StatusCode.ERROR)
+        span.end()
+        scope.span.set_tag("a", 1)
+    methods = [record.getMessage().split(": ")[1].split(",")[0] for record in caplog.records]
+    theirs = ["set_attribute", "set_status", "end"]
+    assert methods == [*theirs, "set_tag", *theirs]
+    assert "a" not in scope.span.tags
 
 
 def test_limits_are_the_tracers(tracer: BasicTracer, recorder: InMemoryRecorder) -> None:
@@ -151,24 +171,48 @@ def test_limits_are_the_tracers(tracer: BasicTracer, recorder: InMemoryRecorder)
     assert span.dropped_events == 1
 
 
+class NoTruth:
+    """An object that is neither true nor false."""
+
+    def __bool__(self) -> bool:
+        raise ValueError
+
+
+class NoText(NoTruth):
+    """An object that has no text either."""
+
+    def __str__(self) -> str:
+        raise ValueError
+
+    __repr__ = __str__
+
+
+@pytest.mark.parametrize("kind", [object, NoTruth, NoText])
 def test_what_cannot_serve_is_left_out(
+    kind: type,
     api: trace.Tracer,
     provider: BasicTracerProvider,
     recorder: InMemoryRecorder,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     """Nothing that an application passes raises, and every span arrives."""
-    odd: Any = object()
+    odd: Any = kind()
     provider.add_span_processor(odd)
+    provider.get_tracer(odd, odd, odd, odd)
     span: Any = api.start_span(odd, kind=odd, attributes=odd, links=odd, start_time=odd)
     span.set_attribute("", 1)
     span.set_attribute(odd, 1)
     span.set_attribute("odd", odd)
     span.set_attributes(odd)
+    span.set_attributes({odd: odd, "nested": {odd: [odd]}})
     span.add_event(odd, odd, odd)
+    span.add_event("e", {odd: odd})
+    span.add_link(REMOTE, odd)
+    span.add_link(REMOTE, {odd: odd})
     span.set_status(odd)
     span.add_link(odd)
     span.record_exception(odd, odd, odd)
+    span.set_status(StatusCode.ERROR, odd)
     span.update_name(odd)
     span.end(odd)
     assert len(recorder.spans) == 1
@@ -190,6 +234,42 @@ def test_the_sampler_decides(recorder: InMemoryRecorder) -> None:
     assert recorder.spans == []
 
 
+def test_a_sampler_sees_what_a_span_starts_with(recorder: InMemoryRecorder) -> None:
+    """Its tags are all attributes, cleaned, and the kind; names have no meaning."""
+    asked: list[Any] = []
+
+    class ByStart(Sampler):
+        def sampled(self, trace_id: int, operation_name: str) -> bool:
+            raise NotImplementedError
+
+        def sampled_start(
+            self, trace_id: int, operation_name: str, tags: Any, parent: BasicSpanContext
+        ) -> bool:
+            asked.append((operation_name, dict(tags), parent.has_trace))
+            return tags.get("http.target") != "/health"
+
+    tracer = BasicTracer(recorder, ByStart(), OpenTelemetryScopeManager(), max_tags=6)
+    api = BasicTracerProvider(tracer).get_tracer("lib")
+    given: Any = {"list": [1], "sampling.priority": 0, "http.target": "/pay"}
+    many = {str(number): number for number in range(8)}
+    health = {"http.target": "/health"}
+    with api.start_as_current_span("kept", kind=SpanKind.SERVER, attributes=given) as kept:
+        api.start_span("child", attributes=health).end()
+    assert not api.start_span("dropped", attributes=health).is_recording()
+    over: Any = api.start_span("over the limit", attributes=many)
+    over.end()
+    assert dict(kept.attributes) == {**given, "list": (1,)}  # type: ignore[attr-defined]
+    assert (dict(over.attributes), over.dropped_attributes) == (dict(list(many.items())[:6]), 2)
+    assert [span.operation_name for span in recorder.spans] == ["child", "kept", "over the limit"]
+    own = {"otel.scope.name": "lib"}
+    seen = {**own, "span.kind": "server", "list": (1,), "http.target": "/pay"}
+    assert asked == [
+        ("kept", seen, False),
+        ("dropped", {**own, **health}, False),
+        ("over the limit", {**own, **many}, False),
+    ]
+
+
 def test_tracers_of_a_provider(provider: BasicTracerProvider) -> None:
     """The same scope gives the same tracer, by position and by keyword; both are true."""
     one = provider.get_tracer("a", "1", "s", {"k": [1]})
@@ -201,6 +281,9 @@ def test_tracers_of_a_provider(provider: BasicTracerProvider) -> None:
     )
     assert one is two is not provider.get_tracer("a")
     assert all((provider, one))
+    held: Any = one
+    assert held.resource is provider.resource
+    assert held._instrumentation_scope.name == "a"  # some read it, though it is private
 
 
 def test_span_processors_hear_of_spans(

@@ -542,6 +542,37 @@ def test_baggage_of_opentelemetry_without_a_span(both: Both) -> None:
     assert both.ours.start_span("later").get_baggage_item("user") is None
 
 
+def test_the_active_span_is_the_baggage_where_there_is_no_other(both: Both) -> None:
+    """Without a span, baggage alone is an active span that has no trace and keeps nothing else."""
+    token = context.attach(baggage.set_baggage("user", "amy"))
+    active: Any = both.ours.active_span
+    active.set_tag("a", 1).log_kv({"event": "e"}).finish()
+    headers: dict[str, str] = {}
+    both.ours.inject(active, HEADERS, headers)
+    assert (headers, active.tags, active.get_baggage_item("user")) == ({}, {}, "amy")
+    assert trace.get_current_span() is trace.INVALID_SPAN
+    context.detach(token)
+    assert both.ours.active_span is None
+
+
+@pytest.mark.parametrize("outside", [trace.INVALID_SPAN, NonRecordingSpan(REMOTE)])
+def test_baggage_set_by_opentracing_before_the_first_span(both: Both, outside: trace.Span) -> None:
+    """An item that is set on the active span is in what either API starts next, and in its context
+    alone.
+    """
+    held = trace.set_span_in_context(outside)
+    token = context.attach(baggage.set_baggage("user", "amy", held))
+    active: Any = both.ours.active_span
+    active.set_baggage_item("a", "1").set_baggage_item("b", "2")
+    expected = {"user": "amy", "a": "1", "b": "2"}
+    theirs: Any = both.theirs.start_span("theirs")
+    assert both.ours.start_span("ours").context.baggage == expected
+    assert theirs.basic_span.context.baggage == baggage.get_all() == expected
+    context.detach(token)
+    active.set_baggage_item("late", "3")
+    assert baggage.get_all() == {}
+
+
 def test_baggage_removed_by_opentelemetry_is_gone(both: Both) -> None:
     """`remove_baggage` and `clear` hold for children that either API starts."""
     with both.ours.start_active_span("x") as scope:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import io
+import json
 import logging
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -21,8 +23,10 @@ pytest.importorskip(
 )
 
 from opentelemetry import context, trace
-from opentelemetry.sdk.trace import TracerProvider
-from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.trace import SpanLimits, TracerProvider
+from opentelemetry.sdk.trace.export import ConsoleSpanExporter, SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.sdk.trace.sampling import ALWAYS_OFF
 from opentelemetry.trace import (
@@ -73,7 +77,7 @@ def plain_event(event: Any) -> Any:
         lines = str(attributes["exception.stacktrace"]).splitlines() or [""]
         attributes["exception.stacktrace"] = (lines[0], lines[-1])  # frames between differ
     given = event.timestamp if event.timestamp < T + 1000 else None
-    return event.name, attributes, given
+    return event.name, attributes, given, event.dropped_attributes
 
 
 def plain_span(span: Any, names: dict[int, str]) -> dict[str, Any]:
@@ -88,7 +92,12 @@ def plain_span(span: Any, names: dict[int, str]) -> dict[str, Any]:
         "types": {key: type(value) for key, value in (span.attributes or {}).items()},
         "events": [plain_event(event) for event in span.events],
         "links": [
-            (plain_context(link.context, names), dict(link.attributes or {})) for link in span.links
+            (
+                plain_context(link.context, names),
+                dict(link.attributes or {}),
+                link.dropped_attributes,
+            )
+            for link in span.links
         ],
         "status": (span.status.status_code, span.status.description),
         "scope": (scope.name, scope.version, scope.schema_url, dict(scope.attributes or {})),
@@ -222,6 +231,24 @@ def exceptions_inside_a_used_span(tracer: trace.Tracer, seen: Seen) -> None:
             ):
                 raise ValueError("inside")
             seen.append(span.is_recording())
+
+
+@steps
+def exceptions_inside_the_block_of_a_span(tracer: trace.Tracer, seen: Seen) -> None:
+    errors = ValueError("a"), KeyError(), SystemExit(3), KeyboardInterrupt(), GeneratorExit("b")
+    for error in (*errors, asyncio.CancelledError("c")):
+        for records in (True, False):
+            for sets_status in (True, False):
+                span = tracer.start_span(
+                    "x", record_exception=records, set_status_on_exception=sets_status
+                )
+                with suppress(BaseException), span:
+                    raise error
+                current = tracer.start_as_current_span(
+                    "y", record_exception=records, set_status_on_exception=sets_status
+                )
+                with suppress(BaseException), current:
+                    raise error
 
 
 @steps
@@ -469,6 +496,59 @@ def values_that_become_text(tracer: trace.Tracer, seen: Seen) -> None:
     span.end()
 
 
+@steps
+def names_that_are_no_text(tracer: trace.Tracer, seen: Seen) -> None:
+    class Plain:
+        pass
+
+    odd: Any = {
+        1: "a", 0: "dropped", None: "dropped", "": "dropped", b"x": "d",
+        (1, "t"): "e", 2.5: "f", "2.5": "g", Plain(): "dropped", Text("own"): "h", frozenset(): "i",
+    }  # fmt: skip
+    span: Any = tracer.start_span("given", attributes={**odd, "nested": odd}, links=[
+        Link(REMOTE, odd)
+    ])  # fmt: skip
+    span.add_event("e", odd, T)
+    span.add_link(REMOTE, {**odd, "nested": [odd]})
+    span.record_exception(ValueError(), odd, T)
+    seen.append(plain_span(span, {span.context.span_id: "given"}))
+    span.end()
+    span = tracer.start_span("set together")
+    span.set_attributes({key: value for key, value in odd.items() if key != "2.5"})
+    span.end()
+    span = tracer.start_span("set one by one")
+    for key, value in odd.items():
+        span.set_attribute(key, value)
+    seen.append(plain_span(span, {span.context.span_id: "set one by one"}))
+    span.end()
+
+
+@steps
+def objects_without_a_text_of_their_own(tracer: trace.Tracer, seen: Seen) -> None:
+    class Shown:
+        def __repr__(self) -> str:
+            return "shown"
+
+    odd: Any = {"plain": object(), "shown": Shown(), "in a list": [object(), Shown(), 1]}
+    span: Any = tracer.start_span("x", attributes=odd)
+    span.set_attributes({f"set {key}": value for key, value in odd.items()})
+    span.add_event("e", odd, T)
+    span.end()
+
+
+@steps
+def attributes_over_the_limit_of_an_event_and_a_link(tracer: trace.Tracer, seen: Seen) -> None:
+    for number in (127, 128, 129, 300):
+        many: Any = {str(each): each for each in range(number)}
+        span: Any = tracer.start_span(str(number), links=[Link(REMOTE, many)])
+        span.add_event("many", many, T)
+        span.add_event("with others left out", {"": 1, **many, 0: 2}, T)
+        span.add_link(REMOTE, many)
+        span.record_exception(ValueError("a"), many, T)
+        seen.append(plain_span(span, {span.context.span_id: "x"}))
+        span.end()
+
+
 @pytest.mark.parametrize("function", ALL, ids=lambda function: function.__name__)
 def test_the_same_calls_give_the_same_spans(function: Steps) -> None:
     """What is exported, and what the live span shows, are as the SDK has them."""
@@ -479,7 +559,9 @@ def test_the_same_calls_give_the_same_spans(function: Steps) -> None:
         assert ours == theirs
 
 
-NAMES = st.sampled_from(["a", "b", "error", "span.kind", "sampling.priority", ""])
+NAMES: Any = st.sampled_from(
+    ["a", "b", "error", "span.kind", "sampling.priority", "", 0, 1, None, (), 2.5]
+)
 SCALARS = st.one_of(
     st.none(), st.booleans(), st.integers(), st.floats(allow_nan=False), st.text(), st.binary()
 )
@@ -551,6 +633,7 @@ def test_any_calls_give_the_same_span(
 CALLED_LATE: dict[str, Callable[[Any], Any]] = {
     "end": lambda span: span.end(),
     "set_attribute": lambda span: span.set_attribute("a", 1),
+    "set_attributes": lambda span: span.set_attributes({"a": 1, "b": 2}),
     "add_event": lambda span: span.add_event("a"),
     "add_link": lambda span: span.add_link(REMOTE),
     "set_status": lambda span: span.set_status(StatusCode.OK),
@@ -560,25 +643,103 @@ CALLED_LATE: dict[str, Callable[[Any], Any]] = {
 
 
 @pytest.mark.parametrize("method", CALLED_LATE)
-def test_a_call_after_the_end_is_reported(method: str, caplog: pytest.LogCaptureFixture) -> None:
-    """The first call of a span after its end is logged as one warning."""
-    tracer = BasicTracer(scope_manager=OpenTelemetryScopeManager())
-    span = BasicTracerProvider(tracer).get_tracer("lib").start_span("x")
-    span.end()
-    CALLED_LATE[method](span)
-    assert [record.levelno for record in caplog.records] == [logging.WARNING]
+def test_each_call_after_the_end_is_reported(method: str, caplog: pytest.LogCaptureFixture) -> None:
+    """Every call after a span's end is logged as one warning, as the SDK logs it."""
+
+    def function(tracer: trace.Tracer, seen: Seen) -> None:
+        span = tracer.start_span("x")
+        span.end()
+        caplog.clear()
+        for _ in range(3):
+            CALLED_LATE[method](span)
+        seen.extend(record.levelno for record in caplog.records)
+
+    found, expected = of_ours(function)[1], of_sdk(function)[1]
+    assert found == expected == [logging.WARNING] * 3
 
 
-def test_an_attribute_over_the_limit_of_an_event_is_left_out() -> None:
-    """An event keeps its first 128 attributes."""
+class Plain:
+    """An object without a text of its own."""
+
+
+LEFT_OUT: dict[str, Callable[[Any], Any]] = {
+    "no key": lambda span: span.set_attribute("", 1),
+    "key of another type": lambda span: span.set_attribute(1, 1),
+    "no keys in a mapping": lambda span: span.set_attributes({"": 1, 0: 1, None: 1, "a": 1}),
+    "keys that become text": lambda span: span.set_attributes({1: 1, 2.5: 1}),
+    "key without text": lambda span: span.set_attributes({Plain(): 1}),
+    "keys of an event": lambda span: span.add_event("e", {1: 1, "": 1}),
+    "keys of a link": lambda span: span.add_link(REMOTE, {1: 1, "": 1}),
+    "nested keys": lambda span: span.set_attribute("a", {1: 1, "": {"": 1}}),
+    "values that become text": lambda span: span.set_attribute("a", [{1}, 1j, {"b": {2}}]),
+    "value without text": lambda span: span.set_attribute("a", Plain()),
+    "description beside a status": lambda span: span.set_status(Status(StatusCode.OK), "why"),
+    "description of another type": lambda span: span.set_status(StatusCode.ERROR, 5),
+    "all well": lambda span: span.set_attributes({"a": None, "b": [1, "c", None], "d": b""}),
+    "link to nothing": lambda span: span.add_link(INVALID),
+}
+
+
+@pytest.mark.parametrize("case", LEFT_OUT)
+def test_as_much_is_reported_as_by_the_sdk(case: str, caplog: pytest.LogCaptureFixture) -> None:
+    """Each name or value that is left out or changed is one warning, wherever it is."""
 
     def function(tracer: trace.Tracer, seen: Seen) -> None:
         with tracer.start_as_current_span("x") as span:
-            span.add_event("many", {str(number): number for number in range(130)})
+            caplog.clear()
+            LEFT_OUT[case](span)
+            seen.extend(record.levelno for record in caplog.records)
 
-    ((span,), _) = of_ours(function)
-    ((_, attributes, _),) = span["events"]
-    assert list(attributes) == [str(number) for number in range(128)]
+    assert of_ours(function) == of_sdk(function)
+
+
+def test_exporters_take_what_processors_get() -> None:
+    """The SDK's processors and exporters show and count a span of ours as the SDK's."""
+
+    def of(provider: Any) -> Any:
+        many: Any = {str(number): number for number in range(130)}
+        memory, console = InMemorySpanExporter(), io.StringIO()
+        for exporter in (memory, ConsoleSpanExporter(out=console)):
+            provider.add_span_processor(SimpleSpanProcessor(exporter))
+        with trace.use_span(NonRecordingSpan(REMOTE)):
+            span = provider.get_tracer("lib", "1").start_span("x", links=[Link(REMOTE, many)])
+        span.add_event("e", {"a": 1}, T)
+        span.set_status(StatusCode.ERROR, "why")
+        span.end()
+        shown = json.loads(console.getvalue())
+        del shown["context"]["span_id"], shown["start_time"], shown["end_time"]
+        (found,) = encode_spans(memory.get_finished_spans()).resource_spans
+        (kept,) = found.scope_spans[0].spans
+        kept.ClearField("span_id")
+        kept.ClearField("start_time_unix_nano")
+        kept.ClearField("end_time_unix_nano")
+        return shown, found
+
+    resource = {"service.name": "shop"}
+    theirs = TracerProvider(resource=Resource(resource), shutdown_on_exit=False)
+    tracer = BasicTracer(
+        scope_manager=OpenTelemetryScopeManager(), trace_id_bits=128, service_name="shop"
+    )
+    assert of(BasicTracerProvider(tracer)) == of(theirs)
+
+
+def test_long_text_is_cut_wherever_attributes_are() -> None:
+    """The limit of length holds for spans, events and links, at any depth, as the SDK's does."""
+    given: Any = {"text": "12345", "nested": ["12345", {"12345": "12345"}], "bytes": b"12345"}
+
+    def of(provider: Any) -> Any:
+        span: Any = provider.get_tracer("lib").start_span(
+            "x", attributes=given, links=[Link(REMOTE, given)]
+        )
+        span.set_attributes({f"set {key}": value for key, value in given.items()})
+        span.add_event("e", given, T)
+        span.add_link(REMOTE, given)
+        return {**plain_span(span, {span.context.span_id: "x"}), "scope": None}
+
+    limits = SpanLimits(max_attribute_length=3)
+    theirs = TracerProvider(span_limits=limits, shutdown_on_exit=False)
+    tracer = BasicTracer(scope_manager=OpenTelemetryScopeManager(), trace_id_bits=128)
+    assert of(BasicTracerProvider(tracer, max_attribute_length=3)) == of(theirs)
 
 
 def test_a_sampler_that_drops_everything() -> None:

@@ -24,7 +24,7 @@ from opentracing_recorder import (
     TextPropagator,
 )
 from opentracing_recorder._carrier import CarrierFormat
-from opentracing_recorder._hex_ids import parse_hex_id
+from opentracing_recorder._hex_ids_read import parse_hex_id
 
 
 def fields_x(name: str) -> str | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import importlib
 import pickle
 import pydoc
@@ -13,9 +14,15 @@ from unittest import mock
 import pytest
 
 import opentracing_recorder
-from opentracing_recorder import _public
+from opentracing_recorder import in_memory, tracer
 
 ROOT = Path(__file__).resolve().parents[2]
+
+# The public modules that come with `BasicTracer` and `InMemoryRecorder`.
+_FOR_A_FIRST_SPAN = {
+    *("tracer", "span", "context", "sampler", "recorder", "in_memory"),
+    *("propagator", "text_propagator", "binary_propagator"),
+}
 
 
 def run(code: str) -> str:
@@ -26,13 +33,24 @@ def run(code: str) -> str:
 
 def test_the_names_are_sorted() -> None:
     """`__all__` lists the public names in order, each once."""
-    assert opentracing_recorder.__all__ == sorted(set(_public.__all__))
+    assert opentracing_recorder.__all__ == sorted(set(opentracing_recorder.__all__))
 
 
-@pytest.mark.parametrize("name", _public.__all__)
-def test_a_name_is_the_one_in_its_module(name: str) -> None:
+def test_type_checkers_see_the_same_names() -> None:
+    """The imports for type checkers and the table agree, name by name and module by module."""
+    tree = ast.parse(Path(opentracing_recorder.__file__).read_text(encoding="utf-8"))
+    (block,) = (each for each in tree.body if isinstance(each, ast.If))
+    imports = [each for each in block.body if isinstance(each, ast.ImportFrom)]
+    assert len(imports) == len(block.body)
+    assert all(each.level == 1 and each.names[0].asname == each.names[0].name for each in imports)
+    assert {each.names[0].name: each.module for each in imports} == opentracing_recorder._MODULES
+
+
+@pytest.mark.parametrize(("name", "module"), opentracing_recorder._MODULES.items())
+def test_a_name_is_the_one_in_its_module(name: str, module: str) -> None:
     """The package has the very object, and lists it."""
-    assert getattr(opentracing_recorder, name) is getattr(_public, name)
+    found = getattr(opentracing_recorder, name)
+    assert found is getattr(importlib.import_module(f"opentracing_recorder.{module}"), name)
     assert name in dir(opentracing_recorder)
 
 
@@ -47,7 +65,7 @@ def test_star_imports_the_public_names() -> None:
     """No more than those, and no less."""
     names: dict[str, object] = {}
     exec("from opentracing_recorder import *", names)
-    assert sorted(names.keys() - {"__builtins__"}) == _public.__all__
+    assert sorted(names.keys() - {"__builtins__"}) == opentracing_recorder.__all__
 
 
 def test_help_lists_the_names() -> None:
@@ -72,8 +90,8 @@ def test_names_can_be_patched_in_any_order() -> None:
     first.stop()
     assert opentracing_recorder.InMemoryRecorder is patched
     second.stop()
-    assert opentracing_recorder.BasicTracer is _public.BasicTracer
-    assert opentracing_recorder.InMemoryRecorder is _public.InMemoryRecorder
+    assert opentracing_recorder.BasicTracer is tracer.BasicTracer
+    assert opentracing_recorder.InMemoryRecorder is in_memory.InMemoryRecorder
 
 
 def test_reloading_changes_no_class() -> None:
@@ -90,6 +108,30 @@ def test_importing_the_package_imports_no_tracer() -> None:
         "print([each for each in sys.modules if each.partition('.')[0].startswith('opentracing')])"
     )
     assert printed == "['opentracing_recorder']\n"
+
+
+@pytest.mark.needs_os
+def test_a_name_brings_no_more_than_its_module_needs() -> None:
+    """The tracer and the recorder of tests load no other recorder, format or sampler."""
+    printed = run(
+        "from opentracing_recorder import BasicTracer, InMemoryRecorder;"
+        "print(*sorted({each.partition('.')[2] for each in sys.modules"
+        " if each.startswith('opentracing_recorder.')}))"
+    )
+    loaded = set(printed.split())
+    assert {"tracer", "in_memory"} <= loaded
+    public = {each for each in loaded if not each.startswith("_")}
+    assert public <= _FOR_A_FIRST_SPAN
+
+
+@pytest.mark.needs_os
+def test_a_module_is_there_by_its_name() -> None:
+    """A module that holds a public name can be reached from the package, imported or not."""
+    printed = run(
+        "import opentracing_recorder as package;"
+        "print(package.sampler.ConstSampler is package.ConstSampler, package.batch.__name__)"
+    )
+    assert printed == "True opentracing_recorder.batch\n"
 
 
 @pytest.mark.needs_os

@@ -399,6 +399,66 @@ async def keeps_the_runner(anyio_backend):
     assert "ValueError: the card has expired" in section(result)
 
 
+ASYNC_OPENTELEMETRY = """
+import asyncio
+import opentracing, pytest
+from opentelemetry import context, trace
+
+TRACER = trace.get_tracer(__name__)
+
+@pytest.fixture(scope="module")
+def anyio_backend():
+    return "asyncio"
+
+@pytest.fixture(scope="module", autouse=True)
+async def keeps_the_runner(anyio_backend):
+    yield
+
+async def fetch(name):
+    with TRACER.start_as_current_span(name):
+        await asyncio.sleep(0)
+
+@pytest.fixture
+async def session(captrace):
+    with TRACER.start_as_current_span("session"):
+        yield
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("turn", [1, 2, 3, 4])
+async def test_left_open(captrace, turn):
+    assert trace.get_current_span() is trace.INVALID_SPAN
+    await fetch("first")
+    if turn == 1:
+        captrace.tracer.start_active_span("left open")
+    else:
+        context.attach(trace.set_span_in_context(TRACER.start_span("left open")))
+    await fetch("inside")
+    assert captrace.one("first").parent_id is None
+    assert captrace.one("inside").parent_id == captrace.unfinished[0].context.span_id
+
+@pytest.mark.anyio
+async def test_in_a_fixture(captrace, session):
+    assert trace.get_current_span().name == "session"
+    await fetch("inside")
+    assert captrace.one("inside").parent_id == captrace.unfinished[0].context.span_id
+    assert captrace.unfinished[0].parent_id is None
+
+class TestShop:
+    @pytest.mark.anyio
+    async def test_method(self, captrace):
+        assert trace.get_current_span() is trace.INVALID_SPAN
+"""
+
+
+def test_under_anyio_no_span_of_opentelemetry_reaches_another_test(
+    pytester: pytest.Pytester,
+) -> None:
+    """In a task that tests share, both APIs forget the spans that an earlier test left current."""
+    pytest.importorskip("opentelemetry.trace")
+    pytester.makepyfile(test_it=ASYNC_OPENTELEMETRY)
+    pytester.runpytest_subprocess().assert_outcomes(passed=6)
+
+
 def test_it_serves_unittest_classes(pytester: pytest.Pytester) -> None:
     """`usefixtures` serves them, and so does CapTrace as a context manager."""
     result = run(

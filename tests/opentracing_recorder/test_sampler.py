@@ -197,6 +197,84 @@ def test_a_sampler_may_ask_about_the_remote_context() -> None:
     assert asked == [context] * 4 + [7] * 4
 
 
+class ByStart(Sampler):
+    """Keeps what does not start with the tag ``drop``, and notes what it is asked."""
+
+    def __init__(self) -> None:
+        self.asked: list[Any] = []
+
+    def sampled(self, trace_id: int, operation_name: str) -> bool:
+        raise NotImplementedError
+
+    def sampled_start(
+        self, trace_id: int, operation_name: str, tags: Any, parent: BasicSpanContext
+    ) -> bool:
+        self.asked.append((trace_id, operation_name, tags, parent))
+        return "drop" not in tags
+
+
+def test_a_sampler_may_decide_by_what_a_span_starts_with() -> None:
+    """It is asked once for a local root, with the tags, in text, and with the parent's context."""
+    sampler, recorder = ByStart(), InMemoryRecorder()
+    tracer = BasicTracer(recorder, sampler)
+    given: Any = {"span.kind": "server", 1: "one"}
+    root = tracer.start_span("kept", tags=given)
+    root.set_tag("drop", True).finish()
+    tracer.start_span("child", child_of=root, tags={"drop": True}).finish()
+    tracer.start_span("dropped", tags={"drop": True}).finish()
+    tracer.start_span("kept by its priority", tags={"drop": 1, "sampling.priority": 1}).finish()
+    remote = BasicSpanContext(7, 9, {"user": "amy"}, sampled=None)
+    tracer.start_span("continued", child_of=remote).finish()
+    assert [span.operation_name for span in recorder.spans] == [
+        "kept", "child", "kept by its priority", "continued",
+    ]  # fmt: skip
+    first, *_, last = sampler.asked
+    assert len(sampler.asked) == 4
+    assert first[:3] == (root.context.trace_id, "kept", {"span.kind": "server", "1": "one"})
+    assert not first[3].has_trace
+    assert last == (7, "continued", {}, remote)
+
+
+def test_a_sampler_that_reads_starts_may_be_one_of_several() -> None:
+    """Others that an operation has are asked as before, and a tracer may get it at any time."""
+    by_start, plain = ByStart(), mock.Mock(spec=["sampled"])
+    plain.sampled.return_value = False
+    tracer = BasicTracer(sampler=ConstSampler(False))
+    tracer.sampler = PerOperationSampler(plain, {"pay": by_start})
+    for _ in range(2):  # the first call of a sampler takes another way
+        assert tracer.start_span("pay").sampled
+        assert not tracer.start_span("pay", tags={"drop": True}).sampled
+        assert not tracer.start_span("other", tags={"a": 1}).sampled
+        tracer.start_span("other", child_of=BasicSpanContext(7, 1, sampled=None))
+    assert len(by_start.asked) == 4
+    assert [call.args[1] for call in plain.sampled.call_args_list] == ["other"] * 4
+    assert plain.sampled.call_args.args[0] == 7
+
+
+def test_a_sampler_without_its_own_way_decides_as_before() -> None:
+    """`Sampler.sampled_start` asks `sampled`, or `sampled_remote` for a trace that came in."""
+    sampler = mock.Mock(spec=["sampled", "sampled_remote"])
+    for parent, method in (
+        (BasicSpanContext(), sampler.sampled),
+        (BasicSpanContext(7, 9), sampler.sampled_remote),
+    ):
+        decision = Sampler.sampled_start(sampler, 7, "x", {}, parent)
+        assert decision is method.return_value
+
+
+def test_a_sampler_that_fails_for_a_start_keeps_the_trace(caplog: pytest.LogCaptureFixture) -> None:
+    """If `sampled_start` raises, that is logged under its name; tags that are none do not raise."""
+    odd: Any = object()
+    sampler, recorder = ByStart(), InMemoryRecorder()
+    tracer = BasicTracer(recorder, sampler)
+    tracer.start_span("x", tags=odd).finish()
+    assert sampler.asked[0][2] == {}
+    sampler.asked = odd
+    tracer.start_span("x").finish()
+    assert len(recorder.spans) == 2
+    assert "ByStart.sampled_start raised" in caplog.records[-1].getMessage()
+
+
 def test_broken_sampler_keeps_the_trace(caplog: pytest.LogCaptureFixture) -> None:
     """A sampler that raises is logged, and the trace is kept."""
     sampler = mock.Mock()

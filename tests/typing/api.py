@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import opentracing
 import opentracing_recorder
@@ -16,6 +17,7 @@ from opentracing_recorder import (
     InMemoryRecorder,
     ProbabilisticSampler,
     Recorder,
+    Sampler,
     TextPropagator,
     Trace,
 )
@@ -50,6 +52,23 @@ class VendorRecorder(Recorder):
         print(seconds, name, context.trace_id, span.to_dict()["tags"])
 
 
+class OwnSampler(Sampler):
+    def sampled(self, trace_id: int, operation_name: str) -> bool:
+        return trace_id % 2 == 0
+
+    def sampled_start(
+        self,
+        trace_id: int,
+        operation_name: str,
+        tags: Mapping[str, Any],
+        parent: BasicSpanContext,
+    ) -> bool:
+        if parent.has_trace and parent.baggage.get("debug"):
+            return True
+        decision: bool = super().sampled_start(trace_id, operation_name, tags, parent)
+        return decision and tags.get("span.kind") != "consumer"
+
+
 def an_application() -> None:
     recorder = InMemoryRecorder(max_spans=10)
     propagator = CompositePropagator([TextPropagator(encode_values=True)])
@@ -60,7 +79,7 @@ def an_application() -> None:
         propagators={Format.HTTP_HEADERS: propagator},
         service_name="shop",
     )
-    with BasicTracer(VendorRecorder()) as other:
+    with BasicTracer(VendorRecorder(), OwnSampler()) as other:
         span: BasicSpan = other.start_span("x").set_tag("a", 1)
         span.finish()
     found: list[BasicSpan] = recorder.find(tags={"a": 1}, error=False)

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 import requests
 from google.protobuf.json_format import MessageToDict, ParseDict
+from opentelemetry import trace
 from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter as GrpcExporter
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter as HttpExporter
 from opentelemetry.instrumentation.requests import RequestsInstrumentor
@@ -22,11 +23,13 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor, SpanExporter
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
-from opentracing import child_of, follows_from
+from opentracing import child_of, follows_from, use_tracer
 from opentracing_recorder import BasicSpanContext, BasicTracer, RemoteSpanContext
 from opentracing_recorder.opentelemetry import OpenTelemetryRecorder
+from opentracing_recorder.opentelemetry_api import BasicTracerProvider, OpenTelemetryScopeManager
 
 from ...endings import ENDINGS, run
+from ...opentelemetry.one_trace import order
 from .conftest import Collector, Sink
 
 pytestmark = pytest.mark.needs_os
@@ -276,6 +279,41 @@ def test_an_instrumented_http_client_does_not_trace_the_export(
     finally:
         instrumentor.uninstrument()
     assert [span.name for span in sink.spans] == ["x"]
+
+
+def test_a_request_through_both_apis_arrives_as_one_tree(
+    make_exporter: MakeExporter, sink: Sink
+) -> None:
+    """Each span has its caller as parent, and what made it as scope; the export has no span."""
+    recorder = OpenTelemetryRecorder(make_exporter, "shop")
+    scopes = OpenTelemetryScopeManager()
+    with BasicTracer(recorder, scope_manager=scopes, trace_id_bits=128) as tracer:
+        trace.set_tracer_provider(BasicTracerProvider(tracer))
+        with use_tracer(tracer):
+            order()
+        assert tracer.flush(30)
+    scope_of = {
+        span.span_id: scope.scope.name.replace("opentelemetry.instrumentation.", "")
+        for resource in sink.resource_spans
+        for scope in resource.scope_spans
+        for span in scope.spans
+    }
+    child_of_id = {span.parent_span_id: span for span in sink.spans}
+    found = []
+    span = child_of_id[b""]
+    while span is not None:
+        found.append((span.name, Span.SpanKind.Name(span.kind)[10:], scope_of[span.span_id]))
+        span = child_of_id.get(span.span_id)
+    assert found == [
+        ("GET", "CLIENT", "requests"),
+        ("GET /orders/<item>", "SERVER", "flask"),
+        ("look up", "INTERNAL", "opentracing"),
+        ("price", "INTERNAL", "prices"),
+        ("GET", "CLIENT", "requests"),
+        ("GET /rate", "SERVER", "flask"),
+    ]
+    assert len(sink.spans) == len(found)
+    assert len({span.trace_id for span in sink.spans}) == 1
 
 
 @pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")

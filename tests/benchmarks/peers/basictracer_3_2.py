@@ -15,7 +15,9 @@ TITLE = "basictracer 3.2"
 SHOWN = ("basictracer", "opentracing", "protobuf")
 IMPORTS = {
     "import opentracing": "import opentracing",
-    "import the tracer": "from basictracer import BasicTracer",
+    "import the tracer": (
+        "from basictracer import BasicTracer; from basictracer.recorder import InMemoryRecorder"
+    ),
 }
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from flask_cases import CASE as FLASK
+from flask_cases import flask_request
 from opentelemetry import trace
 from opentelemetry_cases import sent_span
 from opentracing_cases import active_span
@@ -26,8 +28,12 @@ def _basic_tracer() -> BasicTracer:
     return BasicTracer(_Discard(), scope_manager=OpenTelemetryScopeManager(), trace_id_bits=128)
 
 
+def _provider() -> trace.TracerProvider:
+    return BasicTracerProvider(_basic_tracer())
+
+
 def _tracer() -> trace.Tracer:
-    return BasicTracerProvider(_basic_tracer()).get_tracer("benchmark")
+    return _provider().get_tracer("benchmark")
 
 
 def _active_span() -> Any:
@@ -61,7 +67,9 @@ CASES = {
     "active span": _active_span,
     "request": _request,
     "active span, OpenTracing": lambda: active_span(_basic_tracer()),
+    FLASK: lambda: flask_request(_provider()),
 }
+WITHOUT = {FLASK: lambda: flask_request(None)}
 
 
 def export_otlp(url: str, count: int) -> tuple[Callable[[], object], Callable[[], object]]:

@@ -34,7 +34,7 @@ TITLE = "opentracing 2.5"
 SHOWN = ("opentracing",)
 IMPORTS = {
     "import opentracing": "import opentracing",
-    "import the tracer": "from opentracing_recorder import BasicTracer",
+    "import the tracer": "from opentracing_recorder import BasicTracer, InMemoryRecorder",
 }
 
 
