@@ -1,4 +1,4 @@
-"""A backend to be killed: takes Zipkin's reports, and notes the ids of spans before it answers.
+"""A backend to be killed: takes reports of Zipkin and OTLP, and notes ids before it answers.
 
     python tests/soak/sink.py PORT FILE REFUSE_EACH
 
@@ -13,8 +13,11 @@ import json
 import os
 import socket
 import sys
+from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import count
+
+from opentracing_recorder._protobuf import read_fields
 
 
 class Sink(ThreadingHTTPServer):
@@ -41,13 +44,25 @@ class Handler(BaseHTTPRequestHandler):
             body = gzip.decompress(body)
         refused = next(self.server.reports) % self.server.refuse_each == 0
         if not refused:
-            os.write(self.server.file, "".join(span["id"] for span in json.loads(body)).encode())
+            is_otlp = self.headers["Content-Type"] == "application/x-protobuf"
+            ids = ids_of_otlp(body) if is_otlp else (span["id"] for span in json.loads(body))
+            os.write(self.server.file, "".join(ids).encode())
         self.send_response(503 if refused else 202)
         self.send_header("Content-Length", "0")
         self.end_headers()
 
     def log_message(self, *args: object) -> None:
         pass
+
+
+def ids_of_otlp(request: bytes) -> Iterator[str]:
+    """The span ids in an ExportTraceServiceRequest of opentelemetry-proto."""
+    messages = [request]
+    for key in (0x0A, 0x12, 0x12):  # ResourceSpans, ScopeSpans, Span
+        messages = [
+            inner for each in messages for found, inner in read_fields(each) if found == key
+        ]
+    return (dict(read_fields(span))[0x12].hex() for span in messages)
 
 
 def main(port: str, path: str, refuse_each: str) -> None:
