@@ -148,9 +148,8 @@ class BridgedSpan(Span):
             return
         try:
             for key, value in attributes.items():
-                name = key if type(key) is str and key else name_of(key)
-                if name:
-                    self.set_attribute(name, value)
+                if type(key) is str or (key := name_of(key)):
+                    self.set_attribute(key, value)
                 elif details is not None:
                     _drop(span, None)
         except Exception:

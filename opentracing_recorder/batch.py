@@ -106,6 +106,9 @@ interpreter's exit, all recorders close at the same time. Define `release` to cl
   before. Call `tracer.flush()` when the application is loaded, or pass `--lazy-apps`; otherwise a
   warning counts the spans recorded until then. If your own threads start while the application is
   loaded, pass `--lazy-apps` or `--py-call-uwsgi-fork-hooks`; `--py-call-osafterfork` is too late.
+- With `--die-on-term`, uWSGI ends workers without Python's exit if they are busy with a request at
+  SIGTERM, and what they have queued is lost. To have requests and reports finished, pass
+  `--hook-master-start="unix_signal:15 gracefully_kill_them_all"` in its place.
 - Reports are not traced: `send` runs in an un-sampled span of each tracer whose spans it sends.
 """
 

@@ -80,7 +80,7 @@ field by field, ids and times aside (``make test-opentelemetry``; instrumentatio
 - services: aiohttp 3.14.5, Django 5.2.19 (WSGI and ASGI), FastAPI 0.165.0, Flask 3.1.3, Starlette;
 - clients: aiohttp 3.14.5, httpx 0.28.1 (both kinds), requests 2.34.2, urllib3 2.8.0;
 - data: redis 7.1.1, SQLAlchemy 2.0.51, sqlite3;
-- queues and calls: Celery 5.7.0, confluent-kafka 2.16.0, gRPC 1.85.3 (both kinds);
+- queues and calls: aiokafka 0.14.0, Celery 5.7.0, confluent-kafka 2.16.0, gRPC 1.85.3 (both kinds);
 - asyncio, logging, threading.
 
 No field differs but the frames of a stack trace: OpenTelemetry's own context manager is in the
@@ -108,6 +108,38 @@ OpenTracing. A library's calls are moved one by one, as both APIs see each other
 To OpenTelemetry's SDK at last: its ``TracerProvider`` takes the place of `BasicTracerProvider`, and
 ``opentelemetry-opentracing-shim`` serves what still calls OpenTracing's API. The shim (0.66b1)
 drops baggage.
+
+## Packages for OpenTracing
+
+Packages that instrument for OpenTracing's API go on beside those for OpenTelemetry's, if no library
+is instrumented by both. Most of them pin older versions of `opentracing` and of what they
+instrument: install them with ``pip install --no-deps``. The first five run in
+``make test-downstream``; each of the others has run in one small program, on Python 3.11:
+
+| package | with | works |
+|---|---|---|
+| DBAPI-OpenTracing 0.0.5 | sqlite3 | yes |
+| Flask-OpenTracing 2.0.0 | Flask 3.1.3 | yes |
+| grpcio-opentracing 1.1.4 | grpcio 1.85.3 | yes |
+| requests-opentracing 0.3.0 | requests 2.34.2 | yes |
+| SQLAlchemy-OpenTracing 0.1.6 | SQLAlchemy 2.1.9 | yes |
+| Bottle-OpenTracing 0.0.5 | Bottle 0.13.4 | yes; a failed handler's status is 200 |
+| Celery-OpenTracing 0.0.1 | Celery 5.7.0 | yes |
+| logging-opentracing 0.1.2 | logging | yes |
+| opentracing-utils 0.23.0 | Flask 3.1.3 | with ``use_scope_manager=True`` |
+| opentracing_instrumentation 3.3.1 | redis 8.1.0, requests 2.34.2 | yes |
+| | SQLAlchemy 2.1.9, Tornado 6.6.1 (client), urllib | yes |
+| | boto3 1.44.8 | no: it imports ``tornado.stack_context`` |
+| pyramid_opentracing 1.0.0 | Pyramid 2.1 | yes |
+| redis_opentracing 1.0.0 | redis 8.1.0 | yes |
+| Sanic-OpenTracing 0.8 | Sanic 25.12.1 | yes |
+| Starlette-OpenTracing 0.1.0 | FastAPI 0.165.0 | yes |
+| tornado_opentracing 1.0.1 | Tornado 6.6.1 | a handler's spans are no children of its request's |
+| django-opentracing 1.1.0 | Django 5.2.19 | no: all requests fail for want of ``async_mode`` |
+| elasticsearch_opentracing 0.1.4 | elasticsearch 9.5.1 | no: it cannot be imported |
+
+To use django-opentracing, name a subclass of its middleware in ``MIDDLEWARE``, whose ``__init__``
+calls that of ``django.utils.deprecation.MiddlewareMixin`` as well.
 """
 
 from __future__ import annotations

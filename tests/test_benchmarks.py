@@ -5,7 +5,7 @@ from __future__ import annotations
 import platform
 import sys
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pytest
@@ -70,6 +70,25 @@ def test_a_peer_that_cannot_run_says_why(runner: ModuleType, tables: ModuleType)
     (reason,) = tables.reasons([peer], {})
 
     assert "no_such_peer can't run: ModuleNotFoundError" in reason
+
+
+def test_the_same_without_tracing_is_subtracted(runner: ModuleType) -> None:
+    """Three calls take turns, and the median is that of the differences in each turn."""
+    import worker
+
+    peer = SimpleNamespace(
+        LEAST={"x": lambda: lambda: sum(range(9000))}, WITHOUT={"x": lambda: int}
+    )
+    figures = runner.Figures()
+    figures.case, figures.least, figures.without = [3, 9, 4], [5, 4, 3], [1, 1, 2]
+
+    measured = worker.take_turns("x", int, 0.001, 3, peer)
+
+    assert {name: len(times) for name, times in measured.items()} == dict.fromkeys(
+        ["case", "least", "without"], 3
+    )
+    assert min(measured["least"]) > min(measured["without"])
+    assert figures.fastest == figures.median == 2  # of 0.5, 2.67 and 2
 
 
 @pytest.mark.parametrize(

@@ -39,7 +39,7 @@ CASES = (
     "active span, OpenTracing",
     "request",
     "request, not sampled",
-    "tracing of a Flask request",
+    "tracing of a Flask request, against OpenTelemetry's",
     "10 levels deep",
     "asyncio.gather of 100 spans",
     "8 threads",

@@ -1,4 +1,4 @@
-"""A request of Flask, instrumented for OpenTelemetry; imported by peers that have both."""
+"""A request of Flask, instrumented for OpenTelemetry."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from opentelemetry.instrumentation.flask import FlaskInstrumentor
 from werkzeug.test import EnvironBuilder
 from workloads import OTHER_HEADERS
 
-CASE = "tracing of a Flask request"
-"""With the instrumentation, less without."""
+CASE = "tracing of a Flask request, against OpenTelemetry's"
+"""With the instrumentation, less without, and the same with OpenTelemetry's SDK."""
 
 
 def flask_request(provider: trace.TracerProvider | None) -> Callable[[], None]:

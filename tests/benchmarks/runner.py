@@ -51,17 +51,19 @@ class Figures:
     @property
     def fastest(self) -> float:
         """The fastest turn: as a ratio to the least work where the case has that, else as it is."""
-        return self._cost(min)
+        return self._ratio(min)
 
     @property
     def median(self) -> float:
         """The same of the median of all turns."""
-        return self._cost(statistics.median)
+        return self._ratio(statistics.median)
 
-    def _cost(self, one_of: Callable[[list[float]], float]) -> float:
-        # Of all turns, not of each: a difference of two noisy turns would be noise.
-        without = one_of(self.without) if self.without else 0
-        return (one_of(self.case) - without) / (one_of(self.least) if self.least else 1)
+    def _ratio(self, one_of: Callable[[list[float]], float]) -> float:
+        if not self.without:
+            return one_of(self.case) / (one_of(self.least) if self.least else 1)
+        # The fastest turns may be of different moments, and their small differences mere noise.
+        turns = zip(self.case, self.least, self.without)
+        return statistics.median((case - bare) / (least - bare) for case, least, bare in turns)
 
 
 Results = dict[tuple[str, str], Figures]

@@ -34,7 +34,7 @@ def _row_name(case: str) -> str:
 
 def _least(figures: Iterable[Figures | None]) -> str:
     """The least work itself, in microseconds."""
-    times = [min(each.least) for each in figures if each and each.least]
+    times = [min(each.least) for each in figures if each and each.least and not each.without]
     return f"{min(times) * 1e6:.2f} µs" if times else ""
 
 

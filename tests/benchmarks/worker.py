@@ -48,16 +48,19 @@ def describe(peer: Any) -> Answer:
 def take_turns(
     name: str,
     case: Callable[[], object],
-    without: Callable[[], object] | None,
     seconds: float,
     turns: int,
+    peer: Any = None,
 ) -> Answer:
-    """Seconds a call of the case, of the least work for it, and of the same without tracing.
+    """Seconds a call of the case and of the least work for it, which take turns.
 
-    They take turns.
+    A peer may have another call in place of the least work, and a third one, which does the same
+    without tracing.
     """
-    least = least_work.CASES.get(name, least_work.CASES["active span"])()
-    calls = {"case": case, "least": least, **({"without": without} if without else {})}
+    least = least_work.CASES.get(name, least_work.CASES["active span"])
+    calls = {"case": case, "least": getattr(peer, "LEAST", {}).get(name, least)()}
+    if name in getattr(peer, "WITHOUT", {}):
+        calls["without"] = peer.WITHOUT[name]()
     # The worker's time is not the application's.
     clock = thread_time if name.startswith("record_span") else process_time
     # timeit turns the garbage collector off; what it calls first turns it on again.
@@ -159,8 +162,7 @@ def answer(request: dict[str, Any]) -> Answer:
             count = request["count"] // EXPORT_TURNS
             span, flush = getattr(peer, EXPORTS[name])(request["url"], count)
             return export(span, flush, count)
-        without = getattr(peer, "WITHOUT", {}).get(name)
-        return take_turns(name, peer.CASES[name](), without and without(), seconds, turns)
+        return take_turns(name, peer.CASES[name](), seconds, turns, peer)
     except Exception as error:
         return {"error": f"{type(error).__name__}: {error}"}
 

@@ -2,7 +2,7 @@
 
 TRACE_URL in the environment says where spans are sent, INTERVAL after how many seconds at most,
 MAX_TASKS after how many tasks a child ends, and QUEUE in which folder the tasks wait: Celery's
-broker of files needs no server.
+broker of files needs no server. With INSTRUMENTED, Celery is instrumented for OpenTelemetry.
 """
 
 from __future__ import annotations
@@ -13,11 +13,21 @@ from pathlib import Path
 
 from celery import Celery
 from celery.signals import worker_process_shutdown
+from opentelemetry import trace
+from opentelemetry.instrumentation.celery import CeleryInstrumentor
 
+from opentracing_recorder import BasicTracer
+from opentracing_recorder.opentelemetry_api import BasicTracerProvider, OpenTelemetryScopeManager
 from opentracing_recorder.zipkin import ZipkinRecorder, ZipkinTracer
 
 recorder = ZipkinRecorder("app", os.environ["TRACE_URL"], interval=float(os.environ["INTERVAL"]))
-tracer = ZipkinTracer("app", recorder=recorder)
+tracer: BasicTracer
+if "INSTRUMENTED" in os.environ:
+    tracer = BasicTracer(recorder, scope_manager=OpenTelemetryScopeManager(), trace_id_bits=128)
+    trace.set_tracer_provider(BasicTracerProvider(tracer))
+    CeleryInstrumentor().instrument()
+else:
+    tracer = ZipkinTracer("app", recorder=recorder)
 
 queue = Path(os.environ["QUEUE"])
 queue.mkdir(exist_ok=True)

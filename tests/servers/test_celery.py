@@ -16,6 +16,7 @@ import pytest
 
 from ..http_server import ScriptedServer
 from .launched import FOLDER, PATIENCE, ROOT, Launched, wait_until
+from .test_mixed import trees
 
 pytestmark = pytest.mark.needs_os
 
@@ -75,6 +76,21 @@ def test_children_that_end_after_two_tasks(
     worker.stop()
     assert delivered(backend, "leave") == TASKS
     assert delivered(backend, *TASKS).count("leave") >= 3
+    assert "Traceback" not in worker.log()
+
+
+def test_each_task_is_one_tree_with_instrumentation(
+    start: Callable[..., Worker], backend: ScriptedServer
+) -> None:
+    """A task's own span is a child of Celery's in the child process, and that of the producer's."""
+    worker = start("--concurrency=2", INTERVAL="60", MAX_TASKS="2", INSTRUMENTED="yes")
+    worker.wait_for_tasks()
+    worker.stop()
+    spans = [span for span in backend.spans() if span["name"] != "leave"]
+    sent, run = "apply_async/work", "run/work"
+    expected = [sorted([(sent, ""), (run, sent), (task, run)]) for task in TASKS]
+    assert sorted(trees(spans).values()) == sorted(expected)
+    assert len(spans) == 3 * len(TASKS)
     assert "Traceback" not in worker.log()
 
 

@@ -13,7 +13,6 @@ import json
 import os
 import socket
 import sys
-from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import count
 
@@ -44,8 +43,7 @@ class Handler(BaseHTTPRequestHandler):
             body = gzip.decompress(body)
         refused = next(self.server.reports) % self.server.refuse_each == 0
         if not refused:
-            is_otlp = self.headers["Content-Type"] == "application/x-protobuf"
-            ids = ids_of_otlp(body) if is_otlp else (span["id"] for span in json.loads(body))
+            ids = ids_in(self.headers["Content-Type"], body)
             os.write(self.server.file, "".join(ids).encode())
         self.send_response(503 if refused else 202)
         self.send_header("Content-Length", "0")
@@ -55,14 +53,16 @@ class Handler(BaseHTTPRequestHandler):
         pass
 
 
-def ids_of_otlp(request: bytes) -> Iterator[str]:
-    """The span ids in an ExportTraceServiceRequest of opentelemetry-proto."""
-    messages = [request]
+def ids_in(content_type: str, report: bytes) -> list[str]:
+    """The ids of the spans in Zipkin's JSON, or in OTLP's ExportTraceServiceRequest."""
+    if content_type != "application/x-protobuf":
+        return [span["id"] for span in json.loads(report)]
+    messages = [report]
     for key in (0x0A, 0x12, 0x12):  # ResourceSpans, ScopeSpans, Span
         messages = [
             inner for each in messages for found, inner in read_fields(each) if found == key
         ]
-    return (dict(read_fields(span))[0x12].hex() for span in messages)
+    return [dict(read_fields(span))[0x12].hex() for span in messages]
 
 
 def main(port: str, path: str, refuse_each: str) -> None:

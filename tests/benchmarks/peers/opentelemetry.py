@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from flask_cases import CASE as FLASK
-from flask_cases import flask_request
 from opentelemetry import trace
 from opentelemetry.propagators.b3 import B3MultiFormat, B3SingleFormat
 from opentelemetry.propagators.jaeger import JaegerPropagator
@@ -18,7 +16,7 @@ from opentelemetry_cases import sent_span
 from workloads import LEVELS, gather, injecting, on_threads, received
 
 TITLE = "OpenTelemetry"
-SHOWN = ("opentelemetry-sdk", "opentelemetry-instrumentation-flask", "flask")
+SHOWN = ("opentelemetry-sdk",)
 IMPORTS = {"import the tracer": "from opentelemetry.sdk.trace import TracerProvider"}
 
 
@@ -27,14 +25,10 @@ class _Discard(SpanProcessor):
         pass
 
 
-def _provider(sampled: bool = True) -> TracerProvider:
+def _tracer(sampled: bool = True) -> trace.Tracer:
     provider = TracerProvider() if sampled else TracerProvider(sampler=ALWAYS_OFF)
     provider.add_span_processor(_Discard())
-    return provider
-
-
-def _tracer(sampled: bool = True) -> trace.Tracer:
-    return _provider(sampled).get_tracer("benchmark")
+    return provider.get_tracer("benchmark")
 
 
 def _root_span() -> Callable[[], object]:
@@ -106,7 +100,6 @@ CASES: dict[str, Callable[[], Callable[[], object]]] = {
     "10 levels deep": _levels,
     "asyncio.gather of 100 spans": lambda: gather(_active_span(_tracer())),
     "8 threads": lambda: on_threads(_active_span(_tracer())),
-    FLASK: lambda: flask_request(_provider()),
     "extract W3C": lambda: _extract(TraceContextTextMapPropagator()),
     "inject W3C": lambda: injecting(_inject(TraceContextTextMapPropagator())),
     "extract b3": lambda: _extract(B3SingleFormat()),
@@ -116,8 +109,6 @@ CASES: dict[str, Callable[[], Callable[[], object]]] = {
     "extract uber-trace-id": lambda: _extract(JaegerPropagator()),
     "inject uber-trace-id": lambda: injecting(_inject(JaegerPropagator())),
 }
-
-WITHOUT = {FLASK: lambda: flask_request(None)}
 
 
 def kept_span() -> Callable[[], object]:

@@ -15,7 +15,7 @@ from opentracing_recorder import BasicTracer, Recorder
 from opentracing_recorder.opentelemetry_api import BasicTracerProvider, OpenTelemetryScopeManager
 
 TITLE = "opentracing 2.5 for OpenTelemetry"
-SHOWN = ("opentelemetry-api",)
+SHOWN = ("flask", "opentelemetry-instrumentation-flask", "opentelemetry-sdk")
 IMPORTS: dict[str, str] = {}
 
 
@@ -30,6 +30,14 @@ def _basic_tracer() -> BasicTracer:
 
 def _provider() -> trace.TracerProvider:
     return BasicTracerProvider(_basic_tracer())
+
+
+def _sdk_provider() -> trace.TracerProvider:
+    from opentelemetry.sdk.trace import SpanProcessor, TracerProvider
+
+    provider = TracerProvider()
+    provider.add_span_processor(SpanProcessor())  # which does nothing
+    return provider
 
 
 def _tracer() -> trace.Tracer:
@@ -69,6 +77,7 @@ CASES = {
     "active span, OpenTracing": lambda: active_span(_basic_tracer()),
     FLASK: lambda: flask_request(_provider()),
 }
+LEAST = {FLASK: lambda: flask_request(_sdk_provider())}
 WITHOUT = {FLASK: lambda: flask_request(None)}
 
 
