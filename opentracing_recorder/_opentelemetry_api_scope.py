@@ -168,7 +168,7 @@ class _Borrowed(Scope):
     """The scope of a span that OpenTelemetry's API made current; that API ends it."""
 
     def close(self) -> None:
-        """Does nothing: who made the span current puts back what was."""
+        """Does nothing: the code that made the span current restores the one before it."""
 
 
 class _Placeholder(BasicSpan):

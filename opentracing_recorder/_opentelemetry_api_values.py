@@ -74,7 +74,7 @@ class Resource:
 
 
 class Origin:
-    """What the spans that one tracer starts with one kind have in common."""
+    """The fields that are the same for all spans that one tracer starts with one kind."""
 
     __slots__ = ("kind", "own", "provider", "scope", "shown")
 
@@ -89,7 +89,7 @@ class Origin:
 
 
 class Details:
-    """What OpenTelemetry knows of a span beyond the tags, logs and references of a `BasicSpan`.
+    """The fields that a span has in OpenTelemetry and a `BasicSpan` has not.
 
     A span that OpenTelemetry's API started has them under ``opentelemetry``. Recorders for
     OpenTelemetry read them, so that the span arrives as its own SDK would send it.
@@ -361,7 +361,7 @@ def usable_links(links: Any, length: int | None) -> tuple[Link, ...]:
 
 
 def usable_link(context: Any, attributes: Any, length: int | None) -> Link | None:
-    """A link with cleaned attributes; None if it says nothing."""
+    """A link with cleaned attributes; None if it has neither a valid context nor anything else."""
     if not isinstance(context, SpanContext):
         return None
     cleaned, dropped = cleaned_attributes(attributes, MAX_ATTRIBUTES, length)

@@ -46,7 +46,7 @@ The tracer becomes `opentracing.global_tracer` too, unless the application has s
 | ``OTEL_TRACES_SAMPLER`` | a sampler, see below | ``parentbased_always_on`` |
 | ``OTEL_TRACES_SAMPLER_ARG`` | the share of traces kept, 0.0 to 1.0 | 1.0 |
 | ``OTEL_BSP_SCHEDULE_DELAY`` | milliseconds between batches | 1000 |
-| ``OTEL_BSP_EXPORT_TIMEOUT`` | milliseconds for one report | 10000 |
+| ``OTEL_BSP_EXPORT_TIMEOUT`` | milliseconds for one report, see below | 10000 |
 | ``OTEL_BSP_MAX_QUEUE_SIZE`` | spans | 16384 |
 | ``OTEL_BSP_MAX_EXPORT_BATCH_SIZE`` | spans, at most the queue's size | 512 |
 | ``OTEL_SDK_DISABLED`` | ``true`` records nothing | ``false`` |
@@ -56,6 +56,7 @@ The tracer becomes `opentracing.global_tracer` too, unless the application has s
 - ``otlp`` needs ``opentracing[otlp]``, and ``zipkin`` needs ``opentracing[zipkin]``. With
   ``OTEL_EXPORTER_OTLP_PROTOCOL=grpc``, ``otlp`` needs ``opentracing[opentelemetry]`` and
   ``opentelemetry-exporter-otlp-proto-grpc``, whose exporter reads the other variables.
+- Over OTLP, ``OTEL_EXPORTER_OTLP_TIMEOUT`` replaces ``OTEL_BSP_EXPORT_TIMEOUT`` if it is shorter.
 - ``console`` writes a line for each span to standard error.
 - Samplers are ``always_on``, ``always_off`` and ``traceidratio``, each with or without
   ``parentbased_`` before it: a parent's decision is always kept.
@@ -276,10 +277,14 @@ def _otlp(service_name: str, options: dict[str, Any]) -> Recorder | None:
     if otlp_value_of("PROTOCOL").lower() == "grpc":
         return _otlp_over_grpc(service_name, options)
     try:
+        from ._otlp_environment import timeout_of_environment
         from .otlp import OTLPRecorder
     except ImportError:
         _missing("otlp", "opentracing[otlp]")
         return None
+    limit = options.get("send_timeout")
+    if limit is not None:
+        options = {**options, "send_timeout": min(limit, timeout_of_environment(limit))}
     return OTLPRecorder(service_name, **options)
 
 

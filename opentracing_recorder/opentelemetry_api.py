@@ -34,8 +34,8 @@ which prints::
       look up stock
         query
 
-A span is one `BasicSpan`, whoever started it, so every recorder, sampler, timeline and test fixture
-serves it:
+A span is one `BasicSpan`, whichever API started it, so every recorder, sampler, timeline and test
+fixture serves it:
 
 | OpenTelemetry | `BasicSpan` |
 |---|---|
@@ -197,7 +197,7 @@ class BasicTracerProvider(_trace_api.TracerProvider):
         self.max_attribute_length = max_attribute_length
         name = tracer.service_name or "unknown_service"
         self.resource = Resource({"service.name": name, **(resource_attributes or {})})
-        """What logging and processors read of the process: `resource.attributes`."""
+        """Describes the process to logging and processors, which read `resource.attributes`."""
         self.processors: tuple[Any, ...] = ()
         self.scope_manager: Any = tracer.scope_manager
         self._is_one = isinstance(self.scope_manager, OpenTelemetryScopeManager)

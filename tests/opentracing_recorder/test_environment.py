@@ -129,6 +129,24 @@ def test_batches(
     assert caplog.text == ""
 
 
+@pytest.mark.needs_os
+@pytest.mark.parametrize(
+    ("of_batches", "of_otlp", "expected"),
+    [("3000", "2000", 2), ("2000", "3000", 2), ("3000", "", 3), ("", "2000", 2), ("", "30000", 30)],
+)
+def test_the_shorter_timeout_holds_over_otlp(
+    env: pytest.MonkeyPatch, of_batches: str, of_otlp: str, expected: float
+) -> None:
+    """OTEL_BSP_EXPORT_TIMEOUT and OTEL_EXPORTER_OTLP_TIMEOUT both limit a report."""
+    env.setenv("OTEL_TRACES_EXPORTER", "otlp")
+    env.setenv("OTEL_BSP_EXPORT_TIMEOUT", of_batches)
+    env.setenv("OTEL_EXPORTER_OTLP_TIMEOUT", of_otlp)
+    with tracer_from_environment() as tracer:
+        recorder = tracer.recorder
+        assert isinstance(recorder, BatchRecorder)
+        assert recorder.send_timeout == expected
+
+
 def test_disabled(env: pytest.MonkeyPatch) -> None:
     """OTEL_SDK_DISABLED=true records nothing."""
     env.setenv("OTEL_TRACES_EXPORTER", "console")
