@@ -493,7 +493,12 @@ def call(processor: Any, method: str, *args: Any) -> None:
         getattr(processor, method)(*args)
     except Exception as error:
         reraise_interrupt()
-        _logger.error("a span processor failed; the application goes on", exc_info=loggable(error))
+        report_failure(error)
+
+
+def report_failure(error: Exception) -> None:
+    """Log the exception of a span processor."""
+    _logger.error("a span processor failed; the application goes on", exc_info=loggable(error))
 
 
 def start_of(span: Any, details: Details | None) -> int:

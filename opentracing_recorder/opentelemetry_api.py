@@ -105,6 +105,26 @@ OpenTracing. A library's calls are moved one by one, as both APIs see each other
 | ``tracer.inject(context, format, carrier)`` | ``propagate.inject(carrier)`` |
 | ``tracer.extract(format, carrier)`` | ``propagate.extract(carrier)`` |
 
+::
+
+    def charge(card):  # still on OpenTracing's API
+        with tracer.start_active_span("charge") as scope:
+            scope.span.set_tag("card", card)
+            audit(card)
+
+    def audit(card):  # moved; an application writes trace.get_tracer(__name__) for checkout
+        with checkout.start_as_current_span("audit") as span:
+            span.set_attribute("card", card)
+
+    recorder.clear()
+    charge("good")
+    print(recorder.outline(tags=["card"]))
+
+which prints::
+
+    charge card='good'
+      audit card='good'
+
 To OpenTelemetry's SDK at last: its ``TracerProvider`` takes the place of `BasicTracerProvider`, and
 ``opentelemetry-opentracing-shim`` serves what still calls OpenTracing's API. The shim (0.66b1)
 drops baggage.
@@ -157,6 +177,7 @@ from opentracing.interrupts import reraise_interrupt
 from ._arguments import check_count, check_type
 from ._json_safe import text_of
 from ._opentelemetry_api_scope import OpenTelemetryScopeManager
+from ._opentelemetry_api_span import call, report_failure
 from ._opentelemetry_api_tracer import BridgeTracer
 from ._opentelemetry_api_values import (
     MAX_ATTRIBUTES,
@@ -253,16 +274,14 @@ class BasicTracerProvider(_trace_api.TracerProvider):
         for processor in self.processors:
             try:
                 done &= processor.force_flush(timeout_millis) is not False
-            except Exception:
+            except Exception as error:
                 reraise_interrupt()
+                report_failure(error)
                 done = False
         return self.tracer.flush(timeout_millis / 1000) and done
 
     def shutdown(self) -> None:
         """Shut the processors down, and close the tracer. Its recorder is closed at exit anyway."""
         for processor in self.processors:
-            try:
-                processor.shutdown()
-            except Exception:
-                reraise_interrupt()
+            call(processor, "shutdown")
         self.tracer.close()

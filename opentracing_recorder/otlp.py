@@ -255,7 +255,7 @@ class OTLPTracer(BasicTracer):
         if recorder is None:
             recorder = OTLPRecorder(service_name, endpoint)
         elif endpoint is not None:
-            raise TypeError("endpoint is for the recorder that is made without a recorder")
+            raise TypeError("endpoint cannot be given beside recorder: give it to the recorder")
         w3c = TraceContextPropagator()
         headers = CompositePropagator([w3c, B3Propagator()], written=[w3c])
         super().__init__(

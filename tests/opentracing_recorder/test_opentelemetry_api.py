@@ -333,6 +333,34 @@ def test_span_processors_hear_of_spans(
     assert (recorder.spans[0].tags["user"], ended) == ("amy", ["x"])
 
 
+def test_a_span_processor_that_fails_at_the_end_is_reported(
+    provider: BasicTracerProvider, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A flush has then not delivered all, and the others are shut down, too."""
+    closed = []
+
+    class Failing:
+        def force_flush(self, timeout_millis: int) -> bool:
+            raise RuntimeError("no flush")
+
+        def shutdown(self) -> None:
+            raise RuntimeError("no shutdown")
+
+    class Closing:
+        def force_flush(self, timeout_millis: int) -> bool:
+            return True
+
+        def shutdown(self) -> None:
+            closed.append(self)
+
+    for processor in (Failing(), Closing()):
+        provider.add_span_processor(processor)
+    assert provider.force_flush() is False
+    provider.shutdown()
+    assert len(closed) == 1
+    assert ["no flush" in caplog.text, "no shutdown" in caplog.text] == [True, True]
+
+
 def test_the_provider_can_be_turned_off(
     tracer: BasicTracer, monkeypatch: pytest.MonkeyPatch, recorder: InMemoryRecorder
 ) -> None:
