@@ -50,7 +50,7 @@ The tracer becomes `opentracing.global_tracer` too, unless the application has s
 | ``OTEL_BSP_MAX_QUEUE_SIZE`` | spans | 16384 |
 | ``OTEL_BSP_MAX_EXPORT_BATCH_SIZE`` | spans, at most the queue's size | 512 |
 | ``OTEL_SDK_DISABLED`` | ``true`` records nothing | ``false`` |
-| ``OTEL_PROPAGATORS`` | read by OpenTelemetry's API | ``tracecontext,baggage`` |
+| ``OTEL_PROPAGATORS`` | headers for OpenTelemetry's API alone | ``tracecontext,baggage`` |
 
 - Exporters are ``otlp``, ``console``, ``zipkin`` and ``none``, or several, separated by commas.
 - ``otlp`` needs ``opentracing[otlp]``, and ``zipkin`` needs ``opentracing[zipkin]``. With
@@ -76,6 +76,7 @@ from importlib.util import find_spec
 from typing import Any
 
 import opentracing
+from opentracing import Format
 from opentracing.interrupts import reraise_interrupt
 
 from ._environment_variables import (
@@ -90,6 +91,7 @@ from ._errors import loggable
 from .logging import LoggingRecorder
 from .recorder import CompositeRecorder, NoopRecorder, Recorder
 from .sampler import ConstSampler, ProbabilisticSampler, Sampler
+from .trace_context_propagator import TraceContextPropagator
 from .tracer import BasicTracer
 
 __all__ = ["Configurator", "provider_from_environment", "tracer_from_environment"]
@@ -102,6 +104,7 @@ _NAME = "opentracing"
 def tracer_from_environment() -> BasicTracer:
     """A new tracer with trace ids of 128 bits, as the ``OTEL_*`` variables describe it.
 
+    It reads and writes W3C's headers, in HTTP_HEADERS and TEXT_MAP.
     If opentelemetry-api is installed, its active span is OpenTelemetry's current span.
     """
     try:
@@ -114,7 +117,15 @@ def tracer_from_environment() -> BasicTracer:
     is_disabled = value_of("OTEL_SDK_DISABLED").lower() == "true"
     recorder = NoopRecorder() if is_disabled else _recorder(name)
     sampler = ConstSampler(False) if is_disabled else _sampler()
-    return BasicTracer(recorder, sampler, scope_manager, trace_id_bits=128, service_name=name)
+    w3c = TraceContextPropagator()
+    return BasicTracer(
+        recorder,
+        sampler,
+        scope_manager,
+        propagators={Format.HTTP_HEADERS: w3c, Format.TEXT_MAP: w3c},
+        trace_id_bits=128,
+        service_name=name,
+    )
 
 
 def provider_from_environment() -> Any:

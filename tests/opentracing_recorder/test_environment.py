@@ -8,6 +8,7 @@ import sys
 
 import pytest
 
+from opentracing import Format
 from opentracing_recorder import (
     BatchRecorder,
     CompositeRecorder,
@@ -71,6 +72,19 @@ def test_sampler(env: pytest.MonkeyPatch, name: str, expected: str) -> None:
     sampler = _made().sampler
     assert isinstance(sampler, (ConstSampler, ProbabilisticSampler))
     assert repr(sampler) == expected
+
+
+@pytest.mark.parametrize("format", [Format.HTTP_HEADERS, Format.TEXT_MAP])
+def test_headers_are_those_of_opentelemetry(env: pytest.MonkeyPatch, format: str) -> None:
+    """A service on either API continues the trace: W3C's headers are read and written."""
+    tracer = _made()
+    carrier = {"traceparent": f"00-{7:032x}-{9:016x}-01", "baggage": "user=amy"}
+    span = tracer.start_span("x", child_of=tracer.extract(format, carrier))
+    assert (span.context.trace_id, span.parent_id) == (7, 9)
+    written: dict[str, str] = {}
+    tracer.inject(span.context, format, written)
+    assert written["traceparent"].startswith(f"00-{7:032x}-")
+    assert written["baggage"] == "user=amy"
 
 
 def test_console(env: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
