@@ -165,7 +165,6 @@ calls that of ``django.utils.deprecation.MiddlewareMixin`` as well.
 from __future__ import annotations
 
 import os
-import threading
 from collections.abc import Mapping
 from typing import Any
 
@@ -185,9 +184,12 @@ from ._opentelemetry_api_values import (
     Resource,
     cleaned_attributes,
 )
+from ._process import RenewedLock
 from .tracer import BasicTracer
 
 __all__ = ["BasicTracerProvider", "OpenTelemetryScopeManager"]
+
+_lock = RenewedLock()  # held where processors are added
 
 
 class BasicTracerProvider(_trace_api.TracerProvider):
@@ -225,7 +227,6 @@ class BasicTracerProvider(_trace_api.TracerProvider):
         if not self._is_one:
             self.scope_manager = OpenTelemetryScopeManager()
         self._tracers: dict[Any, BridgeTracer] = {}
-        self._lock = threading.Lock()
         self._is_off = os.environ.get("OTEL_SDK_DISABLED", "").strip().lower() == "true"
 
     def get_tracer(
@@ -262,7 +263,7 @@ class BasicTracerProvider(_trace_api.TracerProvider):
         and exporters of OpenTelemetry's SDK serve, but spans that OpenTracing's API starts do not
         reach them: `OpenTelemetryRecorder` sends those too.
         """
-        with self._lock:
+        with _lock.current:
             self.processors = (*self.processors, span_processor)
 
     def force_flush(self, timeout_millis: int = 30000) -> bool:
