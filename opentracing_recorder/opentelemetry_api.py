@@ -65,6 +65,9 @@ fixture serves it:
 - Baggage set by either API is read and sent by both. What OpenTelemetry's API puts into its context
   reaches the active span when OpenTracing's API next asks for it. If there is baggage and no span
   yet, `active_span` is one that has no trace and keeps nothing but baggage, for what starts next.
+- Headers are the tracer's propagators' in `tracer.inject` and `tracer.extract`, and those of
+  ``OTEL_PROPAGATORS`` in OpenTelemetry's `propagate`. Both are W3C's with an
+  `opentracing_recorder.otlp.OTLPTracer`, or with a `TraceContextPropagator` for HTTP_HEADERS.
 - With another scope manager, an OpenTelemetry span without a parent of its own becomes a child of
   the tracer's active span, but the tracer does not see OpenTelemetry's.
 - Nothing that an application passes raises: what cannot serve is left out, and reported in the log.

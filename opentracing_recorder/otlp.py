@@ -88,8 +88,8 @@ logged, at most once a minute, without the values of ``headers``:
 
 The table in `opentracing_recorder.opentelemetry` lists how tags, logs and references are sent.
 Also sent are the flags of the trace, whether the parent is in another process, and the numbers of
-tags and logs that a span left out. Text without UTF-8 has ``?`` for what is none, an integer of
-more than 64 bits is sent as text, and a time before 1970 as 1970. Baggage is not sent.
+tags and logs that a span left out. A character that UTF-8 cannot encode is sent as ``?``, an
+integer of more than 64 bits as text, and a time before 1970 as 1970. Baggage is not sent.
 """
 
 from __future__ import annotations
