@@ -51,4 +51,4 @@ def number_or_none(value: t.Any) -> float | None:
 def nanoseconds(seconds: float) -> int:
     """Seconds as nanoseconds, at the nearest number."""
     whole = int(seconds)  # apart: the product of both would round to 256 ns
-    return whole * 1_000_000_000 + round((seconds - whole) * 1e9)
+    return whole * 1_000_000_000 + int(((seconds - whole) * 1e9 + 0.5) // 1)

@@ -113,7 +113,7 @@ def fields_of(span: BasicSpan, semantic_names: bool) -> SpanFields:
     # As `to_dict` has them; copied first, in one atomic step: the owner may still change them.
     span_tags = json_safe(span.tags.copy())
     kind = KINDS.get(text_of(span_tags.get(tags.SPAN_KIND, "")).lower(), INTERNAL)
-    events = [_event(log) for log in list(span._logs or ())]
+    events = [event_fields(log) for log in list(span._logs or ())]
     failure = _last_failure(events)
     status, message = _status(span_tags, failure)
     attributes = with_opentelemetry_names(span_tags) if semantic_names else span_tags
@@ -131,15 +131,15 @@ def fields_of(span: BasicSpan, semantic_names: bool) -> SpanFields:
         context.trace_id,  # type: ignore[arg-type]
         context.span_id,  # type: ignore[arg-type]
         parent_id,
-        parent_id is not None and _is_parent_remote(span, kind),
+        parent_id is not None and is_parent_remote(span, kind),
         SAMPLED if context.sampled else 0,
-        _trace_state(context),
+        trace_state_of(context),
         kind,
         start,
         start + nanoseconds_within_limits(span.duration),
         to_attributes(attributes),
         events,
-        _links(span),
+        links_of(span),
         status,
         message,
         SCOPE,
@@ -161,13 +161,13 @@ def _fields_from_api(span: BasicSpan, details: Any) -> SpanFields:
         span.parent_id,
         details.is_parent_remote,
         (SAMPLED if context.sampled else 0) | (RANDOM_TRACE_ID if details.is_random else 0),
-        _trace_state(context),
+        trace_state_of(context),
         details.kind.value,
         start,
         start + nanoseconds_within_limits(span.duration) if end is None else end,
         details.attributes(span.tags.copy()),
-        [_event(log) for log in list(span._logs or ())],
-        [_link_from_api(link) for link in details.links],
+        [event_fields(log) for log in list(span._logs or ())],
+        [link_from_api(link) for link in details.links],
         UNSET if status is None else status.status_code.value,
         None if status is None else status.description,
         details.scope,
@@ -177,7 +177,7 @@ def _fields_from_api(span: BasicSpan, details: Any) -> SpanFields:
     )
 
 
-def _link_from_api(link: Any) -> LinkFields:
+def link_from_api(link: Any) -> LinkFields:
     context = link.context
     return LinkFields(
         context.trace_id,
@@ -195,11 +195,11 @@ def nanoseconds_within_limits(seconds: float) -> int:
     return nanoseconds(max(0.0, min(seconds, _LATEST)))
 
 
-def _trace_state(context: BasicSpanContext) -> str:
+def trace_state_of(context: BasicSpanContext) -> str:
     return text_of(context.extra.get("tracestate") or "")
 
 
-def _is_parent_remote(span: BasicSpan, kind: int) -> bool:
+def is_parent_remote(span: BasicSpan, kind: int) -> bool:
     """Whether the parent is in another process.
 
     A span keeps no more of its parent than the id. A server and a consumer continue what another
@@ -211,7 +211,7 @@ def _is_parent_remote(span: BasicSpan, kind: int) -> bool:
     )
 
 
-def _links(span: BasicSpan) -> list[LinkFields]:
+def links_of(span: BasicSpan) -> list[LinkFields]:
     """The references, except the one that the parent's id expresses: that the span is its child."""
     links = []
     said_by_parent = (ReferenceType.CHILD_OF, span.context.trace_id, span.parent_id)
@@ -225,7 +225,7 @@ def _links(span: BasicSpan) -> list[LinkFields]:
                     context.span_id,  # type: ignore[arg-type]
                     context.is_remote,
                     SAMPLED if context.sampled else 0,
-                    _trace_state(context),
+                    trace_state_of(context),
                     {"opentracing.ref_type": text_of(kind)},
                 )
             )
@@ -255,7 +255,7 @@ def _status(span_tags: dict[str, Any], failure: Mapping[str, Any]) -> tuple[int,
     return ERROR, message
 
 
-def _event(log: LogData) -> EventFields:
+def event_fields(log: LogData) -> EventFields:
     if hasattr(log, "time_ns"):  # of OpenTelemetry's API
         of_api: Any = log
         return EventFields(

@@ -12,26 +12,35 @@ from struct import Struct
 from types import MappingProxyType
 from typing import Any
 
-from opentracing import tags
+from opentracing import logs, tags
 from opentracing.interrupts import reraise_interrupt
 
-from ._json_safe import text_of
+from ._clock import nanoseconds
+from ._json_safe import json_safe, text_of
 from ._opentelemetry_conventions import NAMES, NAMES_OF_SERVER, NUMBERS
 from ._opentelemetry_fields import (
     CONSUMER,
     INTERNAL,
     KINDS,
+    RANDOM_TRACE_ID,
     SAMPLED,
     SCOPE,
     SERVER,
     EventFields,
     LinkFields,
     SpanFields,
+    event_fields,
     fields_of,
+    is_parent_remote,
+    link_from_api,
+    links_of,
+    nanoseconds_within_limits,
+    to_attributes,
+    trace_state_of,
 )
-from ._otlp_numbers import HAS_IS_REMOTE, IS_REMOTE, MAX_64_BITS, fits, otlp_flags, within
+from ._otlp_numbers import MAX_64_BITS, fits, otlp_flags, within
 from ._protobuf import bytes_field, varint
-from .span import BasicSpan
+from .span import BasicSpan, LogData
 
 CONTENT_TYPE = "application/x-protobuf"
 
@@ -46,7 +55,7 @@ _START, _END = b"\x39", b"\x41"
 _FLAGS = Struct("<HI").pack
 _FLAGS_KEY = 0x0185  # the key 133 as a varint, read as a little-endian number
 _KIND = tuple(b"\x30%c" % (kind + 1) for kind in range(5))
-_DOUBLE = Struct("<cd").pack
+_DOUBLE = Struct("<d").pack
 _TIME = Struct("<cQ").pack
 
 
@@ -75,13 +84,16 @@ def to_request(resource_attributes: Mapping[str, Any], encoded: Sequence[Encoded
 
 
 def _encode(semantic_names: bool, span: BasicSpan) -> Encoded:
-    if getattr(span, "opentelemetry", None) is None:
-        try:
-            usual = _usual(semantic_names, span)
-            if usual is not None:
-                return SCOPE, bytes_field(0x12, usual)
-        except Exception:  # text without UTF-8, numbers that are too long
-            reraise_interrupt()
+    details = getattr(span, "opentelemetry", None)
+    try:
+        if details is None:
+            scope, usual = SCOPE, _usual(semantic_names, span)
+        else:
+            scope, usual = details.scope, _usual_from_api(span, details)
+        if usual is not None:
+            return scope, _start_of_span(len(usual)) + usual
+    except Exception:  # text without UTF-8, numbers that are too long
+        reraise_interrupt()
     fields = fields_of(span, semantic_names)
     return fields.scope, bytes_field(0x12, _span(fields))
 
@@ -103,7 +115,7 @@ def _span(span: SpanFields) -> bytes:
             _count(0x60, span.dropped_events),
             *(bytes_field(0x6A, _link(link)) for link in span.links),
             _count(0x70, span.dropped_links),
-            bytes_field(0x7A, _text_field(0x12, span.status_message) + _count(0x18, span.status)),
+            _status(span.status, span.status_message),
             _FLAGS(_FLAGS_KEY, otlp_flags(span.flags, span.is_parent_remote)),
         ]
     )
@@ -141,6 +153,10 @@ def _scope(scope: Any) -> bytes:
             _of_event.of(scope.attributes or {}),
         ]
     )
+
+
+def _status(code: int, message: str | None) -> bytes:
+    return bytes_field(0x7A, _text_field(0x12, message) + _count(0x18, code))
 
 
 def _trace_id(number: int) -> bytes:
@@ -213,6 +229,7 @@ class _Attributes:
         self._of_text = _HeadsByName(field, _STRING, names)
         self._of_int = _HeadsByName(field, _INT, names)
         self._of_bool = _HeadsByName(field, _BOOL, names)
+        self._of_float = _HeadsByName(field, _FLOAT, names)
 
     def write(self, attributes: Mapping[str, Any], parts: list[bytes]) -> None:
         """Append to `parts`. May raise for a value of which `of` takes care."""
@@ -232,6 +249,11 @@ class _Attributes:
             elif kind is bool:
                 append(self._of_bool[key][1])
                 append(_INTS[value])
+            elif kind is float:
+                if value - value:  # true for what is no number, and for an infinite one
+                    raise ValueError("a float without a finite value")
+                append(self._of_float[key][8])
+                append(_DOUBLE(value))
             else:
                 append(bytes_field(self._field, _key_value(key, value)))
 
@@ -263,7 +285,7 @@ def _any_value(value: Any) -> bytes:
             return b"%c%b" % (_INT, _int(value))
         return bytes_field(_STRING, hex(value).encode())
     if isinstance(value, float):
-        return _DOUBLE(b"\x21", value)
+        return b"%c%b" % (_FLOAT, _DOUBLE(value))
     if isinstance(value, bytes):
         return bytes_field(0x3A, value)
     if isinstance(value, Sequence):
@@ -279,7 +301,7 @@ def _int(value: int) -> bytes:
     return varint(value & MAX_64_BITS)
 
 
-_STRING, _BOOL, _INT = 0x0A, 0x10, 0x18  # keys of an AnyValue
+_STRING, _BOOL, _INT, _FLOAT = 0x0A, 0x10, 0x18, 0x21  # keys of an AnyValue
 
 _LONGEST_KEPT, _MOST_KEPT = 100, 512  # characters, names
 
@@ -293,26 +315,35 @@ _of_client = _Attributes(0x4A, NAMES)
 _of_server = _Attributes(0x4A, NAMES_OF_SERVER)
 
 
-# Nearly all spans: the bytes of `_span(fields_of(span))` without the objects in between.
+# Nearly all spans: the bytes of `_span(fields_of(span))` without the objects in between. Returning
+# None, or raising, leaves a span to that.
 
-_SPECIAL = frozenset({tags.SPAN_KIND, tags.ERROR})
 _CALLED = frozenset({SERVER, CONSUMER})
-_PLAIN = frozenset({str, int, bool})  # without float, which may be no number
+_PLAIN = frozenset({str, int, bool, float})
 
-# Beside these, or in place of these, renaming is more than another name.
-_AMBIGUOUS = frozenset(
+# An error is a status. Beside the others, or in place of them, renaming is more than another name.
+_UNUSUAL = frozenset(
     {
         *NAMES.values(),
         *NAMES_OF_SERVER.values(),
         *(tags.DATABASE_TYPE, tags.PEER_HOST_IPV4, tags.PEER_HOST_IPV6),
-        "",
+        *(tags.ERROR, ""),
     }
 )
 
+_OF_ERROR = frozenset({logs.ERROR_OBJECT, logs.ERROR_KIND, ""})
+
 _NO_STATUS = b"\x7a\x00"
 
-_usual_flags = _FLAGS(_FLAGS_KEY, SAMPLED | HAS_IS_REMOTE)
-_flags_of_remote_parent = _FLAGS(_FLAGS_KEY, SAMPLED | HAS_IS_REMOTE | IS_REMOTE)
+_LOCAL_PARENT, _REMOTE_PARENT = (
+    [_FLAGS(_FLAGS_KEY, otlp_flags(flags, is_remote)) for flags in range(4)]
+    for is_remote in (False, True)
+)
+
+
+@lru_cache(maxsize=_MOST_KEPT)
+def _start_of_span(size: int) -> bytes:
+    return b"\x12" + varint(size)
 
 
 @lru_cache(maxsize=_MOST_KEPT)
@@ -321,33 +352,74 @@ def _name_field(name: str) -> bytes:
 
 
 def _usual(semantic_names: bool, span: BasicSpan) -> bytes | None:
-    """None, or an exception, for what `_span` has to encode."""
-    if span._logs or span.references or span.dropped_tags or span.dropped_logs:
+    # Copied in one step: the owner may still change them.
+    own = span.tags.copy()
+    if not _PLAIN.issuperset(map(type, own.values())):
+        own = to_attributes(json_safe(own))
+    if not _UNUSUAL.isdisjoint(own):
         return None
-    context = span._own_context
-    if context is not None and (context.extra or not context.sampled):
-        return None
+    kind = INTERNAL
+    if tags.SPAN_KIND in own:
+        kind = KINDS[own.pop(tags.SPAN_KIND)]  # a KeyError for another one
+    attributes = _of_span
+    if semantic_names:
+        attributes = _of_server if kind == SERVER else _of_client
+    flag_fields = _LOCAL_PARENT
+    links: Any = ()
+    if span.references:
+        links = links_of(span)
+        if span.parent_id is not None and is_parent_remote(span, kind):
+            flag_fields = _REMOTE_PARENT
+    elif span.parent_id is not None and kind in _CALLED:
+        flag_fields = _REMOTE_PARENT
+    return _usual_span(span, kind, _NO_STATUS, 0, flag_fields, own, attributes, links)
+
+
+def _usual_from_api(span: BasicSpan, details: Any) -> bytes | None:
+    own = span.tags.copy()
+    for key in details.own:
+        own.pop(key, None)
+    flags = RANDOM_TRACE_ID if details.is_random else 0
+    flag_fields = _REMOTE_PARENT if details.is_parent_remote else _LOCAL_PARENT
+    links = [link_from_api(link) for link in details.links] if details.links else ()
+    status = details.status
+    usual = _usual_span(
+        span,
+        details.kind.value,
+        _NO_STATUS if status is None else _status(status.status_code.value, status.description),
+        flags,
+        flag_fields,
+        own,
+        _of_span,
+        links,
+        details.start_time,
+        details.end_time,
+    )
+    return usual and usual + _count(0x70, details.dropped_links)
+
+
+def _usual_span(
+    span: BasicSpan,
+    kind: int,
+    status: bytes,
+    flags: int,
+    flag_fields: Sequence[bytes],
+    own: Mapping[str, Any],
+    attributes: _Attributes,
+    links: Sequence[LinkFields],
+    start_time: int | None = None,
+    end_time: int | None = None,
+) -> bytes | None:
     trace_id: Any = span._trace_id
     span_id: Any = span._span_id
     start = span.start_time
     duration = span.duration
-    if not trace_id or not span_id or not 0.0 <= start < 9e9 or not 0.0 <= duration < 1.0:
+    if not trace_id or not span_id or not 0.0 <= start < 9e9 or not 0.0 <= duration < 9e9:
         return None
-    # Copied in one step: the owner may still change them.
-    own = span.tags.copy()
-    if not _PLAIN.issuperset(map(type, own.values())) or not _AMBIGUOUS.isdisjoint(own):
-        return None
-    kind = INTERNAL
-    if not _SPECIAL.isdisjoint(own):
-        if tags.ERROR in own:
-            return None
-        kind = KINDS[own.pop(tags.SPAN_KIND)]  # a KeyError for another one
     parent_id = span.parent_id
     if not parent_id:
-        flags = _usual_flags
         ids = _IDS(_TRACE_ID, trace_id >> 64, trace_id & MAX_64_BITS, _SPAN_ID, span_id)
     else:
-        flags = _flags_of_remote_parent if kind in _CALLED else _usual_flags
         ids = _IDS_WITH_PARENT(
             _TRACE_ID,
             trace_id >> 64,
@@ -357,22 +429,54 @@ def _usual(semantic_names: bool, span: BasicSpan) -> bytes | None:
             _PARENT_ID,
             parent_id,
         )
-    # `nanoseconds` unrolled.
-    whole = int(start)
-    since_epoch = whole * 1_000_000_000 + round((start - whole) * 1e9)
+    if start_time is None:
+        # `nanoseconds` unrolled.
+        whole = start.__trunc__()
+        start_time = whole * 1_000_000_000 + ((start - whole) * 1e9 + 0.5).__trunc__()
+    if end_time is None:
+        end_time = start_time + (
+            (duration * 1e9 + 0.5).__trunc__() if duration < 1.0 else nanoseconds(duration)
+        )
+    context = span._own_context
+    if span._sampled if context is None else context.sampled:
+        flags += SAMPLED
     name = span.operation_name
     parts = [
         ids,
         _name_field(name) if len(name) <= _LONGEST_KEPT else _text_field(0x2A, name),
         _KIND[kind],
-        _TIMES(_START, since_epoch, _END, since_epoch + round(duration * 1e9)),
-        _NO_STATUS,
-        flags,
+        _TIMES(_START, start_time, _END, end_time),
+        status,
+        flag_fields[flags],
     ]
-    if not semantic_names:
-        _of_span.write(own, parts)
-    elif kind == SERVER:
-        _of_server.write(own, parts)
-    else:
-        _of_client.write(own, parts)
+    attributes.write(own, parts)
+    if span._logs:
+        for log in span._logs.copy():
+            parts.append(bytes_field(0x5A, _usual_event(log)))
+        parts.append(_count(0x60, span.dropped_logs))
+    for link in links:
+        parts.append(bytes_field(0x6A, _link(link)))
+    if context is not None and context.extra:
+        parts.append(_text_field(0x1A, trace_state_of(context)))
+    if span.dropped_tags:
+        parts.append(_count(0x50, span.dropped_tags))
+    return b"".join(parts)
+
+
+def _usual_event(log: LogData) -> bytes:
+    fields = log.key_values.copy()
+    name = fields.pop(logs.EVENT, "log")
+    if (
+        type(name) is not str
+        or name == "error"
+        or hasattr(log, "time_ns")
+        or not _OF_ERROR.isdisjoint(fields)
+        or not _PLAIN.issuperset(map(type, fields.values()))
+    ):
+        return _event(event_fields(log))
+    parts = [
+        _TIME(b"\x09", nanoseconds_within_limits(log.timestamp)),
+        bytes_field(0x12, name.encode()),
+    ]
+    _of_event.write(fields, parts)
     return b"".join(parts)

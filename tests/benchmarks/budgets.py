@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from runner import Results
-from worker import BYTES, EXPORT_CPU
+from worker import BYTES, OTLP_CPU, ZIPKIN_CPU
 
 OURS = "opentracing_2_5"
 BASICTRACER = "basictracer_3_2"
@@ -92,5 +92,8 @@ BUDGETS = (
     # nothing, but whose spans say that they record, has 0.63 to 0.69.
     Budget("tracing of a Flask request, against OpenTelemetry's", 0.6, ours=BRIDGE, known=0.85),
     Budget("active span, OpenTracing", 1 / 6, SHIM, "active span", ours=BRIDGE),
-    Budget(EXPORT_CPU, 1 / 8, OPENTELEMETRY, known=0.145),
+    Budget(ZIPKIN_CPU, 1 / 8, OPENTELEMETRY),
+    Budget(OTLP_CPU, 1 / 8, OPENTELEMETRY),
+    Budget(OTLP_CPU, 1.5, OURS, ZIPKIN_CPU),
+    Budget(OTLP_CPU, 1 / 4, OPENTELEMETRY, ours=BRIDGE),
 )

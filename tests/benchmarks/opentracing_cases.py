@@ -65,6 +65,20 @@ def tagged_span(tracer: Any) -> Callable[[], None]:
     return run
 
 
+def sent_span(tracer: Any) -> Callable[[], None]:
+    """A span with 4 tags, as exports send it."""
+
+    def run() -> None:
+        with tracer.start_active_span("GET") as scope:
+            span = scope.span
+            span.set_tag("component", "shop")
+            span.set_tag("http.method", "GET")
+            span.set_tag("http.url", "http://shop/checkout")
+            span.set_tag("http.status_code", 200)
+
+    return run
+
+
 def span_cases(make: Callable[..., Any]) -> dict[str, Factory]:
     """The cases about spans; `make` gives a tracer, and one that drops all with `sampled=False`.
 

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from environments import HERE
 from sink import Sink
-from worker import EXPORT_CPU
+from worker import EXPORTS
 
 
 class Effort(NamedTuple):
@@ -24,7 +24,7 @@ class Effort(NamedTuple):
     seconds: float
     """A turn."""
     spans: int
-    """Made for the memory that they keep, and on their way to Zipkin."""
+    """Made for the memory that they keep, and on their way to a backend."""
 
 
 class Peer(NamedTuple):
@@ -129,7 +129,7 @@ def _add(figures: Figures, case: str, peer: Peer, effort: Effort, sink: Sink) ->
     }
     answer = ask(peer.python, request)
     figures.error = answer.get("error")
-    if case == EXPORT_CPU and figures.error is None:
+    if case in EXPORTS and figures.error is None:
         arrived = sink.take_count()
         if arrived != answer["made"]:
             figures.error = f"{arrived} of {answer['made']} spans arrived"

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import shutil
-import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from ..certificates import make_certificate
 from .scripted import Scripted
 
 
@@ -31,13 +30,4 @@ def backend() -> Iterator[Callable[..., Scripted]]:
 @pytest.fixture
 def certificate(tmp_path: Path) -> Path:
     """A certificate for 127.0.0.1 and zipkin.test that nobody vouches for, with its key."""
-    openssl = shutil.which("openssl")
-    if openssl is None:
-        pytest.skip("openssl is not installed: it makes the certificate")
-    path = tmp_path / "certificate.pem"
-    command = [openssl, "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2"]
-    command += ["-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1,DNS:zipkin.test"]
-    command += ["-keyout", str(tmp_path / "key.pem"), "-out", str(path)]
-    subprocess.run(command, check=True, capture_output=True)
-    path.write_bytes(path.read_bytes() + (tmp_path / "key.pem").read_bytes())
-    return path
+    return make_certificate(tmp_path, "zipkin.test")

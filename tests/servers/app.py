@@ -1,7 +1,8 @@
 """A traced WSGI application, which notes the id of each span that it finishes.
 
-TRACE_URL in the environment says where spans are sent to, NOTES in which file ids are noted, and
-FLUSH, if it is there, to send what was recorded while the application is loaded before that ends.
+TRACE_URL in the environment says where spans are sent to, OTLP, if it is there, in which form,
+NOTES in which file ids are noted, and FLUSH, if it is there, to send what was recorded while the
+application is loaded before that ends.
 """
 
 from __future__ import annotations
@@ -11,10 +12,16 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from opentracing import Format
+from opentracing_recorder import BasicTracer
+from opentracing_recorder.otlp import OTLPRecorder, OTLPTracer
 from opentracing_recorder.zipkin import ZipkinRecorder, ZipkinTracer
 
-recorder = ZipkinRecorder("app", os.environ["TRACE_URL"], interval=0.1)
-tracer = ZipkinTracer("app", recorder=recorder)
+_URL = os.environ["TRACE_URL"]
+tracer: BasicTracer
+if "OTLP" in os.environ:
+    tracer = OTLPTracer("app", recorder=OTLPRecorder("app", _URL, interval=0.1))
+else:
+    tracer = ZipkinTracer("app", recorder=ZipkinRecorder("app", _URL, interval=0.1))
 _notes = os.open(os.environ["NOTES"], os.O_WRONLY | os.O_CREAT | os.O_APPEND)
 
 

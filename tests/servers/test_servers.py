@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from ..http_server import ScriptedServer
+from ..soak.sink import ids_in
 from .launched import PATIENCE, Launched, wait_until
 
 pytestmark = pytest.mark.needs_os
@@ -39,6 +40,7 @@ UWSGI = [
 SERVERS = {
     "gunicorn": [*GUNICORN, "app"],
     "gunicorn, app loaded first": [*GUNICORN, "--preload", "app"],
+    "gunicorn, over OTLP": [*GUNICORN, "--preload", "app"],
     "gunicorn, threads": [*GUNICORN, "--worker-class=gthread", "--threads=4", "app"],
     "gunicorn, gevent": [*GUNICORN, "--worker-class=gevent", "app"],
     # The tracer is made before gevent patches, and used after it.
@@ -51,6 +53,7 @@ SERVERS = {
 
 # If uWSGI loads the application before it forks, spans recorded until then are not sent otherwise.
 FLUSH = {"FLUSH": "yes"}
+OTLP = {"OTLP": "yes"}
 
 
 class Server(Launched):
@@ -140,7 +143,9 @@ LAUNCHED = Server
 
 
 def ids(backend: ScriptedServer) -> list[str]:
-    return [span["id"] for span in backend.spans()]
+    return [
+        id for each in backend.requests for id in ids_in(each.headers["content-type"], each.body)
+    ]
 
 
 @pytest.mark.parametrize("name", SERVERS)
@@ -148,7 +153,10 @@ def test_no_span_is_lost_or_doubled_when_workers_are_reloaded(
     name: str, start: Callable[..., Server], backend: ScriptedServer
 ) -> None:
     """All workers answer, each span arrives once, no id repeats, and the server ends in time."""
-    server = start(SERVERS[name], FLUSH if name.startswith("uWSGI") else {})
+    server = start(
+        SERVERS[name],
+        {**(FLUSH if name.startswith("uWSGI") else {}), **(OTLP if "OTLP" in name else {})},
+    )
     load = Load(server.port)
     for generation in (1, 2, 3):
         load.run_until(generation * ANSWERS, generation * WORKERS)

@@ -1,4 +1,4 @@
-"""A backend to be killed: takes Zipkin's reports, and notes the ids of spans before it answers.
+"""A backend to be killed: takes reports of Zipkin and OTLP, and notes ids before it answers.
 
     python tests/soak/sink.py PORT FILE REFUSE_EACH
 
@@ -15,6 +15,8 @@ import socket
 import sys
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import count
+
+from opentracing_recorder._protobuf import read_fields
 
 
 class Sink(ThreadingHTTPServer):
@@ -41,13 +43,26 @@ class Handler(BaseHTTPRequestHandler):
             body = gzip.decompress(body)
         refused = next(self.server.reports) % self.server.refuse_each == 0
         if not refused:
-            os.write(self.server.file, "".join(span["id"] for span in json.loads(body)).encode())
+            ids = ids_in(self.headers["Content-Type"], body)
+            os.write(self.server.file, "".join(ids).encode())
         self.send_response(503 if refused else 202)
         self.send_header("Content-Length", "0")
         self.end_headers()
 
     def log_message(self, *args: object) -> None:
         pass
+
+
+def ids_in(content_type: str, report: bytes) -> list[str]:
+    """The ids of the spans in Zipkin's JSON, or in OTLP's ExportTraceServiceRequest."""
+    if content_type != "application/x-protobuf":
+        return [span["id"] for span in json.loads(report)]
+    messages = [report]
+    for key in (0x0A, 0x12, 0x12):  # ResourceSpans, ScopeSpans, Span
+        messages = [
+            inner for each in messages for found, inner in read_fields(each) if found == key
+        ]
+    return [dict(read_fields(span))[0x12].hex() for span in messages]
 
 
 def main(port: str, path: str, refuse_each: str) -> None:

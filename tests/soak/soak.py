@@ -3,7 +3,8 @@
     python tests/soak/soak.py [SECONDS]
 
 Eight threads and an asyncio loop handle requests, of which one in a hundred raises. A sink in a
-process of its own takes the spans; it refuses one report in a hundred, and every few seconds it is
+process of its own takes the spans, half of the time from a `ZipkinRecorder` and then from an
+`OTLPRecorder`; it refuses one report in a hundred, and every few seconds it is
 killed. The queue is so short that some spans are lost meanwhile. Then it is checked, and printed,
 that memory did not grow, that `stats` tell what the application and the sink have counted, and that
 no span was sent again after its batch was acknowledged.
@@ -27,9 +28,11 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from statistics import mean
+from typing import Any
 
 from opentracing import Format, tags
-from opentracing_recorder import BasicSpan, BasicTracer
+from opentracing_recorder import BasicSpan, BasicTracer, BatchRecorder
+from opentracing_recorder.otlp import OTLPRecorder
 from opentracing_recorder.zipkin import ZipkinRecorder
 
 _THREADS = 8
@@ -43,17 +46,26 @@ _GROWTH = 0.02
 _PATIENCE = 60.0
 
 
-class NotingRecorder(ZipkinRecorder):
+class _Noting(BatchRecorder):
     """Notes the ids of the spans that the sink has acknowledged, in a file."""
 
     def __init__(self, url: str, path: Path) -> None:
         self.notes = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
-        super().__init__("soak", url, queue_size=_QUEUE, batch_size=250, interval=0.2)
+        arguments: Any = ("soak", url)  # those of the recorders below
+        super().__init__(*arguments, queue_size=_QUEUE, batch_size=250, interval=0.2)
 
-    def send(self, spans: Sequence[BasicSpan]) -> int:
-        left_out = super().send(spans)
+    def send(self, spans: Sequence[BasicSpan]) -> int | None:
+        left_out = super().send(spans)  # type: ignore[safe-super]
         os.write(self.notes, "".join(f"{span.context.span_id:016x}" for span in spans).encode())
         return left_out
+
+
+class NotingZipkinRecorder(_Noting, ZipkinRecorder):
+    pass
+
+
+class NotingOTLPRecorder(_Noting, OTLPRecorder):
+    pass
 
 
 class Backend:
@@ -203,11 +215,11 @@ def wait_until(holds: Callable[[], bool]) -> None:
         time.sleep(0.1)
 
 
-def measure(seconds: float, folder: Path) -> bool:
+def measure(kind: type[_Noting], seconds: float, folder: Path) -> bool:
     """Run it, print the figures, and return whether all is well."""
     noted = folder / "acknowledged"
     backend = Backend(folder)
-    recorder = NotingRecorder(f"http://127.0.0.1:{backend.port}/api/v2/spans", noted)
+    recorder = kind(f"http://127.0.0.1:{backend.port}", noted)
     load = Load(BasicTracer(recorder))
     stop = threading.Event()
     backend_thread = threading.Thread(target=backend.come_and_go, args=(stop,))
@@ -242,6 +254,7 @@ def measure(seconds: float, folder: Path) -> bool:
     third = len(memory) // 3
     first, last = mean(memory[:third]), mean(memory[-third:])
     lost = stats.dropped + stats.failed
+    print(kind.__name__.replace("Noting", ""))
     print(f"seconds                  {seconds:10.0f}")
     print(f"requests                 {done.requests:10}, of which {done.failed} raised")
     print(f"spans finished           {done.spans:10}")
@@ -279,8 +292,13 @@ def ids(path: Path) -> list[bytes]:
 def main() -> int:
     # The outages are on purpose.
     logging.getLogger("opentracing_recorder").addHandler(logging.NullHandler())
-    with tempfile.TemporaryDirectory() as folder:
-        return 0 if measure(float((sys.argv[1:] or ["600"])[0]), Path(folder)) else 1
+    seconds = float((sys.argv[1:] or ["600"])[0])
+    kinds = (NotingZipkinRecorder, NotingOTLPRecorder)
+    well = []
+    for kind in kinds:
+        with tempfile.TemporaryDirectory() as folder:
+            well.append(measure(kind, seconds / len(kinds), Path(folder)))
+    return 0 if all(well) else 1
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor, TracerProvider
 from opentelemetry.sdk.trace.sampling import ALWAYS_OFF
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
+from opentelemetry_cases import sent_span
 from workloads import LEVELS, gather, injecting, on_threads, received
 
 TITLE = "OpenTelemetry"
@@ -120,14 +121,27 @@ def kept_span() -> Callable[[], object]:
     return _tagged_span(provider.get_tracer("benchmark"))
 
 
-def export(url: str, count: int) -> tuple[Callable[[], object], Callable[[], object]]:
-    """A span with 2 tags on its way to Zipkin, and what waits for its arrival."""
+Export = tuple[Callable[[], object], Callable[[], object]]
+"""A span with 4 tags, and what waits until it is acknowledged."""
+
+
+def export_zipkin(url: str, count: int) -> Export:
     from opentelemetry.exporter.zipkin.json import ZipkinExporter
+
+    return _export(ZipkinExporter(endpoint=f"{url}/api/v2/spans"), count)
+
+
+def export_otlp(url: str, count: int) -> Export:
+    from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+
+    return _export(OTLPSpanExporter(endpoint=f"{url}/v1/traces"), count)
+
+
+def _export(exporter: Any, count: int) -> Export:
     from opentelemetry.sdk.trace.export import BatchSpanProcessor
 
     provider = TracerProvider(resource=Resource.create({"service.name": "benchmark"}))
-    exporter = ZipkinExporter(endpoint=url)
     # No smaller than a batch may be.
     processor = BatchSpanProcessor(exporter, max_queue_size=max(count, 2048))
     provider.add_span_processor(processor)
-    return _tagged_span(provider.get_tracer("benchmark")), lambda: provider.force_flush(60_000)
+    return sent_span(provider.get_tracer("benchmark")), lambda: provider.force_flush(60_000)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from flask_cases import CASE as FLASK
 from flask_cases import flask_request
 from opentelemetry import trace
+from opentelemetry_cases import sent_span
 from opentracing_cases import active_span
 
 from opentracing_recorder import BasicTracer, Recorder
@@ -77,3 +79,12 @@ CASES = {
 }
 LEAST = {FLASK: lambda: flask_request(_sdk_provider())}
 WITHOUT = {FLASK: lambda: flask_request(None)}
+
+
+def export_otlp(url: str, count: int) -> tuple[Callable[[], object], Callable[[], object]]:
+    """A span with 4 attributes, and what waits until it is acknowledged."""
+    from opentracing_recorder.otlp import OTLPRecorder, OTLPTracer
+
+    recorder = OTLPRecorder("benchmark", url, queue_size=count)
+    tracer = OTLPTracer("benchmark", scope_manager=OpenTelemetryScopeManager(), recorder=recorder)
+    return sent_span(BasicTracerProvider(tracer).get_tracer("benchmark")), lambda: tracer.flush(60)

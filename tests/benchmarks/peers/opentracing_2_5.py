@@ -9,6 +9,7 @@ from opentracing_cases import (
     binary_cases,
     header_cases,
     noop_case,
+    sent_span,
     span_cases,
     tagged_span,
 )
@@ -94,10 +95,21 @@ def kept_span() -> Callable[[], object]:
     return tagged_span(BasicTracer(InMemoryRecorder()))
 
 
-def export(url: str, count: int) -> tuple[Callable[[], object], Callable[[], object]]:
-    """A span with 2 tags on its way to Zipkin, and what waits for its arrival."""
+Export = tuple[Callable[[], object], Callable[[], object]]
+"""A span with 4 tags, and what waits until it is acknowledged."""
+
+
+def export_zipkin(url: str, count: int) -> Export:
     from opentracing_recorder.zipkin import ZipkinRecorder, ZipkinTracer
 
     recorder = ZipkinRecorder("benchmark", url, queue_size=count)
     tracer = ZipkinTracer("benchmark", recorder=recorder)
-    return tagged_span(tracer), lambda: tracer.flush(60)
+    return sent_span(tracer), lambda: tracer.flush(60)
+
+
+def export_otlp(url: str, count: int) -> Export:
+    from opentracing_recorder.otlp import OTLPRecorder, OTLPTracer
+
+    recorder = OTLPRecorder("benchmark", url, queue_size=count)
+    tracer = OTLPTracer("benchmark", recorder=recorder)
+    return sent_span(tracer), lambda: tracer.flush(60)

@@ -88,8 +88,8 @@ CASES: dict[str, Callable[[], Callable[[], object]]] = {
 }
 
 
-def export(url: str, count: int) -> tuple[Callable[[], object], Callable[[], object]]:
-    """A span with 2 tags, sent when it ends; hence there is nothing to wait for."""
+def export_zipkin(url: str, count: int) -> tuple[Callable[[], object], Callable[[], object]]:
+    """A span with 4 tags, sent when it ends; hence there is nothing to wait for."""
     parts = urlsplit(url)
     transport = SimpleHTTPTransport(str(parts.hostname), int(parts.port or 80))
 
@@ -97,7 +97,9 @@ def export(url: str, count: int) -> tuple[Callable[[], object], Callable[[], obj
         with zipkin_span(
             "benchmark", "GET", transport_handler=transport, sample_rate=100.0
         ) as span:
+            span.update_binary_annotations({"component": "shop"})
             span.update_binary_annotations({"http.method": "GET"})
+            span.update_binary_annotations({"http.url": "http://shop/checkout"})
             span.update_binary_annotations({"http.status_code": "200"})
 
     return run, lambda: None
