@@ -19,7 +19,7 @@ from opentelemetry.trace import (
 
 from opentracing.interrupts import reraise_interrupt
 
-from ._json_safe import text_of
+from ._json_safe import Parts, text_of
 from .context import BasicSpanContext, RemoteSpanContext
 from .span import LogData
 
@@ -129,9 +129,13 @@ class Details:
         return self.origin.kind
 
     def attributes(self, tags: dict[str, Any]) -> dict[str, Any]:
-        """The tags that are attributes."""
+        """The tags that are attributes. OpenTracing's API may have set any value."""
         own = self.own
-        return {key: value for key, value in tags.items() if key not in own}
+        return {
+            key: cleaned_value(value) if issubclass(type(value), (Sequence, Mapping)) else value
+            for key, value in tags.items()
+            if key not in own
+        }
 
 
 UNSET = Status()
@@ -245,11 +249,16 @@ def _has_text(value: Any) -> bool:
     return kind.__str__ is not object.__str__ or kind.__repr__ is not object.__repr__
 
 
-def cleaned_value(value: Any, length: int | None = None, depth: int = _NESTED) -> Any:
+def cleaned_value(value: Any, length: int | None = None) -> Any:
     """`value` if it is text, a number, bytes or None; sequences become tuples, mappings dicts.
 
-    Any other object becomes text, or None if it has none of its own, with a warning. Never raises.
+    Any other object becomes text, or None if it has none of its own, with a warning. What is nested
+    too deep, or follows ten thousand parts, is shown by its type. Never raises.
     """
+    return _cleaned(value, length, _NESTED, Parts())
+
+
+def _cleaned(value: Any, length: int | None, depth: int, parts: Parts) -> Any:
     kind = type(value)
     if kind in _PLAIN:
         return value if length is None or kind is not str else value[:length]
@@ -258,12 +267,17 @@ def cleaned_value(value: Any, length: int | None = None, depth: int = _NESTED) -
             return value
         if isinstance(value, str):
             return value if length is None else value[:length]
-        if depth and isinstance(value, Sequence):
-            return tuple([cleaned_value(each, length, depth - 1) for each in value])
-        if depth and isinstance(value, Mapping):
+        is_mapping = isinstance(value, Mapping)
+        if is_mapping or isinstance(value, Sequence):
+            if not depth or parts.left <= 0:
+                return f"<{kind.__name__}>"  # its text could grow without bound
+            children = list(islice(value.items() if is_mapping else value, parts.left))
+            parts.left -= len(children)
+            if not is_mapping:
+                return tuple([_cleaned(each, length, depth - 1, parts) for each in children])
             return {
-                name: cleaned_value(each, length, depth - 1)
-                for key, each in value.items()
+                name: _cleaned(each, length, depth - 1, parts)
+                for key, each in children
                 if (name := name_of(key))
             }
         text = plain_text(value) if _has_text(value) else None
