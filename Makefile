@@ -131,7 +131,7 @@ test-installs: $(INSTALLED)-tests  ## run beside old pytests and Tornados, and l
 $(COLLECTOR)/.installed: setup.py pyproject.toml tests/backends/collector/requirements.txt
 	$(PYTHON) -m venv $(COLLECTOR)
 	$(COLLECTOR)/$(PIP_INSTALL) 'pip>=21.3'
-	$(COLLECTOR)/$(PIP_INSTALL) --editable '.[opentelemetry]' -r tests/backends/collector/requirements.txt
+	$(COLLECTOR)/$(PIP_INSTALL) --editable '.[opentelemetry,otlp]' -r tests/backends/collector/requirements.txt
 	@touch $@
 
 # Two minutes the first time; Go keeps what it has fetched and compiled outside of env/.

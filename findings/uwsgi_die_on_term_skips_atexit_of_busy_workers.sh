@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# uWSGI 2.0.31, with `--die-on-term`: at SIGTERM, a worker that is busy ends without Python's atexit, and
-# the log has no word of it. A worker is still busy after its client has received the whole answer, until `close` of the
+# uWSGI 2.0.31, with `--die-on-term`: at SIGTERM, a worker that is busy ends without Python's atexit, and the log
+# has no word of it. A worker is still busy after its client has received the whole answer, until `close` of the
 # answer's iterable has returned: whatever frameworks and middleware do there, such as ending a span, is cut off.
 # So under load that has just stopped, some workers run their atexit functions, and some do not, though every
-# request was answered. An idle worker runs them, and so does a busy one if
-# `--hook-master-start="unix_signal:15 gracefully_kill_them_all"` takes the place of `--die-on-term`.
+# request was answered. An idle worker runs them, and so does a busy one if `--hook-master-start="unix_signal:15
+# gracefully_kill_them_all"` takes the place of `--die-on-term`.
 #
 # Seen, with CPython 3.11.7 (`busy` has a `close` that takes 2 seconds, `idle` one that returns at once):
 #     idle --die-on-term: answered, atexit ran

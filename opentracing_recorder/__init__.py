@@ -57,6 +57,7 @@ if TYPE_CHECKING:
     from .batch import BatchTooLarge as BatchTooLarge
     from .batch import Rejected as Rejected
     from .batch import SendError as SendError
+    from .batch import SpanRejected as SpanRejected
     from .batch import Stats as Stats
     from .batch import Unavailable as Unavailable
     from .binary_propagator import BinaryPropagator as BinaryPropagator
@@ -120,6 +121,7 @@ else:
         "Sampler": "sampler",
         "SendError": "batch",
         "SpanContextFilter": "logging",
+        "SpanRejected": "batch",
         "Stats": "batch",
         "TextPropagator": "text_propagator",
         "Trace": "trace",

@@ -24,6 +24,7 @@ from ._json_safe import text_of
 COMPRESS_FROM = 16 * 1024
 """The size in bytes from which on reports to other machines are compressed."""
 
+_NOT_IN_NAMES = re.compile(r"[^!-9;-~]")  # visible ASCII without the colon
 _SHOWN = 200  # characters of a refusal in the log
 _SHORTEST_SECRET = 4  # characters; hiding less would spoil too much of what a server answers
 
@@ -133,10 +134,11 @@ def _checked_headers(headers: Mapping[str, str]) -> dict[str, str]:
         if not isinstance(name, str) or not isinstance(value, str):
             found = f"{type(name).__name__} to {type(value).__name__}"
             raise TypeError(f"headers must map str to str, not {found}")
-        # The value may be a secret: it is not shown, nor is what a name has after a colon.
-        if not name or not all(" " < each < "\x7f" and each != ":" for each in name):
-            before, colon, _ = name[:_SHOWN].partition(":")
-            raise ValueError(f"headers cannot have the name {before + colon!r}")
+        # The value may be a secret: it is not shown, nor is what may be one within the name.
+        invalid = _NOT_IN_NAMES.search(name)
+        if not name or invalid:
+            start = name[: invalid.end() if invalid else 0][:_SHOWN]
+            raise ValueError(f"headers cannot have the name {start!r}")
         if not all(" " <= each <= "\xff" and each != "\x7f" for each in value):
             raise ValueError(f"the header {name!r} holds a character that no header can have")
         checked[name.lower()] = value

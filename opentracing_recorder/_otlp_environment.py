@@ -66,8 +66,8 @@ def _endpoint() -> dict[str, Any]:
     own = value_of(_ENDPOINT_OF_TRACES)
     if own:  # used as it is
         return {"url": own, "default_path": "/"}
-    base = value_of("OTEL_EXPORTER_OTLP_ENDPOINT")
-    return {"url": base and f"{base.rstrip('/')}/v1/traces"}
+    base, mark, query = value_of("OTEL_EXPORTER_OTLP_ENDPOINT").partition("?")
+    return {"url": base and f"{base.rstrip('/')}/v1/traces{mark}{query}"}
 
 
 def _compress_from() -> int | None:

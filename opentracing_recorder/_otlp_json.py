@@ -19,7 +19,7 @@ from .span import BasicSpan
 
 CONTENT_TYPE = "application/json"
 
-Encoded = tuple[Any, dict[str, Any]]
+Encoded = tuple[Any, bytes]
 """The scope of a span, and the span."""
 
 
@@ -28,22 +28,28 @@ def span_encoder(semantic_names: bool) -> Callable[[BasicSpan], Encoded]:
 
     def encode(span: BasicSpan) -> Encoded:
         fields = fields_of(span, semantic_names)
-        return fields.scope, _span(fields)
+        # Copied: orjson's bytes keep 8 KiB, however short they are.
+        return fields.scope, bytes(memoryview(dumps(_span(fields))))
 
     return encode
 
 
 def to_request(resource_attributes: Mapping[str, Any], encoded: Sequence[Encoded]) -> bytes:
     """An ExportTraceServiceRequest with encoded spans."""
-    by_scope: dict[int, tuple[Any, list[Any]]] = {}
+    by_scope: dict[int, tuple[Any, list[bytes]]] = {}
     for scope, span in encoded:
         by_scope.setdefault(id(scope), (scope, []))[1].append(span)
-    resource = {"attributes": _attributes(resource_attributes)}
-    scope_spans = [
-        {"scope": _scope(scope), "spans": spans, "schemaUrl": text_of(scope.schema_url)}
-        for scope, spans in by_scope.values()
-    ]
-    return dumps({"resourceSpans": [{"resource": resource, "scopeSpans": scope_spans}]})
+    resource = dumps({"attributes": _attributes(resource_attributes)})
+    parts = [b'{"resourceSpans":[{"resource":', resource, b',"scopeSpans":[']
+    for scope, spans in by_scope.values():
+        parts += [b'{"scope":', dumps(_scope(scope)), b',"schemaUrl":']
+        parts += [dumps(text_of(scope.schema_url)), b',"spans":[']
+        for span in spans:
+            parts += [span, b","]
+        parts[-1] = b"]}"
+        parts.append(b",")
+    parts[-1] = b"]}]}"
+    return b"".join(parts)
 
 
 def _span(span: SpanFields) -> dict[str, Any]:

@@ -224,6 +224,8 @@ class _ByName(dict[str, Any]):
         self._names = names
 
     def __missing__(self, name: str) -> Any:
+        if type(name) is not str:  # another one may be equal to it
+            raise TypeError("a name of a class of its own")
         made: Any = _Heads(self._field, self._names.get(name, name), self._type)
         if self._type == _STRING:
             if self._names and name in NUMBERS:
@@ -388,8 +390,10 @@ def _usual(semantic_names: bool, span: BasicSpan) -> bytes | None:
     parts: list[bytes] = []
     try:
         attributes.write(own, parts)
-    except Exception:
+    except Exception:  # as in `of`, and other values
         reraise_interrupt()
+        if {*map(type, own)} != {str}:
+            return None
         parts.clear()
         attributes.write(to_attributes(json_safe(own)), parts)
     flag_fields = _LOCAL_PARENT
@@ -445,7 +449,7 @@ def _usual_span(
     if not trace_id or not span_id or not 0.0 <= start < 9e9 or not 0.0 <= duration < 9e9:
         return None
     parent_id = span.parent_id
-    if parent_id is None:
+    if not parent_id:
         ids = _IDS(_TRACE_ID, trace_id >> 64, trace_id & MAX_64_BITS, _SPAN_ID, span_id)
     else:
         ids = _IDS_WITH_PARENT(

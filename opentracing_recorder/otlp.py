@@ -78,6 +78,8 @@ logged, at most once a minute, without the values of ``headers``:
 - It answers 413, or the report is larger than ``max_report_size``: the batch is sent in halves.
 - It answers 400: the batch is sent in halves, until the span that it refuses stands alone.
 - It answers any other status outside 2xx: the spans count as failed.
+- It speaks gRPC, as servers do at port 4317: its answer cannot be read, and the batch is sent
+  again. Use the port for HTTP, 4318.
 - It accepts the report but rejects spans (``partial_success``): these count as failed, and its
   message is logged.
 - A span cannot be encoded: it counts as failed; the rest of its batch is sent.
@@ -303,6 +305,7 @@ def _encoding(protocol: str | None) -> Any:
         if protocol not in _ENCODINGS:
             warn(otlp_variable("PROTOCOL"), " or ".join(_ENCODINGS), _DEFAULT_PROTOCOL)
             protocol = _DEFAULT_PROTOCOL
+    check_type("protocol", protocol, str)
     if protocol not in _ENCODINGS:
         raise ValueError(f"protocol must be {' or '.join(_ENCODINGS)}, not {protocol!r}")
     return _ENCODINGS[protocol]

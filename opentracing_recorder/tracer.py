@@ -93,7 +93,7 @@ from opentracing.interrupts import reraise_interrupt
 from . import _typing as t
 from ._arguments import check_count, check_has, check_instance, check_range, check_type
 from ._clock import system
-from ._failure_log import FailureLog, unguarded, watch_after_recursion, watch_first_call
+from ._failure_log import FailureLog, logger, unguarded, watch_after_recursion, watch_first_call
 from ._hex_ids import random_bits
 from ._json_safe import text_of
 from ._process import renew, unforked
@@ -151,6 +151,7 @@ class BasicTracer(Tracer):
         from ._required_propagators import REQUIRED_PROPAGATORS
         from .sampler import ConstSampler
 
+        logger(__name__)  # imports `logging`: a signal's handler may interrupt a later import
         if scope_manager is None:
             scope_manager = ContextVarsScopeManager()
         check_has("scope_manager", scope_manager, "activate")

@@ -25,7 +25,8 @@ def answer(status: str, body: bytes = b"", *headers: str) -> bytes:
 def hang_up(connection: socket.socket) -> None:
     """Reset the connection in place of an answer."""
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-    connection.close()
+    # Its own `close` would wait for the stream that reads from it.
+    socket.close(connection.detach())
 
 
 class Request(NamedTuple):

@@ -170,7 +170,7 @@ def find_node() -> str | None:
 
 
 def tested() -> str | None:
-    """The name of the interpreter that `make test` has run the tests on; None unless it is told."""
+    """The name of the interpreter that `make test` has run the tests on; None if it is unknown."""
     python = os.environ.get("TESTED")
     if not python:
         return None

@@ -298,6 +298,26 @@ def test_the_oldest_and_the_newest_python_run_the_long_tests_of_ends(runner: Mod
     assert [each for each in runner.OF_ENDS if not (ROOT / each).exists()] == []
 
 
+def test_what_only_make_test_runs_exists(runner: ModuleType) -> None:
+    """The files that test-all leaves out are named as they are."""
+    assert [each for each in runner.ONCE if not (ROOT / each).is_file()] == []
+
+
+@pytest.mark.needs_os
+def test_the_python_that_make_test_has_used_can_be_left_out(
+    runner: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is found by what it says of itself; one that is not supported leaves out none."""
+    monkeypatch.delenv("TESTED", raising=False)
+    assert runner.tested() is None
+    for identity, name in [("CPython 3.12", "python3.12"), ("CPython 3.8", None)]:
+        script = tmp_path / "python3"
+        script.write_text(f"#!/bin/sh\necho {identity}\n", encoding="utf-8")
+        script.chmod(0o755)
+        monkeypatch.setenv("TESTED", str(script))
+        assert runner.tested() == name
+
+
 def test_pyodide_is_of_a_supported_python(runner: ModuleType) -> None:
     """The first number of its version, such as 314, is a Python that the classifiers name."""
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")

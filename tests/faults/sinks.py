@@ -30,9 +30,11 @@ from opentracing_recorder._json_bytes import dumps_without_orjson
 from opentracing_recorder.captrace import CapTrace, snapshot
 from opentracing_recorder.json_lines import NotASpan, read_spans
 from opentracing_recorder.opentelemetry import OpenTelemetryRecorder
+from opentracing_recorder.otlp import OTLPRecorder
 from opentracing_recorder.timeline import render_html, render_text
 from opentracing_recorder.zipkin import ZipkinRecorder
 
+from .. import otlp_payload
 from ..http_server import ScriptedServer
 from ..zipkin_payload import spans_in
 
@@ -111,14 +113,36 @@ class JSONLines(Sink):
         return [each["span_id"] for each in spans]  # type: ignore[index]
 
 
-class Zipkin(Sink):
-    def __init__(self, server: ScriptedServer) -> None:
+class Posted(Sink):
+    """A recorder that posts to a path of its own of a server that several sinks share."""
+
+    def __init__(self, recorder: Recorder, server: ScriptedServer, path: str) -> None:
         self.server, self.seen = server, len(server.requests)
-        super().__init__(ZipkinRecorder("shop", server.url, interval=5, compress_from=1000))
+        self.line = f"POST {path} HTTP/1.1"
+        super().__init__(recorder)
+
+    def bodies(self) -> list[bytes]:
+        requests = self.server.requests[self.seen :]
+        return [each.body for each in requests if each.line == self.line]
+
+
+class Zipkin(Posted):
+    def __init__(self, server: ScriptedServer) -> None:
+        recorder = ZipkinRecorder("shop", server.url, interval=5, compress_from=1000)
+        super().__init__(recorder, server, "/api/v2/spans")
 
     def arrived(self) -> list[str]:
-        bodies = [request.body for request in self.server.requests[self.seen :]]
-        return [span["id"] for body in bodies for span in spans_in(body)]
+        return [span["id"] for body in self.bodies() for span in spans_in(body)]
+
+
+class OTLP(Posted):
+    def __init__(self, server: ScriptedServer, path: str, **options: Any) -> None:
+        url = f"http://127.0.0.1:{server.port}{path}"
+        super().__init__(OTLPRecorder("shop", url, interval=5, **options), server, path)
+
+    def arrived(self) -> list[str]:
+        spans = [span for body in self.bodies() for span in otlp_payload.spans_in(body)]
+        return [span.span_id.hex() for span in spans]
 
 
 class ZipkinWithoutOrjson(Sink):
@@ -212,6 +236,9 @@ def all_sinks(server: ScriptedServer, path: Path) -> dict[str, Sink]:
         "JSONLinesRecorder": JSONLines(path),
         "ZipkinRecorder": Zipkin(server),
         "ZipkinRecorder without orjson": ZipkinWithoutOrjson(),
+        "OTLPRecorder": OTLP(server, "/protobuf"),
+        "OTLPRecorder without OpenTelemetry's names": OTLP(server, "/own", semantic_names=False),
+        "OTLPRecorder in JSON": OTLP(server, "/json", protocol="http/json"),
         "OpenTelemetryRecorder": OpenTelemetry(True),
         "OpenTelemetryRecorder without its names": OpenTelemetry(False),
         "OpenTelemetry's console": Console(),

@@ -1,12 +1,14 @@
-"""Backends for the tests of BatchRecorder."""
+"""Backends for the tests of BatchRecorder, and a certificate."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from ..certificates import make_certificate
 from .scripted import Scripted
 
 
@@ -23,3 +25,9 @@ def backend() -> Iterator[Callable[..., Scripted]]:
     for each in made:
         each.gate.set()
         each.close()
+
+
+@pytest.fixture
+def certificate(tmp_path: Path) -> Path:
+    """A certificate for 127.0.0.1 and zipkin.test that nobody vouches for, with its key."""
+    return make_certificate(tmp_path, "zipkin.test")

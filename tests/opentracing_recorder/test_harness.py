@@ -242,6 +242,31 @@ class TestZipkinRecorderWhileItsServerIsBusy(TestZipkinRecorder):
         super().mend_backend()
 
 
+class TestOTLPRecorder(TestZipkinRecorder):
+    protocol = "http/protobuf"
+
+    def recorder(self) -> Recorder:
+        from opentracing_recorder.otlp import OTLPRecorder
+
+        return OTLPRecorder(
+            "shop",
+            f"http://{self.proxy.host}:{self.proxy.port}",
+            protocol=self.protocol,
+            interval=0.05,
+            send_timeout=0.5,
+        )
+
+    def delivered(self, recorder: Any) -> Iterable[str]:
+        pytest.importorskip("opentelemetry.proto", reason="it is not installed")
+        from ..otlp_payload import names_in
+
+        return names_in([each for each in self.server.requests if each.accepted])
+
+
+class TestOTLPRecorderInJSON(TestOTLPRecorder):
+    protocol = "http/json"
+
+
 class TestTextPropagator(PropagatorCheckMixin):
     def propagator(self) -> Propagator:
         return TextPropagator()

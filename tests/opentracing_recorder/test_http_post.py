@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import itertools
 import os
-import shutil
 import socket
 import ssl
 import subprocess
@@ -295,21 +294,6 @@ def test_ipv6_addresses_are_urls_too() -> None:
         assert connection.post(b"", {}, 5).status == 202
         connection.close()
         thread.join()
-
-
-@pytest.fixture
-def certificate(tmp_path: Path) -> Path:
-    """A certificate for 127.0.0.1 and zipkin.test that nobody vouches for, with its key."""
-    openssl = shutil.which("openssl")
-    if openssl is None:
-        pytest.skip("openssl is not installed: it makes the certificate")
-    path = tmp_path / "certificate.pem"
-    command = [openssl, "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2"]
-    command += ["-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1,DNS:zipkin.test"]
-    command += ["-keyout", str(tmp_path / "key.pem"), "-out", str(path)]
-    subprocess.run(command, check=True, capture_output=True)
-    path.write_bytes(path.read_bytes() + (tmp_path / "key.pem").read_bytes())
-    return path
 
 
 class SecureServer:

@@ -40,16 +40,9 @@ def _zipkin(path: Path, server: ScriptedServer) -> list[str]:
 
 
 def _otlp(path: Path, server: ScriptedServer) -> list[str]:
-    from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+    from ..otlp_payload import names_in
 
-    requests = [ExportTraceServiceRequest.FromString(each.body) for each in server.requests]
-    return [
-        span.name
-        for request in requests
-        for resource in request.resource_spans
-        for scope in resource.scope_spans
-        for span in scope.spans
-    ]
+    return names_in(server.requests)
 
 
 RECORDERS = {
@@ -91,6 +84,13 @@ RECORDERS = {
         return ZipkinRecorder("shop", PLACE, **NEVER)
         """,
         _zipkin,
+    ),
+    "OTLPRecorder": Case(
+        """
+        from opentracing_recorder.otlp import OTLPRecorder
+        return OTLPRecorder("shop", PLACE, **NEVER)
+        """,
+        _otlp,
     ),
     "OpenTelemetryRecorder": Case(
         """

@@ -21,6 +21,7 @@ from opentracing_recorder import (
     TextPropagator,
     Trace,
 )
+from opentracing_recorder.otlp import OTLPRecorder, OTLPTracer
 from opentracing_recorder.timeline import render_html, render_text
 
 
@@ -85,6 +86,12 @@ def an_application() -> None:
     found: list[BasicSpan] = recorder.find(tags={"a": 1}, error=False)
     traces: list[Trace] = Trace.from_spans(found)
     print(render_text(traces), render_html(traces), tracer.flush(1.0))
+
+
+def over_otlp() -> None:
+    recorder = OTLPRecorder("shop", resource_attributes={"host.name": "a"}, send_timeout=1.0)
+    tracer: BasicTracer = OTLPTracer("shop", recorder=recorder)
+    print(recorder.stats.sent, OTLPTracer("shop", "http://localhost:4318").close(), tracer)
 
 
 def a_name_that_is_not_there() -> None:

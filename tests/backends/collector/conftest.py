@@ -5,19 +5,32 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import socket
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, contextmanager
+from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 import pytest
+from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter as GrpcExporter
+from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter as HttpExporter
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans, Span
+
+from opentracing_recorder import BatchRecorder
+from opentracing_recorder.opentelemetry import OpenTelemetryRecorder
+from opentracing_recorder.otlp import OTLPRecorder
+
+MakeRecorder = Callable[..., BatchRecorder]
+CollectorWith = Callable[..., "Collector"]
 
 BINARY = Path(__file__).resolve().parents[3] / "env" / "collector" / "otelcol"
 
@@ -27,7 +40,7 @@ receivers:
   otlp:
     protocols:
       grpc: {{endpoint: "127.0.0.1:{grpc}"}}
-      http: {{endpoint: "127.0.0.1:{http}"}}
+      http: {http}
 exporters:
   debug: {{}}
   otlp_http:
@@ -51,10 +64,22 @@ def free_ports(number: int) -> list[int]:
     return ports
 
 
+def spans_of(resource_spans: Iterable[ResourceSpans]) -> list[Span]:
+    return [
+        span
+        for resource in resource_spans
+        for scope in resource.scope_spans
+        for span in scope.spans
+    ]
+
+
 class Sink:
-    """An OTLP/HTTP backend that keeps what it gets, decoded."""
+    """An OTLP/HTTP backend that keeps what it accepts, decoded."""
 
     def __init__(self) -> None:
+        self.status_for: Callable[[ExportTraceServiceRequest], int] = lambda request: 200
+        """The status of the answer to a request."""
+
         self.resource_spans: list[ResourceSpans] = []
         self.changed = threading.Condition()
         sink = self
@@ -62,8 +87,11 @@ class Sink:
         class Handler(BaseHTTPRequestHandler):
             def do_POST(self) -> None:
                 body = self.rfile.read(int(self.headers["Content-Length"]))
-                sink.add(ExportTraceServiceRequest.FromString(body))
-                self.send_response(200)
+                request = ExportTraceServiceRequest.FromString(body)
+                status = sink.status_for(request)
+                if status == 200:
+                    sink.add(request)
+                self.send_response(status)
                 self.send_header("Content-Type", "application/x-protobuf")
                 self.send_header("Content-Length", "0")
                 self.end_headers()
@@ -81,12 +109,7 @@ class Sink:
 
     @property
     def spans(self) -> list[Span]:
-        return [
-            span
-            for resource in self.resource_spans
-            for scope in resource.scope_spans
-            for span in scope.spans
-        ]
+        return spans_of(self.resource_spans)
 
     def wait_for(self, condition: Callable[[], bool]) -> None:
         """Until it holds, of what has arrived."""
@@ -95,13 +118,20 @@ class Sink:
 
 
 class Collector:
-    """A collector that can be killed, and started again on the same ports."""
+    """A collector that can be killed, and started again on the same ports.
 
-    def __init__(self, folder: Path, sink: Sink) -> None:
+    `http_options` are those of its receiver over HTTP.
+    """
+
+    def __init__(self, folder: Path, sink: Sink, **http_options: Any) -> None:
         self.grpc_port, self.http_port = free_ports(2)
+        self.sink = sink
+        self.url = f"http://127.0.0.1:{self.http_port}/v1/traces"
         self.folder = folder
+        # JSON is YAML too.
+        http = json.dumps({"endpoint": f"127.0.0.1:{self.http_port}", **http_options})
         (folder / "config.yaml").write_text(
-            CONFIGURATION.format(grpc=self.grpc_port, http=self.http_port, sink=sink.port)
+            CONFIGURATION.format(grpc=self.grpc_port, http=http, sink=sink.port)
         )
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -154,8 +184,9 @@ class Collector:
             self._process.wait()
 
 
-@pytest.fixture
-def sink() -> Iterator[Sink]:
+@contextmanager
+def running_sink() -> Iterator[Sink]:
+    """A sink that takes requests."""
     sink = Sink()
     thread = threading.Thread(target=sink.server.serve_forever, args=(0.05,))
     thread.start()
@@ -165,11 +196,72 @@ def sink() -> Iterator[Sink]:
     thread.join()
 
 
-@pytest.fixture
-def collector(tmp_path: Path, sink: Sink) -> Iterator[Collector]:
+@contextmanager
+def running_collector(folder: Path, sink: Sink, **http_options: Any) -> Iterator[Collector]:
+    """A collector that takes spans; the test is skipped if it is not built."""
     if not BINARY.exists():
         pytest.skip("the collector is not built: run `make test-collector`, with Go on the path")
-    collector = Collector(tmp_path, sink)
-    collector.start()
-    yield collector
-    collector.kill()
+    collector = Collector(folder, sink, **http_options)
+    try:
+        collector.start()
+        yield collector
+    finally:
+        collector.kill()
+
+
+@pytest.fixture
+def sink() -> Iterator[Sink]:
+    with running_sink() as sink:
+        yield sink
+
+
+@pytest.fixture
+def collector(tmp_path: Path, sink: Sink) -> Iterator[Collector]:
+    """A collector that the test may end."""
+    with running_collector(tmp_path, sink) as collector:
+        yield collector
+
+
+@pytest.fixture(scope="module")
+def shared_collector(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CollectorWith]:
+    """The collector with these options, which the tests of a module share: none may end it."""
+    with ExitStack() as stack:
+        started: dict[str, Collector] = {}
+
+        def collector_with(**http_options: Any) -> Collector:
+            key = json.dumps(http_options)
+            if key not in started:
+                folder, sink = tmp_path_factory.mktemp("collector"), running_sink()
+                started[key] = stack.enter_context(
+                    running_collector(folder, stack.enter_context(sink), **http_options)
+                )
+            started[key].sink.resource_spans.clear()
+            return started[key]
+
+        yield collector_with
+
+
+# The ways of spans to a collector. Options are those that both recorders have.
+
+
+def by_exporter_over_http(collector: Collector, **options: Any) -> BatchRecorder:
+    return OpenTelemetryRecorder(lambda: HttpExporter(collector.url), "shop", **options)
+
+
+def by_exporter_over_grpc(collector: Collector, **options: Any) -> BatchRecorder:
+    address = f"127.0.0.1:{collector.grpc_port}"
+    return OpenTelemetryRecorder(lambda: GrpcExporter(address, insecure=True), "shop", **options)
+
+
+def in_protobuf(collector: Collector, **options: Any) -> BatchRecorder:
+    return OTLPRecorder("shop", collector.url, **options)
+
+
+def in_json(collector: Collector, **options: Any) -> BatchRecorder:
+    return OTLPRecorder("shop", collector.url, protocol="http/json", **options)
+
+
+@pytest.fixture(params=[by_exporter_over_http, by_exporter_over_grpc, in_protobuf, in_json])
+def make_recorder(request: pytest.FixtureRequest, collector: Collector) -> MakeRecorder:
+    """Makes a recorder that sends to the collector, by each of the ways."""
+    return partial(request.param, collector)
