@@ -199,8 +199,23 @@ class _Heads(dict[int, bytes]):
         return head
 
 
-class _HeadsByName(dict[str, _Heads]):
-    """The heads of the names used lately, whose number is bounded."""
+class _Texts(dict[str, bytes]):
+    """All of an attribute with a text, by the text. Few short texts are kept, as most are few."""
+
+    def __init__(self, heads: _Heads) -> None:
+        super().__init__()
+        self._heads = heads
+
+    def __missing__(self, text: str) -> bytes:
+        content = text.encode()
+        field = self._heads[len(content)] + content
+        if len(self) < _MOST_TEXTS_KEPT and len(content) <= _LONGEST_KEPT:
+            self[text] = field
+        return field
+
+
+class _ByName(dict[str, Any]):
+    """The `_Heads`, or for text the `_Texts`, of names used lately, whose number is bounded."""
 
     def __init__(self, field: int, type_of_value: int, names: Mapping[str, str]) -> None:
         super().__init__()
@@ -208,40 +223,47 @@ class _HeadsByName(dict[str, _Heads]):
         self._type = type_of_value
         self._names = names
 
-    def __missing__(self, name: str) -> _Heads:
+    def __missing__(self, name: str) -> Any:
         if type(name) is not str:  # another one may be equal to it
             raise TypeError("a name of a class of its own")
-        if self._type == _STRING and self._names and name in NUMBERS:
-            raise ValueError("text that becomes a number")
-        heads = _Heads(self._field, self._names.get(name, name), self._type)
+        made: Any = _Heads(self._field, self._names.get(name, name), self._type)
+        if self._type == _STRING:
+            if self._names and name in NUMBERS:
+                raise ValueError("text that becomes a number")
+            made = _Texts(made)
         if len(name) <= _LONGEST_KEPT:
             if len(self) >= _MOST_KEPT:
                 self.clear()
-            self[name] = heads
-        return heads
+            self[name] = made
+        return made
 
 
 class _Attributes:
     """Writes attributes as fields of one key, each a KeyValue, under other `names` if there are."""
 
-    def __init__(self, field: int, names: Mapping[str, str] = MappingProxyType({})) -> None:
+    def __init__(
+        self, field: int, names: Mapping[str, str] = MappingProxyType({}), is_plain: bool = False
+    ) -> None:
         self._field = field
-        self._of_text = _HeadsByName(field, _STRING, names)
-        self._of_int = _HeadsByName(field, _INT, names)
-        self._of_bool = _HeadsByName(field, _BOOL, names)
-        self._of_float = _HeadsByName(field, _FLOAT, names)
+        self._is_plain = is_plain
+        self._of_text = _ByName(field, _STRING, names)
+        self._of_int = _ByName(field, _INT, names)
+        self._of_bool = _ByName(field, _BOOL, names)
+        self._of_float = _ByName(field, _FLOAT, names)
 
     def write(self, attributes: Mapping[str, Any], parts: list[bytes]) -> None:
-        """Append to `parts`. May raise for a value of which `of` takes care."""
+        """Append to `parts`.
+
+        May raise for a value of which `of` takes care; if `is_plain`, for every one that is no
+        text, truth value or number.
+        """
         append = parts.append
         of_text = self._of_text
         for key in attributes:  # not of `items`: making the pairs costs more
             value = attributes[key]
             kind = type(value)
             if kind is str:
-                content = value.encode()
-                append(of_text[key][len(content)])
-                append(content)
+                append(of_text[key][value])
             elif kind is int:
                 content = _INTS[value] if 0 <= value < 1024 else _int(value)
                 append(self._of_int[key][len(content)])
@@ -254,6 +276,8 @@ class _Attributes:
                     raise ValueError("a float without a finite value")
                 append(self._of_float[key][8])
                 append(_DOUBLE(value))
+            elif self._is_plain:
+                raise TypeError("not plain")
             else:
                 append(bytes_field(self._field, _key_value(key, value)))
 
@@ -303,7 +327,7 @@ def _int(value: int) -> bytes:
 
 _STRING, _BOOL, _INT, _FLOAT = 0x0A, 0x10, 0x18, 0x21  # keys of an AnyValue
 
-_LONGEST_KEPT, _MOST_KEPT = 100, 512  # characters, names
+_LONGEST_KEPT, _MOST_KEPT, _MOST_TEXTS_KEPT = 100, 512, 16  # characters, names, texts of a name
 
 _INTS = tuple(map(varint, range(1024)))
 
@@ -311,8 +335,9 @@ _of_span = _Attributes(0x4A)
 _of_event = _Attributes(0x1A)  # and of a scope
 _of_link = _Attributes(0x22)
 _of_others = _Attributes(0x0A)
-_of_client = _Attributes(0x4A, NAMES)
-_of_server = _Attributes(0x4A, NAMES_OF_SERVER)
+_of_tags = _Attributes(0x4A, is_plain=True)
+_of_client = _Attributes(0x4A, NAMES, is_plain=True)
+_of_server = _Attributes(0x4A, NAMES_OF_SERVER, is_plain=True)
 
 
 # Nearly all spans: the bytes of `_span(fields_of(span))` without the objects in between. Returning
@@ -354,16 +379,23 @@ def _name_field(name: str) -> bytes:
 def _usual(semantic_names: bool, span: BasicSpan) -> bytes | None:
     # Copied in one step: the owner may still change them.
     own = span.tags.copy()
-    if not _PLAIN.issuperset(map(type, own.values())):
-        own = to_attributes(json_safe(own))
     if not _UNUSUAL.isdisjoint(own):
         return None
     kind = INTERNAL
     if tags.SPAN_KIND in own:
         kind = KINDS[own.pop(tags.SPAN_KIND)]  # a KeyError for another one
-    attributes = _of_span
+    attributes = _of_tags
     if semantic_names:
         attributes = _of_server if kind == SERVER else _of_client
+    parts: list[bytes] = []
+    try:
+        attributes.write(own, parts)
+    except Exception:  # as in `of`, and other values
+        reraise_interrupt()
+        if {*map(type, own)} != {str}:
+            return None
+        parts.clear()
+        attributes.write(to_attributes(json_safe(own)), parts)
     flag_fields = _LOCAL_PARENT
     links: Any = ()
     if span.references:
@@ -372,25 +404,26 @@ def _usual(semantic_names: bool, span: BasicSpan) -> bytes | None:
             flag_fields = _REMOTE_PARENT
     elif span.parent_id is not None and kind in _CALLED:
         flag_fields = _REMOTE_PARENT
-    return _usual_span(span, kind, _NO_STATUS, 0, flag_fields, own, attributes, links)
+    return _usual_span(span, parts, kind, _NO_STATUS, 0, flag_fields, links)
 
 
 def _usual_from_api(span: BasicSpan, details: Any) -> bytes | None:
     own = span.tags.copy()
     for key in details.own:
         own.pop(key, None)
+    parts: list[bytes] = []
+    _of_span.write(own, parts)
     flags = RANDOM_TRACE_ID if details.is_random else 0
     flag_fields = _REMOTE_PARENT if details.is_parent_remote else _LOCAL_PARENT
     links = [link_from_api(link) for link in details.links] if details.links else ()
     status = details.status
     usual = _usual_span(
         span,
+        parts,
         details.kind.value,
         _NO_STATUS if status is None else _status(status.status_code.value, status.description),
         flags,
         flag_fields,
-        own,
-        _of_span,
         links,
         details.start_time,
         details.end_time,
@@ -400,12 +433,11 @@ def _usual_from_api(span: BasicSpan, details: Any) -> bytes | None:
 
 def _usual_span(
     span: BasicSpan,
+    parts: list[bytes],
     kind: int,
     status: bytes,
     flags: int,
     flag_fields: Sequence[bytes],
-    own: Mapping[str, Any],
-    attributes: _Attributes,
     links: Sequence[LinkFields],
     start_time: int | None = None,
     end_time: int | None = None,
@@ -441,15 +473,14 @@ def _usual_span(
     if span._sampled if context is None else context.sampled:
         flags += SAMPLED
     name = span.operation_name
-    parts = [
+    parts += (
         ids,
         _name_field(name) if len(name) <= _LONGEST_KEPT else _text_field(0x2A, name),
         _KIND[kind],
         _TIMES(_START, start_time, _END, end_time),
         status,
         flag_fields[flags],
-    ]
-    attributes.write(own, parts)
+    )
     if span._logs:
         for log in span._logs.copy():
             parts.append(bytes_field(0x5A, _usual_event(log)))

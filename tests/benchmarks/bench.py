@@ -54,7 +54,7 @@ CASES = (
 
 # Short turns: among many of them are some in which the machine did nothing else.
 ALL = Effort(rounds=5, turns=12, seconds=0.005, spans=10_000)
-CHECK = Effort(rounds=4, turns=20, seconds=0.004, spans=10_000)
+CHECK = Effort(rounds=4, turns=20, seconds=0.004, spans=5_000)
 TOLERANCE = 0.1
 """By which the same code may differ from run to run on a machine that others use, too."""
 SECOND_LOOKS = 4

@@ -54,7 +54,7 @@ class _Noting(BatchRecorder):
         arguments: Any = ("soak", url)  # those of the recorders below
         super().__init__(*arguments, queue_size=_QUEUE, batch_size=250, interval=0.2)
 
-    def send(self, spans: Sequence[BasicSpan]) -> int | None:
+    def send(self, spans: Sequence[BasicSpan]) -> Any:
         left_out = super().send(spans)  # type: ignore[safe-super]
         os.write(self.notes, "".join(f"{span.context.span_id:016x}" for span in spans).encode())
         return left_out
