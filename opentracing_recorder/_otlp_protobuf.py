@@ -225,6 +225,7 @@ class _Attributes:
     """Writes attributes as fields of one key, each a KeyValue, under other `names` if there are."""
 
     def __init__(self, field: int, names: Mapping[str, str] = MappingProxyType({})) -> None:
+        self._names = names
         self._field = field
         self._of_text = _HeadsByName(field, _STRING, names)
         self._of_int = _HeadsByName(field, _INT, names)
@@ -255,7 +256,7 @@ class _Attributes:
                 append(self._of_float[key][8])
                 append(_DOUBLE(value))
             else:
-                append(bytes_field(self._field, _key_value(key, value)))
+                append(bytes_field(self._field, _key_value(self._names.get(key, key), value)))
 
     def of(self, attributes: Mapping[str, Any]) -> bytes:
         """The fields of all attributes. Raises nothing for values of OpenTelemetry's types."""
