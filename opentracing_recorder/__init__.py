@@ -32,6 +32,7 @@ Every name below can be imported from this package. The guides are in the module
   `opentracing_recorder.json_lines`.
 - Send spans over a network: `opentracing_recorder.otlp`, `opentracing_recorder.zipkin`,
   `opentracing_recorder.opentelemetry`.
+- Record what is instrumented for OpenTelemetry: `opentracing_recorder.opentelemetry_api`.
 - Set up a tracer by environment variables, or without code: `opentracing_recorder.environment`.
 - Send the last spans of a process: `opentracing_recorder.shutdown`.
 - Write a recorder: `opentracing_recorder.recorder`, or `opentracing_recorder.batch` if it does I/O.

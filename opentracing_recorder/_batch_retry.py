@@ -9,7 +9,7 @@ from ._process import at_fork
 
 _LONGEST_PAUSE = 5.0  # a backend that is back is used again before a bounded queue is full
 _LONGEST_RETRY_AFTER = 120.0
-# Failures in a row, for which nobody says why:
+# Failures in a row without a reason:
 _SUSPICIOUS = 3  # a span of the batch may be the reason
 _PROVEN = 8  # the last span that is left of it is, if others were sent; a weak network is not
 
@@ -61,7 +61,7 @@ class Unavailable(SendError):
 
 
 class Undelivered(Unavailable):
-    """Raised by `send` if nobody can say why the batch failed: a span in it may be the reason.
+    """Raised by `send` if the reason of a failure is unknown: it may be a span of the batch.
 
     After three failures in a row, the batch is sent in halves, and these in halves. A span that
     stands alone then counts as failed after eight failures in a row, if the part before it was

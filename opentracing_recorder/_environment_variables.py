@@ -39,7 +39,10 @@ def pairs(variable: str) -> dict[str, str]:
         else:
             is_broken = True
     if is_broken:
-        warn(variable, "key=value,...", "each item of another form is left out")
+        _logger.warning(
+            "%s must be items such as key=value, separated by commas. Each other item is left out",
+            variable,
+        )
     return found
 
 

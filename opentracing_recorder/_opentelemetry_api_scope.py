@@ -52,10 +52,12 @@ class ScopeContext(Context):
 
     def get(self, key: str, default: Any = None) -> Any:
         value: Any = get_raw(self, key, default)
-        if type(value) in OURS and value._scope is not None and key == SPAN_KEY:
-            scope = value._scope
-            if scope._state is ELSEWHERE and scope._outside is not None:
-                return scope._outside.get(key, default)
+        if type(value) in OURS and key == SPAN_KEY:
+            scope = value._scope  # each once: another thread may close the scope meanwhile
+            if scope is not None and scope._state is ELSEWHERE:
+                outside = scope._outside
+                if outside is not None:
+                    return outside.get(key, default)
         return value
 
 
@@ -154,9 +156,10 @@ def pruned(held: Context) -> Context:
     while type(held) is ScopeContext:
         shown: Any = get_raw(held, SPAN_KEY)
         scope = shown._scope
-        if scope is None or scope._state is not ELSEWHERE or scope._outside is None:
+        outside = None if scope is None or scope._state is not ELSEWHERE else scope._outside
+        if outside is None:
             break
-        held = scope._outside
+        held = outside
         hold(held)
     return held
 
@@ -165,7 +168,7 @@ class _Borrowed(Scope):
     """The scope of a span that OpenTelemetry's API made current; that API ends it."""
 
     def close(self) -> None:
-        """Does nothing: who made the span current puts back what was."""
+        """Does nothing: the code that made the span current restores the one before it."""
 
 
 class _Placeholder(BasicSpan):

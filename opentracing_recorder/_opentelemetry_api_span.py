@@ -69,7 +69,7 @@ _lock = RenewedLock()  # held where a span has more attributes than it keeps, wh
 
 
 class BridgedSpan(Span):
-    """What OpenTelemetry's API sees of a span, whichever API started it.
+    """A span in the form of OpenTelemetry's API, whichever API started it.
 
     `basic_span` is the span itself. Two of these are equal if they are of the same span.
     """
@@ -208,7 +208,7 @@ class BridgedSpan(Span):
             return
         span, details = self.basic_span, self._details
         if details is None:
-            # A span of OpenTracing's: its tag is true, or tells what went wrong.
+            # A span of OpenTracing's: its tag is true, or the description.
             failed = status.status_code is StatusCode.ERROR
             span.set_tag(tags.ERROR, (status.description or True) if failed else False)
             return
@@ -474,7 +474,7 @@ def add_links(span: Any, details: Details | None, links: tuple[Link, ...]) -> No
 def record_failure(
     span: Span, error: BaseException, records: bool, sets_status: bool, escaped: bool = False
 ) -> None:
-    """What leaving a block by an exception does to a span.
+    """Record the exception by which a span's block is left, and set the span's status.
 
     As in OpenTelemetry's SDK, one that is no `Exception` counts if it has `escaped` the span's own
     block, but not if the block only made the span current.
@@ -493,7 +493,12 @@ def call(processor: Any, method: str, *args: Any) -> None:
         getattr(processor, method)(*args)
     except Exception as error:
         reraise_interrupt()
-        _logger.error("a span processor failed; the application goes on", exc_info=loggable(error))
+        report_failure(error)
+
+
+def report_failure(error: Exception) -> None:
+    """Log the exception of a span processor."""
+    _logger.error("a span processor failed; the application goes on", exc_info=loggable(error))
 
 
 def start_of(span: Any, details: Details | None) -> int:

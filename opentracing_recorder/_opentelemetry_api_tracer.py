@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
@@ -15,6 +16,7 @@ from opentelemetry.trace import Link, Span, SpanContext, SpanKind
 from opentracing import tags
 from opentracing.interrupts import reraise_interrupt
 
+from ._json_safe import text_of
 from ._opentelemetry_api_scope import (
     BAGGAGE_KEY,
     SPAN_KEY,
@@ -48,6 +50,8 @@ from ._opentelemetry_api_values import (
 
 if TYPE_CHECKING:
     from .opentelemetry_api import BasicTracerProvider
+
+_logger = logging.getLogger(__name__)
 
 
 class BridgeTracer(_trace_api.Tracer):
@@ -93,6 +97,9 @@ class BridgeTracer(_trace_api.Tracer):
                 held = pruned(held)
                 within = get_raw(held, SPAN_KEY)
         else:
+            if not isinstance(context, dict):
+                _logger.warning("a context of type %s was left out", text_of(type(context)))
+                context = Context()
             held = context
             within = held.get(SPAN_KEY)
 

@@ -19,7 +19,7 @@ from opentelemetry.trace import (
 
 from opentracing.interrupts import reraise_interrupt
 
-from ._json_safe import text_of
+from ._json_safe import Parts, text_of
 from .context import BasicSpanContext, RemoteSpanContext
 from .span import LogData
 
@@ -38,6 +38,9 @@ MAX_ATTRIBUTES = 128
 # Levels of a value within a value. In OTLP, a mapping is three messages within each other, and an
 # event's attribute seven. Decoders take 100.
 _NESTED = 30
+
+
+_TIME_BITS = 128  # in seconds, a float holds it
 
 
 class InstrumentationScope:
@@ -71,7 +74,7 @@ class Resource:
 
 
 class Origin:
-    """What the spans that one tracer starts with one kind have in common."""
+    """The fields that are the same for all spans that one tracer starts with one kind."""
 
     __slots__ = ("kind", "own", "provider", "scope", "shown")
 
@@ -86,7 +89,7 @@ class Origin:
 
 
 class Details:
-    """What OpenTelemetry knows of a span beyond the tags, logs and references of a `BasicSpan`.
+    """The fields that a span has in OpenTelemetry and a `BasicSpan` has not.
 
     A span that OpenTelemetry's API started has them under ``opentelemetry``. Recorders for
     OpenTelemetry read them, so that the span arrives as its own SDK would send it.
@@ -126,9 +129,13 @@ class Details:
         return self.origin.kind
 
     def attributes(self, tags: dict[str, Any]) -> dict[str, Any]:
-        """The tags that are attributes."""
+        """The tags that are attributes. OpenTracing's API may have set any value."""
         own = self.own
-        return {key: value for key, value in tags.items() if key not in own}
+        return {
+            key: cleaned_value(value) if issubclass(type(value), (Sequence, Mapping)) else value
+            for key, value in tags.items()
+            if key not in own
+        }
 
 
 UNSET = Status()
@@ -242,11 +249,16 @@ def _has_text(value: Any) -> bool:
     return kind.__str__ is not object.__str__ or kind.__repr__ is not object.__repr__
 
 
-def cleaned_value(value: Any, length: int | None = None, depth: int = _NESTED) -> Any:
+def cleaned_value(value: Any, length: int | None = None) -> Any:
     """`value` if it is text, a number, bytes or None; sequences become tuples, mappings dicts.
 
-    Any other object becomes text, or None if it has none of its own, with a warning. Never raises.
+    Any other object becomes text, or None if it has none of its own, with a warning. What is nested
+    too deep, or follows ten thousand parts, is shown by its type. Never raises.
     """
+    return _cleaned(value, length, _NESTED, Parts())
+
+
+def _cleaned(value: Any, length: int | None, depth: int, parts: Parts) -> Any:
     kind = type(value)
     if kind in _PLAIN:
         return value if length is None or kind is not str else value[:length]
@@ -255,12 +267,17 @@ def cleaned_value(value: Any, length: int | None = None, depth: int = _NESTED) -
             return value
         if isinstance(value, str):
             return value if length is None else value[:length]
-        if depth and isinstance(value, Sequence):
-            return tuple([cleaned_value(each, length, depth - 1) for each in value])
-        if depth and isinstance(value, Mapping):
+        is_mapping = isinstance(value, Mapping)
+        if is_mapping or isinstance(value, Sequence):
+            if not depth or parts.left <= 0:
+                return f"<{kind.__name__}>"  # its text could grow without bound
+            children = list(islice(value.items() if is_mapping else value, parts.left))
+            parts.left -= len(children)
+            if not is_mapping:
+                return tuple([_cleaned(each, length, depth - 1, parts) for each in children])
             return {
-                name: cleaned_value(each, length, depth - 1)
-                for key, each in value.items()
+                name: _cleaned(each, length, depth - 1, parts)
+                for key, each in children
                 if (name := name_of(key))
             }
         text = plain_text(value) if _has_text(value) else None
@@ -277,9 +294,13 @@ def cleaned_value(value: Any, length: int | None = None, depth: int = _NESTED) -
 
 def time_or_none(value: Any) -> int | None:
     """Nanoseconds since the epoch, if this is a time. Any other value is reported."""
-    if value is None or isinstance(value, int):
+    if value is None or (isinstance(value, int) and value.bit_length() <= _TIME_BITS):
         return value
-    _logger.warning("a time of type %s was left out: it is an int", text_of(type(value)))
+    _logger.warning(
+        "a time of type %s was left out: it is an int of at most %d bits",
+        text_of(type(value)),
+        _TIME_BITS,
+    )
     return None
 
 
@@ -354,7 +375,7 @@ def usable_links(links: Any, length: int | None) -> tuple[Link, ...]:
 
 
 def usable_link(context: Any, attributes: Any, length: int | None) -> Link | None:
-    """A link with cleaned attributes; None if it says nothing."""
+    """A link with cleaned attributes; None if it has neither a valid context nor anything else."""
     if not isinstance(context, SpanContext):
         return None
     cleaned, dropped = cleaned_attributes(attributes, MAX_ATTRIBUTES, length)

@@ -47,7 +47,7 @@ class ScopeFields(NamedTuple):
     name: str
     version: str
     schema_url: str = ""
-    attributes: Mapping[str, Any] = {}  # nobody changes it
+    attributes: Mapping[str, Any] = {}  # never changed
 
 
 SCOPE = ScopeFields("opentracing", VERSION)

@@ -55,7 +55,7 @@ def timeout_of_environment(default: float) -> float:
         reraise_interrupt()
         milliseconds = 0
     if not 0 < milliseconds < 10**9:
-        warn(variable, "a whole number of milliseconds from 1 to 999999999", default * 1000)
+        warn(variable, "a whole number of milliseconds from 1 to 999999999", round(default * 1000))
         return default
     if milliseconds < _SHORT:
         _logger.warning("%s is in milliseconds: %d is short for a report", variable, milliseconds)

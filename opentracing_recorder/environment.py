@@ -46,16 +46,17 @@ The tracer becomes `opentracing.global_tracer` too, unless the application has s
 | ``OTEL_TRACES_SAMPLER`` | a sampler, see below | ``parentbased_always_on`` |
 | ``OTEL_TRACES_SAMPLER_ARG`` | the share of traces kept, 0.0 to 1.0 | 1.0 |
 | ``OTEL_BSP_SCHEDULE_DELAY`` | milliseconds between batches | 1000 |
-| ``OTEL_BSP_EXPORT_TIMEOUT`` | milliseconds for one report | 10000 |
+| ``OTEL_BSP_EXPORT_TIMEOUT`` | milliseconds for one report, see below | 10000 |
 | ``OTEL_BSP_MAX_QUEUE_SIZE`` | spans | 16384 |
 | ``OTEL_BSP_MAX_EXPORT_BATCH_SIZE`` | spans, at most the queue's size | 512 |
 | ``OTEL_SDK_DISABLED`` | ``true`` records nothing | ``false`` |
-| ``OTEL_PROPAGATORS`` | read by OpenTelemetry's API | ``tracecontext,baggage`` |
+| ``OTEL_PROPAGATORS`` | headers for OpenTelemetry's API alone | ``tracecontext,baggage`` |
 
 - Exporters are ``otlp``, ``console``, ``zipkin`` and ``none``, or several, separated by commas.
 - ``otlp`` needs ``opentracing[otlp]``, and ``zipkin`` needs ``opentracing[zipkin]``. With
   ``OTEL_EXPORTER_OTLP_PROTOCOL=grpc``, ``otlp`` needs ``opentracing[opentelemetry]`` and
   ``opentelemetry-exporter-otlp-proto-grpc``, whose exporter reads the other variables.
+- Over OTLP, ``OTEL_EXPORTER_OTLP_TIMEOUT`` replaces ``OTEL_BSP_EXPORT_TIMEOUT`` if it is shorter.
 - ``console`` writes a line for each span to standard error.
 - Samplers are ``always_on``, ``always_off`` and ``traceidratio``, each with or without
   ``parentbased_`` before it: a parent's decision is always kept.
@@ -75,6 +76,7 @@ from importlib.util import find_spec
 from typing import Any
 
 import opentracing
+from opentracing import Format
 from opentracing.interrupts import reraise_interrupt
 
 from ._environment_variables import (
@@ -89,6 +91,7 @@ from ._errors import loggable
 from .logging import LoggingRecorder
 from .recorder import CompositeRecorder, NoopRecorder, Recorder
 from .sampler import ConstSampler, ProbabilisticSampler, Sampler
+from .trace_context_propagator import TraceContextPropagator
 from .tracer import BasicTracer
 
 __all__ = ["Configurator", "provider_from_environment", "tracer_from_environment"]
@@ -101,6 +104,7 @@ _NAME = "opentracing"
 def tracer_from_environment() -> BasicTracer:
     """A new tracer with trace ids of 128 bits, as the ``OTEL_*`` variables describe it.
 
+    It reads and writes W3C's headers, in HTTP_HEADERS and TEXT_MAP.
     If opentelemetry-api is installed, its active span is OpenTelemetry's current span.
     """
     try:
@@ -113,7 +117,15 @@ def tracer_from_environment() -> BasicTracer:
     is_disabled = value_of("OTEL_SDK_DISABLED").lower() == "true"
     recorder = NoopRecorder() if is_disabled else _recorder(name)
     sampler = ConstSampler(False) if is_disabled else _sampler()
-    return BasicTracer(recorder, sampler, scope_manager, trace_id_bits=128, service_name=name)
+    w3c = TraceContextPropagator()
+    return BasicTracer(
+        recorder,
+        sampler,
+        scope_manager,
+        propagators={Format.HTTP_HEADERS: w3c, Format.TEXT_MAP: w3c},
+        trace_id_bits=128,
+        service_name=name,
+    )
 
 
 def provider_from_environment() -> Any:
@@ -276,10 +288,14 @@ def _otlp(service_name: str, options: dict[str, Any]) -> Recorder | None:
     if otlp_value_of("PROTOCOL").lower() == "grpc":
         return _otlp_over_grpc(service_name, options)
     try:
+        from ._otlp_environment import timeout_of_environment
         from .otlp import OTLPRecorder
     except ImportError:
         _missing("otlp", "opentracing[otlp]")
         return None
+    limit = options.get("send_timeout")
+    if limit is not None:
+        options = {**options, "send_timeout": min(limit, timeout_of_environment(limit))}
     return OTLPRecorder(service_name, **options)
 
 

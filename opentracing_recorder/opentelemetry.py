@@ -30,9 +30,9 @@ which prints::
   ``OTEL_RESOURCE_ATTRIBUTES``, and by the detectors that ``OTEL_EXPERIMENTAL_RESOURCE_DETECTORS``
   names, some of which ask a server.
 - `stats.sent` counts what the exporter reports; some exporters count a redirect as success.
-- Spans that an exporter could not deliver are handed to it again, after three failures in halves:
-  it does not say whether the backend is away or refuses a span. With ``attempts=1``, only the
-  exporter itself retries, and no span arrives twice.
+- Spans that an exporter could not deliver are handed to it again, and in halves after three
+  failures, because it does not report whether the backend is away or refuses a span. With
+  ``attempts=1``, only the exporter itself retries, and no span arrives twice.
 - If a connection goes silent without being closed, the exporter over HTTP opens another after its
   timeout. The one over gRPC was seen to keep the silent one for more than a minute.
 

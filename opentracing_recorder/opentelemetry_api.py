@@ -34,8 +34,8 @@ which prints::
       look up stock
         query
 
-A span is one `BasicSpan`, whoever started it, so every recorder, sampler, timeline and test fixture
-serves it:
+A span is one `BasicSpan`, whichever API started it, so every recorder, sampler, timeline and test
+fixture serves it:
 
 | OpenTelemetry | `BasicSpan` |
 |---|---|
@@ -62,9 +62,15 @@ serves it:
 - Each call of OpenTelemetry's API on an ended span is reported; of OpenTracing's, the first.
 - A span that OpenTracing's API started, and OpenTelemetry's API changes, keeps OpenTracing's form:
   an error is the tag ``error``.
+- A span that OpenTelemetry's API started keeps OpenTelemetry's form: the tag ``error`` that
+  OpenTracing's API sets is an attribute, and no status. `trace.get_current_span().set_status`
+  sets both.
 - Baggage set by either API is read and sent by both. What OpenTelemetry's API puts into its context
   reaches the active span when OpenTracing's API next asks for it. If there is baggage and no span
   yet, `active_span` is one that has no trace and keeps nothing but baggage, for what starts next.
+- Headers are the tracer's propagators' in `tracer.inject` and `tracer.extract`, and those of
+  ``OTEL_PROPAGATORS`` in OpenTelemetry's `propagate`. Both are W3C's with an
+  `opentracing_recorder.otlp.OTLPTracer`, or with a `TraceContextPropagator` for HTTP_HEADERS.
 - With another scope manager, an OpenTelemetry span without a parent of its own becomes a child of
   the tracer's active span, but the tracer does not see OpenTelemetry's.
 - Nothing that an application passes raises: what cannot serve is left out, and reported in the log.
@@ -104,6 +110,26 @@ OpenTracing. A library's calls are moved one by one, as both APIs see each other
 | ``span.set_baggage_item(key, value)`` | ``context.attach(baggage.set_baggage(key, value))`` |
 | ``tracer.inject(context, format, carrier)`` | ``propagate.inject(carrier)`` |
 | ``tracer.extract(format, carrier)`` | ``propagate.extract(carrier)`` |
+
+::
+
+    def charge(card):  # still on OpenTracing's API
+        with tracer.start_active_span("charge") as scope:
+            scope.span.set_tag("card", card)
+            audit(card)
+
+    def audit(card):  # moved; an application writes trace.get_tracer(__name__) for checkout
+        with checkout.start_as_current_span("audit") as span:
+            span.set_attribute("card", card)
+
+    recorder.clear()
+    charge("good")
+    print(recorder.outline(tags=["card"]))
+
+which prints::
+
+    charge card='good'
+      audit card='good'
 
 To OpenTelemetry's SDK at last: its ``TracerProvider`` takes the place of `BasicTracerProvider`, and
 ``opentelemetry-opentracing-shim`` serves what still calls OpenTracing's API. The shim (0.66b1)
@@ -145,7 +171,6 @@ calls that of ``django.utils.deprecation.MiddlewareMixin`` as well.
 from __future__ import annotations
 
 import os
-import threading
 from collections.abc import Mapping
 from typing import Any
 
@@ -157,6 +182,7 @@ from opentracing.interrupts import reraise_interrupt
 from ._arguments import check_count, check_type
 from ._json_safe import text_of
 from ._opentelemetry_api_scope import OpenTelemetryScopeManager
+from ._opentelemetry_api_span import call, report_failure
 from ._opentelemetry_api_tracer import BridgeTracer
 from ._opentelemetry_api_values import (
     MAX_ATTRIBUTES,
@@ -164,9 +190,12 @@ from ._opentelemetry_api_values import (
     Resource,
     cleaned_attributes,
 )
+from ._process import RenewedLock
 from .tracer import BasicTracer
 
 __all__ = ["BasicTracerProvider", "OpenTelemetryScopeManager"]
+
+_lock = RenewedLock()  # held where processors are added
 
 
 class BasicTracerProvider(_trace_api.TracerProvider):
@@ -197,14 +226,13 @@ class BasicTracerProvider(_trace_api.TracerProvider):
         self.max_attribute_length = max_attribute_length
         name = tracer.service_name or "unknown_service"
         self.resource = Resource({"service.name": name, **(resource_attributes or {})})
-        """What logging and processors read of the process: `resource.attributes`."""
+        """Describes the process to logging and processors, which read `resource.attributes`."""
         self.processors: tuple[Any, ...] = ()
         self.scope_manager: Any = tracer.scope_manager
         self._is_one = isinstance(self.scope_manager, OpenTelemetryScopeManager)
         if not self._is_one:
             self.scope_manager = OpenTelemetryScopeManager()
         self._tracers: dict[Any, BridgeTracer] = {}
-        self._lock = threading.Lock()
         self._is_off = os.environ.get("OTEL_SDK_DISABLED", "").strip().lower() == "true"
 
     def get_tracer(
@@ -241,7 +269,7 @@ class BasicTracerProvider(_trace_api.TracerProvider):
         and exporters of OpenTelemetry's SDK serve, but spans that OpenTracing's API starts do not
         reach them: `OpenTelemetryRecorder` sends those too.
         """
-        with self._lock:
+        with _lock.current:
             self.processors = (*self.processors, span_processor)
 
     def force_flush(self, timeout_millis: int = 30000) -> bool:
@@ -253,16 +281,14 @@ class BasicTracerProvider(_trace_api.TracerProvider):
         for processor in self.processors:
             try:
                 done &= processor.force_flush(timeout_millis) is not False
-            except Exception:
+            except Exception as error:
                 reraise_interrupt()
+                report_failure(error)
                 done = False
         return self.tracer.flush(timeout_millis / 1000) and done
 
     def shutdown(self) -> None:
         """Shut the processors down, and close the tracer. Its recorder is closed at exit anyway."""
         for processor in self.processors:
-            try:
-                processor.shutdown()
-            except Exception:
-                reraise_interrupt()
+            call(processor, "shutdown")
         self.tracer.close()

@@ -78,8 +78,8 @@ logged, at most once a minute, without the values of ``headers``:
 - It answers 413, or the report is larger than ``max_report_size``: the batch is sent in halves.
 - It answers 400: the batch is sent in halves, until the span that it refuses stands alone.
 - It answers any other status outside 2xx: the spans count as failed.
-- It speaks gRPC, as servers do at port 4317: its answer cannot be read, and the batch is sent
-  again. Use the port for HTTP, 4318.
+- It speaks gRPC, as servers do at port 4317: its answer cannot be read, or it breaks off, and the
+  batch is sent again. Use the port for HTTP, 4318.
 - It accepts the report but rejects spans (``partial_success``): these count as failed, and its
   message is logged.
 - A span cannot be encoded: it counts as failed; the rest of its batch is sent.
@@ -88,8 +88,8 @@ logged, at most once a minute, without the values of ``headers``:
 
 The table in `opentracing_recorder.opentelemetry` lists how tags, logs and references are sent.
 Also sent are the flags of the trace, whether the parent is in another process, and the numbers of
-tags and logs that a span left out. Text without UTF-8 has ``?`` for what is none, an integer of
-more than 64 bits is sent as text, and a time before 1970 as 1970. Baggage is not sent.
+tags and logs that a span left out. A character that UTF-8 cannot encode is sent as ``?``, an
+integer of more than 64 bits as text, and a time before 1970 as 1970. Baggage is not sent.
 """
 
 from __future__ import annotations
@@ -255,7 +255,7 @@ class OTLPTracer(BasicTracer):
         if recorder is None:
             recorder = OTLPRecorder(service_name, endpoint)
         elif endpoint is not None:
-            raise TypeError("endpoint is for the recorder that is made without a recorder")
+            raise TypeError("endpoint cannot be given beside recorder: give it to the recorder")
         w3c = TraceContextPropagator()
         headers = CompositePropagator([w3c, B3Propagator()], written=[w3c])
         super().__init__(

@@ -255,7 +255,7 @@ class ZipkinTracer(BasicTracer):
         if recorder is None:
             recorder = ZipkinRecorder(service_name, DEFAULT_URL if url is None else url)
         elif url is not None:
-            raise TypeError("url is for the recorder that is made without a recorder")
+            raise TypeError("url cannot be given beside recorder: give it to the recorder")
         b3 = B3Propagator()
         super().__init__(
             recorder,

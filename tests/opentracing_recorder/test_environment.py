@@ -8,6 +8,7 @@ import sys
 
 import pytest
 
+from opentracing import Format
 from opentracing_recorder import (
     BatchRecorder,
     CompositeRecorder,
@@ -73,6 +74,19 @@ def test_sampler(env: pytest.MonkeyPatch, name: str, expected: str) -> None:
     assert repr(sampler) == expected
 
 
+@pytest.mark.parametrize("format", [Format.HTTP_HEADERS, Format.TEXT_MAP])
+def test_headers_are_those_of_opentelemetry(env: pytest.MonkeyPatch, format: str) -> None:
+    """A service on either API continues the trace: W3C's headers are read and written."""
+    tracer = _made()
+    carrier = {"traceparent": f"00-{7:032x}-{9:016x}-01", "baggage": "user=amy"}
+    span = tracer.start_span("x", child_of=tracer.extract(format, carrier))
+    assert (span.context.trace_id, span.parent_id) == (7, 9)
+    written: dict[str, str] = {}
+    tracer.inject(span.context, format, written)
+    assert written["traceparent"].startswith(f"00-{7:032x}-")
+    assert written["baggage"] == "user=amy"
+
+
 def test_console(env: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     """Each span is one line on standard error."""
     env.setenv("OTEL_TRACES_EXPORTER", "console")
@@ -127,6 +141,24 @@ def test_batches(
         )
     assert options == expected
     assert caplog.text == ""
+
+
+@pytest.mark.needs_os
+@pytest.mark.parametrize(
+    ("of_batches", "of_otlp", "expected"),
+    [("3000", "2000", 2), ("2000", "3000", 2), ("3000", "", 3), ("", "2000", 2), ("", "30000", 30)],
+)
+def test_the_shorter_timeout_holds_over_otlp(
+    env: pytest.MonkeyPatch, of_batches: str, of_otlp: str, expected: float
+) -> None:
+    """OTEL_BSP_EXPORT_TIMEOUT and OTEL_EXPORTER_OTLP_TIMEOUT both limit a report."""
+    env.setenv("OTEL_TRACES_EXPORTER", "otlp")
+    env.setenv("OTEL_BSP_EXPORT_TIMEOUT", of_batches)
+    env.setenv("OTEL_EXPORTER_OTLP_TIMEOUT", of_otlp)
+    with tracer_from_environment() as tracer:
+        recorder = tracer.recorder
+        assert isinstance(recorder, BatchRecorder)
+        assert recorder.send_timeout == expected
 
 
 def test_disabled(env: pytest.MonkeyPatch) -> None:

@@ -219,6 +219,32 @@ def test_what_cannot_serve_is_left_out(
     assert recorder.spans[0].to_dict()["tags"]["otel.scope.name"] == "lib"
 
 
+@pytest.mark.parametrize(
+    "time", [10**400, -(10**400), 1.5, float("inf")], ids=["late", "early", "float", "infinite"]
+)
+def test_a_time_that_cannot_serve_is_left_out(
+    time: Any, api: trace.Tracer, tracer: BasicTracer, recorder: InMemoryRecorder
+) -> None:
+    """A number that no clock shows raises in no call of either API's spans."""
+    span = api.start_span("x", start_time=time)
+    span.add_event("e", timestamp=time)
+    span.end(time)
+    with tracer.start_active_span("y"):
+        trace.get_current_span().end(time)
+    assert [0 <= each.duration < 60 for each in recorder.spans] == [True, True]
+
+
+def test_a_context_that_cannot_serve_is_left_out(
+    api: trace.Tracer, recorder: InMemoryRecorder, caplog: pytest.LogCaptureFixture
+) -> None:
+    """An object that is no context is reported, and the span is a root."""
+    odd: Any = object()
+    with api.start_as_current_span("outer"), api.start_as_current_span("x", odd):
+        pass
+    assert "a context of type object was left out" in caplog.text
+    assert recorder.spans[0].parent_id is None
+
+
 def test_the_sampler_decides(recorder: InMemoryRecorder) -> None:
     """A span that the tracer's sampler drops is no recording one, and so are its children."""
     tracer = BasicTracer(recorder, ConstSampler(False), OpenTelemetryScopeManager())
@@ -305,6 +331,34 @@ def test_span_processors_hear_of_spans(
     api.start_span("x").end()
     context.detach(token)
     assert (recorder.spans[0].tags["user"], ended) == ("amy", ["x"])
+
+
+def test_a_span_processor_that_fails_at_the_end_is_reported(
+    provider: BasicTracerProvider, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A flush has then not delivered all, and the others are shut down, too."""
+    closed = []
+
+    class Failing:
+        def force_flush(self, timeout_millis: int) -> bool:
+            raise RuntimeError("no flush")
+
+        def shutdown(self) -> None:
+            raise RuntimeError("no shutdown")
+
+    class Closing:
+        def force_flush(self, timeout_millis: int) -> bool:
+            return True
+
+        def shutdown(self) -> None:
+            closed.append(self)
+
+    for processor in (Failing(), Closing()):
+        provider.add_span_processor(processor)
+    assert provider.force_flush() is False
+    provider.shutdown()
+    assert len(closed) == 1
+    assert ["no flush" in caplog.text, "no shutdown" in caplog.text] == [True, True]
 
 
 def test_the_provider_can_be_turned_off(

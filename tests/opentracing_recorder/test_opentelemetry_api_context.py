@@ -23,6 +23,7 @@ from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapProp
 
 from opentracing import Format
 from opentracing.harness.scope_check import ScopeCompatibilityCheckMixin
+from opentracing.scope_managers.nesting import ELSEWHERE
 from opentracing_recorder import (
     B3Propagator,
     BasicTracer,
@@ -421,6 +422,35 @@ def test_a_scope_left_in_a_thread_ends_its_span(
     thread.join()
     assert both.active() is None
     assert len(both.recorder.spans) == 1
+
+
+class ClosedMeanwhile:
+    """A scope that was left elsewhere, which another thread closes after it was first read."""
+
+    _state = ELSEWHERE
+
+    def __init__(self) -> None:
+        self._contexts = [context.Context()]
+
+    @property
+    def _outside(self) -> context.Context | None:
+        return self._contexts.pop() if self._contexts else None
+
+
+@pytest.mark.parametrize(
+    "read",
+    [
+        lambda both: trace.get_current_span(),
+        lambda both: both.theirs.start_span("y"),
+        lambda both: both.ours.start_active_span("y") and trace.get_current_span(),
+    ],
+)
+def test_a_scope_may_close_while_it_is_read(both: Both, read: Callable[[Both], Any]) -> None:
+    """Nothing raises, and its span is no parent."""
+    shown: Any = both.theirs.start_as_current_span("x").__enter__()
+    shown._scope = ClosedMeanwhile()
+    found = read(both)
+    assert getattr(found, "parent", None) is None
 
 
 # Spans of other processes, and of none.

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import itertools
+from collections.abc import Callable, Iterator, Mapping
 from enum import Enum
 from types import ModuleType
 from typing import Any
@@ -713,3 +714,40 @@ def test_every_depth_can_be_read(encoding: ModuleType) -> None:
 
     (span,) = spans_of_api(steps)
     assert sent(encoding, span).events[0].attributes[0].value.kvlist_value.values
+
+
+REPEATED: list[Any] = []
+for _ in range(50):
+    REPEATED = [REPEATED, REPEATED]
+
+CYCLE: dict[str, Any] = {}
+CYCLE["self"] = CYCLE
+
+
+class Endless(list[Any]):
+    def __iter__(self) -> Iterator[Any]:
+        return itertools.repeat("x")
+
+
+@pytest.mark.needs_os
+@pytest.mark.parametrize(
+    "value", [REPEATED, CYCLE, Endless()], ids=["repeated", "cycle", "endless"]
+)
+@pytest.mark.parametrize("api", ["OpenTelemetry", "OpenTracing"])
+def test_a_value_without_end_is_cut(encoding: ModuleType, api: str, value: Any) -> None:
+    """Neither the application nor the sender waits, whichever API sets it on the span."""
+    pytest.importorskip("opentelemetry.trace", reason="opentelemetry-api is not installed")
+
+    def steps(tracer: Any) -> None:
+        span = tracer.start_span("x")
+        if api == "OpenTracing":
+            span.basic_span.set_tag("key", value)
+        else:
+            span.set_attribute("key", value)
+        span.end()
+
+    (span,) = spans_of_api(steps)
+    found = sent(encoding, span)
+    (attribute,) = found.attributes
+    assert attribute.key == "key"
+    assert found.ByteSize() < 1_000_000

@@ -722,7 +722,7 @@ def test_reports_are_not_traced_by_an_instrumented_client(
         ({"port": "80"}, TypeError, "port must be an int"),
         ({"headers": ["a"]}, TypeError, "headers must be a mapping"),
         ({"headers": {"a": 1}}, TypeError, "headers must map str to str"),
-        ({"headers": {"a b": "1"}}, ValueError, "the name 'a b'"),
+        ({"headers": {"a b": "1"}}, ValueError, "the name 'a '"),
         ({"headers": {"a": "secret\r\nb: c"}}, ValueError, "the header 'a'"),
         ({"headers": {"Key: secret": ""}}, ValueError, "the name 'Key:'"),
         ({"headers": {("key", "secret"): ""}}, TypeError, "not tuple to str"),

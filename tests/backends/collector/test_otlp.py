@@ -200,9 +200,17 @@ def test_what_the_backend_cannot_take_now_is_sent_again(
 def test_the_port_for_grpc_is_not_taken_for_success(
     shared_collector: CollectorWith, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """A frequent mistake: the span counts as failed, and the log has a reason."""
+    """A frequent mistake: the span counts as failed, and the log has a reason.
+
+    The server answers in HTTP/2, and may reset the connection before that is read.
+    """
     port = shared_collector().grpc_port
     recorder = OTLPRecorder("shop", f"http://127.0.0.1:{port}", attempts=2, interval=0.01)
     assert not send(recorder, "a")
     assert recorder.stats.failed == 1
-    assert "the OTLP server's answer cannot be read" in caplog.text
+    reasons = (
+        "the OTLP server's answer cannot be read",
+        "ConnectionResetError",
+        "RemoteDisconnected",
+    )
+    assert any(reason in caplog.text for reason in reasons)
