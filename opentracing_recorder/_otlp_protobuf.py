@@ -400,9 +400,9 @@ def _usual(semantic_names: bool, span: BasicSpan) -> bytes | None:
     links: Any = ()
     if span.references:
         links = links_of(span)
-        if span.parent_id is not None and is_parent_remote(span, kind):
+        if span.parent_id and is_parent_remote(span, kind):
             flag_fields = _REMOTE_PARENT
-    elif span.parent_id is not None and kind in _CALLED:
+    elif span.parent_id and kind in _CALLED:
         flag_fields = _REMOTE_PARENT
     return _usual_span(span, parts, kind, _NO_STATUS, 0, flag_fields, links)
 
