@@ -139,7 +139,8 @@ class BridgedSpan(Span):
             details.own = own = own - {key}
         kept = span.tags
         kept[key] = value
-        if len(kept) > span._tracer.max_tags + len(own):
+        limit = span._tracer.max_tags
+        if len(kept) > limit and len(kept) > limit + len(own.intersection(kept)):
             _drop(span, key)
 
     def set_attributes(self, attributes: Mapping[str, Any]) -> None:
@@ -231,7 +232,6 @@ class BridgedSpan(Span):
                 own |= {key}
             elif key in own:
                 kept.pop(key, None)
-                own -= {key}
         details.own = own
 
     def record_exception(
@@ -343,10 +343,11 @@ class BridgedSpan(Span):
 
     @property
     def status(self) -> Status:
-        if self._details is not None:
-            return self._details.status or UNSET
-        failed = is_failed(getattr(self.basic_span, "tags", {}))
-        return Status(StatusCode.ERROR) if failed else UNSET
+        details, shown = self._details, getattr(self.basic_span, "tags", {})
+        failed = is_failed(shown) if details is None else details.is_failed_by_tag(shown)
+        if failed:
+            return Status(StatusCode.ERROR)
+        return UNSET if details is None or details.status is None else details.status
 
     @property
     def start_time(self) -> int:

@@ -136,7 +136,7 @@ class BridgeTracer(_trace_api.Tracer):
         length = provider.max_attribute_length
         if attributes is not None:
             try:
-                if len(attributes) + len(own) > tracer.max_tags or length is not None:
+                if len(attributes) + len(first) > tracer.max_tags or length is not None:
                     late = attributes
                 else:
                     for key, value in attributes.items():

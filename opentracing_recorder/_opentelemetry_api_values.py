@@ -17,11 +17,12 @@ from opentelemetry.trace import (
     TraceState,
 )
 
+from opentracing import tags
 from opentracing.interrupts import reraise_interrupt
 
 from ._json_safe import Parts, text_of
 from .context import BasicSpanContext, RemoteSpanContext
-from .span import LogData
+from .span import LogData, is_failed
 
 _logger = logging.getLogger(__name__)
 
@@ -85,7 +86,7 @@ class Origin:
         self.scope = scope
         self.kind = kind
         self.shown = shown
-        self.own = frozenset(shown)
+        self.own = frozenset((*shown, tags.ERROR))
 
 
 class Details:
@@ -100,7 +101,10 @@ class Details:
     origin: Origin
 
     own: frozenset[str]
-    """The tags that are no attributes: they show scope, kind and status."""
+    """The tags that are no attributes: they show scope, kind and status.
+
+    ``error`` is one, unless an attribute has its name: OpenTracing's API may set it.
+    """
 
     status: Status | None = None
     """None for one that is unset."""
@@ -128,12 +132,21 @@ class Details:
     def kind(self) -> SpanKind:
         return self.origin.kind
 
-    def attributes(self, tags: dict[str, Any]) -> dict[str, Any]:
+    def is_failed_by_tag(self, span_tags: Mapping[str, Any]) -> bool:
+        """Whether OpenTracing's API has set ``error`` on a span without a status."""
+        return (
+            self.status is None
+            and tags.ERROR in self.own
+            and tags.ERROR in span_tags
+            and is_failed(span_tags)
+        )
+
+    def attributes(self, span_tags: dict[str, Any]) -> dict[str, Any]:
         """The tags that are attributes. OpenTracing's API may have set any value."""
         own = self.own
         return {
             key: cleaned_value(value) if issubclass(type(value), (Sequence, Mapping)) else value
-            for key, value in tags.items()
+            for key, value in span_tags.items()
             if key not in own
         }
 

@@ -152,7 +152,14 @@ def fields_of(span: BasicSpan, semantic_names: bool) -> SpanFields:
 def _fields_from_api(span: BasicSpan, details: Any) -> SpanFields:
     """A span that OpenTelemetry's API started: nothing is renamed."""
     context = span.context
-    start, end, status = details.start_time, details.end_time, details.status
+    start, end, given = details.start_time, details.end_time, details.status
+    events = [event_fields(log) for log in list(span._logs or ())]
+    span_tags = span.tags.copy()
+    status, message = UNSET, None
+    if given is not None:
+        status, message = given.status_code.value, given.description
+    elif details.is_failed_by_tag(span_tags):
+        status, message = _status(span_tags, _last_failure(events))
     start = nanoseconds_within_limits(span.start_time) if start is None else start
     return SpanFields(
         text_of(span.operation_name),
@@ -165,11 +172,11 @@ def _fields_from_api(span: BasicSpan, details: Any) -> SpanFields:
         details.kind.value,
         start,
         start + nanoseconds_within_limits(span.duration) if end is None else end,
-        details.attributes(span.tags.copy()),
-        [event_fields(log) for log in list(span._logs or ())],
+        details.attributes(span_tags),
+        events,
         [link_from_api(link) for link in details.links],
-        UNSET if status is None else status.status_code.value,
-        None if status is None else status.description,
+        status,
+        message,
         details.scope,
         span.dropped_tags,
         span.dropped_logs,

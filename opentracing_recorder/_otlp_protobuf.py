@@ -409,6 +409,8 @@ def _usual(semantic_names: bool, span: BasicSpan) -> bytes | None:
 
 def _usual_from_api(span: BasicSpan, details: Any) -> bytes | None:
     own = span.tags.copy()
+    if tags.ERROR in own and details.is_failed_by_tag(own):
+        return None
     for key in details.own:
         own.pop(key, None)
     parts: list[bytes] = []

@@ -62,9 +62,8 @@ fixture serves it:
 - Each call of OpenTelemetry's API on an ended span is reported; of OpenTracing's, the first.
 - A span that OpenTracing's API started, and OpenTelemetry's API changes, keeps OpenTracing's form:
   an error is the tag ``error``.
-- A span that OpenTelemetry's API started keeps OpenTelemetry's form: the tag ``error`` that
-  OpenTracing's API sets is an attribute, and no status. `trace.get_current_span().set_status`
-  sets both.
+- A span that OpenTelemetry's API started keeps OpenTelemetry's form: if OpenTracing's API sets the
+  tag ``error``, the status is ``ERROR``, unless the span has a status already.
 - Baggage set by either API is read and sent by both. What OpenTelemetry's API puts into its context
   reaches the active span when OpenTracing's API next asks for it. If there is baggage and no span
   yet, `active_span` is one that has no trace and keeps nothing but baggage, for what starts next.

@@ -617,3 +617,42 @@ def test_each_recorder_of_several_gets_events_whole() -> None:
         span.end()
     (event,) = exporter.get_finished_spans()[0].events
     assert (event.name, dict(event.attributes or {}), event.timestamp) == ("e", {"event": 1}, 5)
+
+
+@pytest.mark.parametrize("limit", [128, 3])
+def test_an_error_by_opentracing_is_a_status(limit: int) -> None:
+    """The tag ``error`` of OpenTracing's API fails a span that OpenTelemetry's API started, also
+    where it has all the attributes that it may have.
+    """
+    exporter = InMemorySpanExporter()
+    tracer = BasicTracer(
+        OpenTelemetryRecorder(lambda: exporter, "shop"),
+        scope_manager=OpenTelemetryScopeManager(),
+        max_tags=limit,
+    )
+    api = BasicTracerProvider(tracer).get_tracer("")
+    with api.start_as_current_span("tag", attributes={"a": 1, "b": 2}) as tag:
+        tracer.active_span.set_tag("error", True)
+    with api.start_as_current_span("text") as text:
+        tracer.active_span.set_tag("error", "the card has expired")
+    with api.start_as_current_span("false"):
+        tracer.active_span.set_tag("error", False)
+    with api.start_as_current_span("attribute", attributes={"error": True}):
+        pass
+    with api.start_as_current_span("later", attributes={"a": 1}) as later:
+        tracer.active_span.set_tag("error", True)
+        later.set_status(StatusCode.OK)
+    for span in (tag, text):
+        assert span.status.status_code is StatusCode.ERROR
+    tracer.close()
+    found = {
+        span.name: (span.status.status_code.name, span.status.description, dict(span.attributes))
+        for span in exporter.get_finished_spans()
+    }
+    assert found == {
+        "tag": ("ERROR", None, {"a": 1, "b": 2}),
+        "text": ("ERROR", "the card has expired", {}),
+        "false": ("UNSET", None, {}),
+        "attribute": ("UNSET", None, {"error": True}),
+        "later": ("OK", None, {"a": 1}),
+    }
