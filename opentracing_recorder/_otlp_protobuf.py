@@ -400,9 +400,9 @@ def _usual(semantic_names: bool, span: BasicSpan) -> bytes | None:
     links: Any = ()
     if span.references:
         links = links_of(span)
-        if span.parent_id is not None and is_parent_remote(span, kind):
+        if span.parent_id and is_parent_remote(span, kind):
             flag_fields = _REMOTE_PARENT
-    elif span.parent_id is not None and kind in _CALLED:
+    elif span.parent_id and kind in _CALLED:
         flag_fields = _REMOTE_PARENT
     return _usual_span(span, parts, kind, _NO_STATUS, 0, flag_fields, links)
 
@@ -414,7 +414,11 @@ def _usual_from_api(span: BasicSpan, details: Any) -> bytes | None:
     for key in details.own:
         own.pop(key, None)
     parts: list[bytes] = []
-    _of_span.write(own, parts)
+    try:
+        _of_tags.write(own, parts)
+    except Exception:  # as in `of`, and other values, which OpenTracing's API may have set
+        reraise_interrupt()
+        parts = [_of_span.of(details.attributes(own))]
     flags = RANDOM_TRACE_ID if details.is_random else 0
     flag_fields = _REMOTE_PARENT if details.is_parent_remote else _LOCAL_PARENT
     links = [link_from_api(link) for link in details.links] if details.links else ()
