@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Collection, Iterable, Mapping
+from urllib.parse import quote, unquote
 
 from opentracing.interrupts import reraise_interrupt
 
@@ -41,11 +42,7 @@ _KEPT_IN_W3C_KEYS = "!#$&'*^`|"
 def percent_encoded(text: str, kept: str = "") -> str:
     """`text` in characters that headers can hold: letters, digits, ``-._~%`` and `kept`."""
     # `strip` leaves nothing of a text that needs no encoding, for a tenth of the cost of `quote`.
-    if not text.strip(_UNRESERVED):
-        return text
-    from urllib.parse import quote
-
-    return quote(text, safe=kept)
+    return quote(text, safe=kept) if text.strip(_UNRESERVED) else text
 
 
 def percent_decoded(text: str) -> str:
@@ -53,11 +50,7 @@ def percent_decoded(text: str) -> str:
 
     Decoding takes up to two hundred times the memory of the text.
     """
-    if "%" not in text or len(text) > MAX_ENCODED_BAGGAGE:
-        return text
-    from urllib.parse import unquote
-
-    return unquote(text)
+    return unquote(text) if "%" in text and len(text) <= MAX_ENCODED_BAGGAGE else text
 
 
 def form_decoded(text: str) -> str:

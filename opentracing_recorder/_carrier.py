@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from itertools import islice
 
+import six
+
 from opentracing import InvalidCarrierException, SpanContextCorruptedException
 from opentracing.interrupts import reraise_interrupt
 
@@ -198,8 +200,6 @@ class CarrierFormat:
         names_in_bytes: bool,
         values_in_bytes: bool,
     ) -> None:
-        import six
-
         make_name = six.ensure_binary if names_in_bytes else six.ensure_str
         make_value = six.ensure_binary if values_in_bytes else six.ensure_str
         kept = [pair for pair in pairs if self._field(_name_of(pair)) is None]
@@ -363,8 +363,6 @@ class KafkaHeaders:
 
     def __setitem__(self, name: str, value: t.Any) -> None:
         """Add a header, in place of all of this name."""
-        import six
-
         header = six.ensure_str(name), six.ensure_binary(value)
         del self[name]
         self.headers.append(header)

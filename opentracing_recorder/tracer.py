@@ -93,7 +93,7 @@ from opentracing.interrupts import reraise_interrupt
 from . import _typing as t
 from ._arguments import check_count, check_has, check_instance, check_range, check_type
 from ._clock import system
-from ._failure_log import FailureLog, logger, unguarded, watch_after_recursion, watch_first_call
+from ._failure_log import FailureLog, unguarded, watch_after_recursion, watch_first_call
 from ._hex_ids import random_bits
 from ._json_safe import text_of
 from ._process import renew, unforked
@@ -148,10 +148,10 @@ class BasicTracer(Tracer):
         # forks have them.
         from opentracing.scope_managers.contextvars import ContextVarsScopeManager
 
+        from . import _rarely_needed  # noqa: F401
         from ._required_propagators import REQUIRED_PROPAGATORS
         from .sampler import ConstSampler
 
-        logger(__name__)  # imports `logging`: a signal's handler may interrupt a later import
         if scope_manager is None:
             scope_manager = ContextVarsScopeManager()
         check_has("scope_manager", scope_manager, "activate")
