@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import functools
 import inspect
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from opentelemetry import trace as _trace_api
 from opentelemetry.context import Context
-from opentelemetry.trace import Link, Span, SpanContext, SpanKind
+from opentelemetry.trace import Link, Span, SpanKind
 
 from opentracing import tags
 from opentracing.interrupts import reraise_interrupt
 
+from ._json_safe import text_of
 from ._opentelemetry_api_scope import (
     BAGGAGE_KEY,
     SPAN_KEY,
@@ -44,7 +46,10 @@ from ._opentelemetry_api_values import (
     time_or_none,
     to_basic_context,
     usable_links,
+    valid_context_of,
 )
+
+_logger = logging.getLogger(__name__)
 
 if TYPE_CHECKING:
     from .opentelemetry_api import BasicTracerProvider
@@ -86,6 +91,9 @@ class BridgeTracer(_trace_api.Tracer):
         provider = self._provider
         tracer = provider.tracer
         within: Any
+        if context is not None and not isinstance(context, dict):
+            _logger.warning("a context of type %s was left out", text_of(type(context)))
+            context = None
         if context is None:
             held = current()
             within = get_raw(held, SPAN_KEY)
@@ -109,8 +117,8 @@ class BridgeTracer(_trace_api.Tracer):
             parent = None if context is not None or provider._is_one else provider.active_span()
         else:
             parent = None
-            given = within.get_span_context() if isinstance(within, Span) else None
-            if isinstance(given, SpanContext) and given.is_valid:
+            given = valid_context_of(within)
+            if given is not None:
                 parent = to_basic_context(given)
                 is_remote = given.is_remote
                 is_random = bool(given.trace_flags & RANDOM_TRACE_ID)
