@@ -302,9 +302,11 @@ class BridgedSpan(Span):
         exc_val: BaseException | None,
         exc_tb: TracebackType | None,
     ) -> None:
-        if exc_val is not None:
-            record_failure(self, exc_val, *self._records, escaped=True)
-        self.end()
+        try:
+            if exc_val is not None:
+                record_failure(self, exc_val, *self._records, escaped=True)
+        finally:
+            self.end()
 
     # What instrumentation and processors read beyond it.
 

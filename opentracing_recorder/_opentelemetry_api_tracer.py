@@ -251,9 +251,11 @@ class _CurrentSpan(CurrentScope):
         exc_val: BaseException | None,
         exc_tb: TracebackType | None,
     ) -> None:
-        if exc_val is not None:
-            record_failure(self._shown, exc_val, *self._arguments[-2:])
-        self.close()
+        try:
+            if exc_val is not None:
+                record_failure(self._shown, exc_val, *self._arguments[-2:])
+        finally:
+            self.close()
 
     def _finish(self) -> None:
         if self._finish_on_close:

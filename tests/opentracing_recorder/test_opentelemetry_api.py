@@ -312,6 +312,25 @@ def test_a_context_of_another_type_is_left_out(
     assert "a context of type" in caplog.text
 
 
+class Interrupted(Exception):
+    """An exception during whose recording a signal's handler raises."""
+
+    def __str__(self) -> str:
+        raise KeyboardInterrupt
+
+
+def test_a_span_ends_if_its_failure_cannot_be_recorded(
+    api: trace.Tracer, recorder: InMemoryRecorder
+) -> None:
+    """An interrupt, or a stack without space, leaves no span open or current."""
+    with pytest.raises(KeyboardInterrupt), api.start_as_current_span("current"):
+        raise Interrupted
+    assert trace.get_current_span() is trace.INVALID_SPAN
+    with pytest.raises(KeyboardInterrupt), api.start_span("span"):
+        raise Interrupted
+    assert [span.operation_name for span in recorder.spans] == ["current", "span"]
+
+
 def test_the_sampler_decides(recorder: InMemoryRecorder) -> None:
     """A span that the tracer's sampler drops is no recording one, and so are its children."""
     tracer = BasicTracer(recorder, ConstSampler(False), OpenTelemetryScopeManager())
