@@ -15,6 +15,7 @@ from opentelemetry.trace import Link, Span, SpanKind
 
 from opentracing import tags
 from opentracing.interrupts import reraise_interrupt
+from opentracing.scope_managers.nesting import CLOSED
 
 from ._json_safe import text_of
 from ._opentelemetry_api_scope import (
@@ -228,6 +229,7 @@ class BridgeTracer(_trace_api.Tracer):
             record_exception, set_status_on_exception,
         )  # fmt: skip
         made._finish_on_close = end_on_exit
+        made._state = CLOSED
         return made
 
 
@@ -240,6 +242,9 @@ class _CurrentSpan(CurrentScope):
     _tracer: BridgeTracer
 
     def __enter__(self) -> Span:  # type: ignore[override]
+        if self._state is not CLOSED:  # in a loop of scopes, closing would never end
+            _logger.warning("start_as_current_span was entered again; the span goes on")
+            return self._shown
         tracer = self._tracer
         span: Any = tracer.start_span(*self._arguments)
         opened(self, tracer._provider.scope_manager, span, current(), self._finish_on_close)

@@ -312,6 +312,19 @@ def test_a_context_of_another_type_is_left_out(
     assert "a context of type" in caplog.text
 
 
+def test_one_context_manager_entered_again_goes_on(
+    tracer: BasicTracer, api: trace.Tracer, recorder: InMemoryRecorder
+) -> None:
+    """It makes one span at a time, none is left current, and in turn it makes one each."""
+    block = api.start_as_current_span("one")
+    with block as outer, block as inner:
+        assert outer is inner is trace.get_current_span()
+    assert tracer.active_span is None
+    with block:
+        pass
+    assert recorder.outline() == "one\none"
+
+
 class Interrupted(Exception):
     """An exception during whose recording a signal's handler raises."""
 
