@@ -65,7 +65,7 @@ def _without_secrets(token: str) -> str:
 def shown(value: t.Any, length: int = 40) -> str:
     """The repr of a value for a message, on one line; `length` is in characters."""
     text = repr(value[: length + 1] if isinstance(value, (str, bytes)) else value)
-    return visible(text if len(text) <= length + 3 else f"{text[:length]}...")
+    return visible(text if len(text) <= length + 2 else f"{text[:length]}...")
 
 
 def visible(text: str, unicode: bool = True, also: str = "") -> str:

@@ -25,6 +25,7 @@ from urllib.request import getproxies_environment, proxy_bypass
 from opentracing.interrupts import reraise_interrupt
 
 from ._arguments import check_type
+from ._errors import shown
 
 try:
     from urllib3.connection import HTTPConnection, HTTPSConnection, ProxyConfig, port_by_scheme
@@ -43,6 +44,8 @@ Path = Union[str, os.PathLike[str]]
 # Bytes of a body, and of all that is read for a reply. The connection of a longer one is closed.
 _MAX_BODY = 64 * 1024
 _MAX_REPLY = 128 * 1024
+
+_SHOWN = 80  # characters of a path in errors
 
 
 class Reply(NamedTuple):
@@ -241,7 +244,9 @@ def _tls_options(
         if path is None:
             continue
         if not isinstance(path, (str, os.PathLike)) or not os.path.isfile(path):
-            raise ValueError(f"{name} must be the path of a file, not {path!r}")
+            # The text of a private key, set in place of its path, is no text for a log.
+            found = "a PEM text" if "-----BEGIN" in str(path) else shown(path, _SHOWN)
+            raise ValueError(f"{name} must be the path of a file, not {found}")
         paths[name] = os.fspath(path)  # PyPy's `ssl` takes text alone
     if not paths:
         return {}

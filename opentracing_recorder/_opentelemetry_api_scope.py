@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 from opentelemetry import baggage as _baggage_api
 from opentelemetry import context as _context_api
-from opentelemetry import trace as _trace_api
 from opentelemetry.context import Context
 from opentelemetry.trace import propagation as _propagation
 
@@ -18,7 +17,7 @@ from opentracing.scope_managers.nesting import CLOSED, ELSEWHERE, OPEN, NestedSc
 
 from ._json_safe import text_of
 from ._opentelemetry_api_span import OURS, BridgedSpan, UnsampledSpan, bridged
-from ._opentelemetry_api_values import to_basic_context
+from ._opentelemetry_api_values import to_basic_context, valid_context_of
 from .context import BasicSpanContext, copied_baggage
 from .span import BasicSpan
 
@@ -246,14 +245,13 @@ class OpenTelemetryScopeManager(ScopeManager):
             if items is not None:
                 take_baggage(shown.basic_span, items)
             return _Borrowed(self, shown.basic_span) if scope is None else scope
-        if isinstance(shown, _trace_api.Span):
-            context = shown.get_span_context()
-            if isinstance(context, _trace_api.SpanContext) and context.is_valid:
-                items = held.get(BAGGAGE_KEY)
-                return _Borrowed(self, _Placeholder(to_basic_context(context, items), held))
+        context = valid_context_of(shown)
+        if context is not None:
+            items = text_baggage(held.get(BAGGAGE_KEY))
+            return _Borrowed(self, _Placeholder(to_basic_context(context, items), held))
         items = held.get(BAGGAGE_KEY)
         if items:  # of a trace that is still to start
-            made = BasicSpanContext(None, None, copied_baggage(items), None)
+            made = BasicSpanContext(None, None, text_baggage(items), None)
             return _Borrowed(self, _Placeholder(made, held))
         return None
 
@@ -267,14 +265,19 @@ class OpenTelemetryScopeManager(ScopeManager):
 
 def _unsampled(held: Context) -> BasicSpanContext:
     """The current trace, if there is one, as if it were not sampled."""
-    shown = held.get(SPAN_KEY)
-    context = shown.get_span_context() if isinstance(shown, _trace_api.Span) else None
-    if isinstance(context, _trace_api.SpanContext) and context.is_valid:
-        made = to_basic_context(context, held.get(BAGGAGE_KEY))
+    context = valid_context_of(held.get(SPAN_KEY))
+    items = text_baggage(held.get(BAGGAGE_KEY))
+    if context is not None:
+        made = to_basic_context(context, items)
     else:
-        made = BasicSpanContext(None, None, copied_baggage(held.get(BAGGAGE_KEY)))
+        made = BasicSpanContext(None, None, items)
     made.sampled = False
     return made
+
+
+def text_baggage(items: Any) -> dict[str, str]:
+    """OpenTelemetry's baggage, whose values may be any objects, as text. Never raises."""
+    return {text_of(key): text_of(value) for key, value in copied_baggage(items).items()}
 
 
 def take_baggage(span: Any, items: Any) -> None:
@@ -283,8 +286,13 @@ def take_baggage(span: Any, items: Any) -> None:
         return
     context = span._own_context
     own = span._baggage if context is None else context._baggage
-    if own != items:
-        made = {text_of(key): text_of(value) for key, value in copied_baggage(items).items()}
+    try:
+        is_same = own == items
+    except Exception:  # of a value that is no text
+        reraise_interrupt()
+        is_same = False
+    if not is_same:
+        made = text_baggage(items)
         if context is None:
             span._baggage = made
         else:

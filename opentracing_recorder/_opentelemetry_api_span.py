@@ -133,7 +133,7 @@ class BridgedSpan(Span):
             if not is_name(key):
                 _drop(span, None)
                 return
-            key = str(key)
+            key = str.__str__(key)
         own = details.own
         if key in own:
             details.own = own = own - {key}
@@ -257,7 +257,7 @@ class BridgedSpan(Span):
             "exception.type": name,
             "exception.message": plain_text(exception),
             "exception.stacktrace": stack,
-            "exception.escaped": str(escaped),
+            "exception.escaped": plain_text(escaped),
         }
         try:
             recorded.update(attributes or ())
@@ -302,9 +302,11 @@ class BridgedSpan(Span):
         exc_val: BaseException | None,
         exc_tb: TracebackType | None,
     ) -> None:
-        if exc_val is not None:
-            record_failure(self, exc_val, *self._records, escaped=True)
-        self.end()
+        try:
+            if exc_val is not None:
+                record_failure(self, exc_val, *self._records, escaped=True)
+        finally:
+            self.end()
 
     # What instrumentation and processors read beyond it.
 

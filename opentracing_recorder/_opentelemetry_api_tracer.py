@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 from opentelemetry import trace as _trace_api
 from opentelemetry.context import Context
-from opentelemetry.trace import Link, Span, SpanContext, SpanKind
+from opentelemetry.trace import Link, Span, SpanKind
 
 from opentracing import tags
 from opentracing.interrupts import reraise_interrupt
+from opentracing.scope_managers.nesting import CLOSED
 
 from ._json_safe import text_of
 from ._opentelemetry_api_scope import (
@@ -46,7 +47,10 @@ from ._opentelemetry_api_values import (
     time_or_none,
     to_basic_context,
     usable_links,
+    valid_context_of,
 )
+
+_logger = logging.getLogger(__name__)
 
 if TYPE_CHECKING:
     from .opentelemetry_api import BasicTracerProvider
@@ -90,6 +94,9 @@ class BridgeTracer(_trace_api.Tracer):
         provider = self._provider
         tracer = provider.tracer
         within: Any
+        if context is not None and not isinstance(context, dict):
+            _logger.warning("a context of type %s was left out", text_of(type(context)))
+            context = None
         if context is None:
             held = current()
             within = get_raw(held, SPAN_KEY)
@@ -97,9 +104,6 @@ class BridgeTracer(_trace_api.Tracer):
                 held = pruned(held)
                 within = get_raw(held, SPAN_KEY)
         else:
-            if not isinstance(context, dict):
-                _logger.warning("a context of type %s was left out", text_of(type(context)))
-                context = Context()
             held = context
             within = held.get(SPAN_KEY)
 
@@ -116,8 +120,8 @@ class BridgeTracer(_trace_api.Tracer):
             parent = None if context is not None or provider._is_one else provider.active_span()
         else:
             parent = None
-            given = within.get_span_context() if isinstance(within, Span) else None
-            if isinstance(given, SpanContext) and given.is_valid:
+            given = valid_context_of(within)
+            if given is not None:
                 parent = to_basic_context(given)
                 is_remote = given.is_remote
                 is_random = bool(given.trace_flags & RANDOM_TRACE_ID)
@@ -227,6 +231,7 @@ class BridgeTracer(_trace_api.Tracer):
             record_exception, set_status_on_exception,
         )  # fmt: skip
         made._finish_on_close = end_on_exit
+        made._state = CLOSED
         return made
 
 
@@ -239,6 +244,9 @@ class _CurrentSpan(CurrentScope):
     _tracer: BridgeTracer
 
     def __enter__(self) -> Span:  # type: ignore[override]
+        if self._state is not CLOSED:  # in a loop of scopes, closing would never end
+            _logger.warning("start_as_current_span was entered again; the span goes on")
+            return self._shown
         tracer = self._tracer
         span: Any = tracer.start_span(*self._arguments)
         opened(self, tracer._provider.scope_manager, span, current(), self._finish_on_close)
@@ -250,9 +258,11 @@ class _CurrentSpan(CurrentScope):
         exc_val: BaseException | None,
         exc_tb: TracebackType | None,
     ) -> None:
-        if exc_val is not None:
-            record_failure(self._shown, exc_val, *self._arguments[-2:])
-        self.close()
+        try:
+            if exc_val is not None:
+                record_failure(self._shown, exc_val, *self._arguments[-2:])
+        finally:
+            self.close()
 
     def _finish(self) -> None:
         if self._finish_on_close:

@@ -10,6 +10,7 @@ from typing import Any
 
 from opentelemetry.trace import (
     Link,
+    Span,
     SpanContext,
     SpanKind,
     Status,
@@ -36,12 +37,11 @@ RANDOM_TRACE_ID = 0x02
 MAX_ATTRIBUTES = 128
 """The greatest number of attributes of an event, a link or an instrumentation scope."""
 
+_LATEST = 1 << 64  # nanoseconds; later times are no float, and OTLP has none
+
 # Levels of a value within a value. In OTLP, a mapping is three messages within each other, and an
 # event's attribute seven. Decoders take 100.
 _NESTED = 30
-
-
-_TIME_BITS = 128  # in seconds, a float holds it
 
 
 class InstrumentationScope:
@@ -230,7 +230,7 @@ def cleaned_attributes(
 
 def is_name(key: Any) -> bool:
     """Whether an attribute can have this name: text, and not empty. Any other one is reported."""
-    if isinstance(key, str) and key:
+    if issubclass(type(key), str) and str.__len__(key):
         return True
     _logger.warning("attribute %.200s was left out: a name is text, and not empty", text_of(key))
     return False
@@ -242,8 +242,8 @@ def name_of(key: Any) -> str:
     As in OpenTelemetry's SDK, a key becomes text if its class has a text of its own, and if it is
     true: neither 0 nor None does. Each key that is no name is reported. Never raises.
     """
-    if isinstance(key, str) and key:
-        return str(key)
+    if issubclass(type(key), str) and str.__len__(key):
+        return str.__str__(key)
     try:
         name = str(key) if key and _has_text(key) else ""
     except Exception:  # of its own methods
@@ -307,13 +307,12 @@ def _cleaned(value: Any, length: int | None, depth: int, parts: Parts) -> Any:
 
 def time_or_none(value: Any) -> int | None:
     """Nanoseconds since the epoch, if this is a time. Any other value is reported."""
-    if value is None or (isinstance(value, int) and value.bit_length() <= _TIME_BITS):
-        return value
-    _logger.warning(
-        "a time of type %s was left out: it is an int of at most %d bits",
-        text_of(type(value)),
-        _TIME_BITS,
-    )
+    if value is None:
+        return None
+    kind = type(value)
+    if issubclass(kind, int) and abs(time := int.__index__(value)) < _LATEST:
+        return time
+    _logger.warning("a time of type %s was left out: it is an int below 2**64", text_of(kind))
     return None
 
 
@@ -347,6 +346,32 @@ def to_span_context(
         TraceFlags(flags),
         TraceState.from_header([text_of(state)]) if state else None,
     )
+
+
+def usable_context(context: Any) -> SpanContext | None:
+    """A context with flags and a trace state of the right types; None if it is no context."""
+    if not issubclass(type(context), SpanContext):
+        return None
+    flags, state = context.trace_flags, context.trace_state
+    if type(flags) is TraceFlags and type(state) is TraceState:
+        return context  # type: ignore[no-any-return]
+    return SpanContext(
+        context.trace_id,
+        context.span_id,
+        context.is_remote,
+        TraceFlags(flags & 0xFF if isinstance(flags, int) else 0),
+        state if isinstance(state, TraceState) else None,
+    )
+
+
+def valid_context_of(span: Any) -> SpanContext | None:
+    """The context of a span of another tracer of OpenTelemetry's, or None. Never raises."""
+    try:
+        context = usable_context(span.get_span_context()) if isinstance(span, Span) else None
+    except Exception:  # of the other tracer
+        reraise_interrupt()
+        return None
+    return context if context is not None and context.is_valid else None
 
 
 def to_basic_context(context: SpanContext, baggage: Any = None) -> BasicSpanContext:
@@ -389,7 +414,8 @@ def usable_links(links: Any, length: int | None) -> tuple[Link, ...]:
 
 def usable_link(context: Any, attributes: Any, length: int | None) -> Link | None:
     """A link with cleaned attributes; None if it has neither a valid context nor anything else."""
-    if not isinstance(context, SpanContext):
+    context = usable_context(context)
+    if context is None:
         return None
     cleaned, dropped = cleaned_attributes(attributes, MAX_ATTRIBUTES, length)
     if not (context.is_valid or cleaned or dropped or context.trace_state):

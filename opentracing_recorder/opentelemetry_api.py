@@ -194,6 +194,7 @@ from .tracer import BasicTracer
 
 __all__ = ["BasicTracerProvider", "OpenTelemetryScopeManager"]
 
+_MAX_TRACERS = 1000  # of different scopes; applications have a few dozen
 _lock = RenewedLock()  # held where processors are added
 
 
@@ -241,7 +242,7 @@ class BasicTracerProvider(_trace_api.TracerProvider):
         schema_url: str | None = None,
         attributes: Mapping[str, Any] | None = None,
     ) -> _trace_api.Tracer:
-        """The tracer for one instrumentation scope: the same for equal arguments."""
+        """The tracer for one instrumentation scope: the same for equal arguments used lately."""
         if self._is_off:
             return _trace_api.NoOpTracer()
         cleaned = cleaned_attributes(attributes, MAX_ATTRIBUTES)[0]
@@ -252,6 +253,8 @@ class BasicTracerProvider(_trace_api.TracerProvider):
         key = (name, version, schema, repr(sorted(cleaned.items(), key=repr)))
         found = self._tracers.get(key)
         if found is None:
+            if len(self._tracers) >= _MAX_TRACERS:  # a name or a version for each request
+                self._tracers.clear()
             made = BridgeTracer(self, InstrumentationScope(name, version, schema, cleaned))
             found = self._tracers.setdefault(key, made)  # one atomic step
         return found

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import opentracing_recorder
-from opentracing_recorder._errors import error_text, loggable, one_line
+from opentracing_recorder._errors import error_text, loggable, one_line, shown
 
 
 @given(st.text(st.characters(codec=None)))
@@ -179,3 +179,11 @@ def test_causes_without_end_are_cut() -> None:
     for _ in range(1000):
         error = raised(RuntimeError(FORGED), error)
     assert formatted(error).count("EscapedError: RuntimeError") == 11
+
+
+@pytest.mark.parametrize("size", [39, 40, 41, 42, 1000])
+def test_a_value_that_is_cut_ends_in_dots(size: int) -> None:
+    """A message shows whether it has all of a value."""
+    whole = "'" + "n" * size + "'"
+    assert (shown("n" * size) == whole) == (size <= 40)
+    assert shown("n" * size).endswith("...") == (size > 40)

@@ -234,15 +234,129 @@ def test_a_time_that_cannot_serve_is_left_out(
     assert [0 <= each.duration < 60 for each in recorder.spans] == [True, True]
 
 
-def test_a_context_that_cannot_serve_is_left_out(
-    api: trace.Tracer, recorder: InMemoryRecorder, caplog: pytest.LogCaptureFixture
+class OddText(str):
+    """Text whose methods fail."""
+
+    def __len__(self) -> int:
+        raise ValueError
+
+    __str__ = __len__  # type: ignore[assignment]
+
+
+class OddNumber(int):
+    """A number that cannot be divided."""
+
+    def __truediv__(self, other: object) -> float:
+        raise ValueError
+
+
+@pytest.mark.parametrize("time", [10**400, -(10**400), 1 << 64, OddNumber(5)])
+def test_times_out_of_range_do_not_raise(
+    time: int, api: trace.Tracer, recorder: InMemoryRecorder
 ) -> None:
-    """An object that is no context is reported, and the span is a root."""
-    odd: Any = object()
-    with api.start_as_current_span("outer"), api.start_as_current_span("x", odd):
+    """A time that OTLP cannot hold is left out, and a subclass of int is an int."""
+    span = api.start_span("x", start_time=time)
+    span.add_event("e", None, time)
+    span.record_exception(ValueError("x"), None, time, escaped=NoText())  # type: ignore[arg-type]
+    span.end(time)
+    (found,) = recorder.spans
+    seen: Any = span
+    assert (seen.start_time == 5, seen.end_time == 5) == (time == 5, time == 5)
+    assert len(found.logs) == 2
+
+
+def test_names_of_odd_classes_are_names(api: trace.Tracer) -> None:
+    """A subclass of str is a name, whatever its own methods do."""
+    span: Any = api.start_span("x", attributes={OddText("a"): 1})
+    span.set_attribute(OddText("b"), 2)
+    span.set_attributes({OddText("c"): 3})
+    assert dict(span.attributes) == {"a": 1, "b": 2, "c": 3}
+
+
+ODD_FLAGS: Any = 3
+ODD_STATE: Any = {"vendor": "x"}
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [SpanContext(7, 9, True, ODD_FLAGS), SpanContext(7, 9, True, TraceFlags(3), ODD_STATE)],
+    ids=["flags", "state"],
+)
+def test_a_context_with_fields_of_other_types_continues_its_trace(
+    odd: SpanContext, tracer: BasicTracer, api: trace.Tracer, recorder: InMemoryRecorder
+) -> None:
+    """Plain numbers serve as flags, and no trace state is taken for one."""
+    with trace.use_span(NonRecordingSpan(odd)):
+        tracer.start_span("x").finish()
+        span = api.start_span("y", links=[Link(odd)])
+        span.add_link(odd)
+        span.end()
+    assert [(each.context.trace_id, each.parent_id) for each in recorder.spans] == [(7, 9)] * 2
+    seen: Any = span
+    assert [link.context.trace_flags.sampled for link in seen.links] == [True, True]
+
+
+class NoContext(NonRecordingSpan):
+    """A span of another tracer that fails."""
+
+    def get_span_context(self) -> SpanContext:
+        raise ValueError
+
+
+def test_a_failing_span_of_another_tracer_is_no_parent(
+    tracer: BasicTracer, api: trace.Tracer, recorder: InMemoryRecorder
+) -> None:
+    """Where no context can be had, a trace starts; nothing raises."""
+    with trace.use_span(NoContext(REMOTE)):
+        assert tracer.active_span is None
+        tracer.start_span("x").finish()
+        api.start_span("y").end()
+        with api.start_as_current_span("z"):
+            pass
+    assert [each.parent_id for each in recorder.spans] == [None] * 3
+
+
+@pytest.mark.parametrize("odd", [REMOTE, "text", object()])
+def test_a_context_of_another_type_is_left_out(
+    odd: Any, api: trace.Tracer, recorder: InMemoryRecorder, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A span context given as `context` is reported, and the current span is the parent."""
+    with api.start_as_current_span("outer"):
+        api.start_span("inner", context=odd).end()
+    assert recorder.outline() == "outer\n  inner"
+    assert "a context of type" in caplog.text
+
+
+def test_one_context_manager_entered_again_goes_on(
+    tracer: BasicTracer, api: trace.Tracer, recorder: InMemoryRecorder
+) -> None:
+    """It makes one span at a time, none is left current, and in turn it makes one each."""
+    block = api.start_as_current_span("one")
+    with block as outer, block as inner:
+        assert outer is inner is trace.get_current_span()
+    assert tracer.active_span is None
+    with block:
         pass
-    assert "a context of type object was left out" in caplog.text
-    assert recorder.spans[0].parent_id is None
+    assert recorder.outline() == "one\none"
+
+
+class Interrupted(Exception):
+    """An exception during whose recording a signal's handler raises."""
+
+    def __str__(self) -> str:
+        raise KeyboardInterrupt
+
+
+def test_a_span_ends_if_its_failure_cannot_be_recorded(
+    api: trace.Tracer, recorder: InMemoryRecorder
+) -> None:
+    """An interrupt, or a stack without space, leaves no span open or current."""
+    with pytest.raises(KeyboardInterrupt), api.start_as_current_span("current"):
+        raise Interrupted
+    assert trace.get_current_span() is trace.INVALID_SPAN
+    with pytest.raises(KeyboardInterrupt), api.start_span("span"):
+        raise Interrupted
+    assert [span.operation_name for span in recorder.spans] == ["current", "span"]
 
 
 def test_the_sampler_decides(recorder: InMemoryRecorder) -> None:
@@ -310,6 +424,15 @@ def test_tracers_of_a_provider(provider: BasicTracerProvider) -> None:
     held: Any = one
     assert held.resource is provider.resource
     assert held._instrumentation_scope.name == "a"  # some read it, though it is private
+
+
+def test_a_tracer_for_each_request_leaves_no_memory(provider: BasicTracerProvider) -> None:
+    """The number of tracers that are kept is bounded, and each of them serves on."""
+    first = provider.get_tracer("0")
+    for number in range(3000):
+        provider.get_tracer(str(number))
+    assert len(provider._tracers) <= 1000
+    first.start_span("x").end()
 
 
 def test_span_processors_hear_of_spans(
@@ -486,6 +609,26 @@ def test_baggage_is_one(tracer: BasicTracer, api: trace.Tracer) -> None:
         assert baggage.get_baggage("c") is None
         context.detach(token)
     assert baggage.get_all() == {}
+
+
+def test_baggage_that_cannot_be_compared(tracer: BasicTracer, api: trace.Tracer) -> None:
+    """A value whose comparison fails, as that of an array, becomes text."""
+
+    class Array:
+        def __eq__(self, other: object) -> bool:
+            raise ValueError("the truth value is ambiguous")
+
+        __hash__ = None  # type: ignore[assignment]
+
+        def __str__(self) -> str:
+            return "[1 2]"
+
+    token = context.attach(baggage.set_baggage("a", Array()))
+    with tracer.start_active_span("x") as scope:
+        assert scope.span.get_baggage_item("a") == "[1 2]"
+    with api.start_as_current_span("y"):
+        assert tracer.active_span.get_baggage_item("a") == "[1 2]"  # type: ignore[union-attr]
+    context.detach(token)
 
 
 def test_suppression_holds_for_both(tracer: BasicTracer, recorder: InMemoryRecorder) -> None:

@@ -730,6 +730,8 @@ def test_reports_are_not_traced_by_an_instrumented_client(
         ({"url": "http://user:secret@zipkin:x/"}, ValueError, "url cannot be read"),
         ({"ca_file": "none.pem"}, ValueError, "ca_file must be the path of a file"),
         ({"client_cert": 5}, ValueError, "client_cert must be the path of a file"),
+        ({"client_key": "-----BEGIN PRIVATE KEY-----\nsecret"}, ValueError, "not a PEM text"),
+        ({"ca_file": f"{'n' * 200}secret"}, ValueError, "ca_file must be the path of a file"),
         ({"client_cert": __file__}, ValueError, "client_cert or client_key cannot be used"),
         ({"client_key": __file__}, ValueError, "client_key cannot be used: the certificate"),
         ({"ca_file": __file__}, ValueError, "ca_file cannot be used"),
