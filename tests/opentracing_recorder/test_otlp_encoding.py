@@ -21,7 +21,9 @@ from opentracing_recorder import (
     BasicTracer,
     InMemoryRecorder,
     RemoteSpanContext,
+    _otlp_attributes,
     _otlp_json,
+    _otlp_messages,
     _otlp_protobuf,
 )
 from opentracing_recorder._opentelemetry_fields import SpanFields, fields_of
@@ -666,13 +668,13 @@ def test_any_resource_is_read_back(attributes: dict[str, Any]) -> None:
 
 def test_names_are_kept_within_bounds() -> None:
     """However many names and sizes there are, all are sent right, and few are remembered."""
-    kept = _otlp_protobuf._of_span._of_text
-    for number in range(3 * _otlp_protobuf._MOST_KEPT):
+    kept = _otlp_messages.of_span._of_text
+    for number in range(3 * _otlp_attributes.MOST_KEPT):
         tags = {f"key {number}": "x" * (number % 300), f"{number}" * 200: "y"}
         found = sent(_otlp_protobuf, finished(tags=tags), False)
         assert_same(Span(attributes=found.attributes), Span(attributes=key_values(tags)))
-        assert len(kept) <= _otlp_protobuf._MOST_KEPT
-    assert max(map(len, kept)) <= _otlp_protobuf._LONGEST_KEPT
+        assert len(kept) <= _otlp_attributes.MOST_KEPT
+    assert max(map(len, kept)) <= _otlp_attributes.LONGEST_KEPT
 
 
 class Liar(Text):
