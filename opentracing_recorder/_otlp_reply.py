@@ -32,7 +32,12 @@ def rejected_spans(body: bytes) -> tuple[int, str]:
 
 def _from_json(body: bytes) -> tuple[int, str]:
     found = json.loads(body).get("partialSuccess") or {}
-    return int(found.get("rejectedSpans") or 0), text_of(found.get("errorMessage") or "")
+    rejected = str(found.get("rejectedSpans") or 0)
+    # Of a number that cannot be read, the message is still worth reading.
+    return (
+        int(rejected) if rejected.isascii() and rejected.isdigit() and len(rejected) < 20 else 0,
+        text_of(found.get("errorMessage") or ""),
+    )
 
 
 def _from_protobuf(body: bytes) -> tuple[int, str]:

@@ -204,14 +204,15 @@ class OTLPRecorder(BatchRecorder):
         if not reply.body:  # as it nearly always is
             return 0
         rejected, message = rejected_spans(reply.body)
+        rejected = min(rejected, len(encoded))
         if (rejected or message) and (times := self._rejections.count()):
+            of_its = f", but rejected {rejected} of its {len(encoded)} spans" if rejected else ""
             _logger.warning(
-                "%s: the server accepted a report, but rejected %d of its %d spans%s: %s",
+                "%s: the server accepted a report%s%s: %s",
                 type(self).__name__,
-                rejected,
-                len(encoded),
+                of_its,
                 since_last(times),
-                self._reports.shown(message),
+                self._reports.shown(message) or "it gives no reason",
             )
         return rejected
 
