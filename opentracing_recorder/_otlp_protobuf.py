@@ -154,7 +154,10 @@ def _usual(semantic_names: bool, span: BasicSpan) -> bytes | None:
         return None
     kind = INTERNAL
     if tags.SPAN_KIND in own:
-        kind = KINDS[own.pop(tags.SPAN_KIND)]  # a KeyError for another one
+        name = own.pop(tags.SPAN_KIND)
+        if type(name) is not str:  # hashing it may take for ever
+            return None
+        kind = KINDS[name]  # a KeyError for another one
     attributes = _of_tags
     if semantic_names:
         attributes = _of_server if kind == SERVER else _of_client
@@ -225,6 +228,9 @@ def _usual_span(
     span_id: Any = span._span_id
     start = span.start_time
     duration = span.duration
+    name = span.operation_name
+    if type(name) is not str:  # a recorder has changed it
+        return None
     if not trace_id or not span_id or not 0.0 <= start < 9e9 or not 0.0 <= duration < 9e9:
         return None
     parent_id = span.parent_id
@@ -251,7 +257,6 @@ def _usual_span(
     context = span._own_context
     if span._sampled if context is None else context.sampled:
         flags += SAMPLED
-    name = span.operation_name
     parts += (
         ids,
         _name_field(name) if len(name) <= LONGEST_KEPT else text_field(0x2A, name),

@@ -138,7 +138,9 @@ class Zipkin(Posted):
 class OTLP(Posted):
     def __init__(self, server: ScriptedServer, path: str, **options: Any) -> None:
         url = f"http://127.0.0.1:{server.port}{path}"
-        super().__init__(OTLPRecorder("shop", url, interval=5, **options), server, path)
+        # Some values are longer than the reports that servers take.
+        recorder = OTLPRecorder("shop", url, interval=5, max_report_size=1 << 30, **options)
+        super().__init__(recorder, server, path)
 
     def arrived(self) -> list[str]:
         spans = [span for body in self.bodies() for span in otlp_payload.spans_in(body)]
