@@ -22,7 +22,6 @@ from typing import Any
 import pytest
 
 import opentracing
-import opentracing_recorder.zipkin
 from opentracing import Format, child_of, follows_from
 from opentracing_recorder import (
     BasicSpan,
@@ -43,6 +42,7 @@ if sys.platform == "emscripten":
 
 from urllib3.connection import HTTPConnection
 
+import opentracing_recorder.zipkin
 from opentracing_recorder._http_post import HTTPPost, Reply
 from opentracing_recorder._zipkin_json import endpoint
 from opentracing_recorder.zipkin import DEFAULT_URL, ZipkinRecorder, ZipkinTracer
