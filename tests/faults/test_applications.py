@@ -84,7 +84,12 @@ def test_a_hostile_value_arrives_and_so_do_the_others(
             stats = sink.recorder.stats._replace(slow=0)
             assert stats == Stats(len(expected), len(expected), 0, 0, 0), recorder
     assert time.process_time() - started < SECONDS
-    expected_news = ("is finished", "tags of a new span", "items of baggage were dropped")
+    expected_news = (
+        "is finished",
+        "tags of a new span",
+        "items of baggage were dropped",
+        "send has lasted",
+    )
     unexpected = [
         each.message
         for each in caplog.records
