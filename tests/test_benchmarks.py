@@ -22,7 +22,8 @@ CASES = [
     "extract last of 5",
     "inject binary",
     "import the tracer",
-    "CPU from start to Zipkin's acknowledgement",
+    "CPU from start to acknowledgement, Zipkin",
+    "CPU from start to acknowledgement, OTLP",
     pytest.param(
         "bytes kept for a span with 2 tags",
         marks=pytest.mark.skipif(
