@@ -161,7 +161,7 @@ def answer(request: dict[str, Any]) -> Answer:
             return kept_bytes(peer.kept_span(), request["count"])
         if name in EXPORTS:
             span, flush = getattr(peer, EXPORTS[name])(request["url"], SPANS_A_TURN)
-            return export(span, flush, request["count"] // SPANS_A_TURN)
+            return export(span, flush, max(1, request["count"] // SPANS_A_TURN))
         return take_turns(name, peer.CASES[name](), seconds, turns, peer)
     except Exception as error:
         return {"error": f"{type(error).__name__}: {error}"}
