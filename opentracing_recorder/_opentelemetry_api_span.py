@@ -133,7 +133,7 @@ class BridgedSpan(Span):
             if not is_name(key):
                 _drop(span, None)
                 return
-            key = str.__str__(key)
+            key = "".join((key,))  # PyPy calls its own methods for `str.__str__`
         own = details.own
         if key in own:
             details.own = own = own - {key}

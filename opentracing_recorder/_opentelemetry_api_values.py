@@ -243,7 +243,7 @@ def name_of(key: Any) -> str:
     true: neither 0 nor None does. Each key that is no name is reported. Never raises.
     """
     if issubclass(type(key), str) and str.__len__(key):
-        return str.__str__(key)
+        return "".join((key,))
     try:
         name = str(key) if key and _has_text(key) else ""
     except Exception:  # of its own methods
