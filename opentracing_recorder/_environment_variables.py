@@ -54,6 +54,11 @@ def resource_attributes() -> dict[str, str]:
     return attributes
 
 
+def named_service() -> str:
+    """The service's name, or ``unknown_service``."""
+    return resource_attributes().get(SERVICE_NAME) or UNKNOWN_SERVICE
+
+
 def otlp_value_of(name: str) -> str:
     """The value of ``OTEL_EXPORTER_OTLP_TRACES_NAME``, otherwise of ``OTEL_EXPORTER_OTLP_NAME``."""
     return value_of(otlp_variable(name))

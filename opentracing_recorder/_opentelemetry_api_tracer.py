@@ -55,8 +55,6 @@ _logger = logging.getLogger(__name__)
 if TYPE_CHECKING:
     from .opentelemetry_api import BasicTracerProvider
 
-_logger = logging.getLogger(__name__)
-
 
 class BridgeTracer(_trace_api.Tracer):
     """Starts spans for one instrumentation scope."""

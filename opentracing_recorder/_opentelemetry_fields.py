@@ -22,6 +22,13 @@ from .span import BasicSpan, LogData, is_failed
 
 VERSION = version("opentracing")
 
+TELEMETRY_SDK = {
+    "telemetry.sdk.language": "python",
+    "telemetry.sdk.name": "opentracing_recorder",  # "opentelemetry" is reserved for its own SDKs
+    "telemetry.sdk.version": VERSION,
+}
+"""The resource attributes that name this package."""
+
 INTERNAL, SERVER, CLIENT, PRODUCER, CONSUMER = range(5)
 """Kinds of spans, as OpenTelemetry's `SpanKind` numbers them."""
 

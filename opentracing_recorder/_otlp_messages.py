@@ -19,6 +19,7 @@ START, END = b"\x39", b"\x41"
 TIME = Struct("<cQ").pack
 FLAGS = Struct("<HI").pack
 FLAGS_KEY = 0x0185  # the key 133 as a varint, read as a little-endian number
+_LINK_FLAGS = Struct("<cI").pack
 KIND = tuple(b"\x30%c" % (kind + 1) for kind in range(5))
 
 of_span = Attributes(0x4A)
@@ -68,7 +69,7 @@ def link_message(link: LinkFields) -> bytes:
             text_field(0x1A, link.trace_state),
             _of_link.of(link.attributes),
             count_field(0x28, link.dropped_attributes),
-            Struct("<cI").pack(b"\x35", otlp_flags(link.flags, link.is_remote)),
+            _LINK_FLAGS(b"\x35", otlp_flags(link.flags, link.is_remote)),
         ]
     )
 

@@ -268,13 +268,14 @@ def _usual_span(
     if span._logs:
         for log in span._logs.copy():
             parts.append(bytes_field(0x5A, _usual_event(log)))
-        parts.append(count_field(0x60, span.dropped_logs))
     for link in links:
         parts.append(bytes_field(0x6A, link_message(link)))
     if context is not None and context.extra:
         parts.append(text_field(0x1A, trace_state_of(context)))
     if span.dropped_tags:
         parts.append(count_field(0x50, span.dropped_tags))
+    if span.dropped_logs:  # also where a recorder has taken the others away
+        parts.append(count_field(0x60, span.dropped_logs))
     return b"".join(parts)
 
 

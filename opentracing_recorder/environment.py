@@ -80,8 +80,7 @@ from opentracing import Format
 from opentracing.interrupts import reraise_interrupt
 
 from ._environment_variables import (
-    SERVICE_NAME,
-    UNKNOWN_SERVICE,
+    named_service,
     otlp_value_of,
     resource_attributes,
     value_of,
@@ -113,7 +112,7 @@ def tracer_from_environment() -> BasicTracer:
         scope_manager: Any = OpenTelemetryScopeManager()
     except ImportError:
         scope_manager = None
-    name = resource_attributes().get(SERVICE_NAME) or UNKNOWN_SERVICE
+    name = named_service()
     is_disabled = value_of("OTEL_SDK_DISABLED").lower() == "true"
     recorder = NoopRecorder() if is_disabled else _recorder(name)
     sampler = ConstSampler(False) if is_disabled else _sampler()

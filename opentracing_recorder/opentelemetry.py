@@ -75,7 +75,7 @@ from ._arguments import check_type
 from ._batch_retry import Undelivered
 from ._errors import error_text, loggable
 from ._json_safe import json_safe, text_of
-from ._opentelemetry_fields import VERSION, to_attributes
+from ._opentelemetry_fields import TELEMETRY_SDK, to_attributes
 from ._opentelemetry_span import to_readable_span
 from .batch import BatchRecorder, Rejected
 from .span import BasicSpan
@@ -142,10 +142,7 @@ class OpenTelemetryRecorder(BatchRecorder):
         self._inherited: Any = None
         self._semantic_names = semantic_names
         self._resource_attributes = {
-            "telemetry.sdk.language": "python",
-            # "opentelemetry" is reserved for its own SDKs.
-            "telemetry.sdk.name": "opentracing_recorder",
-            "telemetry.sdk.version": VERSION,
+            **TELEMETRY_SDK,
             **to_attributes(json_safe(resource_attributes or {})),
             "service.name": text_of(service_name),
         }

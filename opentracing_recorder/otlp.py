@@ -106,6 +106,7 @@ from ._arguments import check_type
 from ._environment_variables import (
     SERVICE_NAME,
     UNKNOWN_SERVICE,
+    named_service,
     otlp_value_of,
     otlp_variable,
     warn,
@@ -115,7 +116,7 @@ from ._failure_log import RateLimit, since_last
 from ._http_post import Path
 from ._http_report import HTTPReports
 from ._json_safe import json_safe, text_of
-from ._opentelemetry_fields import VERSION, to_attributes
+from ._opentelemetry_fields import TELEMETRY_SDK, to_attributes
 from ._otlp_environment import report_options, timeout_of_environment
 from ._otlp_reply import rejected_spans
 from .b3_propagator import B3Propagator
@@ -271,12 +272,8 @@ class OTLPTracer(BasicTracer):
             trace_id_bits=trace_id_bits,
             max_tags=max_tags,
             max_logs=max_logs,
-            service_name=_service_name() if service_name is None else service_name,
+            service_name=named_service() if service_name is None else service_name,
         )
-
-
-def _service_name() -> str:
-    return given_resource_attributes().get(SERVICE_NAME) or UNKNOWN_SERVICE
 
 
 def _resource(
@@ -287,10 +284,7 @@ def _resource(
     if resource_attributes is not None:
         check_type("resource_attributes", resource_attributes, Mapping)
     attributes = {
-        "telemetry.sdk.language": "python",
-        # "opentelemetry" is reserved for its own SDKs.
-        "telemetry.sdk.name": "opentracing_recorder",
-        "telemetry.sdk.version": VERSION,
+        **TELEMETRY_SDK,
         SERVICE_NAME: UNKNOWN_SERVICE,
         **given_resource_attributes(),
         **to_attributes(json_safe(resource_attributes or {})),

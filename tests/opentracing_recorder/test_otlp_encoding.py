@@ -105,12 +105,13 @@ def fail(tracer: BasicTracer) -> None:
         raise KeyError("teapot")
 
 
-def leave_out(tracer: BasicTracer) -> None:
+def leave_out(tracer: BasicTracer) -> BasicSpan:
     tracer.max_tags, tracer.max_logs = 2, 3
     span = tracer.start_span("x", tags={str(number): number for number in range(6)})
     for number in range(200):
         span.log_kv({"event": number})
     span.finish()
+    return span
 
 
 CALLER = RemoteSpanContext((0xA << 64) + 1, 2, extra={"tracestate": "a=1,b=2"})
@@ -176,6 +177,7 @@ SPANS: dict[str, Callable[[BasicTracer], object]] = {
         tracer, references=[child_of(LOCAL), follows_from(OTHER), child_of(CALLER)]
     ),
     "what was left out": leave_out,
+    "what was left out, and the rest taken away": lambda tracer: leave_out(tracer).logs.clear(),
 }
 
 
