@@ -28,8 +28,8 @@ Every name below can be imported from this package. The guides are in the module
   `opentracing_recorder.b3_propagator`, `opentracing_recorder.jaeger_propagator` and
   `opentracing_recorder.binary_propagator`. `opentracing_recorder.edge_propagator` is for the edge
   of your network.
-- Keep spans in this process: `opentracing_recorder.in_memory`, `opentracing_recorder.logging`,
-  `opentracing_recorder.json_lines`.
+- Keep spans in this process: `opentracing_recorder.in_memory`, `opentracing_recorder.console`,
+  `opentracing_recorder.logging`, `opentracing_recorder.json_lines`.
 - Send spans over a network: `opentracing_recorder.otlp`, `opentracing_recorder.zipkin`,
   `opentracing_recorder.opentelemetry`.
 - Record what is instrumented for OpenTelemetry: `opentracing_recorder.opentelemetry_api`.
@@ -62,6 +62,7 @@ if TYPE_CHECKING:
     from .batch import Stats as Stats
     from .batch import Unavailable as Unavailable
     from .binary_propagator import BinaryPropagator as BinaryPropagator
+    from .console import ConsoleRecorder as ConsoleRecorder
     from .context import BasicSpanContext as BasicSpanContext
     from .context import RemoteSpanContext as RemoteSpanContext
     from .edge_propagator import EdgePropagator as EdgePropagator
@@ -102,6 +103,7 @@ else:
         "BinaryPropagator": "binary_propagator",
         "CompositePropagator": "propagator",
         "CompositeRecorder": "recorder",
+        "ConsoleRecorder": "console",
         "ConstSampler": "sampler",
         "EdgePropagator": "edge_propagator",
         "FlushAtShutdown": "shutdown",

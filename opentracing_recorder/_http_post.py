@@ -115,6 +115,8 @@ class HTTPPost:
         self._new_connection = partial(kind, *_address(via), **options)
         self._tunnel: tuple[Any, ...] | None = None
         self._headers: Mapping[str, str] = {}  # that a proxy gets with each request
+        self.shown_url = target._replace(query=None, fragment=None).url
+        """The server's URL, without what may be a secret."""
         self._target = target.request_uri
         if proxy is not None and target.scheme == "https":
             self._tunnel = self._host, port, headers, proxy.scheme

@@ -17,7 +17,7 @@ from opentracing.interrupts import reraise_interrupt
 
 from ._arguments import check_count, check_type
 from ._batch_retry import BatchTooLarge, Rejected, SpanRejected, Unavailable
-from ._errors import one_line
+from ._errors import one_line, visible
 from ._http_post import HTTPPost, Path, Reply
 from ._json_safe import text_of
 
@@ -112,6 +112,11 @@ class HTTPReports:
         if status in self._retried:
             raise Unavailable(answer, retry_after=_seconds(reply.headers.get("Retry-After")))
         raise (SpanRejected if status == 400 else Rejected)(answer)
+
+    @property
+    def shown_url(self) -> str:
+        """The server's URL, for messages: without its query."""
+        return visible(self._http.shown_url)
 
     def shown(self, text: str) -> str:
         """The beginning of a text from the backend, in one line and without secrets."""

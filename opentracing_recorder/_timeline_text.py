@@ -64,22 +64,41 @@ def render_text(
     If at least `fold` children of a span have the same service, operation and failure, they share
     one line, and so do their children that are alike. With None, each span has its own line.
     """
-    if width is None:
-        # The width is 0 if the terminal does not know it.
-        width = shutil.get_terminal_size((100, 24)).columns or 100
+    width = _columns_of_terminal() if width is None else width
     if width < 1:
         raise ValueError(f"width must be at least 1 column, not {width}")
     if fold is not None and fold < 2:
         raise ValueError(f"fold must be at least 2 spans, or None, not {fold}")
-    if unicode is None:
-        unicode = _can_encode(sys.stdout if stream is None else stream)
-    glyphs = _Glyphs(unicode)
+    glyphs = _Glyphs(_can_encode(stream) if unicode is None else unicode)
     blocks = (_draw(trace, width, glyphs, color, fold) for trace in traces)
     return "\n\n".join("\n".join(lines) for lines in blocks)
 
 
+def render_line(
+    trace: Trace, *, width: int | None = None, color: bool = False, stream: IO[str] | None = None
+) -> str:
+    """A trace of one span as one line: its id, duration, name and error."""
+    ((node, _),) = trace.walk()
+    width = _columns_of_terminal() if width is None else width
+    glyphs = _Glyphs(_can_encode(stream))
+    service = f"{node.service}: " if node.service else ""
+    parts = [f"trace {trace.trace_id}", _taken([node], glyphs.micro), service + node.operation_name]
+    if node.error:
+        parts[-1] = f"{glyphs.error} {parts[-1]}"
+        parts += [node.error_message] * bool(node.error_message)
+    text = _shown(f" {glyphs.dot} ".join(parts), width, glyphs)
+    text = _fit(text, width, glyphs.cut).rstrip()
+    return f"{_RED}{text}{_PLAIN}" if color and node.error else text
+
+
+def _columns_of_terminal() -> int:
+    # The width is 0 if the terminal does not know it.
+    return shutil.get_terminal_size((100, 24)).columns or 100
+
+
 def _can_encode(stream: IO[str] | None) -> bool:
     """Whether a stream can encode every character; names of spans may have any."""
+    stream = sys.stdout if stream is None else stream
     try:
         "✗\U0001f600".encode(getattr(stream, "encoding", None) or "ascii")
     except (LookupError, UnicodeEncodeError):

@@ -181,6 +181,12 @@ class BatchRecorder(Recorder):
         at_fork(_renew_all)
         _open.add(self)
 
+    def __repr__(self) -> str:
+        stats = " ".join(f"{name}={number}" for name, number in self.stats._asdict().items())
+        return " ".join(filter(None, (f"<{type(self).__name__}", self._destination, f"{stats}>")))
+
+    _destination = ""  # the service and the address, for `repr`
+
     # A backend defines these.
 
     @abstractmethod

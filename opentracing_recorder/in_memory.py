@@ -53,6 +53,9 @@ class InMemoryRecorder(Recorder):
         # One queue for each waiting `wait_for`; any item wakes it.
         self._waiting: list[SimpleQueue[None]] = []
 
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__}: {len(self._spans)} spans>"
+
     def record_span(self, span: BasicSpan) -> None:
         self._spans.append(span)
         if self._waiting:

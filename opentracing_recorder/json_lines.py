@@ -136,6 +136,9 @@ class JSONLinesRecorder(Recorder):
         """The file's absolute path."""
         return self._path
 
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self._path}>"
+
     def record_span(self, span: BasicSpan) -> None:
         """Write a span. If the system refuses, it raises OSError, which the tracer logs."""
         if not unforked[0]:  # the span is older than this child, in which none has begun yet

@@ -73,6 +73,9 @@ class LoggingRecorder(Recorder):
         self.logger = logger
         self.level = level
 
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {getattr(self.logger, 'name', '')}>"
+
     def record_span(self, span: BasicSpan) -> None:
         if self.logger.isEnabledFor(self.level):
             fields = span.to_dict()

@@ -73,7 +73,7 @@ from opentracing.interrupts import reraise_interrupt
 
 from ._arguments import check_type
 from ._batch_retry import Undelivered
-from ._errors import error_text, loggable
+from ._errors import error_text, loggable, shown
 from ._json_safe import json_safe, text_of
 from ._opentelemetry_fields import TELEMETRY_SDK, to_attributes
 from ._opentelemetry_span import to_readable_span
@@ -155,6 +155,8 @@ class OpenTelemetryRecorder(BatchRecorder):
         except Exception as error:
             reraise_interrupt()
             _logger.debug("The resource cannot be described yet", exc_info=loggable(error))
+        exporter_name = getattr(exporter, "__name__", type(exporter).__name__)
+        self._destination = f"{shown(service_name)} {exporter_name}"
         super().__init__(  # last: from here on a fork calls `forked`
             queue_size=queue_size,
             batch_size=batch_size,

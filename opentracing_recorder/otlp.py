@@ -112,6 +112,7 @@ from ._environment_variables import (
     warn,
 )
 from ._environment_variables import resource_attributes as given_resource_attributes
+from ._errors import shown
 from ._failure_log import RateLimit, since_last
 from ._http_post import Path
 from ._http_report import HTTPReports
@@ -187,6 +188,7 @@ class OTLPRecorder(BatchRecorder):
             max_report_size=max_report_size,
             own_headers={"content-type": encoding.CONTENT_TYPE},
         )
+        self._destination = f"{shown(self._resource[SERVICE_NAME])} {self._reports.shown_url}"
         self._rejections = RateLimit()
         super().__init__(  # last: from here on a fork calls `forked`
             queue_size=queue_size,

@@ -84,6 +84,7 @@ from opentracing.interrupts import reraise_interrupt
 from . import _typing as t
 from ._arguments import check_has, check_type
 from ._failure_log import FailureLog
+from ._json_safe import text_of
 from .span import BasicSpan
 
 __all__ = ["CompositeRecorder", "NoopRecorder", "Recorder"]
@@ -91,6 +92,9 @@ __all__ = ["CompositeRecorder", "NoopRecorder", "Recorder"]
 
 class Recorder(ABC):
     """Takes each finished, sampled span of a tracer."""
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__}>"
 
     @abstractmethod
     def record_span(self, span: BasicSpan) -> None:
@@ -152,8 +156,7 @@ class CompositeRecorder(Recorder):
         return tuple(each for each, _ in self._recorders)
 
     def __repr__(self) -> str:
-        names = ", ".join(type(each).__name__ for each in self.recorders)
-        return f"<{type(self).__name__} of {names}>"
+        return f"<{type(self).__name__} of {', '.join(map(text_of, self.recorders))}>"
 
     def record_span(self, span: BasicSpan) -> None:
         # Copied before the first of them may change it.

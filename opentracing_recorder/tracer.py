@@ -478,7 +478,7 @@ class BasicTracer(Tracer):
             return False
 
     def __repr__(self) -> str:
-        recorder, sampler = type(self.recorder).__name__, type(self.sampler).__name__
+        recorder, sampler = text_of(self.recorder), type(self.sampler).__name__
         service = "" if self.service_name is None else f" {self.service_name!r}"
         return f"<{type(self).__name__}{service} recorder={recorder} sampler={sampler}>"
 

@@ -120,6 +120,7 @@ from opentracing.interrupts import reraise_interrupt
 from opentracing.tags import SPAN_KIND, SPAN_KIND_RPC_SERVER
 
 from ._arguments import check_range, check_type
+from ._errors import shown
 from ._http_post import Path
 from ._http_report import HTTPReports
 from ._zipkin_json import SharedSpanContext, endpoint, not_version_1, span_encoder, to_json
@@ -189,6 +190,7 @@ class ZipkinRecorder(BatchRecorder):
             client_cert=client_cert,
             client_key=client_key,
         )
+        self._destination = f"{shown(service_name)} {self._reports.shown_url}"
         super().__init__(  # last: from here on a fork calls `forked`
             queue_size=queue_size,
             batch_size=batch_size,

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import json
 import logging
 import os
+import re
 import socket
 import socketserver
 import struct
@@ -32,6 +34,7 @@ from opentracing_recorder import (
     BinaryPropagator,
     CompositePropagator,
     CompositeRecorder,
+    ConsoleRecorder,
     ConstSampler,
     InMemoryRecorder,
     JaegerPropagator,
@@ -104,6 +107,16 @@ class TestLoggingRecorder(InMemory):
 
     def delivered(self, recorder: Any) -> Iterable[str]:
         return [record.__dict__["span"]["operation_name"] for record in self.records]
+
+
+class TestConsoleRecorder(InMemory):
+    def recorder(self) -> Recorder:
+        self.stream = io.TextIOWrapper(io.BytesIO(), "utf-8")
+        return ConsoleRecorder(self.stream, width=1000)
+
+    def delivered(self, recorder: Any) -> Iterable[str]:
+        drawn = self.stream.buffer.getvalue().decode()  # type: ignore[attr-defined]
+        return re.findall(r"check \w+ \d+", drawn)
 
 
 class TestNoopRecorder(InMemory):

@@ -68,3 +68,10 @@ def test_find_wants_every_tag_with_its_value() -> None:
         tracer.start_span("x", tags=tags).finish()
     assert recorder.find(tags={"a": 1, "b": None}) == recorder.spans[:1]
     assert recorder.find("y") == []
+
+
+def test_a_recorder_shows_how_many_spans_it_has() -> None:
+    """Its repr has the number of spans, and no span."""
+    recorder = InMemoryRecorder()
+    BasicTracer(recorder).start_span("order").finish()
+    assert repr(recorder) == "<InMemoryRecorder: 1 spans>"

@@ -618,3 +618,9 @@ def test_a_clock_that_goes_back_makes_no_wait_for_a_reader_longer(
     finally:
         os.close(reader)
     assert time.perf_counter() - started < 20
+
+
+def test_a_recorder_shows_its_file(tmp_path: Path) -> None:
+    """Its repr has the file's absolute path."""
+    recorder = JSONLinesRecorder(tmp_path / "spans.jsonl")
+    assert repr(recorder) == f"<JSONLinesRecorder {tmp_path / 'spans.jsonl'}>"

@@ -229,3 +229,8 @@ def test_none_is_no_id(logger: logging.Logger) -> None:
         logger.info("message", extra={"trace_id": None, "span_id": None})
     (record,) = handler.buffer
     assert vars(record)["span_id"] == scope.span.context.to_span_id()
+
+
+def test_a_recorder_shows_its_logger() -> None:
+    """Its repr has the logger's name."""
+    assert repr(LoggingRecorder()) == "<LoggingRecorder opentracing.spans>"

@@ -741,3 +741,12 @@ def test_a_child_may_use_an_exporter_that_nobody_has_used() -> None:
     printed = forked("ready", "unused")
     assert any(line.startswith("in the child False") for line in printed)
     assert "child delivered True 0" in printed
+
+
+def test_a_recorder_shows_its_service_exporter_and_counts() -> None:
+    """The exporter is shown by its class, whether it is made already or later."""
+    for exporter in (InMemorySpanExporter, InMemorySpanExporter()):
+        assert repr(OpenTelemetryRecorder(exporter, "shop")) == (
+            "<OpenTelemetryRecorder 'shop' InMemorySpanExporter"
+            " recorded=0 sent=0 dropped=0 failed=0 queued=0 slow=0>"
+        )

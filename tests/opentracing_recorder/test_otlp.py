@@ -545,3 +545,12 @@ def test_the_memory_of_queued_spans() -> None:
     zipkin = taken(ZipkinRecorder("shop", away, **options, batch_size=200_000))
     print(f"OTLP: {otlp / 1e6:.1f} MB, Zipkin: {zipkin / 1e6:.1f} MB")
     assert otlp <= zipkin * 1.01
+
+
+def test_a_recorder_shows_its_service_address_and_counts() -> None:
+    """The service is the one that its spans are sent with."""
+    recorder = OTLPRecorder(resource_attributes={"service.name": "shop"})
+    assert repr(recorder) == (
+        "<OTLPRecorder 'shop' http://localhost:4318/v1/traces"
+        " recorded=0 sent=0 dropped=0 failed=0 queued=0 slow=0>"
+    )

@@ -1020,3 +1020,14 @@ def test_a_server_is_a_child_of_its_caller_unless_told_to_join(tracer: ZipkinTra
     fields = as_sent(tracer)
     assert fields["parentId"] == "000000000000000b"
     assert "shared" not in fields
+
+
+def test_a_recorder_shows_its_service_address_and_counts() -> None:
+    """Its repr has no query of the URL, which may hold a key."""
+    recorder = ZipkinRecorder("shop", "http://127.0.0.1:1/spans?key=s3cret", attempts=1)
+    recorder.close(1)
+    recorder.record_span(BasicTracer().start_span("late"))
+    assert repr(recorder) == (
+        "<ZipkinRecorder 'shop' http://127.0.0.1:1/spans"
+        " recorded=1 sent=0 dropped=1 failed=0 queued=0 slow=0>"
+    )

@@ -1,0 +1,157 @@
+"""ConsoleRecorder, which draws each trace in the terminal as soon as it ends, for developing.
+
+::
+
+    import sys
+    from contextlib import suppress
+
+    from opentracing_recorder import BasicTracer, ConsoleRecorder
+
+    tracer = BasicTracer(ConsoleRecorder(sys.stdout, width=80), service_name="shop")
+    with tracer.start_active_span("order"):
+        with tracer.start_active_span("look up stock"):
+            pass
+        with suppress(ValueError), tracer.start_active_span("charge"):
+            raise ValueError("card expired")
+    with tracer.start_active_span("health check"):
+        pass
+
+which prints::
+
+    trace e0d236235f7f1f53 · 437 µs · 3 spans · shop · 1 error
+                            0                                         437 µs
+    shop: order             ━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━  437 µs
+    ├─ shop: look up stock           ╺━━━                                      26 µs
+    └─ ✗ shop: charge                          ━━━━━━━━━━━━━━━━━━━━━━━━━┿━╸   247 µs
+          ValueError: card expired
+
+    trace bd72d59f51ebd3ef · 19 µs · shop: health check
+
+- A tree is drawn when a span ends whose parent is not running here: the root of a trace, or of the
+  part of it that this process does. Spans that end later are drawn when they end.
+- It writes to standard error, or to `stream`. Each tree is written at once, so log lines and the
+  trees of other threads stay whole.
+- Colors are used on a terminal, unless ``NO_COLOR`` is set; `color` decides otherwise. `width` is
+  in columns (default: the terminal's).
+- At most `max_spans` spans wait for their root (default: 10,000). Above that, spans are drawn when
+  they end. `close`, and the exit of the process, draw those whose root is still running.
+
+It may be used from any thread. It draws on the thread that ends the trace, which takes about a
+millisecond: production needs another recorder.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import IO, Optional
+from weakref import WeakSet
+
+from opentracing.interrupts import reraise_interrupt
+
+from ._arguments import check_count, check_has
+from ._process import RenewedLock, at_exit
+from ._terminal import has_color
+from ._timeline_text import render_line, render_text
+from .recorder import Recorder
+from .span import BasicSpan
+from .trace import Trace
+
+__all__ = ["ConsoleRecorder"]
+
+_Key = tuple[Optional[int], Optional[int]]
+
+
+class ConsoleRecorder(Recorder):
+    """Draws each trace as a tree on standard error, or on `stream`, when its local part ends.
+
+    `color` is True, False, or None for what the terminal has. `width` is in columns; None is the
+    terminal's. At most `max_spans` spans wait for their root. Safe to use from any thread.
+    """
+
+    def __init__(
+        self,
+        stream: IO[str] | None = None,
+        *,
+        color: bool | None = None,
+        width: int | None = None,
+        max_spans: int = 10_000,
+    ) -> None:
+        if stream is not None:
+            check_has("stream", stream, "write")
+        if width is not None:
+            check_count("width", width)
+        check_count("max_spans", max_spans)
+        self._stream = stream
+        self._color = color
+        self._width = width
+        self._max_spans = max_spans
+        self._lock = RenewedLock()
+        # The spans that run here, each with the spans below it that have ended.
+        self._running: dict[_Key, list[BasicSpan]] = {}
+        self._waiting = 0
+
+    def span_started(self, span: BasicSpan) -> None:
+        """Remember the span, as those that start below it wait for its end."""
+        ended: list[BasicSpan] = []
+        with self._lock.current:
+            self._running.setdefault((span.context.trace_id, span.context.span_id), [])
+            if len(self._running) > self._max_spans:  # the oldest may never finish
+                ended = self._taken(next(iter(self._running)))
+        self._draw(ended)
+
+    def record_span(self, span: BasicSpan) -> None:
+        trace_id = span.context.trace_id
+        with self._lock.current:
+            spans = [*self._taken((trace_id, span.context.span_id)), span]
+            above = None
+            if span.parent_id is not None and self._waiting < self._max_spans:
+                above = self._running.get((trace_id, span.parent_id))
+            if above is not None:
+                above += spans
+                self._waiting += len(spans)
+                _with_waiting.add(self)
+                at_exit(_draw_all, _draw_all)
+                return
+        self._draw(spans)
+
+    def close(self, timeout: float | None = None) -> bool:
+        """Draw the spans that wait for their root."""
+        with self._lock.current:
+            waiting = [span for spans in self._running.values() for span in spans]
+            self._running.clear()
+            self._waiting = 0
+        self._draw(waiting)
+        return True
+
+    def _taken(self, key: _Key) -> list[BasicSpan]:
+        spans = self._running.pop(key, [])
+        self._waiting -= len(spans)
+        return spans
+
+    def _draw(self, spans: list[BasicSpan]) -> None:
+        stream = sys.stderr if self._stream is None else self._stream
+        if not spans or stream is None:
+            return
+        color = has_color(stream) if self._color is None else self._color
+        blocks = []
+        for trace in Trace.from_spans(spans):
+            if len(trace) == 1:
+                blocks.append(render_line(trace, width=self._width, color=color, stream=stream))
+            else:
+                tree = render_text([trace], width=self._width, color=color, stream=stream)
+                blocks.append(f"{tree}\n")
+        text = "\n".join(blocks)
+        with self._lock.current:
+            stream.write(f"{text}\n")
+            stream.flush()
+
+
+_with_waiting: WeakSet[ConsoleRecorder] = WeakSet()
+
+
+def _draw_all() -> None:
+    for recorder in list(_with_waiting):
+        try:
+            recorder.close()
+        except Exception:  # the terminal is closed
+            reraise_interrupt()
