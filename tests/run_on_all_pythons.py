@@ -9,8 +9,9 @@ too, by ``make test-pyodide``; builds without the GIL run the tests that race th
 interpreter matters: how a process ends. The other tests of faults are left to ``make test`` and
 ``make test-faults``: hostile values can take PyPy minutes each. So are the tests of a page in a
 browser and of the benchmarks, which test no Python; and each property is tried with fewer examples
-than ``make test`` tries. ``make test-all TESTED=python3`` also leaves out the tests that ``make
-test`` has run on that Python, as the gate does.
+than ``make test`` tries. ``make test-all TESTED=python3``, which the gate runs, also leaves out the
+tests that ``make test`` has run on that Python; on the versions between the oldest and the newest,
+it runs the tests of contexts alone. Before a release, run it without ``TESTED``.
 
 As many are installed, and then run, at once as the machine has cores. Each runs in one process: to
 collect the tests in every process of each would take longer. Each prints its output when it is
@@ -103,6 +104,11 @@ def wanted_with_long_tests() -> dict[str, str]:
     """The oldest and the newest interpreter, each by the name of its run of long tests."""
     versions = supported_versions()
     return {f"python{each}": f"python{each}, ends" for each in (versions[0], versions[-1])}
+
+
+def between() -> list[str]:
+    """The interpreters between the oldest and the newest version."""
+    return [f"python{each}" for each in supported_versions()[1:-1]]
 
 
 def wanted_with_inherited_contexts() -> dict[str, str]:
@@ -242,6 +248,8 @@ def main() -> int:
             results[name] = "left out: `make test` has run them"
             if not others:
                 continue
+        elif left_out and name in between():
+            jobs[name] = python, "test", *environment, f"TESTS={' '.join(OF_CONTEXTS)}"
         else:
             jobs[name] = python, "test", *environment
         for other, (target, *variables) in others.items():

@@ -318,6 +318,11 @@ def test_the_python_that_make_test_has_used_can_be_left_out(
         assert runner.tested() == name
 
 
+def test_the_pythons_between_the_oldest_and_the_newest(runner: ModuleType) -> None:
+    """The gate runs the tests of contexts alone on these; all tests run on the others."""
+    assert runner.between() == [f"python3.{minor}" for minor in range(10, 14)]
+
+
 def test_pyodide_is_of_a_supported_python(runner: ModuleType) -> None:
     """The first number of its version, such as 314, is a Python that the classifiers name."""
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
