@@ -129,6 +129,7 @@ from __future__ import annotations
 import sys
 
 from . import logs, tags
+from .decorator import traced
 from .ext import tags as _ext_tags  # noqa: F401  # `opentracing.ext.tags` is there unasked
 from .propagation import (
     Format,
@@ -168,6 +169,7 @@ __all__ = [
     "set_global_tracer",
     "start_child_span",
     "tags",
+    "traced",
     "tracer",
     "use_tracer",
 ]
