@@ -148,17 +148,17 @@ def _decorated(
     plain = _unbound(function)
     name = name or _name_of(plain)
     flags = _flags_of(plain)
-    wrapper: t.Any
     if flags & _COROUTINE:
-        wrapper = _coroutine_function(function, name, tags, tracer)
+        make = _coroutine_function
     elif flags & _ASYNC_GENERATOR:
-        wrapper = _async_generator_function(function, name, tags, tracer)
+        make = _async_generator_function
     elif flags & _GENERATOR:
-        wrapper = _generator_function(function, name, tags, tracer)
-        if flags & _ITERABLE_COROUTINE:
-            wrapper = coroutine(wrapper)
+        make = _generator_function
     else:
-        wrapper = _function(function, name, tags, tracer)
+        make = _function
+    wrapper = make(function, name, tags, _source(tracer))
+    if flags & _ITERABLE_COROUTINE:
+        wrapper = coroutine(wrapper)
     return update_wrapper(wrapper, function)
 
 
@@ -186,7 +186,7 @@ def _flags_of(function: t.Any) -> int:
         return _COROUTINE
     code = getattr(function, "__code__", None)
     if code is None:
-        code = getattr(getattr(type(function), "__call__", None), "__code__", None)
+        code = getattr(type(function).__call__, "__code__", None)
     flags = getattr(code, "co_flags", 0)
     return flags if isinstance(flags, int) else 0
 
@@ -194,14 +194,19 @@ def _flags_of(function: t.Any) -> int:
 # One of these functions makes each kind of wrapper. With the no-op tracer, a wrapper only calls.
 
 
+def _source(tracer: t.Tracer | None) -> dict[str, t.Any]:
+    """Where wrappers read their tracer: on old Pythons, a dict is faster than a module."""
+    return vars(opentracing) if tracer is None else {"tracer": tracer}
+
+
 def _function(
-    function: t.Any, name: str, tags: dict[str, t.Any] | None, tracer: t.Tracer | None
+    function: t.Any, name: str, tags: dict[str, t.Any] | None, source: dict[str, t.Any]
 ) -> t.Any:
     def call(*args: t.Any, **kwargs: t.Any) -> t.Any:
-        current = opentracing.tracer if tracer is None else tracer
-        if type(current) is Tracer:
+        tracer = source["tracer"]
+        if type(tracer) is Tracer:
             return function(*args, **kwargs)
-        scope = _open(current, name, tags)
+        scope = _open(tracer, name, tags)
         try:
             result = function(*args, **kwargs)
         except BaseException as error:
@@ -214,13 +219,13 @@ def _function(
 
 
 def _coroutine_function(
-    function: t.Any, name: str, tags: dict[str, t.Any] | None, tracer: t.Tracer | None
+    function: t.Any, name: str, tags: dict[str, t.Any] | None, source: dict[str, t.Any]
 ) -> t.Any:
     async def call(*args: t.Any, **kwargs: t.Any) -> t.Any:
-        current = opentracing.tracer if tracer is None else tracer
-        if type(current) is Tracer:
+        tracer = source["tracer"]
+        if type(tracer) is Tracer:
             return await function(*args, **kwargs)
-        scope = _open(current, name, tags)
+        scope = _open(tracer, name, tags)
         try:
             result = await function(*args, **kwargs)
         except BaseException as error:
@@ -233,102 +238,107 @@ def _coroutine_function(
 
 
 def _generator_function(
-    function: t.Any, name: str, tags: dict[str, t.Any] | None, tracer: t.Tracer | None
+    function: t.Any, name: str, tags: dict[str, t.Any] | None, source: dict[str, t.Any]
 ) -> t.Any:
     def generate(*args: t.Any, **kwargs: t.Any) -> t.Any:
-        current = opentracing.tracer if tracer is None else tracer
-        if type(current) is Tracer:
+        tracer = source["tracer"]
+        if type(tracer) is Tracer:
             return (yield from function(*args, **kwargs))
         generator = function(*args, **kwargs)
-        steps = _Steps(current, name, tags, generator.send)
+        steps = _Steps(tracer, name, tags)
+        advance, argument = generator.send, None
+        item: list[t.Any] = []  # empty while the consumer works, so that it keeps nothing alive
         try:
             while True:
+                runs = True
                 try:
-                    # The item is in no variable, which would keep it until the next step.
-                    steps.argument = yield steps.take()
-                    steps.advance = generator.send
+                    steps.begin()
+                    item.append(advance(argument))
+                    argument = None
+                    steps.pause()
+                    runs = False
+                    argument = yield item.pop()
+                    advance = generator.send
                 except BaseException as error:
-                    if not steps.ended:  # the consumer threw it in, or closes the generator
-                        steps.advance, steps.argument = generator.throw, error
-                    elif isinstance(error, StopIteration):
+                    if not runs:  # the consumer throws it in, or closes the generator
+                        advance, argument = generator.throw, error
+                        continue
+                    steps.end(error)
+                    if isinstance(error, StopIteration):
                         return error.value
-                    else:
-                        raise
+                    raise
         finally:
+            argument = None  # it may be an exception, which refers to this frame
             steps.end(None)
 
     return generate
 
 
 def _async_generator_function(
-    function: t.Any, name: str, tags: dict[str, t.Any] | None, tracer: t.Tracer | None
+    function: t.Any, name: str, tags: dict[str, t.Any] | None, source: dict[str, t.Any]
 ) -> t.Any:
     async def generate(*args: t.Any, **kwargs: t.Any) -> t.Any:
-        current = opentracing.tracer if tracer is None else tracer
+        tracer = source["tracer"]
         generator = function(*args, **kwargs)
-        steps = _Steps(current, name, tags, _first_step_of(generator))
+        steps = None if type(tracer) is Tracer else _Steps(tracer, name, tags)
+        step = _first_step(generator)
+        item: list[t.Any] = []
         try:
             while True:
+                runs = True
                 try:
-                    steps.argument = yield await steps.take_async()
-                    steps.advance = generator.asend
+                    if steps is not None:
+                        steps.begin()
+                    item.append(await step)
+                    step = None
+                    if steps is not None:
+                        steps.pause()
+                    runs = False
+                    step = generator.asend((yield item.pop()))
                 except BaseException as error:
-                    if not steps.ended:
-                        steps.advance, steps.argument = generator.athrow, error
-                    elif isinstance(error, StopAsyncIteration):
+                    if not runs:
+                        step = generator.athrow(error)
+                        continue
+                    if steps is not None:
+                        steps.end(error)
+                    if isinstance(error, StopAsyncIteration):
                         return
-                    else:
-                        raise
+                    raise
         finally:
-            steps.end(None)
+            step = None
+            if steps is not None:
+                steps.end(None)
 
     return generate
 
 
-def _first_step_of(generator: t.Any) -> t.Callable[[t.Any], t.Any]:
-    """Its `asend` for the first step, which hides the generator from the event loop.
+def _first_step(generator: t.Any) -> t.Any:
+    """The first step of an async generator, which hides the generator from the event loop.
 
     The loop closes the wrapper, when it ends or when the wrapper is garbage. The wrapper then
     closes the generator. If the loop closed both, at the same time, one would fail.
     """
-
-    def asend(value: t.Any) -> t.Any:
-        hooks = sys.get_asyncgen_hooks()
-        sys.set_asyncgen_hooks(firstiter=None, finalizer=_leave_to_wrapper)
-        try:
-            return generator.asend(value)
-        finally:
-            sys.set_asyncgen_hooks(*hooks)
-
-    return asend
+    hooks = sys.get_asyncgen_hooks()
+    sys.set_asyncgen_hooks(firstiter=None, finalizer=_leave_to_wrapper)
+    try:
+        return generator.asend(None)
+    finally:
+        sys.set_asyncgen_hooks(*hooks)
 
 
 def _leave_to_wrapper(generator: object) -> None:
-    """The finalizer of a generator inside a wrapper."""
+    """The finalizer of an async generator inside a wrapper."""
 
 
 class _Steps:
-    """The steps of a generator, and its span, which is active during each of them."""
+    """The span of a generator, active during each of its steps. No tracer's exception leaves it."""
 
-    __slots__ = ("_inner", "_manager", "_scope", "_span", "advance", "argument", "ended")
+    __slots__ = ("_inner", "_manager", "_scope", "_span")
 
-    def __init__(
-        self,
-        tracer: t.Any,
-        name: str,
-        tags: dict[str, t.Any] | None,
-        advance: t.Callable[[t.Any], t.Any],
-    ) -> None:
-        self.advance = advance
-        """The generator's method for the next step: to send, or to throw."""
-        self.argument: t.Any = None
-        self.ended = False
-        """Whether the generator has returned or raised."""
+    def __init__(self, tracer: t.Any, name: str, tags: dict[str, t.Any] | None) -> None:
         self._inner: list[NestedScope] = []
         self._scope: Scope | None = None
         self._span: Span | None = None
-        if type(tracer) is Tracer:
-            return
         try:
             self._manager = tracer.scope_manager
             self._span = tracer.start_span(name, tags=None if tags is None else dict(tags))
@@ -338,35 +348,8 @@ class _Steps:
             reraise_interrupt()
             _report("start")
 
-    def take(self) -> t.Any:
-        """Run the generator up to its next item."""
-        argument, self.argument = self.argument, None
-        try:
-            self._begin()
-            item = self.advance(argument)
-        except BaseException as error:
-            self.end(error)
-            raise
-        finally:
-            del argument  # it may be an exception, which refers to this frame
-        self._pause()
-        return item
-
-    async def take_async(self) -> t.Any:
-        """Run the async generator up to its next item."""
-        argument, self.argument = self.argument, None
-        try:
-            self._begin()
-            item = await self.advance(argument)
-        except BaseException as error:
-            self.end(error)
-            raise
-        finally:
-            del argument
-        self._pause()
-        return item
-
-    def _begin(self) -> None:
+    def begin(self) -> None:
+        """Make the span active, and inside it the scopes that the generator holds open."""
         if self._span is None or self._scope is not None:
             return
         try:
@@ -381,7 +364,8 @@ class _Steps:
             reraise_interrupt()
             _report("activation")
 
-    def _pause(self) -> None:
+    def pause(self) -> None:
+        """Make the consumer's span active again."""
         scope = self._scope
         if scope is None:
             return
@@ -406,7 +390,6 @@ class _Steps:
 
     def end(self, error: BaseException | None) -> None:
         """Finish the span, once."""
-        self.ended = True
         span, self._span = self._span, None
         if span is None:
             return
@@ -427,7 +410,7 @@ def _open(tracer: t.Any, name: str, tags: dict[str, t.Any] | None) -> Scope | No
     scope: Scope | None = None
     try:
         scope = tracer.start_active_span(name, tags=None if tags is None else dict(tags))
-        scope.__enter__()  # type: ignore[union-attr]
+        scope.__enter__()
     except RecursionError:
         pass
     except Exception:
