@@ -448,14 +448,15 @@ def _report(moment: str) -> None:
     if now < _next_report or sys.is_finalizing():
         return
     times, _failures, _next_report = _failures, 0, now + _REPORT_INTERVAL
+    since_last = "" if times == 1 else f" ({times} times since the last such message)"
     try:
         import logging
 
         logging.getLogger("opentracing.decorator").error(
-            "the tracer raised at the %s of a traced function's span (%d times since the last such"
-            " message); the span may be lost, the function is not affected",
+            "the tracer raised at the %s of a decorated function's span%s; the span may be lost,"
+            " and the function goes on",
             moment,
-            times,
+            since_last,
             exc_info=True,
         )
     except RecursionError:

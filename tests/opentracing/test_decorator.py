@@ -9,8 +9,10 @@ import contextvars
 import functools
 import gc
 import inspect
+import logging
 import pickle
 import sys
+import threading
 import types
 import weakref
 from collections.abc import AsyncGenerator, Callable, Generator, Iterator
@@ -23,9 +25,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import opentracing
-from opentracing import Scope, ScopeManager, Span, Tracer, decorator, traced
+from opentracing import Scope, ScopeManager, Span, SpanContext, Tracer, decorator, traced
 from opentracing.scope_managers import ThreadLocalScopeManager
 from opentracing.scope_managers.asyncio import AsyncioScopeManager
+from opentracing.scope_managers.contextvars import ContextVarsScopeManager
 from opentracing_recorder import BasicTracer, InMemoryRecorder
 
 from ..runtimes import every_runtime
@@ -691,8 +694,8 @@ def test_a_generator_ends_once(make: Any, run: Any, end: str) -> None:
                 generator.close()
                 generator.close()
             elif end == "throw":
-                with pytest.raises(KeyError):
-                    generator.throw(KeyError("thrown"))
+                with pytest.raises(asyncio.CancelledError):
+                    generator.throw(asyncio.CancelledError())
             del generator
             gc.collect()
             mark("mine")
@@ -998,6 +1001,22 @@ def drive(generator: Any, actions: list[str], tracer: Any) -> list[Any]:
     return seen
 
 
+def check_parents(recorder: InMemoryRecorder) -> None:
+    """Each span is recorded once, below the only one that may be its parent."""
+    names = {span.context.span_id: span.operation_name for span in recorder.spans}
+    assert len(names) == len(recorder.spans)
+    assert list(names.values()).count("generator") == ("before" in names.values())
+    allowed: dict[str, tuple[str | None, ...]] = {
+        "consumer": (None, "consumer"),
+        "generator": (None, "consumer"),
+        "held": ("generator",),
+        "before": ("held",),
+        "after": ("held",),
+    }
+    for span in recorder.spans:
+        assert (span.parent_id and names[span.parent_id]) in allowed[span.operation_name]
+
+
 def driven(generator: Any, actions: list[str], tracer: Any) -> list[Any]:
     seen = drive(generator, actions, tracer)
     while inspect.getgeneratorstate(generator) not in (inspect.GEN_CREATED, inspect.GEN_CLOSED):
@@ -1020,20 +1039,7 @@ def test_a_generator_behaves_as_undecorated(make: Any, run: Any, actions: list[s
             assert driven(traced("generator")(stubborn)(log), actions, tracer) == expected
             assert tracer.active_span is None
         assert log == plain_log
-        names = {span.context.span_id: span.operation_name for span in recorder.spans}
-        assert len(names) == len(recorder.spans)
-        assert list(names.values()).count("generator") == (
-            1 if any(name == "before" for name in names.values()) else 0
-        )
-        for span in recorder.spans:
-            parent = span.parent_id and names[span.parent_id]
-            assert {
-                "consumer": (None, "consumer"),
-                "generator": (None, "consumer"),
-                "held": ("generator",),
-                "before": ("held",),
-                "after": ("held",),
-            }[span.operation_name].count(parent) == 1
+        check_parents(recorder)
 
     run(test)
 
@@ -1048,3 +1054,603 @@ def test_a_generator_without_a_tracer_behaves_as_undecorated(actions: list[str])
     expected = driven(stubborn(plain_log, False), actions, BasicTracer())
     assert driven(traced(stubborn)(log, False), actions, BasicTracer()) == expected
     assert log == plain_log
+
+
+# Async generators.
+
+
+def drain(generator: Any) -> list[Any]:
+    """The items of an async generator that waits for nothing, without an event loop."""
+
+    async def collect() -> list[Any]:
+        return [item async for item in generator]
+
+    return finished(collect())
+
+
+def finished(awaitable: Any) -> Any:
+    """The result of an awaitable that waits for nothing."""
+    steps = awaitable.__await__()
+    with pytest.raises(StopIteration) as end:
+        next(steps)
+    return end.value.value
+
+
+async def async_holding() -> AsyncGenerator[str, Any]:
+    """Waits before and after each item, with a scope held open."""
+    try:
+        with opentracing.tracer.start_active_span("held"):
+            await asyncio.sleep(0)
+            mark("before")
+            yield "first"
+            await asyncio.sleep(0)
+            mark("after")
+            yield "second"
+    finally:
+        await asyncio.sleep(0)
+        mark("clean up")
+
+
+def in_loop(main: Callable[[], Any]) -> Callable[[], None]:
+    return lambda: asyncio.run(main())
+
+
+HELD = "async_holding\n    held\n      before"
+
+every_task = pytest.mark.parametrize("make", [AsyncioScopeManager, ContextVarsScopeManager])
+
+
+@every_task
+def test_an_async_generator(make: Any) -> None:
+    """Its span is active in its own code alone, also where that waits."""
+
+    async def other() -> None:
+        for _ in range(9):
+            await asyncio.sleep(0)
+            mark("other")
+
+    async def main() -> None:
+        task = asyncio.ensure_future(other())
+        with opentracing.tracer.start_active_span("consumer") as scope:
+            async for each in traced(async_holding)():
+                assert opentracing.tracer.active_span is scope.span
+                await asyncio.sleep(0)
+                mark(f"use {each}")
+            assert opentracing.tracer.active_span is scope.span
+        await task
+
+    outline = recorded(make, in_loop(main)).outline()
+    assert "\n".join(line for line in outline.split("\n") if line != "other") == (
+        f"consumer\n  {HELD}\n      after\n    clean up\n  use first\n  use second"
+    )
+
+
+@every_task
+@pytest.mark.parametrize("end", ["aclose", "another task", "athrow", "garbage", "loop", "cycle"])
+def test_an_async_generator_ends_once(
+    make: Any, end: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Its clean-up is done once and inside its span, whoever ends it, and nothing is logged."""
+    kept: list[Any] = []
+
+    async def main() -> None:
+        generator = traced(async_holding)()
+        with opentracing.tracer.start_active_span("consumer"):
+            assert await generator.__anext__() == "first"
+        if end == "aclose":
+            await generator.aclose()
+            await generator.aclose()
+        elif end == "another task":
+            await asyncio.ensure_future(generator.aclose())
+        elif end == "athrow":
+            with pytest.raises(asyncio.CancelledError):
+                await generator.athrow(asyncio.CancelledError())
+        elif end == "loop":
+            kept.append(generator)
+            return
+        elif end == "cycle":
+            cycle = [generator]
+            cycle.append(cycle)
+            del cycle
+        del generator
+        gc.collect()
+        for _ in range(5):
+            await asyncio.sleep(0)
+        mark("mine")
+
+    outline = recorded(make, in_loop(main)).outline()
+    assert outline == f"consumer\n  {HELD}\n    clean up" + ("" if end == "loop" else "\nmine")
+    assert caplog.records == []
+
+
+@every_task
+def test_an_async_generator_cancelled_within_a_step(make: Any) -> None:
+    """The cancellation ends it, its span and the scopes it holds, and is no error."""
+    waits = []
+
+    @traced
+    async def waiting() -> AsyncGenerator[int, None]:
+        with opentracing.tracer.start_active_span("held"):
+            yield 1
+            waits.append(asyncio.ensure_future(asyncio.sleep(3600)))
+            await waits[0]
+
+    async def consume() -> None:
+        async for _ in waiting():
+            pass
+
+    async def main() -> None:
+        task = asyncio.ensure_future(consume())
+        while not waits:
+            await asyncio.sleep(0)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert waits[0].cancelled()
+
+    recorder = recorded(make, in_loop(main))
+    assert recorder.outline() == "waiting\n  held"
+    assert [span.tags for span in recorder.spans] == [{}, {}]
+
+
+def test_an_async_generator_cancelled_between_steps(
+    tracer: BasicTracer, recorder: InMemoryRecorder
+) -> None:
+    """The loop closes it when the consumer has gone."""
+
+    async def consume() -> None:
+        async for _ in traced(async_holding)():
+            await asyncio.Event().wait()
+
+    async def main() -> None:
+        task = asyncio.ensure_future(consume())
+        while not recorder.spans:
+            await asyncio.sleep(0)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        while len(recorder.spans) < 4:
+            await asyncio.sleep(0)
+
+    asyncio.run(main())
+    assert recorder.outline() == "async_holding\n  held\n    before\n  clean up"
+
+
+def test_an_async_generator_without_an_event_loop(
+    tracer: BasicTracer, recorder: InMemoryRecorder
+) -> None:
+    """Driven by hand, it does the same: exhausted, closed, or dropped."""
+
+    @traced
+    async def counting() -> AsyncGenerator[int, Any]:
+        for number in range(2):
+            with tracer.start_active_span("held"):
+                yield number
+
+    assert drain(counting()) == [0, 1]
+    closed = counting()
+    finished(closed.__anext__())
+    finished(closed.aclose())
+    dropped = counting()
+    finished(dropped.__anext__())
+    del dropped
+    gc.collect()
+    mark("mine")
+    once = "\ncounting\n  held"
+    assert recorder.outline() == f"counting\n  held\n  held{once}{once}\nmine"
+
+
+def test_hooks_see_the_decorated_generator_alone(tracer: BasicTracer) -> None:
+    """The hooks of an event loop get one generator for each call, and are installed afterwards."""
+    seen: list[str] = []
+    hooks = sys.get_asyncgen_hooks()
+    sys.set_asyncgen_hooks(lambda each: seen.append("first"), lambda each: seen.append("last"))
+    try:
+        generator = traced(Sample().async_generator)(1)
+        installed = sys.get_asyncgen_hooks()
+        assert finished(generator.__anext__()) == 1
+        assert sys.get_asyncgen_hooks() == installed
+        del generator
+        gc.collect()
+    finally:
+        sys.set_asyncgen_hooks(*hooks)
+    assert seen == ["first", "last"]
+
+
+def test_an_async_generator_keeps_nothing_alive(tracer: BasicTracer) -> None:
+    """While the consumer works, the decorator keeps no item, no sent value and no exception."""
+
+    class Thing(Exception): ...
+
+    @traced
+    async def making() -> AsyncGenerator[Thing, Thing | None]:
+        try:
+            yield Thing()
+        except Thing:
+            pass
+        yield Thing()
+        yield Thing()
+
+    generator = making()
+    kept = [weakref.ref(finished(generator.__anext__()))]
+    thrown = Thing()
+    kept.append(weakref.ref(thrown))
+    kept.append(weakref.ref(finished(generator.athrow(thrown))))
+    del thrown
+    sent = Thing()
+    kept.append(weakref.ref(sent))
+    kept.append(weakref.ref(finished(generator.asend(sent))))
+    del sent
+    gc.collect()
+    assert [each() for each in kept] == [None] * 5
+    finished(generator.aclose())
+
+
+async def async_stubborn(log: list[Any]) -> AsyncGenerator[Any, Any]:
+    """Logs whatever arrives, and reacts to it in many ways."""
+    item: Any = "start"
+    while True:
+        try:
+            with opentracing.tracer.start_active_span("held"):
+                item = yield item, mark("before")
+                mark("after")
+        except GeneratorExit:
+            log.append("exit")
+            if len(log) % 3 == 1:
+                return
+            raise
+        except KeyError as error:
+            log.append(repr(error))
+            item = "caught"
+        log.append(item)
+        if item == "return":
+            return
+        if item == "fail":
+            raise ValueError(item)
+
+
+class Stepped:
+    """An async generator with the methods of a generator, for `drive`."""
+
+    def __init__(self, generator: Any) -> None:
+        self._generator = generator
+
+    def __next__(self) -> Any:
+        return self.send(None)
+
+    def send(self, value: Any) -> Any:
+        return result(self._generator.asend(value))
+
+    def throw(self, error: BaseException) -> Any:
+        return result(self._generator.athrow(error))
+
+    def close(self) -> Any:
+        return result(self._generator.aclose())
+
+
+def result(awaitable: Any) -> Any:
+    """The result of an awaitable that waits for nothing; its exception is raised."""
+    try:
+        awaitable.send(None)
+    except StopIteration as end:
+        return end.value
+    raise AssertionError("it waits")
+
+
+@pytest.mark.parametrize("is_traced", [True, False])
+@given(actions=ACTIONS)
+def test_an_async_generator_behaves_as_undecorated(is_traced: bool, actions: list[str]) -> None:
+    """Any sequence of steps gives the same values and exceptions, and the right parents."""
+    recorder = InMemoryRecorder()
+    tracer = BasicTracer(recorder) if is_traced else Tracer()
+    plain_log: list[Any] = []
+    log: list[Any] = []
+    plain = Stepped(async_stubborn(plain_log))
+    expected = drive(plain, actions, opentracing.tracer)
+    outcome(plain.close)
+    with opentracing.use_tracer(tracer):
+        generator = Stepped(traced("generator")(async_stubborn)(log))
+        assert drive(generator, actions, tracer) == expected
+        outcome(generator.close)
+    assert log == plain_log
+    check_parents(recorder)
+
+
+# Tracers that fail.
+
+PLACES = [
+    "scope_manager",
+    "start_active_span",
+    "start_span",
+    "activate",
+    "active",
+    "scope.__enter__",
+    "scope.__exit__",
+    "scope.close",
+    "span",
+    "set_tag",
+    "log_kv",
+    "finish",
+]
+
+
+class HostileError(Exception):
+    """Raised by a tracer."""
+
+
+class Hostile:
+    """A tracer, with its scope manager, scope and span, which raises in one place."""
+
+    def __init__(self, place: str) -> None:
+        self.place = place
+        self.raised = 0
+
+    def fail(self, place: str) -> None:
+        if place == self.place:
+            self.raised += 1
+            raise HostileError(place)
+
+    def tracer(self) -> Any:
+        hostile = self
+
+        class HostileSpan(Span):
+            def set_tag(self, key: str, value: Any) -> Any:
+                hostile.fail("set_tag")
+
+            def log_kv(self, key_values: Any, timestamp: float | None = None) -> Any:
+                hostile.fail("log_kv")
+
+            def finish(self, finish_time: float | None = None) -> None:
+                hostile.fail("finish")
+
+        class HostileScope(Scope):
+            @property
+            def span(self) -> Span:
+                hostile.fail("span")
+                return self._span
+
+            def close(self) -> None:
+                hostile.fail("scope.close")
+
+            def __enter__(self) -> Any:
+                hostile.fail("scope.__enter__")
+                return self
+
+            def __exit__(self, *exc_info: Any) -> Any:
+                super().__exit__(*exc_info)
+                hostile.fail("scope.__exit__")
+                self._span.finish()
+                return True  # does not swallow the exception
+
+        class HostileManager(ScopeManager):
+            def activate(self, span: Span, finish_on_close: bool) -> Scope:
+                hostile.fail("activate")
+                return HostileScope(self, span)
+
+            @property
+            def active(self) -> Scope | None:
+                hostile.fail("active")
+                return None
+
+        class HostileTracer(Tracer):
+            @property
+            def scope_manager(self) -> ScopeManager:
+                hostile.fail("scope_manager")
+                return self._scope_manager
+
+            def start_active_span(self, *args: Any, **kwargs: Any) -> Scope:
+                hostile.fail("start_active_span")
+                return self.scope_manager.activate(self.start_span(*args, **kwargs), True)
+
+            def start_span(self, *args: Any, **kwargs: Any) -> Span:
+                hostile.fail("start_span")
+                return HostileSpan(self, SpanContext())
+
+        return HostileTracer(HostileManager())
+
+
+def the_four(log: list[Any], failure: Exception | None) -> list[Callable[[], Any]]:
+    """A call of each kind of decorated function, which logs that it runs."""
+
+    def end() -> int:
+        log.append("runs")
+        if failure is not None:
+            raise failure
+        return 5
+
+    @traced
+    def function() -> int:
+        return end()
+
+    @traced
+    async def coroutine() -> int:
+        return end()
+
+    @traced
+    def generator() -> Generator[int, None, int]:
+        yield 1
+        return end()
+
+    @traced
+    async def async_generator() -> AsyncGenerator[int, None]:
+        yield 1
+        yield end()
+
+    def exhaust() -> int:
+        items = generator()
+        assert next(items) == 1
+        with pytest.raises(StopIteration) as ended:
+            next(items)
+        return ended.value.value  # type: ignore[no-any-return]
+
+    return [function, lambda: result(coroutine()), exhaust, lambda: drain(async_generator())[1]]
+
+
+@pytest.mark.parametrize("failure", [None, ValueError("its own")], ids=["returns", "raises"])
+@pytest.mark.parametrize("place", PLACES)
+def test_what_a_tracer_raises_replaces_nothing(
+    place: str, failure: Exception | None, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Each function runs once, with its own result or exception, and one message is logged."""
+    log: list[Any] = []
+    hostile = Hostile(place)
+    with opentracing.use_tracer(hostile.tracer()):
+        for call in the_four(log, failure):
+            if failure is None:
+                assert call() == 5
+            else:
+                if "exhaust" in call.__qualname__:
+                    continue
+                with pytest.raises(ValueError, match="its own") as caught:
+                    call()
+                assert caught.value is failure
+                assert failure.__context__ is None
+    assert log == ["runs"] * (4 if failure is None else 3)
+    assert bool(caplog.records) is bool(hostile.raised)
+    if place not in ("span", "set_tag", "log_kv") or failure is not None:
+        assert hostile.raised
+        (record,) = caplog.records
+        assert record.name == "opentracing.decorator"
+        assert record.exc_info is not None
+        assert record.exc_info[0] is HostileError
+
+
+@pytest.mark.parametrize(
+    "tracer",
+    [
+        None,
+        1,
+        object(),
+        mock.Mock(side_effect=KeyError),
+        mock.MagicMock(),
+        mock.MagicMock(spec=Tracer),
+    ],
+    ids=lambda tracer: type(tracer).__name__,
+)
+def test_a_global_tracer_that_is_not_one(tracer: Any) -> None:
+    """The functions run once and give their results, whatever stands in place of a tracer."""
+    log: list[Any] = []
+    with mock.patch("opentracing.tracer", tracer):
+        assert [call() for call in the_four(log, None)] == [5] * 4
+    assert log == ["runs"] * 4
+
+
+def test_failures_are_counted_between_messages(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A message a minute says how often the tracer raised."""
+    now = [100.0]
+    monkeypatch.setattr(decorator.time, "monotonic", lambda: now[0])
+    function = traced(tracer=Hostile("start_active_span").tracer())(lambda: None)
+    for seconds in (0, 1, 58, 60, 1):
+        now[0] = 100.0 + seconds
+        function()
+    first, second = (each.getMessage() for each in caplog.records)
+    assert "times" not in first
+    assert "(3 times since the last such message)" in second
+
+
+def test_a_log_handler_that_raises_replaces_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The function's result is its caller's, even if its tracer and its log handlers fail."""
+    logger = logging.getLogger("opentracing.decorator")
+    handled = []
+
+    class Failing(logging.Handler):
+        def handle(self, record: logging.LogRecord) -> bool:
+            handled.append(record)
+            raise HostileError
+
+    handler = Failing()
+    logger.addHandler(handler)
+    try:
+        assert traced(tracer=Hostile("start_active_span").tracer())(lambda: 5)() == 5
+    finally:
+        logger.removeHandler(handler)
+    assert len(handled) == 1
+
+
+def test_an_unlimited_recursion_ends_as_undecorated(tracer: BasicTracer) -> None:
+    """Its RecursionError reaches the caller, and afterwards the function works again."""
+
+    @traced
+    def dive(depth: int) -> int:
+        return dive(depth + 1) if depth else 5
+
+    with pytest.raises(RecursionError):
+        dive(1)
+    scope = tracer.scope_manager.active
+    while scope is not None:  # the stack had no space to close it
+        scope.close()
+        scope = tracer.scope_manager.active
+    assert dive(0) == 5
+
+
+class Old:
+    """The scope manager, scope and tracer of a library written for 2.4, which has no `nesting`."""
+
+    class Scope(Scope):
+        def __init__(self, manager: Any, span: Span, finish_on_close: bool) -> None:
+            super().__init__(manager, span)
+            self._finish_on_close = finish_on_close
+            self._to_restore = manager.active
+
+        def close(self) -> None:
+            if self.manager.active is not self:
+                return
+            if self._finish_on_close:
+                self.span.finish()
+            self.manager.held = self._to_restore  # type: ignore[attr-defined]
+
+    class Manager(ScopeManager):
+        held: Any = None
+
+        def activate(self, span: Span, finish_on_close: bool) -> Scope:
+            self.held = Old.Scope(self, span, finish_on_close)
+            return self.held
+
+        @property
+        def active(self) -> Scope | None:
+            return self.held
+
+
+def test_a_scope_manager_written_for_2_4() -> None:
+    """Its spans are as without the decorator: a scope held open stays active for the consumer."""
+    recorder = InMemoryRecorder()
+    tracer = BasicTracer(recorder, scope_manager=Old.Manager())
+    with opentracing.use_tracer(tracer):
+        with tracer.start_active_span("consumer"):
+            for number in traced(numbers)(2):
+                mark(f"use {number}")
+        for each in traced(holding)():
+            mark(f"use {each}")
+        assert tracer.active_span is None
+    assert recorder.outline() == (
+        "consumer\n  numbers\n    make 0\n    make 1\n  use 0\n  use 1\n"
+        "holding\n  outer\n    inner\n      use in inner\n      inside inner\n    inside outer\n"
+        "    use in outer\n    still inside outer\n  outside\nuse out"
+    )
+
+
+@pytest.mark.needs_os
+@pytest.mark.threads
+def test_threads_call_one_function(tracer: BasicTracer, recorder: InMemoryRecorder) -> None:
+    """Calls on many threads at once have spans of their own."""
+
+    @traced
+    def function(number: int) -> int:
+        mark(str(number))
+        return sum(traced(numbers)(number))
+
+    start = threading.Barrier(8)
+
+    def work(number: int) -> list[int]:
+        start.wait(10)
+        return [function(number) for _ in range(50)]
+
+    with ThreadPoolExecutor(8) as pool:
+        results = list(pool.map(work, range(8)))
+    assert results == [[sum(range(number))] * 50 for number in range(8)]
+    outline = recorder.outline()
+    assert outline.count("function") == outline.count("\n  numbers") == 400
+    assert outline.count("\n    make ") == 50 * sum(range(8))
+    assert len(recorder.spans) == 400 * 3 + 50 * sum(range(8))
