@@ -73,7 +73,7 @@ _ITERABLE_COROUTINE = 0x100  # a generator that may be awaited: of `types.corout
 _ASYNC_GENERATOR = 0x200
 
 # `inspect.markcoroutinefunction` sets the first; its like in asgiref and unittest.mock the second.
-_COROUTINE_MARKS = ("_is_coroutine_mark", "_is_coroutine")
+_COROUTINE_MARKS = ("_is_coroutine_marker", "_is_coroutine")
 
 _REPORT_INTERVAL = 60.0  # seconds
 
