@@ -73,6 +73,44 @@ which prints::
   the exception. The exception then propagates. Only subclasses of `Exception` are errors: a
   cancelled task, a closed generator and an interpreter that exits are not.
 
+## Functions
+
+`traced` gives each call of a function a span, which is active while the function runs. It decorates
+functions, coroutine functions, generators, async generators and methods, and looks the tracer up at
+each call::
+
+    from opentracing import traced
+
+    recorder.clear()
+
+
+    @traced
+    def rows():
+        yield "tea"
+        yield "pot"
+
+
+    @traced("report", tags={"component": "shop"})
+    def report():
+        for row in rows():
+            opentracing.tracer.start_span("write " + row).finish()
+
+
+    with opentracing.use_tracer(tracer):
+        report()
+
+    print(recorder.outline())
+
+which prints::
+
+    report
+      rows
+      write tea
+      write pot
+
+The spans of a generator's consumer are not the generator's children. `opentracing.decorator` has
+the details.
+
 ## References
 
 A span can start from something other than one parent. The first `child_of` among its references
@@ -129,6 +167,7 @@ from __future__ import annotations
 import sys
 
 from . import logs, tags
+from .decorator import traced
 from .ext import tags as _ext_tags  # noqa: F401  # `opentracing.ext.tags` is there unasked
 from .propagation import (
     Format,
@@ -168,6 +207,7 @@ __all__ = [
     "set_global_tracer",
     "start_child_span",
     "tags",
+    "traced",
     "tracer",
     "use_tracer",
 ]

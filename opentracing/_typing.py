@@ -8,18 +8,23 @@ from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable as Callable
     from collections.abc import Mapping as Mapping
     from collections.abc import Sequence as Sequence
     from types import TracebackType as TracebackType
     from typing import Any as Any
     from typing import NoReturn as NoReturn
-    from typing import TypeVar
+    from typing import TypeVar, Union
 
     from .scope import Scope
     from .scope_manager import ScopeManager as ScopeManager
     from .span import Span
     from .tracer import Tracer as Tracer
 
+    DecoratedT = TypeVar(
+        "DecoratedT",
+        bound=Union[Callable[..., Any], staticmethod[..., Any], classmethod[Any, ..., Any]],
+    )
     SpanT = TypeVar("SpanT", bound=Span)
     ScopeT = TypeVar("ScopeT", bound=Scope)
 else:
@@ -35,6 +40,8 @@ else:
 
         globals().update(
             Any=typing.Any,
+            Callable=abc.Callable,
+            DecoratedT=typing.TypeVar("DecoratedT", bound=abc.Callable[..., typing.Any]),
             Mapping=abc.Mapping,
             NoReturn=typing.NoReturn,
             ScopeManager=ScopeManager,

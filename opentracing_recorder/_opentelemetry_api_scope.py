@@ -103,6 +103,11 @@ class CurrentScope(NestedScope):
         if ended._outside is not None:
             hold(ended._outside)
 
+    def _resume(self) -> None:
+        state = self._state
+        opened(self, self._manager, self._shown, current(), self._finish_on_close)
+        self._state = state
+
     def _is_at_home(self) -> bool:
         # Only a reset shows it, so this resets the variable and sets it again.
         held = current()

@@ -17,6 +17,10 @@ BENCHMARKS = Path(__file__).resolve().parent / "benchmarks"
 # One of each kind: each starts a process, which is slow on PyPy.
 CASES = [
     "request",
+    "no-op decorated call",
+    "no-op decorated coroutine",
+    "no-op decorated generator",
+    "decorated call",
     "asyncio.gather of 100 spans",
     "8 threads",
     "extract last of 5",

@@ -169,6 +169,10 @@ class ThreadLocalScopeManager(ScopeManager):
             self._tls_scope.active = scope
         return scope
 
+    def _set_scope(self, scope: NestedScope | None) -> None:
+        """Make `scope` the active one of this place, which is a thread or what a subclass has."""
+        self._tls_scope.active = scope
+
 
 class _ThreadLocalScope(NestedScope):
     __slots__ = ()
@@ -176,7 +180,7 @@ class _ThreadLocalScope(NestedScope):
     _manager: ThreadLocalScopeManager  # pyright: ignore[reportIncompatibleVariableOverride]
 
     def _restore(self, scope: NestedScope | None) -> None:
-        self._manager._tls_scope.active = scope
+        self._manager._set_scope(scope)
 
     def _end(self, is_active: bool, state: int) -> None:
         # As in 2.4, the span finishes while its scope is still the active one.

@@ -54,12 +54,21 @@ class TornadoScopeManager(ThreadLocalScopeManager):
         context = _current.context
         return super().active if context is None else scope_on(context, self)
 
+    def _set_scope(self, scope: NestedScope | None) -> None:
+        context = _current.context
+        if context is None:
+            super()._set_scope(scope)
+        else:
+            set_scope_on(context, self, scope)
+
 
 class _TornadoScope(NestedScope):
     __slots__ = ()
 
+    _manager: TornadoScopeManager  # pyright: ignore[reportIncompatibleVariableOverride]
+
     def _restore(self, scope: NestedScope | None) -> None:
-        set_scope_on(_current.context, self._manager, scope)
+        self._manager._set_scope(scope)
 
 
 class _RequestContext:

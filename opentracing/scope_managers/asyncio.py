@@ -56,6 +56,13 @@ class AsyncioScopeManager(ThreadLocalScopeManager):
             return super().active
         return self._get_task_scope(task)
 
+    def _set_scope(self, scope: NestedScope | None) -> None:
+        task = self._get_task()
+        if task is None:
+            super()._set_scope(scope)
+        else:
+            self._set_task_scope(scope, task)
+
     def _get_task(self) -> asyncio.Task[Any] | None:
         try:
             return asyncio.current_task()
@@ -76,4 +83,4 @@ class _AsyncioScope(NestedScope):
     _manager: AsyncioScopeManager  # pyright: ignore[reportIncompatibleVariableOverride]
 
     def _restore(self, scope: NestedScope | None) -> None:
-        self._manager._set_task_scope(scope)
+        self._manager._set_scope(scope)

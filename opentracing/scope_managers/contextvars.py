@@ -143,6 +143,11 @@ class _ContextVarsScope(NestedScope):
     def _restore(self, scope: NestedScope | None) -> None:
         _hold(with_scope(pruned(_held()), self._manager, scope))
 
+    def _resume(self) -> None:
+        held = _prune(_held())
+        self._to_restore = scope_of(held, self._manager)
+        self._token = _hold(with_scope(held, self._manager, self))
+
     def _is_at_home(self) -> bool:
         # Only a reset shows it, so this resets the variable and sets it again.
         held = _held()

@@ -89,6 +89,11 @@ class NestedScope(Scope):
         """Make `scope` the active one of this context, in place of this scope."""
         raise NotImplementedError
 
+    def _resume(self) -> None:
+        """Make this scope, which `suspend` took away, the active one of this context."""
+        self._to_restore = self._manager.active  # type: ignore[assignment]
+        self._restore(self)
+
     def _is_at_home(self) -> bool:
         """Whether the current context is the one that the scope was activated in.
 
@@ -155,6 +160,36 @@ class NestedScope(Scope):
 # Slots are faster to read than the properties of `Scope` that they replace.
 NestedScope.span = NestedScope.__dict__["_span"]  # type: ignore[method-assign]
 NestedScope.manager = NestedScope.__dict__["_manager"]  # type: ignore[method-assign]
+
+
+def suspend(scope: Scope) -> list[NestedScope] | None:
+    """Close a scope, and take the scopes that were opened inside it away from this context.
+
+    Returns those, the innermost first, for `resume`. They stay open: one that is closed meanwhile
+    finishes its span. If one of them is of a scope manager that does not use this module, nothing
+    is closed, and None is returned.
+    """
+    inner: list[NestedScope] = []
+    active = scope.manager.active
+    while active is not scope and isinstance(active, NestedScope):
+        inner.append(active)
+        active = active._to_restore
+    if active is not scope:
+        if active is not None and active.span is not scope.span:
+            return None
+        inner.clear()  # the scope is not one of this context
+    elif inner:
+        inner[-1]._restore(scope)  # type: ignore[arg-type]
+    scope.close()
+    return inner
+
+
+def resume(inner: list[NestedScope]) -> None:
+    """Make the scopes that `suspend` returned active again, inside the one that is active now."""
+    while inner:
+        scope = inner.pop()
+        if scope._state is OPEN or scope._state is DEFERRED:
+            scope._resume()
 
 
 def raise_if_a_span(span: object) -> None:

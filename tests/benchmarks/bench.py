@@ -34,6 +34,10 @@ FORMATS = ("ot-tracer-*", "binary", "W3C", "b3", "X-B3-*", "uber-trace-id", "sen
            "first of 4", "last of 5")  # fmt: skip
 CASES = (
     "no-op active span",
+    "no-op decorated call",
+    "no-op decorated coroutine",
+    "no-op decorated generator",
+    "decorated call",
     "root span",
     "active span",
     "active span, OpenTracing",

@@ -1,7 +1,8 @@
 """The least work that Python can do for the same record: what every figure is a ratio to.
 
 A span is two objects with slots, two readings of the clock, two random ids, and a context variable
-set and reset. Nothing is checked, and nothing can be configured.
+set and reset. Nothing is checked, and nothing can be configured. A decorator without a tracer is a
+wrapper that only calls.
 """
 
 from __future__ import annotations
@@ -12,7 +13,16 @@ from random import Random
 from time import time
 from typing import Any
 
-from workloads import LEVELS, gather, on_threads
+from workloads import (
+    LEVELS,
+    awaiting,
+    exhausting,
+    gather,
+    nothing,
+    nothing_awaited,
+    nothing_generated,
+    on_threads,
+)
 
 
 class _Context:
@@ -102,12 +112,38 @@ def _levels() -> None:
     _recorded.clear()
 
 
+def _only_calls(function: Callable[..., Any]) -> Callable[..., Any]:
+    """A decorator written by hand; what it returns only calls."""
+
+    def call(*args: Any, **kwargs: Any) -> Any:
+        return function(*args, **kwargs)
+
+    return call
+
+
+def _only_awaits(function: Callable[..., Any]) -> Callable[..., Any]:
+    async def call(*args: Any, **kwargs: Any) -> Any:
+        return await function(*args, **kwargs)
+
+    return call
+
+
+def _only_yields(function: Callable[..., Any]) -> Callable[..., Any]:
+    def call(*args: Any, **kwargs: Any) -> Any:
+        return (yield from function(*args, **kwargs))
+
+    return call
+
+
 CASES: dict[str, Callable[[], Callable[[], object]]] = {
     "root span": lambda: _root_span,
     "active span": lambda: active_span,
     "request": lambda: _request,
     "request, not sampled": lambda: _request,
     "10 levels deep": lambda: _levels,
+    "no-op decorated call": lambda: _only_calls(nothing),
+    "no-op decorated coroutine": lambda: awaiting(_only_awaits(nothing_awaited)),
+    "no-op decorated generator": lambda: exhausting(_only_yields(nothing_generated)),
     "asyncio.gather of 100 spans": lambda: gather(active_span),
     "8 threads": lambda: on_threads(active_span),
 }

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine, Iterator
+from typing import Any
 
 LEVELS = 10
 TASKS = 100
@@ -25,6 +26,42 @@ OTHER_HEADERS = {
 
 HEADERS = 11
 """How many a request has together with those of its trace."""
+
+
+def nothing() -> None:
+    """A function to decorate."""
+
+
+async def nothing_awaited() -> None:
+    """A coroutine function to decorate."""
+
+
+def nothing_generated() -> Iterator[None]:
+    """A generator to decorate."""
+    yield
+
+
+def awaiting(function: Callable[[], Coroutine[Any, Any, object]]) -> Callable[[], None]:
+    """A call that runs a coroutine which does not wait."""
+
+    def run() -> None:
+        try:
+            function().send(None)
+        except StopIteration:
+            pass
+
+    return run
+
+
+def exhausting(function: Callable[[], Iterator[object]]) -> Callable[[], None]:
+    """A call that runs a generator to its end."""
+
+    def run() -> None:
+        for _ in function():
+            pass
+
+    return run
+
 
 Inject = Callable[[dict[str, str]], object]
 

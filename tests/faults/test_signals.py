@@ -13,7 +13,8 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+import warnings
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -672,3 +673,55 @@ def test_every_except_block_thinks_of_them() -> None:
                 if "reraise_interrupt()" not in text and not text.endswith("raise"):
                     missing.append(f"{file.name}:{block.lineno}")
     assert missing == []
+
+
+@opentracing.traced
+def _function() -> None: ...
+
+
+@opentracing.traced
+async def _coroutine() -> None: ...
+
+
+@opentracing.traced
+def _generator() -> Iterator[int]:
+    yield 1
+    yield 2
+
+
+@opentracing.traced
+async def _async_generator() -> AsyncIterator[int]:
+    yield 1
+    yield 2
+
+
+async def _exhaust() -> None:
+    async for _ in _async_generator():
+        pass
+
+
+def _run(function: Callable[[], Coroutine[Any, Any, object]]) -> None:
+    coroutine = function()
+    try:
+        coroutine.send(None)
+    except StopIteration:
+        pass
+
+
+DECORATED: dict[str, Callable[[], object]] = {
+    "function": _function,
+    "coroutine": lambda: _run(_coroutine),
+    "generator": lambda: list(_generator()),
+    "async generator": lambda: _run(_exhaust),
+}
+
+
+@pytest.mark.parametrize("kind", DECORATED)
+def test_alarms_at_decorated_functions(kind: str) -> None:
+    """Every alarm during a call of a decorated function reaches the application."""
+    tracer = BasicTracer(InMemoryRecorder(max_spans=10))
+    with opentracing.use_tracer(tracer), warnings.catch_warnings():
+        # If an alarm comes after a coroutine is made, and before its first step, it never runs.
+        warnings.filterwarnings("ignore", ".* was never awaited", RuntimeWarning)
+        assert_all_came(DECORATED[kind])
+        gc.collect()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import gc
 import logging
 import threading
 from collections.abc import Callable, Iterator
@@ -21,7 +22,7 @@ from opentelemetry.baggage.propagation import W3CBaggagePropagator
 from opentelemetry.trace import NonRecordingSpan, SpanContext, TraceFlags, TraceState
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
-from opentracing import Format
+from opentracing import Format, traced
 from opentracing.harness.scope_check import ScopeCompatibilityCheckMixin
 from opentracing.scope_managers.nesting import ELSEWHERE
 from opentracing_recorder import (
@@ -742,3 +743,39 @@ def test_both_agree_after_any_steps_in_several_contexts(steps: list[tuple[str, i
         logging.disable(logging.NOTSET)
     spans = both.recorder.spans
     assert len(spans) == len({span.context.span_id for span in spans}) == started
+
+
+@pytest.mark.parametrize("end", ["exhaust", "close", "elsewhere", "garbage"])
+def test_scopes_that_a_decorated_generator_holds_open(
+    end: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Both APIs show the consumer's span between two items, and the inner one in each step."""
+    both = Both()
+
+    @traced(tracer=both.ours)
+    def items() -> Iterator[int]:
+        with both.theirs.start_as_current_span("theirs"), both.ours.start_active_span("ours"):
+            for number in range(2):
+                assert both.active() == "ours"
+                yield number
+
+    generator = items()
+    with both.ours.start_active_span("consumer"):
+        for number in range(2):
+            assert next(generator) == number
+            assert both.active() == "consumer"
+            both.theirs.start_span(f"use {number}").end()
+        if end == "exhaust":
+            assert next(generator, None) is None
+        elif end == "close":
+            generator.close()  # type: ignore[attr-defined]
+        elif end == "elsewhere":
+            contextvars.copy_context().run(generator.close)  # type: ignore[attr-defined]
+        del generator
+        gc.collect()
+        assert both.active() == "consumer"
+    assert both.active() is None
+    assert both.recorder.outline() == (
+        "consumer\n  items\n    theirs\n      ours\n  use 0\n  use 1"
+    )
+    assert [each for each in caplog.records if each.name == "opentracing.scope"] == []

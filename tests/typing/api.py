@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import AsyncGenerator, Generator, Mapping
 from typing import Any
 
 import opentracing
@@ -96,3 +96,71 @@ def over_otlp() -> None:
 
 def a_name_that_is_not_there() -> None:
     print(opentracing_recorder.Nonsense)  # type: ignore[attr-defined]
+
+
+@opentracing.traced
+def decorated(first: int, *, second: str = "") -> bool:
+    return bool(first and second)
+
+
+@opentracing.traced()
+async def decorated_coroutine(first: int) -> str:
+    return str(first)
+
+
+@opentracing.traced("items", tags={"component": "shop"}, tracer=Tracer())
+def decorated_generator(count: int) -> Generator[int, str, bool]:
+    word = yield count
+    return bool(word)
+
+
+@opentracing.traced("pages")
+async def decorated_async_generator() -> AsyncGenerator[bytes, None]:
+    yield b""
+
+
+class Decorated:
+    @opentracing.traced
+    def method(self, first: int) -> int:
+        return first
+
+    @classmethod
+    @opentracing.traced
+    def class_method(cls, first: int) -> Decorated:
+        return cls()
+
+    @staticmethod
+    @opentracing.traced("static")
+    def static_method(first: int) -> int:
+        return first
+
+    @opentracing.traced
+    @classmethod
+    def class_method_inside(cls, first: int) -> Decorated:
+        return cls()
+
+    @opentracing.traced("static")
+    @staticmethod
+    def static_method_inside(first: int) -> int:
+        return first
+
+    @property
+    @opentracing.traced
+    def name(self) -> str:
+        return ""
+
+
+async def a_decorated_program(shop: Decorated) -> None:
+    same: bool = decorated(1, second="a")
+    text: str = await decorated_coroutine(1)
+    generator: Generator[int, str, bool] = decorated_generator(1)
+    async for page in decorated_async_generator():
+        part: bytes = page
+        print(part)
+    number: int = shop.method(1) + Decorated.static_method(1) + shop.static_method_inside(2)
+    other: Decorated = Decorated.class_method(1).class_method_inside(2)
+    name: str = other.name
+    print(same, text, generator, number, name)
+    decorated("1")  # type: ignore[arg-type]
+    opentracing.traced(1)  # type: ignore[call-overload]
+    opentracing.traced(decorated, tags=1)  # type: ignore[call-overload]

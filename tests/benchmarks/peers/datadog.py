@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from typing import Any
 
 os.environ.update(
     DD_TRACE_PROPAGATION_STYLE="tracecontext",
@@ -13,7 +14,18 @@ os.environ.update(
 
 from ddtrace.propagation.http import HTTPPropagator
 from ddtrace.trace import Span, TraceFilter, tracer
-from workloads import LEVELS, gather, injecting, on_threads, received
+from workloads import (
+    LEVELS,
+    awaiting,
+    exhausting,
+    gather,
+    injecting,
+    nothing,
+    nothing_awaited,
+    nothing_generated,
+    on_threads,
+    received,
+)
 
 TITLE = "ddtrace"
 SHOWN = ("ddtrace",)
@@ -79,8 +91,17 @@ def _extract() -> Callable[[], object]:
     return lambda: HTTPPropagator.extract(headers)
 
 
+def _decorated(function: Any, enabled: bool) -> Any:
+    tracer.enabled = enabled
+    return tracer.wrap("GET")(function)
+
+
 CASES: dict[str, Callable[[], Callable[[], object]]] = {
     "no-op active span": _disabled,
+    "no-op decorated call": lambda: _decorated(nothing, False),
+    "no-op decorated coroutine": lambda: awaiting(_decorated(nothing_awaited, False)),
+    "no-op decorated generator": lambda: exhausting(_decorated(nothing_generated, False)),
+    "decorated call": lambda: _decorated(nothing, True),
     "root span": lambda: _root_span,
     "active span": lambda: _active_span,
     "request": lambda: _request,

@@ -13,7 +13,16 @@ from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor, TracerProvider
 from opentelemetry.sdk.trace.sampling import ALWAYS_OFF
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 from opentelemetry_cases import sent_span
-from workloads import LEVELS, gather, injecting, on_threads, received
+from workloads import (
+    LEVELS,
+    awaiting,
+    gather,
+    injecting,
+    nothing,
+    nothing_awaited,
+    on_threads,
+    received,
+)
 
 TITLE = "OpenTelemetry"
 SHOWN = ("opentelemetry-sdk",)
@@ -91,8 +100,15 @@ def _extract(propagator: Any) -> Callable[[], object]:
     return lambda: propagator.extract(headers)
 
 
+def _decorated(function: Any, tracer: trace.Tracer) -> Any:
+    return tracer.start_as_current_span("GET")(function)
+
+
 CASES: dict[str, Callable[[], Callable[[], object]]] = {
     "no-op active span": lambda: _active_span(trace.NoOpTracer()),
+    "no-op decorated call": lambda: _decorated(nothing, trace.NoOpTracer()),
+    "no-op decorated coroutine": lambda: awaiting(_decorated(nothing_awaited, trace.NoOpTracer())),
+    "decorated call": lambda: _decorated(nothing, _tracer()),
     "root span": _root_span,
     "active span": lambda: _active_span(_tracer()),
     "request": lambda: _request(_tracer()),

@@ -13,6 +13,7 @@ from opentracing_cases import (
     span_cases,
     tagged_span,
 )
+from workloads import awaiting, exhausting, nothing, nothing_awaited, nothing_generated
 
 import opentracing
 from opentracing_recorder import (
@@ -79,8 +80,16 @@ def _speaking(propagator: Propagator) -> Callable[[], BasicTracer]:
     return lambda: BasicTracer(_Discard(), propagators=propagators)
 
 
+def _decorated(function: Callable[..., Any]) -> Callable[..., Any]:
+    return opentracing.traced("GET")(function)
+
+
 CASES = {
     **noop_case(),
+    "no-op decorated call": lambda: _decorated(nothing),
+    "no-op decorated coroutine": lambda: awaiting(_decorated(nothing_awaited)),
+    "no-op decorated generator": lambda: exhausting(_decorated(nothing_generated)),
+    "decorated call": lambda: opentracing.traced("GET", tracer=_tracer())(nothing),
     **span_cases(_tracer),
     "record_span of a BatchRecorder": _record_span,
     **header_cases("ot-tracer-*", _tracer),

@@ -21,6 +21,7 @@ from opentracing import Scope, ScopeManager, Span, SpanContext
 from opentracing.scope_managers import ThreadLocalScopeManager
 from opentracing.scope_managers.asyncio import AsyncioScopeManager
 from opentracing.scope_managers.contextvars import ContextVarsScopeManager, no_parent_scope
+from opentracing.scope_managers.nesting import resume, suspend
 
 from ...runtimes import directly, every_runtime
 
@@ -431,5 +432,58 @@ def test_a_manager_that_was_used_is_freed(make: Any, run: Any) -> None:
         del manager
         gc.collect()
         assert watched() is None
+
+    run(test)
+
+
+@every_runtime
+@pytest.mark.parametrize("is_meanwhile", [False, True], ids=["resumed", "meanwhile"])
+def test_a_suspended_scope_whose_close_was_deferred(
+    make: Any, run: Any, is_meanwhile: bool
+) -> None:
+    """It finishes when the inner scope closes, after both are resumed or while they are not."""
+
+    def test() -> None:
+        manager: ScopeManager = make()
+        deferred, inner = FakeSpan(), FakeSpan()
+        outside = manager.activate(FakeSpan(), False)
+        step = manager.activate(FakeSpan(), False)
+        deferred_scope = manager.activate(deferred, True)
+        inner_scope = manager.activate(inner, True)
+        deferred_scope.close()
+        suspended = suspend(step)
+        assert suspended == [inner_scope, deferred_scope]
+        assert manager.active is outside
+        if is_meanwhile:
+            inner_scope.close()
+            assert manager.active is outside
+        step = manager.activate(FakeSpan(), False)
+        resume(suspended)
+        if not is_meanwhile:
+            assert deferred.finished == 0
+            assert manager.active is inner_scope
+            inner_scope.close()
+        assert deferred.finished == inner.finished == 1
+        assert manager.active is step
+        step.close()
+        assert manager.active is outside
+        outside.close()
+        assert manager.active is None
+
+    run(test)
+
+
+@every_runtime
+def test_a_scope_of_another_place_is_not_suspended(make: Any, run: Any) -> None:
+    """`suspend` closes it, and takes nothing away."""
+
+    def test() -> None:
+        manager: ScopeManager = make()
+        closed = manager.activate(FakeSpan(), False)
+        closed.close()
+        scope = manager.activate(FakeSpan(), True)
+        assert suspend(closed) == []
+        assert manager.active is scope
+        scope.close()
 
     run(test)
