@@ -130,6 +130,7 @@ import sys
 
 from . import logs, tags
 from .ext import tags as _ext_tags  # noqa: F401  # `opentracing.ext.tags` is there unasked
+from .handover import wrap
 from .propagation import (
     Format,
     InvalidCarrierException,
@@ -148,6 +149,10 @@ from .tracer import (
     start_child_span,
 )
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from .executor import TracedExecutor as TracedExecutor
+
 __all__ = [
     "Format",
     "InvalidCarrierException",
@@ -158,6 +163,7 @@ __all__ = [
     "Span",
     "SpanContext",
     "SpanContextCorruptedException",
+    "TracedExecutor",
     "Tracer",
     "UnsupportedFormatException",
     "child_of",
@@ -170,12 +176,27 @@ __all__ = [
     "tags",
     "tracer",
     "use_tracer",
+    "wrap",
 ]
 
 # The instance hides the submodule of the same name, as it always has: libraries read, assign and
 # patch `opentracing.tracer`, so this variable is the only place where the global tracer is kept.
 tracer: Tracer = Tracer()
 is_tracer_registered = False
+
+
+def __getattr__(name: str) -> object:
+    if name != "TracedExecutor":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    # When it is asked for: `concurrent.futures` takes longer to import than this whole package.
+    from .executor import TracedExecutor
+
+    globals()[name] = TracedExecutor
+    return TracedExecutor
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), "TracedExecutor"})
 
 
 def global_tracer() -> Tracer:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable as Callable
     from collections.abc import Mapping as Mapping
     from collections.abc import Sequence as Sequence
     from types import TracebackType as TracebackType
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from .span import Span
     from .tracer import Tracer as Tracer
 
+    FunctionT = TypeVar("FunctionT", bound=Callable[..., Any])
     SpanT = TypeVar("SpanT", bound=Span)
     ScopeT = TypeVar("ScopeT", bound=Scope)
 else:
@@ -35,6 +37,8 @@ else:
 
         globals().update(
             Any=typing.Any,
+            Callable=abc.Callable,
+            FunctionT=typing.TypeVar("FunctionT", bound=abc.Callable[..., typing.Any]),
             Mapping=abc.Mapping,
             NoReturn=typing.NoReturn,
             ScopeManager=ScopeManager,
