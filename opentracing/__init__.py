@@ -73,6 +73,33 @@ which prints::
   the exception. The exception then propagates. Only subclasses of `Exception` are errors: a
   cancelled task, a closed generator and an interpreter that exits are not.
 
+## Handing work on
+
+A job for another thread or process has the active span of now if you wrap it, or if you submit it
+to a traced executor::
+
+    from concurrent.futures import ThreadPoolExecutor
+
+    recorder.clear()
+
+    with opentracing.use_tracer(tracer):
+        with opentracing.TracedExecutor(ThreadPoolExecutor(4)) as pool:
+            with tracer.start_active_span("request"):
+                pool.submit(fetch, "http://stock/teapot").result()
+                notify = opentracing.wrap(fetch)  # for any thread, callback or pool
+            notify("http://mail/send")
+
+    print(recorder.outline(tags=["http.url"]))
+
+which prints::
+
+    request
+      fetch http.url='http://stock/teapot'
+      fetch http.url='http://mail/send'
+
+`opentracing.handover` and `opentracing.executor` have more. `opentracing.scope_managers` lists the
+kinds of work that have the active span without it, on each Python.
+
 ## References
 
 A span can start from something other than one parent. The first `child_of` among its references
