@@ -106,7 +106,8 @@ With `ContextVarsScopeManager` and `TornadoScopeManager`, work that is started i
 | `asyncio.to_thread` | is the request's | is the request's |
 | `pool.submit` of ``contextvars.copy_context().run`` | is the request's | is the request's |
 | `Thread`, its subclasses, `Timer` | has no parent | is the request's |
-| `pool.submit`, `pool.map`, `loop.run_in_executor` | has no parent | is the request's, or an earlier one's |
+| `pool.submit`, `pool.map` | has no parent | is the request's, or an earlier one's |
+| `loop.run_in_executor` | has no parent | is the request's, or an earlier one's |
 | `pool.submit` of ``contextvars.Context().run`` | has no parent | has no parent |
 
 `ThreadLocalScopeManager`, `AsyncioScopeManager` and `GeventScopeManager` inherit nothing on any
