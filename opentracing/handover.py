@@ -78,10 +78,21 @@ def wrap(function: t.FunctionT, *, tracer: Tracer | None = None) -> t.FunctionT:
         tracer = opentracing.global_tracer()
     if type(tracer) is Tracer:
         return function
-    from inspect import iscoroutinefunction  # here, as it takes longer than all of this package
-
-    wrapped = _bound_coroutine if iscoroutinefunction(function) else _Bound
+    wrapped = _bound_coroutine if _makes_coroutines(function) else _Bound
     return wrapped(function, tracer)  # type: ignore[return-value]
+
+
+_CO_COROUTINE = 0x80  # that of `inspect`, which takes longer to import than this whole package
+
+
+def _makes_coroutines(function: t.Any) -> bool:
+    try:
+        return bool(function.__code__.co_flags & _CO_COROUTINE)
+    except Exception:  # a partial, a callable object, a function written in C
+        reraise_interrupt()
+    from inspect import iscoroutinefunction
+
+    return iscoroutinefunction(function)
 
 
 def _bound_coroutine(function: t.Any, tracer: Tracer) -> t.Any:
@@ -101,16 +112,18 @@ def _bound_coroutine(function: t.Any, tracer: Tracer) -> t.Any:
 
 
 class _Wrapped:
-    """A function that is called with a span active."""
+    """A function that is called with a span active, and has all attributes of the original."""
 
     def __init__(self, function: t.Any) -> None:
-        from functools import update_wrapper
+        self.__wrapped__ = function
+        self.__doc__ = getattr(function, "__doc__", None)
+        self.__module__ = getattr(function, "__module__", None)  # type: ignore[assignment]
 
-        update_wrapper(self, function)  # type: ignore[arg-type]  # each subclass is callable
-        self._function = function
+    def __getattr__(self, name: str) -> t.Any:
+        return getattr(self.__wrapped__, name)
 
     def __repr__(self) -> str:
-        return f"<wrapped {self._function!r}>"
+        return f"<wrapped {self.__wrapped__!r}>"
 
 
 class _Bound(_Wrapped):
@@ -123,10 +136,10 @@ class _Bound(_Wrapped):
     def __call__(self, /, *args: t.Any, **kwargs: t.Any) -> t.Any:
         # Only one call at a time can run in a context.
         context = self._context.copy()
-        return context.run(_call, self._tracer, self._span, self._function, args, kwargs)
+        return context.run(_call, self._tracer, self._span, self.__wrapped__, args, kwargs)
 
     def __reduce__(self) -> t.Any:
-        return _Travelled, (self._function, _carrier(self._tracer, self._span))
+        return _Travelled, (self.__wrapped__, _carrier(self._tracer, self._span))
 
 
 class _Travelled(_Wrapped):
@@ -139,12 +152,12 @@ class _Travelled(_Wrapped):
     def __call__(self, /, *args: t.Any, **kwargs: t.Any) -> t.Any:
         tracer = opentracing.global_tracer()
         if type(tracer) is Tracer:
-            return self._function(*args, **kwargs)
+            return self.__wrapped__(*args, **kwargs)
         span = _remote_span(tracer, self._carrier)
-        return copy_context().run(_call, tracer, span, self._function, args, kwargs)
+        return copy_context().run(_call, tracer, span, self.__wrapped__, args, kwargs)
 
     def __reduce__(self) -> t.Any:
-        return _Travelled, (self._function, self._carrier)
+        return _Travelled, (self.__wrapped__, self._carrier)
 
 
 class _RemoteSpan(Span):
