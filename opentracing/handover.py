@@ -75,7 +75,7 @@ def wrap(function: t.FunctionT, *, tracer: Tracer | None = None) -> t.FunctionT:
     if not callable(function):
         raise TypeError(f"function must be callable, not a {type(function).__name__}")
     if tracer is None:
-        tracer = opentracing.global_tracer()
+        tracer = opentracing.tracer
     if type(tracer) is Tracer:
         return function
     wrapped = _bound_coroutine if _makes_coroutines(function) else _Bound
