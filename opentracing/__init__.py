@@ -157,7 +157,6 @@ import sys
 
 from . import logs, tags
 from .ext import tags as _ext_tags  # noqa: F401  # `opentracing.ext.tags` is there unasked
-from .handover import wrap
 from .propagation import (
     Format,
     InvalidCarrierException,
@@ -179,6 +178,7 @@ from .tracer import (
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from .executor import TracedExecutor as TracedExecutor
+    from .handover import wrap as wrap
 
 __all__ = [
     "Format",
@@ -213,17 +213,22 @@ is_tracer_registered = False
 
 
 def __getattr__(name: str) -> object:
-    if name != "TracedExecutor":
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    # When it is asked for: `concurrent.futures` takes longer to import than this whole package.
-    from .executor import TracedExecutor
+    """The names that are imported when they are asked for.
 
-    globals()[name] = TracedExecutor
-    return TracedExecutor
+    `concurrent.futures` alone takes longer to import than this whole package.
+    """
+    if name == "TracedExecutor":
+        from .executor import TracedExecutor as found
+    elif name == "wrap":
+        from .handover import wrap as found  # type: ignore[assignment]
+    else:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    globals()[name] = found
+    return found
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), "TracedExecutor"})
+    return sorted({*globals(), "TracedExecutor", "wrap"})
 
 
 def global_tracer() -> Tracer:
