@@ -111,6 +111,33 @@ which prints::
 The spans of a generator's consumer are not the generator's children. `opentracing.decorator` has
 the details.
 
+## Handing work on
+
+A job for another thread or process has the active span of now if you wrap it, or if you submit it
+to a traced executor::
+
+    from concurrent.futures import ThreadPoolExecutor
+
+    recorder.clear()
+
+    with opentracing.use_tracer(tracer):
+        with opentracing.TracedExecutor(ThreadPoolExecutor(4)) as pool:
+            with tracer.start_active_span("request"):
+                pool.submit(fetch, "http://stock/teapot").result()
+                notify = opentracing.wrap(fetch)  # for any thread, callback or pool
+            notify("http://mail/send")
+
+    print(recorder.outline(tags=["http.url"]))
+
+which prints::
+
+    request
+      fetch http.url='http://stock/teapot'
+      fetch http.url='http://mail/send'
+
+`opentracing.handover` and `opentracing.executor` have more. `opentracing.scope_managers` lists the
+kinds of work that have the active span without it, on each Python.
+
 ## References
 
 A span can start from something other than one parent. The first `child_of` among its references
@@ -187,6 +214,11 @@ from .tracer import (
     start_child_span,
 )
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from .executor import TracedExecutor as TracedExecutor
+    from .handover import wrap as wrap
+
 __all__ = [
     "Format",
     "InvalidCarrierException",
@@ -197,6 +229,7 @@ __all__ = [
     "Span",
     "SpanContext",
     "SpanContextCorruptedException",
+    "TracedExecutor",
     "Tracer",
     "UnsupportedFormatException",
     "child_of",
@@ -210,12 +243,32 @@ __all__ = [
     "traced",
     "tracer",
     "use_tracer",
+    "wrap",
 ]
 
 # The instance hides the submodule of the same name, as it always has: libraries read, assign and
 # patch `opentracing.tracer`, so this variable is the only place where the global tracer is kept.
 tracer: Tracer = Tracer()
 is_tracer_registered = False
+
+
+def __getattr__(name: str) -> object:
+    """The names that are imported when they are asked for.
+
+    `concurrent.futures` alone takes longer to import than this whole package.
+    """
+    if name == "TracedExecutor":
+        from .executor import TracedExecutor as found
+    elif name == "wrap":
+        from .handover import wrap as found  # type: ignore[assignment]
+    else:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    globals()[name] = found
+    return found
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), "TracedExecutor", "wrap"})
 
 
 def global_tracer() -> Tracer:

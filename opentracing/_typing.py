@@ -25,6 +25,7 @@ if TYPE_CHECKING:
         "DecoratedT",
         bound=Union[Callable[..., Any], staticmethod[..., Any], classmethod[Any, ..., Any]],
     )
+    FunctionT = TypeVar("FunctionT", bound=Callable[..., Any])
     SpanT = TypeVar("SpanT", bound=Span)
     ScopeT = TypeVar("ScopeT", bound=Scope)
 else:
@@ -42,6 +43,7 @@ else:
             Any=typing.Any,
             Callable=abc.Callable,
             DecoratedT=typing.TypeVar("DecoratedT", bound=abc.Callable[..., typing.Any]),
+            FunctionT=typing.TypeVar("FunctionT", bound=abc.Callable[..., typing.Any]),
             Mapping=abc.Mapping,
             NoReturn=typing.NoReturn,
             ScopeManager=ScopeManager,

@@ -97,6 +97,11 @@ class CurrentScope(NestedScope):
         super().close()
 
     def _restore(self, scope: NestedScope | None) -> None:
+        if scope is self:  # it was hidden
+            inside = ScopeContext(current())
+            _set_item(inside, SPAN_KEY, self._shown)
+            hold(inside)
+            return
         ended: CurrentScope = self
         while ended._to_restore is not scope and isinstance(ended._to_restore, CurrentScope):
             ended = ended._to_restore

@@ -18,14 +18,15 @@ too. On Tornado 4.5 and 5, coroutines and callbacks inherit the active span only
 `tracer_stack_context()`, and share it there: start concurrent ones each in its own
 `tracer_stack_context()`.
 
-The default serves threads and asyncio alike. Tasks inherit the active span; work for a thread is
-run in a copy of the context::
+The default serves threads and asyncio alike. Tasks inherit the active span; an
+`opentracing.TracedExecutor` hands it to the threads of a pool::
 
     import asyncio
-    import contextvars
+    import threading
     from concurrent.futures import ThreadPoolExecutor
 
-    from opentracing_recorder import BasicTracer, InMemoryRecorder, Trace
+    import opentracing
+    from opentracing_recorder import BasicTracer, InMemoryRecorder
 
     recorder = InMemoryRecorder()
     tracer = BasicTracer(recorder)
@@ -44,11 +45,12 @@ run in a copy of the context::
     async def load_page():
         with tracer.start_active_span("load page"):
             await asyncio.gather(fetch("text"), fetch("image"))  # tasks inherit the active span
-            with ThreadPoolExecutor() as pool:  # threads receive it, in a copy of the context
-                pool.submit(contextvars.copy_context().run, resize, "image").result()
+            loop = asyncio.get_running_loop()
+            await loop.run_in_executor(pool, resize, "image")  # so does a job in this pool
 
 
-    asyncio.run(load_page())
+    with opentracing.TracedExecutor(ThreadPoolExecutor(4), tracer=tracer) as pool:
+        asyncio.run(load_page())
     print(recorder.outline())
 
 which prints::
@@ -58,49 +60,62 @@ which prints::
       fetch image
       resize image
 
-Make one copy for each piece of work, because only one thread at a time can run in a context.
+Without `tracer`, a traced executor uses the global tracer.
 
 ## Threads
 
-Without a copy, the span that a thread sees depends on Python. Threads inherit the context in which
-they are started on Python 3.14 with ``-X thread_inherit_context=1`` or
-``PYTHON_THREAD_INHERIT_CONTEXT=1``, and by default on builds without the GIL. With
-`ContextVarsScopeManager` and `TornadoScopeManager`, work that is started in a request:
-
-| Work | If threads do not inherit | If threads inherit |
-|---|---|---|
-| `Thread`, its subclasses, `Timer` | has no parent | is the request's |
-| `pool.submit`, `loop.run_in_executor` | has no parent | is the request's, or an earlier one's |
-| `pool.submit` in a copy of the context | is the request's | is the request's |
-| `asyncio.to_thread` | is the request's | is the request's |
-| `pool.submit` in an empty context | has no parent | has no parent |
-
-A pool's thread that inherits belongs to the request in which the pool started it, also during later
-requests. An empty context is ``pool.submit(contextvars.Context().run, work)``.
-
-If threads inherit, let a pool make the copies. The pool also serves `loop.set_default_executor`,
-and libraries that take an executor::
-
-    class ContextPool(ThreadPoolExecutor):
-        def submit(self, work, /, *args, **kwargs):
-            return super().submit(contextvars.copy_context().run, work, *args, **kwargs)
-
+A thread has no active span unless it inherits one, and that depends on Python. Threads inherit the
+context in which they are started on Python 3.14 with ``-X thread_inherit_context=1`` or
+``PYTHON_THREAD_INHERIT_CONTEXT=1``, and by default on builds without the GIL. A pool's thread
+inherits the span of the request in which the pool started it, and keeps it during later requests.
+So hand the active span over. On every Python and with every scope manager, a job of a
+`opentracing.TracedExecutor`, and a function that `opentracing.wrap` returned, belong to the request
+that handed them over::
 
     recorder.clear()
-    with ContextPool(1) as pool:
+    with opentracing.TracedExecutor(ThreadPoolExecutor(1), tracer=tracer) as pool:
         for name in ("first", "second"):
             with tracer.start_active_span(name):
-                pool.submit(resize, "for the " + name).result()
+                pool.submit(resize, "submitted").result()
+                list(pool.map(resize, ["mapped"]))
 
-    for trace in Trace.from_spans(recorder.spans):
-        print([span.operation_name for span, _ in trace.walk()])
+                # Without a pool of your own: one thread, a callback, another library's pool.
+                wrapped = opentracing.wrap(resize, tracer=tracer)
+                thread = threading.Thread(target=wrapped, args=("wrapped",))
+                thread.start()
+                thread.join()
+
+    print(recorder.outline())
 
 which prints::
 
-    ['first', 'resize for the first']
-    ['second', 'resize for the second']
+    first
+      resize submitted
+      resize mapped
+      resize wrapped
+    second
+      resize submitted
+      resize mapped
+      resize wrapped
 
-`ThreadLocalScopeManager` inherits nothing on any Python, and serves programs without asyncio.
+With `ContextVarsScopeManager` and `TornadoScopeManager`, work that is started in a request:
+
+| Work | If threads do not inherit | If threads inherit |
+|---|---|---|
+| of a `TracedExecutor`, or wrapped by `opentracing.wrap` | is the request's | is the request's |
+| `asyncio.to_thread` | is the request's | is the request's |
+| `pool.submit` of ``contextvars.copy_context().run`` | is the request's | is the request's |
+| `Thread`, its subclasses, `Timer` | has no parent | is the request's |
+| `pool.submit`, `pool.map` | has no parent | is the request's, or an earlier one's |
+| `loop.run_in_executor` | has no parent | is the request's, or an earlier one's |
+| `pool.submit` of ``contextvars.Context().run`` | has no parent | has no parent |
+
+`ThreadLocalScopeManager`, `AsyncioScopeManager` and `GeventScopeManager` inherit nothing on any
+Python, and do not follow the context: only the first row is the request's. Of them,
+`ThreadLocalScopeManager` serves programs without asyncio.
+
+`loop.set_default_executor` takes a `ThreadPoolExecutor` alone. Give `loop.run_in_executor` a traced
+executor instead, or a wrapped function.
 
 ## Background jobs
 
@@ -119,9 +134,38 @@ which prints::
     None
     request
 
-For a process pool, pass the span or its context as an argument, and start children of it with the
-other process's own tracer. A pickled span is its context and its name: in the other process it is
-finished, and its `tracer` is the global tracer there. A tracer cannot be pickled.
+## Processes
+
+`opentracing.wrap` and `opentracing.TracedExecutor` also serve pools of processes. The span's
+context travels with each job, and the job's spans continue the trace on the global tracer of the
+other process. A process that is forked has a copy of the tracer. Others need one of their own, for
+example from the pool's ``initializer``::
+
+    import multiprocessing
+    from concurrent.futures import ProcessPoolExecutor
+
+
+    def start_process():
+        opentracing.set_global_tracer(BasicTracer(InMemoryRecorder()))  # yours: one that sends
+
+
+    def shrink(name):
+        with opentracing.global_tracer().start_active_span("shrink " + name) as scope:
+            return scope.span.context.to_trace_id()
+
+
+    def load_pages():
+        processes = ProcessPoolExecutor(2, initializer=start_process)
+        with opentracing.TracedExecutor(processes, tracer=tracer) as pool:
+            with tracer.start_active_span("request") as scope:
+                traces = set(pool.map(shrink, ["image", "icon"], chunksize=2))
+            assert traces == {scope.span.context.to_trace_id()}
+
+        with multiprocessing.Pool(2, start_process) as pool, tracer.start_active_span("request"):
+            pool.map(opentracing.wrap(shrink, tracer=tracer), ["image", "icon"])
+
+A pickled span is its context and its name: in the other process it is finished, and its `tracer` is
+the global tracer there. A tracer cannot be pickled.
 
 ## Closing out of order
 

@@ -65,7 +65,7 @@ class ContextVarsScopeManager(ScopeManager):
     A new thread starts with none. Python 3.14 has an option that lets threads inherit contexts; it
     is on by default without the GIL. With it, a thread starts with the scope that is active when it
     is started, and a pool's thread keeps that scope for all its work. On every Python,
-    ``contextvars.copy_context().run`` runs a function with the scope that is active now.
+    `opentracing.wrap` binds a function to the scope that is active now.
     """
 
     def activate(self, span: Span, finish_on_close: bool) -> Scope:

@@ -84,6 +84,7 @@ BUDGETS = (
         for verb, at_most in (("extract", 0.5), ("inject", 1))
     ),
     Budget("record_span of a BatchRecorder", 0.5),
+    Budget("job of a TracedExecutor, against a copied context", 1.5),
     Budget(BYTES, 520),
     Budget("import opentracing", 0.8, BASICTRACER),
     Budget("import the tracer", 1, BASICTRACER),

@@ -80,11 +80,26 @@ def test_all_is_sorted_and_real() -> None:
 
 @pytest.mark.needs_os
 def test_import_loads_only_the_standard_library() -> None:
-    """Importing the API imports neither the recorder nor `six`, nor the slow `typing`."""
+    """Importing the API imports neither the recorder nor `six`, nor what is slow to import."""
     code = (
         "import sys; before = set(sys.modules); import opentracing;"
         "print(*sorted({each.partition('.')[0] for each in set(sys.modules) - before}))"
     )
     command = [sys.executable, "-S", "-c", f"import sys; sys.path[:0] = {sys.path!r}; {code}"]
     loaded = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
-    assert not {"typing", "six", "opentracing_recorder", "logging"} & set(loaded)
+    slow = {"concurrent", "contextvars", "logging", "typing"}
+    assert not {"six", "opentracing_recorder", *slow} & set(loaded)
+
+
+@pytest.mark.needs_os
+@pytest.mark.parametrize("name", ["TracedExecutor", "wrap"])
+def test_a_name_that_is_imported_late_is_like_any_other(name: str) -> None:
+    """It is listed, imported by name and by a star, and a misspelled name is an AttributeError."""
+    code = (
+        f"import opentracing; assert {name!r} in dir(opentracing);"
+        f"from opentracing import {name} as one; from opentracing import *;"
+        f"assert one is {name} is opentracing.{name} is vars(opentracing)[{name!r}];"
+        f"assert not hasattr(opentracing, {name!r} + 's')"
+    )
+    command = [sys.executable, "-c", f"import sys; sys.path[:0] = {sys.path!r}; {code}"]
+    subprocess.run(command, check=True)

@@ -49,10 +49,10 @@ class Server(Launched):
         # uvicorn says its address before it listens there.
         wait_until(self._listens, self.log)
 
-    def get(self, path: str) -> str:
-        """Return the process that answered."""
+    def get(self, path: str, **headers: str) -> str:
+        """Return the answer: of the applications here, the process that answered."""
         connection = http.client.HTTPConnection(*self._address, timeout=PATIENCE)
-        connection.request("GET", path, headers={"Connection": "close"})
+        connection.request("GET", path, headers={"Connection": "close", **headers})
         answer = connection.getresponse().read().decode()
         connection.close()
         return answer

@@ -12,7 +12,7 @@ import contextvars
 import queue
 import threading
 from collections.abc import Awaitable, Callable, Coroutine
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor, ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -61,6 +61,14 @@ class Runtime(abc.ABC):
     def call(self, function: Callable[..., Any], *args: Any) -> Awaitable[Any]:
         """Run a plain function soon, as this runtime's callback; awaiting it gives its result."""
 
+    def pool(self) -> Executor:
+        """A pool of threads, which this runtime's units give jobs to."""
+        return ThreadPoolExecutor(2)
+
+    @abc.abstractmethod
+    def result(self, future: Any) -> Awaitable[Any]:
+        """Awaiting it gives the result of a job in a pool, or raises."""
+
     @abc.abstractmethod
     def event(self) -> Any:
         """An object with `set()` and an awaitable `wait()`."""
@@ -91,6 +99,9 @@ class Blocking(Runtime):
 
     def spawn(self, unit: Unit, *args: Any) -> Awaitable[Any]:
         return self.call(_unsuspended, unit, *args)
+
+    def result(self, future: Any) -> Awaitable[Any]:
+        return _Result(lambda: future.result(TIMEOUT))
 
     def event(self) -> Any:
         return _BlockingEvent(self._make_event())
@@ -146,6 +157,13 @@ class Gevent(Blocking):
         greenlet = gevent.spawn(function, *args)
         return _Result(lambda: greenlet.get(timeout=TIMEOUT))
 
+    def pool(self) -> Executor:
+        from gevent.threadpool import ThreadPoolExecutor
+
+        # As many as there are jobs: `submit` to a full pool waits with a lock, which the next
+        # greenlet to submit blocks on.
+        return ThreadPoolExecutor(THREADS)  # type: ignore[no-any-return]
+
     def _make_event(self) -> Any:
         import gevent.event
 
@@ -176,6 +194,9 @@ class Asyncio(Runtime):
         self, loop: asyncio.AbstractEventLoop, function: Callable[..., Any], *args: Any
     ) -> None:
         loop.call_soon(function, *args)
+
+    def result(self, future: Any) -> Awaitable[Any]:
+        return asyncio.wrap_future(future)
 
     def event(self) -> Any:
         return asyncio.Event()
@@ -253,6 +274,9 @@ class StackContexts(Runtime):
             IOLoop.current().add_callback(_settle, done, function, *args)
         return done
 
+    def result(self, future: Any) -> Awaitable[Any]:
+        return _Yielded(future)
+
     def event(self) -> Any:
         from tornado.locks import Event
 
@@ -320,6 +344,16 @@ class _Result:
     def __await__(self) -> Any:
         return self._get()
         yield  # this makes it a generator, which an await needs
+
+
+class _Yielded:
+    """An object to await in a coroutine of Tornado's, which waits for a future of any kind."""
+
+    def __init__(self, future: Any) -> None:
+        self._future = future
+
+    def __await__(self) -> Any:
+        return (yield self._future)
 
 
 def _unsuspended(unit: Unit, *args: Any) -> Any:

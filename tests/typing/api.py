@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Generator, Mapping
+from collections.abc import AsyncGenerator, Callable, Coroutine, Generator, Mapping
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from typing import Any
 
 import opentracing
@@ -43,6 +44,24 @@ def a_library(tracer: Tracer, headers: dict[str, str]) -> None:
     trace_id: str = span.context.to_trace_id()
     baggage: Mapping[str, str] = span.context.baggage
     print(trace_id, baggage, tracer.close(timeout=1))
+
+
+def work_handed_on(tracer: Tracer) -> None:
+    def double(number: int) -> int:
+        return 2 * number
+
+    async def triple(number: int) -> int:
+        return 3 * number
+
+    bound: Callable[[int], int] = opentracing.wrap(double, tracer=tracer)
+    coroutine: Coroutine[Any, Any, int] = opentracing.wrap(triple)(1)
+    coroutine.close()
+    with opentracing.TracedExecutor(ThreadPoolExecutor(), tracer=tracer) as pool:
+        executor: Executor = pool
+        future: Future[int] = pool.submit(double, 1)
+        numbers: list[int] = list(executor.map(bound, [1, 2], timeout=1.0))
+    opentracing.wrap(double)("1")  # type: ignore[arg-type]
+    print(future.result(), numbers)
 
 
 class VendorRecorder(Recorder):

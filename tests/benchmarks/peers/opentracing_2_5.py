@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from typing import Any
 
 from opentracing_cases import (
@@ -62,6 +64,27 @@ def _record_span() -> Callable[[], object]:
     return lambda: recorder.record_span(span)
 
 
+def _nothing() -> None:
+    pass
+
+
+_POOL = ThreadPoolExecutor(1)
+
+
+def _submit() -> Callable[[], object]:
+    tracer = _tracer()
+    tracer.start_active_span("GET")
+    pool = opentracing.TracedExecutor(_POOL, tracer=tracer)
+    return lambda: pool.submit(_nothing).result()
+
+
+SUBMIT = "job of a TracedExecutor, against a copied context"
+WRAP = "wrap and call without a tracer, against a call"
+LEAST: dict[str, Callable[[], Callable[[], object]]] = {
+    SUBMIT: lambda: lambda: _POOL.submit(copy_context().run, _nothing).result(),
+    WRAP: lambda: lambda: _nothing(),
+}
+
 _FORMATS: dict[str, Propagator] = {
     "W3C": TraceContextPropagator(),
     "b3": B3Propagator(single_header=True),
@@ -92,6 +115,8 @@ CASES = {
     "decorated call": lambda: opentracing.traced("GET", tracer=_tracer())(nothing),
     **span_cases(_tracer),
     "record_span of a BatchRecorder": _record_span,
+    SUBMIT: _submit,
+    WRAP: lambda: lambda: opentracing.wrap(_nothing)(),
     **header_cases("ot-tracer-*", _tracer),
     **binary_cases(_tracer),
 }
