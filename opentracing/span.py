@@ -30,6 +30,9 @@ from . import _typing as t
 from . import logs, tags
 from .interrupts import reraise_interrupt
 
+# Not `error.__traceback__`, which may be a property that raises.
+_traceback_of: t.Any = BaseException.__traceback__.__get__  # type: ignore[union-attr]
+
 
 class _EmptyBaggage(dict[str, str]):
     """A dict that stays empty. A dict, because code for 2.4 serializes and copies baggage.
@@ -113,6 +116,13 @@ class Span:
         """
         return self
 
+    def set_tags(self: t.SpanT, tags: t.Mapping[str, t.Any]) -> t.SpanT:
+        """Attach each item of `tags`, as `set_tag` does."""
+        if type(self) is not Span:
+            for key, value in dict(tags or ()).items():
+                self.set_tag(key, value)
+        return self
+
     def log_kv(
         self: t.SpanT, key_values: t.Mapping[str, t.Any], timestamp: float | None = None
     ) -> t.SpanT:
@@ -121,6 +131,30 @@ class Span:
         Values may be of any type. Standard keys are in `opentracing.logs`.
         """
         return self
+
+    def record_exception(self: t.SpanT, error: BaseException) -> t.SpanT:
+        """Mark the span as failed by `error`, which was caught: as when it leaves the block.
+
+        Sets the tag `error`, and logs the exception with its traceback. Like there, an exception
+        that is no `Exception`, such as a cancellation, is not recorded. The span is not finished::
+
+            try:
+                charge(card)
+            except PaymentError as error:
+                span.record_exception(error)
+                charge(other_card)
+        """
+        if issubclass(type(error), Exception):
+            Span._on_error(self, type(error), error, _traceback_of(error))
+        return self
+
+    def is_recording(self) -> bool:
+        """Whether the span may keep what it is given: False if no tracer is installed, for example.
+
+        Ask before you compute a costly tag. True by default for a span of any tracer, as one that
+        was written for 2.4 does not say.
+        """
+        return type(self) is not Span
 
     def set_baggage_item(self: t.SpanT, key: str, value: str) -> t.SpanT:
         """Attach an item that travels to every later descendant, over the wire as well.
@@ -148,6 +182,18 @@ class Span:
                 Span._on_error(self, exc_type, exc_val, exc_tb)
         finally:
             self.finish()
+
+    async def __aenter__(self: t.SpanT) -> t.SpanT:
+        return self.__enter__()
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc_val: BaseException | None,
+        exc_tb: t.TracebackType | None,
+    ) -> None:
+        # A tracer's own `__exit__` may return True.
+        return self.__exit__(exc_type, exc_val, exc_tb)
 
     @staticmethod
     def _on_error(
