@@ -16,7 +16,8 @@ which prints::
 - Setters return the span. Here, no method raises; nor does one of `opentracing_recorder.span`,
   whatever it is given.
 - If an `Exception` leaves the ``with`` block, the span gets the tag `error` and a log, and the
-  exception then propagates. Other exceptions, such as a cancellation, are not logged.
+  exception then propagates. `Span.record_exception` does the same for one that is caught. Other
+  exceptions, such as a cancellation, are not logged. ``async with`` works too.
 - A span may be used from any thread. A context is not changed after it was made.
 - The tracer decides the meaning of a call after `finish`, except `context`, which is always valid.
 
@@ -117,10 +118,19 @@ class Span:
         return self
 
     def set_tags(self: t.SpanT, tags: t.Mapping[str, t.Any]) -> t.SpanT:
-        """Attach each item of `tags`, as `set_tag` does."""
-        if type(self) is not Span:
-            for key, value in dict(tags or ()).items():
-                self.set_tag(key, value)
+        """Attach each item of `tags`, as `set_tag` does.
+
+        If `tags` is no mapping, and no iterable of pairs either, nothing is attached.
+        """
+        if type(self) is Span:
+            return self
+        try:
+            given = dict(tags)
+        except Exception:
+            reraise_interrupt()
+            return self
+        for key, value in given.items():
+            self.set_tag(key, value)
         return self
 
     def log_kv(
