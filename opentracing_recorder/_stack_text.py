@@ -54,7 +54,7 @@ def stack_text(error: BaseException | None, stack: TracebackType | None) -> str:
             text = "" if stack is None else _frames(stack, _length(stack), _MAX_FRAMES)
         else:
             text = _Writer(error, stack).text
-    except Exception:  # of the application's own loader of source, for example
+    except Exception:  # of a group's own members, for example
         reraise_interrupt()
         text = text_of(stack)
     return _cut(text_of(text))
@@ -225,15 +225,19 @@ def _frames(stack: TracebackType, length: int, most: int) -> str:
     """The frames of a traceback: the first and the last, if they are more than `most`."""
     from traceback import format_tb
 
-    if length <= most:
-        return "".join(format_tb(stack))
-    half = most // 2
-    first = format_tb(stack, half)
-    inner: t.Any = stack
-    for _ in range(length - half):
-        inner = inner.tb_next
-    left_out = f"  ... {length - 2 * half} frames left out ...\n"
-    return "".join([*first, left_out, *format_tb(inner)])
+    try:
+        if length <= most:
+            return "".join(format_tb(stack))
+        half = most // 2
+        first = format_tb(stack, half)
+        inner: t.Any = stack
+        for _ in range(length - half):
+            inner = inner.tb_next
+        left_out = f"  ... {length - 2 * half} frames left out ...\n"
+        return "".join([*first, left_out, *format_tb(inner)])
+    except Exception:  # of the application's own loader of source
+        reraise_interrupt()
+        return f"  ... {length} frames left out ...\n"
 
 
 def _syntax_lines(error: BaseException) -> str:
