@@ -31,9 +31,6 @@ from . import _typing as t
 from . import logs, tags
 from .interrupts import reraise_interrupt
 
-# Not `error.__traceback__`, which may be a property that raises.
-_traceback_of: t.Any = BaseException.__traceback__.__get__  # type: ignore[union-attr]
-
 
 class _EmptyBaggage(dict[str, str]):
     """A dict that stays empty. A dict, because code for 2.4 serializes and copies baggage.
@@ -155,7 +152,9 @@ class Span:
                 charge(other_card)
         """
         if issubclass(type(error), Exception):
-            Span._on_error(self, type(error), error, _traceback_of(error))
+            # Not `error.__traceback__`, which may be a property that raises.
+            base: t.Any = BaseException
+            Span._on_error(self, type(error), error, base.__traceback__.__get__(error))
         return self
 
     def is_recording(self) -> bool:

@@ -223,9 +223,9 @@ def _length(stack: TracebackType | None) -> int:
 
 def _frames(stack: TracebackType, length: int, most: int) -> str:
     """The frames of a traceback: the first and the last, if they are more than `most`."""
-    from traceback import format_tb
-
     try:
+        from traceback import format_tb  # which fails late in the interpreter's exit
+
         if length <= most:
             return "".join(format_tb(stack))
         half = most // 2
@@ -235,7 +235,7 @@ def _frames(stack: TracebackType, length: int, most: int) -> str:
             inner = inner.tb_next
         left_out = f"  ... {length - 2 * half} frames left out ...\n"
         return "".join([*first, left_out, *format_tb(inner)])
-    except Exception:  # of the application's own loader of source
+    except Exception:  # also of the application's own loader of source
         reraise_interrupt()
         return f"  ... {length} frames left out ...\n"
 
