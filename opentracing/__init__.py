@@ -72,6 +72,31 @@ which prints::
 - If an exception leaves the block of a span or scope, the span gets the tag `error` and a log of
   the exception. The exception then propagates. Only subclasses of `Exception` are errors: a
   cancelled task, a closed generator and an interpreter that exits are not.
+- ``async with`` takes spans and scopes too.
+
+An exception that your code catches is no error of the span unless you say so. A tag that is costly
+to compute is worth it only for a span that is recorded::
+
+    def pay(span, card):
+        if span.is_recording():  # False if no tracer is installed, or the span is not sampled
+            span.set_tags({"card.kind": card.split("-")[0], "card.length": len(card)})
+        try:
+            raise RuntimeError("payment failed") from KeyError(card)
+        except RuntimeError as error:
+            span.record_exception(error)  # the tag and the log, as when it leaves the block
+            return False
+
+    recorder.clear()
+    with tracer.start_span("pay") as span:
+        pay(span, "visa-1")
+
+    print(recorder.outline(tags=["card.kind"]))
+    print(recorder.spans[0].logs[0].key_values["stack"].splitlines()[0])  # begins with the cause
+
+which prints::
+
+    pay ! card.kind='visa'
+    KeyError: 'visa-1'
 
 ## Functions
 

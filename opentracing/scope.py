@@ -70,3 +70,15 @@ class Scope:
                 Span._on_error(self.span, exc_type, exc_val, exc_tb)
         finally:
             self.close()
+
+    async def __aenter__(self: t.ScopeT) -> t.ScopeT:
+        return self.__enter__()
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc_val: BaseException | None,
+        exc_tb: t.TracebackType | None,
+    ) -> None:
+        # A tracer's own `__exit__` may return True.
+        return self.__exit__(exc_type, exc_val, exc_tb)

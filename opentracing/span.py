@@ -16,7 +16,8 @@ which prints::
 - Setters return the span. Here, no method raises; nor does one of `opentracing_recorder.span`,
   whatever it is given.
 - If an `Exception` leaves the ``with`` block, the span gets the tag `error` and a log, and the
-  exception then propagates. Other exceptions, such as a cancellation, are not logged.
+  exception then propagates. `Span.record_exception` does the same for one that is caught. Other
+  exceptions, such as a cancellation, are not logged. ``async with`` works too.
 - A span may be used from any thread. A context is not changed after it was made.
 - The tracer decides the meaning of a call after `finish`, except `context`, which is always valid.
 
@@ -113,6 +114,22 @@ class Span:
         """
         return self
 
+    def set_tags(self: t.SpanT, tags: t.Mapping[str, t.Any]) -> t.SpanT:
+        """Attach each item of `tags`, as `set_tag` does.
+
+        If `tags` is no mapping, and no iterable of pairs either, nothing is attached.
+        """
+        if type(self) is Span:
+            return self
+        try:
+            given = dict(tags)
+        except Exception:
+            reraise_interrupt()
+            return self
+        for key, value in given.items():
+            self.set_tag(key, value)
+        return self
+
     def log_kv(
         self: t.SpanT, key_values: t.Mapping[str, t.Any], timestamp: float | None = None
     ) -> t.SpanT:
@@ -121,6 +138,32 @@ class Span:
         Values may be of any type. Standard keys are in `opentracing.logs`.
         """
         return self
+
+    def record_exception(self: t.SpanT, error: BaseException) -> t.SpanT:
+        """Mark the span as failed by `error`, which was caught: as when it leaves the block.
+
+        Sets the tag `error`, and logs the exception with its traceback. Like there, an exception
+        that is no `Exception`, such as a cancellation, is not recorded. The span is not finished::
+
+            try:
+                charge(card)
+            except PaymentError as error:
+                span.record_exception(error)
+                charge(other_card)
+        """
+        if issubclass(type(error), Exception):
+            # Not `error.__traceback__`, which may be a property that raises.
+            base: t.Any = BaseException
+            Span._on_error(self, type(error), error, base.__traceback__.__get__(error))
+        return self
+
+    def is_recording(self) -> bool:
+        """Whether the span may keep what it is given: False if no tracer is installed, for example.
+
+        Ask before you compute a costly tag. True by default for a span of any tracer, as one that
+        was written for 2.4 does not say.
+        """
+        return type(self) is not Span
 
     def set_baggage_item(self: t.SpanT, key: str, value: str) -> t.SpanT:
         """Attach an item that travels to every later descendant, over the wire as well.
@@ -148,6 +191,18 @@ class Span:
                 Span._on_error(self, exc_type, exc_val, exc_tb)
         finally:
             self.finish()
+
+    async def __aenter__(self: t.SpanT) -> t.SpanT:
+        return self.__enter__()
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc_val: BaseException | None,
+        exc_tb: t.TracebackType | None,
+    ) -> None:
+        # A tracer's own `__exit__` may return True.
+        return self.__exit__(exc_type, exc_val, exc_tb)
 
     @staticmethod
     def _on_error(

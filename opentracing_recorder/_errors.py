@@ -7,6 +7,7 @@ answer, and URLs and headers with credentials. Copies of exceptions keep no fram
 from __future__ import annotations
 
 import builtins
+import sys
 from collections.abc import Iterable
 
 from opentracing.interrupts import reraise_interrupt
@@ -132,7 +133,14 @@ def _is_loggable(error: BaseException) -> bool:
     return not has_more and error_text(error) == text_of(error)
 
 
-_GROUPS: t.Any = getattr(builtins, "BaseExceptionGroup", ())  # from Python 3.11
+_GROUPS: t.Any = getattr(builtins, "BaseExceptionGroup", None)  # from Python 3.11
+
+
+def group_types() -> tuple[t.Any, ...]:
+    """The base class of exception groups; before Python 3.11 that of the backport, if loaded."""
+    kind = _GROUPS or getattr(sys.modules.get("exceptiongroup"), "BaseExceptionGroup", None)
+    return () if kind is None else (kind,)
+
 
 _MAX_DEPTH = 8  # of exceptions inside exceptions
 
@@ -147,7 +155,7 @@ def _without_frames(error: BaseException, depth: int) -> BaseException | str:
     if not depth:
         return text_of(error)
     # The members of a group have tracebacks too.
-    is_group = isinstance(error, _GROUPS)
+    is_group = isinstance(error, group_types())
     try:
         made = _copy_of_group(error, depth) if is_group else _copy_of(error, depth)
         if made is not error and type(made) is type(error) and str(made) == str(error):

@@ -113,9 +113,11 @@ class BridgedSpan(Span):
 
     def is_recording(self) -> bool:
         span = self.basic_span
-        if isinstance(span, BasicSpan):
-            return span._plain is True or (span.duration < 0.0 and span.sampled)
-        return isinstance(span, OpenTracingSpan)
+        try:
+            return isinstance(span, OpenTracingSpan) and bool(span.is_recording())
+        except Exception:  # a tracer's own attribute of that name
+            reraise_interrupt()
+            return True
 
     def set_attribute(self, key: str, value: Any) -> None:
         details, span = self._details, self.basic_span

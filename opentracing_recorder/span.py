@@ -28,7 +28,8 @@ A recorder reads the plain attributes of a finished span, or its JSON-safe form:
   `dropped_tags` and `dropped_logs` count the rest.
 - Nothing that an application passes to a span makes it raise. Operation names and keys of tags
   become text; values of tags and fields of logs stay as they are. A logged traceback is kept as
-  text, and a logged exception as a copy without its traceback, so a span keeps no frames alive.
+  text that names the exception's causes, and a logged exception as a copy without its traceback,
+  so a span keeps no frames alive.
 - Every method may be called from any thread.
 
 The fields of its context live in the span itself until the context is read: most spans are started,
@@ -54,6 +55,7 @@ from ._failure_log import RateLimit, logger, since_last
 from ._hex_ids import id_text
 from ._json_safe import dict_of, json_safe, text_of
 from ._process import RenewedLock
+from ._stack_text import stack_text
 from .context import (
     BasicSpanContext,
     ExtractedSpanContext,
@@ -287,13 +289,28 @@ class BasicSpan(Span):
                 self._drop_tags()
         return self
 
+    def set_tags(self: t.SpanT, tags: Mapping[str, t.Any]) -> t.SpanT:
+        """Attach each item of `tags`, as `set_tag` does; pairs are accepted too, and None is none.
+
+        If they cannot be read, that is logged.
+        """
+        for key, value in ({} if tags is None else first_tags(tags, False)).items():
+            self.set_tag(key, value)
+        return self
+
+    def is_recording(self) -> bool:
+        """Whether the span keeps what it is given: it is sampled, and not finished."""
+        return self._plain is True or (self.duration < 0.0 and self.sampled)
+
     def log_kv(
         self: t.SpanT, key_values: Mapping[str, t.Any], timestamp: float | None = None
     ) -> t.SpanT:
         """Record an event with its fields, now or at `timestamp` (seconds since the epoch).
 
-        The mapping is copied. A traceback is kept as text and an exception as a copy without its
-        traceback, so that a recorded span keeps no frame alive.
+        The mapping is copied. A traceback is kept as the text of `traceback.format_exception`, with
+        the causes of the exception beside it and the members of a group, of at most 50,000
+        characters. An exception is kept as a copy without its traceback, so that a recorded span
+        keeps no frame alive.
         """
         if not self._plain:
             if self.duration >= 0.0:
@@ -679,8 +696,8 @@ def _limit(tracer: t.Any, name: str) -> int:
     return limit if type(limit) is int else _DEFAULT_LIMIT
 
 
-def first_tags(given: t.Any) -> dict[t.Any, t.Any]:
-    """A copy of the tags given for a new span. If they cannot be read, that is logged: no tags.
+def first_tags(given: t.Any, is_new: bool = True) -> dict[t.Any, t.Any]:
+    """A copy of the tags given for a span. If they cannot be read, that is logged: no tags.
 
     The log has no exception: a hostile value can make an endless text of it.
     """
@@ -691,9 +708,10 @@ def first_tags(given: t.Any) -> dict[t.Any, t.Any]:
     times = _bad_tags.count()
     if times and not sys.is_finalizing():
         logger(__name__).warning(
-            "tags of a new span must be a mapping; %s could not be read, and the span starts"
-            " without%s",
+            "tags of %s span must be a mapping; %s could not be read, and the span %s without%s",
+            "a new" if is_new else "a",
             text_of(type(given)),
+            "starts" if is_new else "goes",
             since_last(times),
         )
     return {}
@@ -709,14 +727,15 @@ def text_tags(given: t.Any) -> dict[str, t.Any]:
 
 
 def _release_frames(fields: dict[str, t.Any]) -> None:
-    stack = fields.get(logs.STACK)
+    stack, error = fields.get(_STACK), fields.get(_ERROR_OBJECT)
+    raised = error
     if isinstance(stack, tuple) and len(stack) == 3:  # what sys.exc_info() returns
-        stack = stack[2]
-    if isinstance(stack, TracebackType):
-        fields[logs.STACK] = text_of(stack)
-    error = fields.get(logs.ERROR_OBJECT)
+        _, raised, stack = stack
+    is_error = isinstance(raised, BaseException)
+    if isinstance(stack, TracebackType) or (stack is None and is_error and _STACK in fields):
+        fields[_STACK] = stack_text(raised if is_error else None, stack)
     if isinstance(error, BaseException):
-        fields[logs.ERROR_OBJECT] = without_frames(error)
+        fields[_ERROR_OBJECT] = without_frames(error)
 
 
 def context_of(value: t.Any) -> t.Any:

@@ -31,6 +31,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Union
 
 from ._json_safe import text_of
+from ._stack_text import with_causes
 from .span import BasicSpan, is_failed
 
 __all__ = ["AnySpan", "Trace", "TraceNode"]
@@ -73,6 +74,7 @@ class TraceNode:
     def error_message(self) -> str:
         """The message of the span's last error log; ``""`` if it has none.
 
+        The log's ``stack`` adds the members of an exception group, and the innermost cause.
         If no log has a message, the text of the tag ``error`` is used, as Zipkin's users set it.
         """
         if not self.error:
@@ -86,7 +88,7 @@ class TraceNode:
                 parts = (message,) if message.startswith(f"{kind}:") else (kind, message)
                 found = ": ".join(part for part in parts if part)
                 if found:
-                    return found.removesuffix(": ")
+                    return with_causes(found.removesuffix(": "), _text(fields.get("stack")))
         value = self.tags["error"]
         return value if isinstance(value, str) and value.lower() != "true" else ""
 

@@ -130,7 +130,7 @@ def test_no_modules_import_each_other() -> None:
 _LAYERS: list[set[str]] = [
     # What everything rests on. It knows no span, tracer or recorder.
     {"_arguments", "_clock", "_errors", "_failure_log", "_hex_ids", "_json_safe", "_process"}
-    | {"_protobuf", "_rarely_needed", "_typing"},
+    | {"_protobuf", "_rarely_needed", "_stack_text", "_typing"},
     # The tracer, and how contexts travel; of the formats, the two that every tracer must have.
     {"_baggage", "_carrier", "_hex_ids_read", "_required_propagators", "binary_propagator"}
     | {"context", "propagator", "recorder", "sampler", "span", "text_propagator", "tracer"},

@@ -46,6 +46,28 @@ class SpanChecks(TracerHooks):
         for kind in NON_ERRORS:
             self._assert_finished_after(kind())
 
+    def test_span_as_async_context_manager(self) -> None:
+        """``async with`` does what ``with`` does."""
+        span = self.tracer().start_span(operation_name="order")
+
+        async def run(error: Exception | None) -> None:
+            async with span as entered:
+                assert entered is span, f"the block is given {entered!r}"
+                if error is not None:
+                    raise error
+
+        for error in (None, ValueError("sold out")):
+            outcome: Exception | None = None
+            with mock.patch.object(span, "finish") as finish:
+                try:
+                    run(error).send(None)
+                except StopIteration:  # the end of the coroutine
+                    pass
+                except ValueError as raised:
+                    outcome = raised
+            assert outcome is error, f"the block was left by {outcome!r}"
+            assert finish.call_count == 1, f"finish was called {finish.call_count} times"
+
     def _assert_finished_after(self, error: BaseException) -> None:
         span = self.tracer().start_span(operation_name="order")
         with mock.patch.object(span, "finish") as finish:
@@ -62,6 +84,24 @@ class SpanChecks(TracerHooks):
             mock.patch.object(span, "log_kv") as log_kv,
         ):
             leave_by(span, error)
+        assert_reported(error, set_tag, log_kv)
+
+    def test_recorded_exception_is_reported(self) -> None:
+        """`record_exception` reports as leaving the block does, and does not finish the span."""
+        beyond_the_contract(self, "check_errors")
+        span = self.tracer().start_span(operation_name="order")
+        error = ValueError("sold out")
+        with (
+            mock.patch.object(span, "finish") as finish,
+            mock.patch.object(span, "set_tag") as set_tag,
+            mock.patch.object(span, "log_kv") as log_kv,
+        ):
+            for each in NON_ERRORS:
+                span.record_exception(each())
+            assert not set_tag.called, "an exception that is no Exception counts as an error"
+            returned = span.record_exception(error)
+        assert returned is span, "record_exception does not return the span"
+        assert not finish.called, "record_exception finishes the span"
         assert_reported(error, set_tag, log_kv)
 
     def test_span_non_error_is_not_reported(self) -> None:
@@ -85,6 +125,18 @@ class SpanChecks(TracerHooks):
         with self.tracer().start_span(operation_name="order") as span:
             span.set_tag("dish", "soup").set_tag("loves", "salt")
             span.set_tag("unicode_value", "\u200b\xe9").set_tag("unicode_key_\u200b", "ascii")
+
+    def test_set_tags(self) -> None:
+        """`set_tags` takes several tags at once."""
+        with self.tracer().start_span(operation_name="order") as span:
+            span.set_tags({"dish": "soup", "a_number": 9}).set_tags({})
+
+    def test_is_recording(self) -> None:
+        """`is_recording` is true or false, for an open span and a finished one."""
+        with self.tracer().start_span(operation_name="order") as span:
+            found = [span.is_recording()]
+        found.append(span.is_recording())
+        assert {type(each) for each in found} == {bool}, f"found {found!r}"
 
     def test_setters_return_the_span(self) -> None:
         """Every setter returns the span it was called on."""

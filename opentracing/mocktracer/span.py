@@ -71,6 +71,10 @@ class MockSpan(BasicSpan):
         self.tags[_key(key)] = value
         return self
 
+    def is_recording(self) -> bool:
+        """Whether the span is not finished."""
+        return not self.finished
+
     def log_kv(
         self: _MockSpanT, key_values: Mapping[str, Any], timestamp: float | None = None
     ) -> _MockSpanT:

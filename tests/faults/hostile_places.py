@@ -62,6 +62,21 @@ def _raised(tracer: Tracer, value: Any) -> Span:
     return scope.span
 
 
+def _recorded(span: Any, value: Any) -> None:
+    """The value as an exception, in one, and as the cause of one."""
+    errors = [value, ValueError(value, value), ValueError("outer")]
+    if _is_error(value):
+        errors[2].__cause__ = value
+    for error in errors:
+        # The text of some would take forever: `str` of the API is not bounded.
+        if not text_of(error).startswith("<") or not _is_error(error):
+            assert span.record_exception(error) is span
+
+
+def _is_error(value: Any) -> bool:
+    return issubclass(type(value), BaseException)
+
+
 def _in_finish(tracer: Tracer, value: Any) -> Span:
     span = tracer.start_span("hostile")
     span.finish(value)
@@ -72,7 +87,9 @@ def _late(tracer: Tracer, value: Any) -> Span:
     span = tracer.start_span("hostile")
     span.finish()
     span.set_operation_name(value)
-    span.set_tag(value, value).set_tag("key", value)
+    span.set_tag(value, value).set_tag("key", value).set_tags(value)
+    _recorded(span, value)
+    assert not span.is_recording()
     span.log_kv(value).log_kv({"key": value}, value)
     span.set_baggage_item(value, value).get_baggage_item(value)
     span.finish(value)
@@ -115,6 +132,9 @@ PLACES: dict[str, Place] = {
             *(tags.PEER_SERVICE, tags.PEER_HOST_IPV4, tags.HTTP_STATUS_CODE),
         )
     },
+    "set_tags": _in_span(lambda span, value: span.set_tags(value)),
+    "a tag among others": _in_span(lambda span, value: span.set_tags(_as_key(value))),
+    "record_exception": _in_span(_recorded),
     "a log": _in_span(lambda span, value: span.log_kv(value)),
     "a log's field": _in_span(lambda span, value: span.log_kv({"key": value, "event": "e"})),
     "a log's key": _in_span(lambda span, value: span.log_kv(_as_key(value))),

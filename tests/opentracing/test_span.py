@@ -203,3 +203,126 @@ def test_errors_are_marked_through_the_static_method_of_the_base_class() -> None
 def test_marking_no_span_does_nothing() -> None:
     """A scope without a span passes None."""
     Span._on_error(None, KeyError, KeyError("x"), None)
+
+
+class Kept(Span):
+    """A span as a tracer for 2.4 has it, which keeps what it is given."""
+
+    def __init__(self) -> None:  # without the base class's
+        self.calls: list[Any] = []
+
+    def set_tag(self, key: str, value: Any) -> Kept:
+        self.calls.append((key, value))
+        return self
+
+    def log_kv(self, key_values: Any, timestamp: float | None = None) -> Kept:
+        self.calls.append(key_values)
+        return self
+
+    def finish(self, finish_time: float | None = None) -> None:
+        self.calls.append("finish")
+
+
+def caught(error: BaseException) -> BaseException:
+    try:
+        raise error
+    except BaseException as raised:
+        return raised
+
+
+def test_a_recorded_exception_is_reported_as_one_that_leaves_the_block() -> None:
+    """`record_exception` sets the tag, logs the five fields, and does not finish the span."""
+    span, error = Kept(), caught(ValueError("sold out"))
+    assert span.record_exception(error) is span
+    tag, fields = span.calls
+    assert tag == ("error", True)
+    assert fields == {
+        logs.EVENT: "error",
+        logs.MESSAGE: "sold out",
+        logs.ERROR_OBJECT: error,
+        logs.ERROR_KIND: ValueError,
+        logs.STACK: error.__traceback__,
+    }
+    left = Kept()
+    with pytest.raises(ValueError, match="sold out"), left:
+        raise error
+    assert [*span.calls[:1], *map(set, span.calls[1:]), "finish"] == [
+        *left.calls[:1],
+        *map(set, left.calls[1:2]),
+        "finish",
+    ]
+
+
+@pytest.mark.parametrize(
+    "other",
+    [GeneratorExit(), asyncio.CancelledError(), KeyboardInterrupt(), None, "text", ValueError],
+)
+def test_what_is_no_error_is_not_recorded(other: Any) -> None:
+    """A cancellation, None, a text or a class changes nothing, and raises nothing."""
+    span = Kept()
+    assert span.record_exception(other) is span
+    assert span.calls == []
+
+
+def test_set_tags_sets_each_tag() -> None:
+    """It takes a mapping or pairs, and ignores anything else."""
+    span = Kept()
+    given: Any
+    for given in ({"a": 1}, [("b", 2)], {}, None, 7, "text", [1]):
+        assert span.set_tags(given) is span
+    assert span.calls == [("a", 1), ("b", 2)]
+
+
+def test_only_the_no_op_is_not_recording() -> None:
+    """A span for 2.4 does not say, and counts as recording; the no-op is free."""
+    noop = Tracer().start_span("x")
+    assert noop.is_recording() is False
+    assert Kept().is_recording() is True
+    with mock.patch.object(noop, "set_tag") as set_tag:
+        assert noop.set_tags({"a": 1}) is noop
+    assert not set_tag.called
+
+
+def test_attributes_of_these_names_are_the_tracer_s() -> None:
+    """A tracer for 2.4 may have its own methods, fields and slots of the new names."""
+
+    class Own(Span):
+        __slots__ = ("is_recording", "record_exception")
+
+        def set_tags(self, **tags: Any) -> str:  # type: ignore[override]
+            return f"own {tags}"
+
+    span: Any = Own(Tracer(), SpanContext())
+    span.is_recording = True
+    assert (span.is_recording, span.set_tags(a=1)) == (True, "own {'a': 1}")
+
+
+@pytest.mark.parametrize("kind", ["span", "scope"])
+def test_async_with_does_what_with_does(kind: str) -> None:
+    """It calls `__enter__` and `__exit__`, which a tracer may have overridden."""
+    span = Kept()
+
+    class Own(Scope):
+        def __enter__(self) -> Any:
+            return "entered"
+
+        def __exit__(self, *exception: Any) -> bool:  # type: ignore[override]
+            super().__exit__(*exception)
+            return True
+
+        def close(self) -> None:
+            self.span.finish()
+
+    block: Any = span if kind == "span" else Own(ScopeManager(), span)
+
+    async def main() -> Any:
+        async with block as entered:
+            raise KeyError("x")
+        return entered
+
+    ended = main()
+    with pytest.raises(KeyError if kind == "span" else StopIteration) as outcome:
+        ended.send(None)
+    if kind == "scope":
+        assert outcome.value.value == "entered"
+    assert [each for each in span.calls if type(each) is not dict] == [("error", True), "finish"]

@@ -6,6 +6,7 @@ import builtins
 import gc
 import json
 import logging
+import pickle
 import sys
 import threading
 import time
@@ -17,7 +18,13 @@ from unittest import mock
 import pytest
 
 from opentracing import tags
-from opentracing_recorder import BasicSpan, BasicSpanContext, BasicTracer, InMemoryRecorder
+from opentracing_recorder import (
+    BasicSpan,
+    BasicSpanContext,
+    BasicTracer,
+    ConstSampler,
+    InMemoryRecorder,
+)
 
 
 @pytest.fixture
@@ -827,3 +834,47 @@ def test_a_recorded_group_of_errors_keeps_no_frame_alive(tracer: BasicTracer) ->
     assert watched() is None
     kept = span.logs[0].key_values["error.object"]
     assert [str(member) for member in kept.exceptions] == ["member"]
+
+
+def test_a_caught_exception_is_recorded(tracer: BasicTracer, recorder: InMemoryRecorder) -> None:
+    """The span fails with its stack, and continues."""
+    with tracer.start_span("x") as span:
+        try:
+            raise_with_local(None)
+        except ValueError as error:
+            span.record_exception(error)
+        assert span.is_recording()
+    found = recorder.one("x")
+    assert found.tags["error"] is True
+    assert "raise_with_local" in found.logs[0].key_values["stack"]
+    assert span.record_exception(ValueError("late")).logs == found.logs
+
+
+def test_several_tags_are_set_at_once(
+    tracer: BasicTracer, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A mapping or pairs; what cannot be read is logged, and None is none."""
+    span = tracer.start_span("x")
+    given: Any
+    for given in ({"a": 1, 2: "b"}, [("c", 3)], None, {}):
+        assert span.set_tags(given) is span
+    assert span.tags == {"a": 1, "2": "b", "c": 3}
+    assert caplog.records == []
+    assert span.set_tags(7) is span  # type: ignore[arg-type]
+    assert "tags of a span must be a mapping; int could not be read" in caplog.text
+
+
+def test_a_span_is_recording_while_it_is_sampled_and_open(tracer: BasicTracer) -> None:
+    """`sampling.priority` may change it, and `set_tags` sets that one too."""
+    span = tracer.start_span("x")
+    seen = [span.is_recording()]
+    for priority in (0, 1):
+        span.set_tags({"sampling.priority": priority})
+        seen.append(span.is_recording())
+    assert span.context.sampled
+    seen.append(span.is_recording())
+    span.finish()
+    seen.append(span.is_recording())
+    unsampled = BasicTracer(sampler=ConstSampler(False)).start_span("x")
+    assert [*seen, unsampled.is_recording()] == [True, False, True, True, False, False]
+    assert not pickle.loads(pickle.dumps(tracer.start_span("x"))).is_recording()

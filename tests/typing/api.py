@@ -33,6 +33,8 @@ def a_library(tracer: Tracer, headers: dict[str, str]) -> None:
         span: Span = entered.span.set_tag("a", 1).log_kv({"event": "e"}, 1.0)
         tracer.inject(span, Format.HTTP_HEADERS, headers)
         tracer.inject(span.context, Format.HTTP_HEADERS, headers)
+        recording: bool = span.set_tags({"a": 1}).is_recording()
+        failed: Span = span.record_exception(ValueError(recording))
     reference: Reference = opentracing.follows_from(caller)
     tracer.start_span("x", references=reference).finish()
     tracer.start_span("x", references=[reference]).finish(1.0)
@@ -43,7 +45,13 @@ def a_library(tracer: Tracer, headers: dict[str, str]) -> None:
         opentracing.set_global_tracer(used)
     trace_id: str = span.context.to_trace_id()
     baggage: Mapping[str, str] = span.context.baggage
-    print(trace_id, baggage, tracer.close(timeout=1))
+    print(trace_id, baggage, failed, tracer.close(timeout=1))
+
+
+async def a_task(tracer: Tracer) -> Span:
+    async with tracer.start_active_span("x") as scope, tracer.start_span("y") as span:
+        entered: Scope = scope
+        return span.record_exception(ValueError(entered))
 
 
 def work_handed_on(tracer: Tracer) -> None:

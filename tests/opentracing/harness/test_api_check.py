@@ -300,6 +300,44 @@ class ReturnsNothing(MockSpan):
         super().set_baggage_item(key, value)
 
 
+@with_span("test_set_tags")
+class TakesNoTags(MockSpan):
+    def set_tags(self, tags: Any) -> Any:
+        raise NotImplementedError
+
+
+@with_span("test_is_recording")
+class DoesNotSay(MockSpan):
+    def is_recording(self) -> Any:
+        return None
+
+
+@with_span("test_recorded_exception_is_reported")
+class RecordsNothing(MockSpan):
+    def record_exception(self, error: Any) -> Any:
+        return self
+
+
+@with_span("test_recorded_exception_is_reported")
+class FinishesAtAnError(MockSpan):
+    def record_exception(self, error: Any) -> Any:
+        super().record_exception(error).finish()
+        return self
+
+
+@with_span("test_span_as_async_context_manager")
+class SwallowsInTasks(MockSpan):
+    async def __aexit__(self, *exception: Any) -> bool:  # type: ignore[override]
+        await super().__aexit__(*exception)
+        return True
+
+
+@with_span("test_span_as_async_context_manager")
+class LeavesTasksUnfinished(MockSpan):
+    async def __aexit__(self, *exception: Any) -> None:
+        pass
+
+
 @with_span("test_context_after_finish")
 class ForgetsItsContext(MockSpan):
     @property
