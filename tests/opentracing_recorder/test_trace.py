@@ -222,7 +222,7 @@ def identity(fields: Mapping[str, Any]) -> tuple[Any, ...]:
     """Spans that agree in this are one."""
     start = fields["start_time"]
     kind = fields["tags"].get("span.kind")
-    return fields["span_id"], fields["trace_id"], fields["service"], seconds_or_none(start), kind
+    return fields["span_id"], fields["trace_id"], fields["service"], seconds_or_none(start) or 0.0, kind
 
 
 @given(SPANS)
