@@ -11,7 +11,7 @@ from typing import IO, NamedTuple
 from opentracing.interrupts import reraise_interrupt
 
 from ._errors import visible
-from ._timeline_axis import Axis, format_duration, summary
+from ._timeline_axis import Axis, clock_note, format_duration, parent_note, summary
 from .trace import Trace, TraceNode
 
 _MIN_BAR = 8  # columns; a narrower bar, or name, is left out, and the others use its space
@@ -133,6 +133,8 @@ def _draw(
 
     title = (f"trace {trace.trace_id}", *summary(trace, glyphs.micro))
     yield colored(_BOLD, fitted(_shown(f" {glyphs.dot} ".join(title), width, glyphs)))
+    if note := clock_note(trace, glyphs.micro):
+        yield colored(_DIM, fitted(_shown(note, width, glyphs)))
     if bar_width:
         whole = format_duration(axis.length, glyphs.micro)
         scale = f"0{whole:>{bar_width - 1}}" if len(whole) < bar_width - 2 else ""
@@ -151,9 +153,10 @@ def _draw(
         if time_width:
             line += f"  {time:>{time_width}}"
         yield line.rstrip()
-        if node.error_message:
-            message = _shown(node.error_message, width, glyphs)
-            yield colored(failed, fitted(f"{row.below}{message}"))
+        if message := node.error_message:
+            yield colored(failed, fitted(f"{row.below}{_shown(message, width, glyphs)}"))
+        if note := parent_note(row.nodes):
+            yield colored(_DIM, fitted(f"{row.below}{_shown(note, width, glyphs)}"))
         if len(row.nodes) > 1 and node.duration is not None:
             yield colored(_DIM, fitted(f"{row.below}{_each(row.nodes, glyphs.micro)}"))
 
@@ -190,7 +193,8 @@ def _folded(nodes: Sequence[TraceNode], at_least: int | None) -> list[list[Trace
     alike: dict[object, list[TraceNode]] = {}
     for node in nodes:
         running = node.duration is None
-        kind = (node.service, node.operation_name, node.error, node.error_message, running)
+        message = node.error_message
+        kind = node.service, node.operation_name, node.error, message, running, node.is_orphan
         alike.setdefault(kind, []).append(node)
     groups = []
     for group in alike.values():
