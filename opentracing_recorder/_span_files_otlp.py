@@ -122,7 +122,9 @@ def span_of(value: dict[str, Any], shared: dict[str, Any]) -> dict[str, Any]:
         "duration": max(0, end - start) / _NANOSECONDS if end else None,
         "tags": own_tags,
         "logs": events,
-        "references": [found for each in list_of(value.get("links")) if (found := _reference(each))],
+        "references": [
+            found for each in list_of(value.get("links")) if (found := _reference(each))
+        ],
         "baggage": {},
         "dropped_tags": integer_of(_get(value, "droppedAttributesCount")) or 0,
         "dropped_logs": integer_of(_get(value, "droppedEventsCount")) or 0,

@@ -56,9 +56,9 @@ def _id(name: str, value: Any, digits: int) -> str:
 
 def integer_of(value: Any) -> int | None:
     """A number of 64 bits, which may be text; None for all else."""
-    if type(value) is str and value.isascii() and value.lstrip("-").isdigit() and len(value) < 21:
-        value = int(value)
-    elif type(value) is float and abs(value) < _LATEST:
+    if (
+        type(value) is str and value.isascii() and value.lstrip("-").isdigit() and len(value) < 21
+    ) or (type(value) is float and abs(value) < _LATEST):
         value = int(value)
     return value if type(value) is int and abs(value) < _LATEST else None
 

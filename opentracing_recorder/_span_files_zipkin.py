@@ -83,7 +83,9 @@ def _tags(value: dict[str, Any]) -> tuple[dict[str, Any], list[dict[str, str]]]:
         if remote.get(name):
             found.setdefault(tag, remote[name])
     listed = found.get(REFERENCES_TAG)
-    matches = [_REFERENCE.fullmatch(each) for each in listed.split(", ")] if type(listed) is str else []
+    matches = (
+        [_REFERENCE.fullmatch(each) for each in listed.split(", ")] if type(listed) is str else []
+    )
     if not matches or not all(matches):
         return found, []
     del found[REFERENCES_TAG]
