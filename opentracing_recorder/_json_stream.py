@@ -48,6 +48,8 @@ class Broken(NamedTuple):
 
     place: Place
     reason: str
+    is_rest: bool = False
+    """Whether nothing after it is read."""
 
 
 class StreamFault(Exception):
@@ -243,7 +245,7 @@ class JSONStream:
                     yield Broken(window.place, str(failure))
                     self._skip(failure.position)
         if window.fault is not None or self._open:
-            yield Broken(window.place, window.fault or "it ends too early")
+            yield Broken(window.place, window.fault or "it ends too early", True)
 
     def _next(self, character: str) -> Value | None:
         """Move past what begins with this character; the value if it is one."""

@@ -59,6 +59,7 @@ def read_spans(
         for found in JSONStream(chunks):
             place = str(found.place)
             if isinstance(found, Broken):
+                place = f"the rest from {place}" if found.is_rest else place
                 skip(NotASpan(name, place, found.reason))
                 continue
             try:
