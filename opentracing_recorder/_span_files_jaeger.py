@@ -30,7 +30,7 @@ def is_trace(value: dict[str, Any]) -> bool:
 
 
 def is_span(value: dict[str, Any]) -> bool:
-    return "traceID" in value and "spanID" in value
+    return "traceID" in value and "spanID" in value and "startTime" in value
 
 
 def spans_of(value: dict[str, Any]) -> Iterator[tuple[dict[str, Any], Any]]:

@@ -67,7 +67,7 @@ def is_resource(value: dict[str, Any]) -> bool:
 
 
 def is_span(value: dict[str, Any]) -> bool:
-    return "traceId" in value and "spanId" in value
+    return "traceId" in value and "spanId" in value and "startTimeUnixNano" in value
 
 
 _REQUEST = ("resourceSpans", "batches")

@@ -37,7 +37,6 @@ def open_text(source: Source) -> Iterator[tuple[str, Iterator[str]]]:
             pieces = (bytes(view[start : start + CHUNK]) for start in range(0, len(view), CHUNK))
             yield "text", _text_of(pieces)
         elif isinstance(source, (str, os.PathLike)):
-            is_input = source == "-"
             yield os.fspath(source), _read(stack.enter_context(_opened(source)).read)
         else:
             name = getattr(source, "name", None)

@@ -17,8 +17,8 @@ which prints::
     checkout
       look up stock
 
-``python -m opentracing_recorder show spans.jsonl`` draws the file. `opentracing_recorder.span_files`
-describes how it is read.
+``python -m opentracing_recorder show spans.jsonl`` draws the file, and
+`opentracing_recorder.span_files` describes how such files are read.
 
 - Threads, processes and children of a fork may share a file. On a network's file system, and on
   Windows, give each process a file of its own.
