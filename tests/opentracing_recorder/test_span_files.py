@@ -490,7 +490,7 @@ def test_text_with_a_byte_order_mark_is_read(encoding: str) -> None:
 @pytest.mark.parametrize("path", ["missing", "\0", "\ud800", "."])
 def test_a_path_that_cannot_be_read_raises(path: str) -> None:
     """The error is an OSError, also for text that no path can be."""
-    with pytest.raises(OSError, match="(?i)errno"):
+    with pytest.raises(OSError, match="Errno"):
         list(read_spans(path))
 
 
@@ -518,8 +518,8 @@ def recorded_spans() -> list[dict[str, Any]]:
             server.set_tag("error", True)
             server.log_kv({"event": "error", "error.kind": "Timeout", "message": "late"})
             server.finish()
-        other = shop.start_span("audit", references=[follows_from(call.span.context)])
-        other.finish()
+        followed = [follows_from(call.span.context), follows_from(scope.span.context)]
+        shop.start_span("audit", references=followed).finish()
         scope.span.set_tag("error", "sold out")
     return [each.to_dict() for each in recorder.spans]
 
@@ -537,7 +537,15 @@ def test_what_is_written_is_read(format: str, name: str, tmp_path: Path) -> None
     expected = [each.outline(tags) for each in Trace.from_spans(spans)]
     assert [each.outline(tags) for each in Trace.from_spans(found)] == expected
     assert [each["service"] for each in found] == [each["service"] for each in spans]
-    assert [each["references"] for each in found] == [each["references"] for each in spans]
+    # Zipkin has a place for the parent's id, but not for how it is one.
+    assert [each["references"] for each in found] == [
+        [
+            each
+            for each in before["references"]
+            if format != "zipkin" or each["span_id"] != before["parent_id"]
+        ]
+        for before in spans
+    ]
     for now, before in zip(found, spans):
         assert now["start_time"] == pytest.approx(before["start_time"], abs=1e-6)
         assert now["duration"] == pytest.approx(before["duration"], abs=1e-6)
@@ -660,7 +668,7 @@ def spans_in_nanoseconds(draw: st.DrawFn) -> dict[str, Any]:
         "parent_id": draw(st.none() | span_ids),
         "operation_name": draw(texts),
         "service": draw(st.none() | names),
-        "start_time": draw(st.integers(0, 2**61)) / 1_000_000_000,
+        "start_time": draw(st.integers(1, 2**61)) / 1_000_000_000,
         "duration": draw(st.integers(0, 2**50)) / 1_000_000_000,
         "tags": tags,
         "logs": [
@@ -713,7 +721,7 @@ def test_zipkin_brings_back_what_it_has_a_place_for(spans: list[dict[str, Any]])
         assert bool(now["tags"].get("error")) == bool(before["tags"].get("error"))
         assert now["tags"].get("span.kind") == before["tags"].get("span.kind")
     write_spans(found, second, "zipkin")
-    assert json.loads(second.getvalue()) == json.loads(first.getvalue())
+    assert whole(second.getvalue()) == found
 
 
 # What is no span.
@@ -974,7 +982,14 @@ def test_compression_that_ends_or_breaks_is_reported() -> None:
     assert skipped[-1].endswith("its gzip compression is damaged")
 
 
-NAMES = ["traceId", "id", "spanId", "trace_id", "span_id", "traceID", "spanID", "spans", "data", "resourceSpans", "resource", "scopeSpans", "scope", "attributes", "key", "value", "intValue", "arrayValue", "values", "tags", "annotations", "timestamp", "duration", "kind", "logs", "fields", "references", "processes", "processID", "status", "code", "name", "localEndpoint", "serviceName", "error", "remoteEndpoint", "events", "links", "message", "startTimeUnixNano", "endTimeUnixNano", "startTime", "parentId", "batches", "trace", "type", "stringValue"]
+NAMES = [
+    *("traceId", "id", "spanId", "trace_id", "span_id", "traceID", "spanID", "parentId", "name"),
+    *("spans", "data", "trace", "batches", "resourceSpans", "resource", "scopeSpans", "scope"),
+    *("attributes", "key", "value", "intValue", "arrayValue", "values", "stringValue", "type"),
+    *("tags", "annotations", "timestamp", "duration", "startTimeUnixNano", "endTimeUnixNano"),
+    *("kind", "logs", "fields", "references", "processes", "processID", "status", "code", "error"),
+    *("localEndpoint", "serviceName", "remoteEndpoint", "events", "links", "message", "startTime"),
+]
 
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
