@@ -1,0 +1,47 @@
+"""The files of a command line, and the reports on standard error, for all commands."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from ._errors import visible
+from ._span_files_reports import Reports
+from .span_files import read_spans
+
+FILES_HELP = "a file of spans, compressed with gzip or not; - is stdin"
+
+FORMATS_HELP = (
+    "Files are read in the formats of JSONLinesRecorder, Zipkin (JSON, version 2), OTLP (JSON, also"
+    " one request a line, as the Collector's file exporter writes it) and Jaeger (JSON, as its page"
+    " downloads it)."
+)
+
+
+class Files:
+    """The spans of files, one by one. Whatever is none is reported on standard error, and skipped.
+
+    `status` is the exit status: 1 if a file could not be read.
+    """
+
+    def __init__(self, names: Sequence[str]) -> None:
+        self._names = names
+        self.status = 0
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        for name in self._names:
+            reports = Reports(report)
+            try:
+                yield from read_spans(name if name == "-" else Path(name), reports)
+            except OSError as error:
+                report(f"{name}: {error.strerror or error}")
+                self.status = 1
+            reports.close()
+
+
+def report(message: str) -> None:
+    """Print a message on standard error, as one line."""
+    # The names of files are untrusted.
+    print(visible(message, unicode=False), file=sys.stderr)
