@@ -33,9 +33,8 @@ class Comparison(NamedTuple):
     before_traces: int
     """The number of samples: traces in which the operation has a finished span."""
     after_traces: int
-    before_count: int
-    """The number of spans."""
-    after_count: int
+    before_spans: int
+    after_spans: int
     before_errors: int
     after_errors: int
     p_value: float | None
@@ -142,8 +141,8 @@ def _row(
         after_p95=new.p95,
         before_traces=len(old.traces),
         after_traces=len(new.traces),
-        before_count=old.count,
-        after_count=new.count,
+        before_spans=old.count,
+        after_spans=new.count,
         before_errors=old.errors,
         after_errors=new.errors,
         p_value=p_value,

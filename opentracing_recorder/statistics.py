@@ -15,7 +15,7 @@ Each function takes the traces of `Trace.from_spans` and returns rows, which are
     traces = Trace.from_spans(recorder.spans)
 
     for row in by_operation(traces):
-        print(row.operation, row.count, row.p95, row.self_time, row.critical_share)
+        print(row.operation, row.spans, row.p95, row.self_time, row.critical_share)
     (worst,) = slowest(traces, 1, where=matching(operation="SELECT"))
     print(worst.duration, worst.start_time)
 
@@ -27,7 +27,7 @@ which prints::
 
 ``pandas.DataFrame(by_operation(traces))`` makes a table of them, whose columns are the fields.
 
-- `by_operation`: count, errors, percentiles, self time and share of the critical paths.
+- `by_operation`: number of spans, errors, percentiles, self time and share of the critical paths.
 - `slowest`: the slowest traces, or the slowest spans of those that you ask for.
 - `errors`: the failures, grouped by their message.
 - `compare`: which operations became slower, and whether that is more than noise.
@@ -84,7 +84,7 @@ class Operation(NamedTuple):
 
     service: str | None
     operation: str
-    count: int
+    spans: int
     errors: int
     p50: float | None
     p95: float | None
@@ -117,7 +117,7 @@ class ErrorGroup(NamedTuple):
     operation: str
     message: str
     """That of `TraceNode.error_message`."""
-    count: int
+    spans: int
     origins: int
     """How many of the spans have no failed child: the failure began there."""
     last: float
@@ -246,7 +246,7 @@ def errors(traces: Iterable[Trace], where: _Where | None = None) -> list[ErrorGr
         )
     return sorted(
         rows,
-        key=lambda row: (-row.origins, -row.count, row.operation, row.service or "", row.message),
+        key=lambda row: (-row.origins, -row.spans, row.operation, row.service or "", row.message),
     )
 
 

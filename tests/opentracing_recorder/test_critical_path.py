@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Mapping
 from typing import Any
 
 import pytest
@@ -282,26 +281,18 @@ def test_self_times_of_sequential_work_add_up(spans: list[Any]) -> None:
 # Size.
 
 
-def _seconds(spans: list[Mapping[str, Any]]) -> float:
-    (trace,) = Trace.from_spans(spans)
-    before = time.process_time()
-    times = SpanTimes(trace)
-    assert times.path()
-    assert sum(map(times.self_time, times.nodes)) > 0
-    return time.process_time() - before
-
-
-@pytest.mark.parametrize("shape", ["chain", "unfinished chain", "siblings", "overlapping siblings"])
+@pytest.mark.parametrize("shape", ["chain", "siblings"])
 def test_100_000_spans_take_seconds(shape: str) -> None:
     """A chain of 100,000 spans needs no recursion, and so many siblings need no square of time."""
     number = 100_000
     spans = [span("0", None, 0, 2 * number)]
     for each in range(1, number):
-        if shape.endswith("chain"):
-            end = None if shape.startswith("unfinished") else 2 * number - each
-            spans.append(span(str(each), str(each - 1), each, end))
-        elif shape == "siblings":
-            spans.append(span(str(each), "0", each, each + 1))
-        else:
-            spans.append(span(str(each), "0", each, 2 * number - each))
-    assert _seconds(spans) < 10
+        parent = str(each - 1) if shape == "chain" else "0"
+        end = None if shape == "chain" and each % 2 else 2 * number - each
+        spans.append(span(str(each), parent, each, end))
+    trace = one_trace(spans)
+    before = time.process_time()
+    times = SpanTimes(trace)
+    assert times.path()
+    assert sum(map(times.self_time, times.nodes)) > 0
+    assert time.process_time() - before < 10
