@@ -24,7 +24,7 @@ class Glyphs:
         self.full, self.left, self.right = ("━", "╸", "╺") if unicode else ("=", "=", "=")
         self.open, self.tip, self.log = ("┄", "▸", "┿") if unicode else ("~", ">", "+")
         self.error, self.cut, self.dot = ("✗", "…", "·") if unicode else ("!", ">", "-")
-        self.times = "×" if unicode else "x"
+        self.times, self.to = ("×", "→") if unicode else ("x", "->")
         self.micro = "µs" if unicode else "us"
 
 
