@@ -38,8 +38,8 @@ Every name below can be imported from this package. The guides are in the module
 - Write a recorder: `opentracing_recorder.recorder`, or `opentracing_recorder.batch` if it does I/O.
 - Prove a recorder, a propagator or a sampler: `opentracing_recorder.harness`.
 - Test an application: `opentracing_recorder.captrace`, `opentracing_recorder.pytest_plugin`.
-- Look at traces: `opentracing_recorder.trace`, `opentracing_recorder.timeline`, and the command
-  ``python -m opentracing_recorder show``.
+- Look at traces: `opentracing_recorder.trace`, `opentracing_recorder.timeline`,
+  `opentracing_recorder.statistics`, and the commands of ``python -m opentracing_recorder``.
 
 PYTEST_DONT_REWRITE: pytest reads this, and then does not warn if this package was imported before
 pytest started.
@@ -53,7 +53,7 @@ from __future__ import annotations
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from ._carrier import KafkaHeaders as KafkaHeaders
-    from .b3_propagator import B3Propagator as B3Propagator
+        from .b3_propagator import B3Propagator as B3Propagator
     from .batch import BatchRecorder as BatchRecorder
     from .batch import BatchTooLarge as BatchTooLarge
     from .batch import Rejected as Rejected
@@ -85,6 +85,7 @@ if TYPE_CHECKING:
     from .shutdown import close_at_signals as close_at_signals
     from .span import BasicSpan as BasicSpan
     from .span import LogData as LogData
+    from .statistics import critical_path as critical_path
     from .text_propagator import TextPropagator as TextPropagator
     from .trace import Trace as Trace
     from .trace_context_propagator import TraceContextPropagator as TraceContextPropagator
@@ -129,6 +130,7 @@ else:
         "TraceContextPropagator": "trace_context_propagator",
         "Unavailable": "batch",
         "close_at_signals": "shutdown",
+        "critical_path": "statistics",
         "tracer_from_environment": "environment",
     }
 

@@ -39,10 +39,7 @@ def table(
     """
     head = [Cell(column.title, BOLD) for column in columns]
     lines = [
-        [
-            cell._replace(text=shown_start(cell.text, width, glyphs)) if column.is_text else cell
-            for column, cell in zip(columns, row)
-        ]
+        [cell._replace(text=shown_start(cell.text, width, glyphs)) for cell in row]
         for row in (head, *rows)
     ]
     needed = [max(columns_of(line[place].text) for line in lines) for place in range(len(columns))]
