@@ -53,7 +53,7 @@ from __future__ import annotations
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from ._carrier import KafkaHeaders as KafkaHeaders
-        from .b3_propagator import B3Propagator as B3Propagator
+    from .b3_propagator import B3Propagator as B3Propagator
     from .batch import BatchRecorder as BatchRecorder
     from .batch import BatchTooLarge as BatchTooLarge
     from .batch import Rejected as Rejected

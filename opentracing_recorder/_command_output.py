@@ -41,11 +41,10 @@ def add_output_arguments(parser: argparse.ArgumentParser) -> None:
 
 def is_colored(options: argparse.Namespace) -> bool:
     """Whether standard output gets colours: an option overrides the environment."""
-    color: bool | None = options.color
-    if color is None:
-        plain = os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb"
-        color = sys.stdout.isatty() and not plain
-    return color
+    if options.color is not None:
+        return bool(options.color)
+    plain = os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb"
+    return sys.stdout.isatty() and not plain
 
 
 def _width(text: str) -> int:
