@@ -30,8 +30,8 @@ import os
 import sys
 from collections.abc import Sequence
 
-from . import _command_questions, _command_show
-from ._command_files import report
+from . import _command_convert, _command_questions, _command_show
+from ._command_files import FORMATS_HELP, report
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -51,11 +51,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m opentracing_recorder",
-        description="Show the spans that a JSONLinesRecorder wrote.",
+        description=f"Look at spans in files. {FORMATS_HELP}",
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     _command_show.add_parsers(commands)
     _command_questions.add_parsers(commands)
+    _command_convert.add_parsers(commands)
     return parser
 
 
