@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import NamedTuple
 
-from .trace import Trace, TraceNode
+from .trace import Trace, TraceNode, follows_from_parent, kind_of
 
 __all__ = ["PathPiece", "SpanTimes", "critical_path"]
 
@@ -136,15 +136,8 @@ def _start(node: TraceNode) -> float:
 
 def _awaited(node: TraceNode) -> list[TraceNode]:
     """The children that a span may have waited for."""
-    return [child for child in node.children if not _is_apart(child, node)]
-
-
-def _is_apart(child: TraceNode, parent: TraceNode) -> bool:
-    kind = child.tags.get("span.kind")
-    if isinstance(kind, str) and kind == "consumer":
-        return True
-    references = child.fields.get("references")
-    for each in references if isinstance(references, list) else ():
-        if isinstance(each, Mapping) and each.get("span_id") == parent.span_id:
-            return bool(each.get("type") == "follows_from")
-    return False
+    return [
+        child
+        for child in node.children
+        if kind_of(child) != "consumer" and not follows_from_parent(child)
+    ]

@@ -256,7 +256,7 @@ def _distinct(nodes: list[TraceNode]) -> list[TraceNode]:
     found: dict[tuple[object, ...], TraceNode] = {}
     for node in nodes:
         # Spans without an id may be any spans.
-        key = (node.span_id or id(node), node.service, node.start_time, _kind(node))
+        key = (node.span_id or id(node), node.service, node.start_time, kind_of(node))
         known = found.setdefault(key, node)
         if known is not node and _richness(node) > _richness(known):
             found[key] = node
@@ -273,7 +273,7 @@ def _parents_among_shared_ids(nodes: list[TraceNode]) -> list[int]:
 
     In Zipkin, both sides of a call may share an id.
     """
-    kinds = [_kind(node) for node in nodes]
+    kinds = [kind_of(node) for node in nodes]
     callers: dict[str, int] = {}  # by id; a client if there is one, and no server if possible
     sides: dict[tuple[str, str | None], int] = {}  # by id and service; a server if there is one
     for number, node in enumerate(nodes):
@@ -330,7 +330,7 @@ def _correct_clocks(roots: list[TraceNode]) -> None:
         children = caller.children
         if not children:
             continue
-        caller_kind = _kind(caller)
+        caller_kind = kind_of(caller)
         is_moved = False
         for node in children:
             seconds = _clock_shift(node, caller, caller_kind)
@@ -344,10 +344,10 @@ def _correct_clocks(roots: list[TraceNode]) -> None:
 
 def _clock_shift(node: TraceNode, caller: TraceNode, caller_kind: str) -> float:
     """The seconds that a span must move so that it fits its parent, whose place is known."""
-    kind = _kind(node)
+    kind = kind_of(node)
     if node.service == caller.service and (kind != "server" or caller_kind != "client"):
         return caller.clock_shift
-    if kind == "consumer" or caller_kind == "producer" or _follows_from_parent(node):
+    if kind == "consumer" or caller_kind == "producer" or follows_from_parent(node):
         return 0.0
     duration, whole = node.duration, caller.duration
     fits = duration is not None and whole is not None and duration <= whole
@@ -362,7 +362,8 @@ def _clock_shift(node: TraceNode, caller: TraceNode, caller_kind: str) -> float:
 _SAME_TIME = 1e-6  # seconds; formats round to it
 
 
-def _follows_from_parent(node: TraceNode) -> bool:
+def follows_from_parent(node: TraceNode) -> bool:
+    """Whether a span's reference to its parent is ``follows_from``: the parent does not wait."""
     references = node.fields.get("references")
     return isinstance(references, list) and any(
         isinstance(each, Mapping)
@@ -382,6 +383,7 @@ def _move(node: TraceNode, seconds: float) -> None:
     ]
 
 
-def _kind(node: TraceNode) -> str:
+def kind_of(node: TraceNode) -> str:
+    """The tag ``span.kind`` in lower case, such as ``server``; ``""`` if it is missing."""
     kind = node.tags.get("span.kind")
     return "" if kind is None else text_of(kind).lower()
