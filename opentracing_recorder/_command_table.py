@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from ._terminal_text import BOLD, Glyphs, columns_of, fit, in_color, shown_start
 
-_LEAST_TEXT = 12  # columns of a text column, below which a column of figures is left out
+_LEAST_TEXT = 20  # columns of a text column, below which a column of figures is left out
 _GAP = "  "
 
 
