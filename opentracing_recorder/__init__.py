@@ -38,8 +38,8 @@ Every name below can be imported from this package. The guides are in the module
 - Write a recorder: `opentracing_recorder.recorder`, or `opentracing_recorder.batch` if it does I/O.
 - Prove a recorder, a propagator or a sampler: `opentracing_recorder.harness`.
 - Test an application: `opentracing_recorder.captrace`, `opentracing_recorder.pytest_plugin`.
-- Look at traces: `opentracing_recorder.trace`, `opentracing_recorder.timeline`, and the command
-  ``python -m opentracing_recorder show``.
+- Look at traces: `opentracing_recorder.trace`, `opentracing_recorder.timeline`,
+  `opentracing_recorder.statistics`, and the commands of ``python -m opentracing_recorder``.
 - Read files of spans, ours, Zipkin's, Jaeger's and OTLP's, and write them:
   `opentracing_recorder.span_files`, and the command ``python -m opentracing_recorder convert``.
 
@@ -91,6 +91,7 @@ if TYPE_CHECKING:
     from .span_files import NotASpan as NotASpan
     from .span_files import read_spans as read_spans
     from .span_files import write_spans as write_spans
+    from .statistics import critical_path as critical_path
     from .text_propagator import TextPropagator as TextPropagator
     from .trace import Trace as Trace
     from .trace_context_propagator import TraceContextPropagator as TraceContextPropagator
@@ -137,6 +138,7 @@ else:
         "TraceContextPropagator": "trace_context_propagator",
         "Unavailable": "batch",
         "close_at_signals": "shutdown",
+        "critical_path": "statistics",
         "read_spans": "span_files",
         "tracer_from_environment": "environment",
         "write_spans": "span_files",

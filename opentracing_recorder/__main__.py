@@ -44,7 +44,7 @@ import os
 import sys
 from collections.abc import Sequence
 
-from . import _command_convert, _command_show
+from . import _command_convert, _command_questions, _command_show
 from ._command_files import FORMATS_HELP, report
 
 
@@ -69,6 +69,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     _command_show.add_parsers(commands)
+    _command_questions.add_parsers(commands)
     _command_convert.add_parsers(commands)
     return parser
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from pathlib import Path
 from typing import Any
 
 from ._command_files import FILES_HELP, FORMATS_HELP, Files, report
+from ._command_output import add_output_arguments, is_colored
 from .timeline import render_html, render_text
 from .trace import Trace
 
@@ -25,23 +25,8 @@ def add_parsers(commands: Any) -> None:
     show.add_argument("files", nargs="+", metavar="FILE", help=FILES_HELP)
     show.add_argument("--html", metavar="OUT", help="write an HTML page to OUT; - is stdout")
     show.add_argument("--trace", metavar="ID", help="show only traces whose id starts with ID")
-    show.add_argument("--width", type=_width, metavar="N", help="columns (default: the terminal's)")
     show.add_argument("--no-fold", action="store_true", help="draw each span on its own line")
-    color = show.add_mutually_exclusive_group()
-    color.add_argument("--color", action="store_true", default=None, help="use colors")
-    color.add_argument(
-        "--no-color",
-        action="store_false",
-        dest="color",
-        help="use no colors (default: colors on a terminal, unless NO_COLOR is set)",
-    )
-
-
-def _width(text: str) -> int:
-    width = int(text)
-    if width < 1:
-        raise argparse.ArgumentTypeError(f"at least 1 column, not {width}")
-    return width
+    add_output_arguments(show)
 
 
 def _run(options: argparse.Namespace) -> int:
@@ -61,11 +46,8 @@ def _run(options: argparse.Namespace) -> int:
 
 
 def _print(traces: list[Trace], options: argparse.Namespace) -> None:
-    color = options.color
-    if color is None:
-        plain = os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb"
-        color = sys.stdout.isatty() and not plain
     fold = {"fold": None} if options.no_fold else {}
+    color = is_colored(options)
     print(render_text(traces, width=options.width, color=color, stream=sys.stdout, **fold))
     sys.stdout.flush()
 

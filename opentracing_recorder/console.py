@@ -50,7 +50,7 @@ from opentracing.interrupts import reraise_interrupt
 
 from ._arguments import check_count, check_has
 from ._process import RenewedLock, at_exit
-from ._terminal import has_color
+from ._terminal_text import has_color
 from ._timeline_text import render_line, render_text
 from .recorder import Recorder
 from .span import BasicSpan

@@ -294,7 +294,7 @@ def _distinct(nodes: list[TraceNode]) -> list[TraceNode]:
     found: dict[tuple[object, ...], TraceNode] = {}
     for node in nodes:
         # Spans without an id may be any spans.
-        key = (node.span_id or id(node), node.service, node.start_time, _kind(node))
+        key = (node.span_id or id(node), node.service, node.start_time, kind_of(node))
         known = found.setdefault(key, node)
         if known is not node and _richness(node) > _richness(known):
             found[key] = node
@@ -311,7 +311,7 @@ def _parents_among_shared_ids(nodes: list[TraceNode]) -> list[int]:
 
     In Zipkin, both sides of a call may share an id.
     """
-    kinds = [_kind(node) for node in nodes]
+    kinds = [kind_of(node) for node in nodes]
     callers: dict[str, int] = {}  # by id; a client if there is one, and no server if possible
     sides: dict[tuple[str, str | None], int] = {}  # by id and service; a server if there is one
     for number, node in enumerate(nodes):
@@ -370,10 +370,10 @@ def _correct_clocks(roots: list[TraceNode]) -> None:
         if not children:
             continue
         waiting += children
-        is_client = _kind(caller) == "client"
+        is_client = kind_of(caller) == "client"
         is_moved = False
         for node in children:
-            if node.service == caller.service and not (is_client and _kind(node) == "server"):
+            if node.service == caller.service and not (is_client and kind_of(node) == "server"):
                 seconds = caller.clock_shift
             else:
                 seconds = _clock_shift(node, caller, is_client)
@@ -390,7 +390,7 @@ def _clock_shift(node: TraceNode, caller: TraceNode, is_client: bool) -> float:
     is_early = node.start_time < caller.start_time - _SAME_TIME
     if not is_early and not (is_client and node.start_time > caller.end_time):
         return 0.0
-    if _kind(node) == "consumer" or _kind(caller) == "producer" or _follows_from_parent(node):
+    if kind_of(node) == "consumer" or kind_of(caller) == "producer" or follows_from_parent(node):
         return 0.0
     own, whole = node.duration, caller.duration
     if own is not None and whole is not None and own <= whole:
@@ -402,7 +402,8 @@ def _clock_shift(node: TraceNode, caller: TraceNode, is_client: bool) -> float:
 _SAME_TIME = 1e-6  # seconds; formats round to it
 
 
-def _follows_from_parent(node: TraceNode) -> bool:
+def follows_from_parent(node: TraceNode) -> bool:
+    """Whether a span's reference to its parent is ``follows_from``: the parent does not wait."""
     references = node.fields.get("references")
     return isinstance(references, list) and any(
         isinstance(each, Mapping)
@@ -412,6 +413,7 @@ def _follows_from_parent(node: TraceNode) -> bool:
     )
 
 
-def _kind(node: TraceNode) -> str:
+def kind_of(node: TraceNode) -> str:
+    """The tag ``span.kind`` in lower case, such as ``server``; ``""`` if it is missing."""
     kind = node.tags.get("span.kind")
     return "" if kind is None else text_of(kind).lower()
