@@ -75,7 +75,7 @@ setup(
     packages=find_packages(include=PACKAGES),
     package_data={
         "opentracing": ["py.typed"],
-        "opentracing_recorder": ["py.typed", "timeline.css", "timeline.js"],
+        "opentracing_recorder": ["py.typed", "timeline.css", "timeline*.js"],
     },
     # By the module's own name, which `-p` takes where plugins are not found: else pytest could not
     # tell that both are one.

@@ -9,7 +9,7 @@ from __future__ import annotations
 import html
 import json
 from base64 import b64encode
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta, timezone
 from functools import cache
 from hashlib import sha256
@@ -25,42 +25,43 @@ from .trace import Trace, TraceNode, seconds_or_none
 # Python counts these as not printable, but browsers need them: joiners of emoji, and wide spaces.
 _PRINTABLE = "\u200c\u200d\u00a0\u3000"
 
+# The characters that a text of several lines has besides.
+_LINES = "\n\t"
+
 # The text for browsers without scripts; for more spans it would double the size of the page.
 _MOST_SPANS_AS_TEXT = 2000
 
 
+# Together they are the page's one script, in this order.
+_SCRIPTS = ("model", "paths", "filter", "axis", "list", "map", "details")
+
+
 def render_html(traces: Iterable[Trace], *, title: str = "Traces") -> str:
-    """A self-contained page: each trace as a waterfall that you can fold, search and zoom.
+    """A self-contained page: all traces in a list, each a waterfall to fold, filter and zoom.
 
     Write it to a file as UTF-8. Spans are shown only as text, and no script can run but the page's
     own. If scripts are turned off, the page shows the timeline as text.
     """
     traces = list(traces)
-    style, script = _asset("timeline.css"), _asset("timeline.js")
-    services = list(dict.fromkeys(name for trace in traces for name in trace.services))
-    numbers = {name: number for number, name in enumerate(services)}
-    island = {
-        "services": [_shown(name) for name in services],
-        "traces": [_trace(trace, numbers) for trace in traces],
-    }
+    style, script = _asset("timeline.css"), _script()
     return _PAGE.format(
         title=html.escape(_shown(title)),
         style=style,
         style_hash=_hash(style),
         script=script,
         script_hash=_hash(script),
-        island=_for_script(island),
+        island=_for_script(_Island(traces).content),
         empty="hidden" if traces else "",
         text=html.escape(_as_text(traces)),
     )
 
 
-def embed_html(trace: Trace) -> str:
-    """The page of one trace in a sandboxed frame, for a notebook."""
-    page = html.escape(render_html([trace], title="Trace"))
-    height = min(200 + 28 * len(trace), 640)
+def embed_html(traces: Sequence[Trace], title: str) -> str:
+    """The page of some traces in a sandboxed frame, for a notebook."""
+    page = html.escape(render_html(traces, title=title))
+    height = min(280 + 28 * sum(map(len, traces)), 720)
     return (
-        f'<iframe sandbox="allow-scripts" srcdoc="{page}" title="Timeline of a trace"'
+        f'<iframe sandbox="allow-scripts" srcdoc="{page}" title="Timeline of {html.escape(title)}"'
         f' style="width: 100%; height: {height}px; border: 1px solid #8886; border-radius: 6px">'
         "</iframe>"
     )
@@ -74,6 +75,13 @@ def _asset(name: str) -> str:
     return content.decode("utf-8").replace("\r\n", "\n")
 
 
+@cache
+def _script() -> str:
+    parts = [_asset(f"timeline_{name}.js") for name in _SCRIPTS]
+    source = "\n".join([*parts, _asset("timeline.js")])
+    return f'"use strict";\n(() => {{\n{source}}})();'
+
+
 def _hash(source: str) -> str:
     return f"sha256-{b64encode(sha256(source.encode('utf-8')).digest()).decode('ascii')}"
 
@@ -84,69 +92,116 @@ def _for_script(value: Any) -> str:
     return text.replace("&", "\\u0026").replace("<", "\\u003c").replace(">", "\\u003e")
 
 
-def _trace(trace: Trace, services: Mapping[str, int]) -> dict[str, Any]:
-    nodes = list(trace.walk())
-    known = {node.span_id for node, _ in nodes}
-    start = trace.start_time
-    return {
-        "id": _shown(trace.trace_id),
-        "name": _shown(trace.roots[0].operation_name if trace.roots else ""),
-        "when": _when(start),
-        "length": trace.duration,
-        "services": [services[name] for name in trace.services],
-        "errors": len(trace.errors),
-        "spans": [_span(node, depth, start, services, known) for node, depth in nodes],
-    }
+class _Island:
+    """The traces as the scripts read them; each text is in it once, and spans have its number."""
 
+    def __init__(self, traces: Iterable[Trace]) -> None:
+        self._numbers: dict[tuple[str, str], int] = {("", ""): 0, ("", _LINES): 0}
+        self._strings = [""]
+        self._services: dict[str, int] = {}
+        self.content = {
+            "traces": [self._trace(trace) for trace in traces],
+            "services": [_shown(name) for name in self._services],
+            "strings": self._strings,
+        }
 
-def _span(
-    node: TraceNode, depth: int, start: float, services: Mapping[str, int], known: set[str]
-) -> dict[str, Any]:
-    """One span as timeline.js reads it; a field without a value is left out."""
-    parent = node.parent_id
-    orphan = parent is not None and parent not in known
-    facts = [["span", _shown(node.span_id)]]
-    if parent:
-        facts.append(["parent", _shown(parent) + (" (not recorded)" if orphan else "")])
-    references = node.fields.get("references")
-    for reference in references if isinstance(references, list) else ():
-        if isinstance(reference, Mapping) and reference.get("span_id") != parent:
-            kind, span_id = (text_of(reference.get(key)) for key in ("type", "span_id"))
-            facts.append([_shown(kind).replace("_", " "), _shown(span_id)])
-    for dropped in ("dropped_tags", "dropped_logs"):
-        if node.fields.get(dropped):
-            facts.append([dropped.replace("_", " "), _shown(text_of(node.fields[dropped]))])
-    baggage = node.fields.get("baggage")
-    span = {
-        "depth": depth,
-        "name": _shown(node.operation_name),
-        "at": node.start_time - start,
-        "facts": facts,
-        "service": None if node.service is None else services[node.service],
-        "took": node.duration,
-        "error": node.error or None,
-        "message": _shown(node.error_message, also="\n\t") or None,
-        "tags": _fields(node.tags) or None,
-        "logs": [[_log_time(log, start), _fields(log["fields"])] for log in node.logs] or None,
-        "baggage": _fields(baggage) if isinstance(baggage, Mapping) and baggage else None,
-    }
-    return {key: value for key, value in span.items() if value is not None}
+    def _text(self, text: str, also: str = "") -> int:
+        """The number of a text; that of the empty one is 0."""
+        number = self._numbers.get((text, also))
+        if number is None:
+            number = self._numbers[text, also] = len(self._strings)
+            self._strings.append(_shown(text, also))
+        return number
 
+    def _trace(self, trace: Trace) -> dict[str, Any]:
+        nodes = list(trace.walk())
+        known = {node.span_id for node, _ in nodes}
+        start = min((node.start_time for node, _ in nodes), default=0.0)
+        end = max((node.end_time for node, _ in nodes), default=0.0)
+        spans: list[list[Any]] = []
+        path: list[str] = []  # the ids of a span's ancestors
+        for node, depth in nodes:
+            del path[depth:]
+            above = path[-1] if path else None
+            path.append(node.span_id)
+            spans.append(self._span(node, depth, start, above, known))
+        services = dict.fromkeys(node.service for node, _ in nodes if node.service)
+        return {
+            "id": _shown(trace.trace_id),
+            "name": _shown(trace.roots[0].operation_name if trace.roots else ""),
+            "start": start,
+            "when": _when(start),
+            "length": end - start,
+            "services": [self._service(name) for name in services],
+            "errors": sum(node.error for node, _ in nodes),
+            "spans": spans,
+        }
 
-def _fields(fields: Mapping[str, Any]) -> list[list[str]]:
-    return [[_shown(text_of(key)), _value(value)] for key, value in fields.items()]
+    def _service(self, name: str) -> int:
+        return self._services.setdefault(name, len(self._services))
+
+    def _span(
+        self, node: TraceNode, depth: int, start: float, above: str | None, known: set[str]
+    ) -> list[Any]:
+        """One span; its last values are left out if they are empty."""
+        parent, fields = node.parent_id, node.fields
+        orphan = parent is not None and parent not in known
+        facts: list[int] = []
+        if parent and (orphan or parent != above):
+            shown = f"{parent} (not recorded)" if orphan else parent
+            facts += self._text("parent"), self._text(shown)
+        references = fields.get("references")
+        for reference in references if isinstance(references, list) else ():
+            if isinstance(reference, Mapping) and reference.get("span_id") != parent:
+                kind, span_id = (text_of(reference.get(key)) for key in ("type", "span_id"))
+                facts += self._text(kind.replace("_", " ")), self._text(span_id)
+        for dropped in ("dropped_tags", "dropped_logs"):
+            if fields.get(dropped):
+                count = text_of(fields[dropped])
+                facts += self._text(dropped.replace("_", " ")), self._text(count)
+        baggage = fields.get("baggage")
+        span = [
+            depth,
+            self._text(node.operation_name),
+            self._text(node.span_id),
+            _seconds(node.start_time - start),
+            None if node.duration is None else _seconds(node.duration),
+            0 if node.service is None else self._service(node.service) + 1,
+            int(node.error),
+            self._text(node.error_message, _LINES),
+            self._pairs(node.tags),
+            [[_log_time(log, start), *self._pairs(log["fields"])] for log in node.logs],
+            facts,
+            self._pairs(baggage) if isinstance(baggage, Mapping) else [],
+            int(orphan),
+        ]
+        while not span[-1]:
+            span.pop()
+        return [value or 0 for value in span[:4]] + [
+            value if value != [] else 0 for value in span[4:]
+        ]
+
+    def _pairs(self, fields: Mapping[str, Any]) -> list[int]:
+        """The numbers of keys and values in turn."""
+        numbers = []
+        for key, value in fields.items():
+            numbers += self._text(text_of(key)), self._text(_value(value), _LINES)
+        return numbers
 
 
 def _value(value: Any) -> str:
     """A text unchanged; any other value as JSON."""
-    if not isinstance(value, str):
-        value = json.dumps(json_safe(value), ensure_ascii=False)
-    return _shown(value, also="\n\t")
+    return value if isinstance(value, str) else json.dumps(json_safe(value), ensure_ascii=False)
+
+
+def _seconds(seconds: float) -> float:
+    """A time in a trace, to the nanosecond."""
+    return round(seconds, 9)
 
 
 def _log_time(log: Mapping[str, Any], start: float) -> float | None:
     time = seconds_or_none(log.get("timestamp"))
-    return None if time is None else time - start
+    return None if time is None else _seconds(time - start)
 
 
 def _shown(text: str, also: str = "") -> str:
@@ -182,23 +237,86 @@ script-src '{script_hash}'; style-src '{style_hash}'; base-uri 'none'; form-acti
 <h1>{title}</h1>
 <div class="legend" id="legend" role="group" aria-label="Services"></div>
 <div class="find" role="search" data-live hidden>
-<input id="query" type="search" placeholder="Search: name, service, tag=value" autocomplete="off" \
-spellcheck="false" aria-label="Search spans by name, service, tag or id" aria-keyshortcuts="/">
+<button id="show-help" aria-label="Help: keys, signs and filters" aria-keyshortcuts="?">?</button>
+<input id="query" type="search" placeholder="Filter: cart duration>100ms -name" autocomplete="off" \
+spellcheck="false" aria-label="Filter spans by name, service, tag, duration or id" \
+aria-keyshortcuts="/">
 <output id="found" aria-live="polite"></output>
 </div>
 </header>
+<section id="map" aria-label="Map" data-live hidden>
+<div id="about">
+<span id="sorted"><span></span> by <select id="sort" aria-label="Sort the traces by">
+<option value="time">start</option><option value="duration">duration</option>
+<option value="errors">errors</option></select></span>
+<button id="about-trace">Trace details</button>
+<button id="unzoom" aria-keyshortcuts="z" hidden>Whole trace</button>
+</div>
+<div id="chart"><canvas id="canvas" role="img"></canvas>
+<div id="range" hidden></div><div id="ring" hidden></div></div>
+</section>
 <main data-live hidden>
-<div id="list" role="tree" tabindex="0" aria-label="Spans">
+<div id="list" role="tree" tabindex="0" aria-label="Traces and spans">
 <div id="ruler" aria-hidden="true"><span></span><div id="ticks"></div></div>
+<p id="nothing" hidden>No span fits the filter. <button class="show-all">Show all</button></p>
 <div id="rows" role="none"></div>
 </div>
 <aside id="details" aria-label="Details" hidden></aside>
 </main>
-<footer data-live hidden><span><kbd>↑</kbd> <kbd>↓</kbd> move</span>
-<span><kbd>←</kbd> <kbd>→</kbd> fold, unfold</span> <span><kbd>Enter</kbd> details</span>
-<span><kbd>/</kbd> search</span> <span><kbd>n</kbd> next match</span>
+<footer data-live hidden><span class="keys"><span><kbd>↑</kbd> <kbd>↓</kbd> move</span>
+<span><kbd>←</kbd> <kbd>→</kbd> fold</span> <span><kbd>Enter</kbd> details</span>
+<span><kbd>/</kbd> filter</span> <span><kbd>n</kbd> next match</span>
 <span><kbd>e</kbd> next error</span> <span><kbd>z</kbd> zoom</span>
-<span><kbd>Esc</kbd> back</span></footer>
+<span><kbd>?</kbd> help</span></span> <span class="signs"><span><s class="sign"></s> critical path\
+</span> <span><u class="sign"></u> log</span> <span><b class="sign">✗</b> failed</span></span></footer>
+<dialog id="help" aria-label="Help">
+<form method="dialog"><button autofocus>Close</button></form>
+<h2>Signs</h2>
+<dl class="wide">
+<dt><i class="sign"></i></dt><dd>a span, in the colour of its service; it fades out if it has not \
+finished</dd>
+<dt><i class="sign parts"></i></dt><dd>a folded trace: its duration, shared out among the services \
+on its critical path</dd>
+<dt><s class="sign"></s></dt><dd>the critical path: going back from the trace’s end, always the \
+span that ended last</dd>
+<dt><u class="sign"></u></dt><dd>logs; point at the mark to read them</dd>
+<dt><b class="sign">✗</b></dt><dd>failed; its bar has a red frame</dd>
+<dt>?</dt><dd>the parent was not recorded</dd>
+<dt>◷</dt><dd>moved, as its clock differs from its caller’s</dd>
+</dl>
+<h2>Filters</h2>
+<dl class="wide">
+<dt><code>cart</code></dt><dd>in a name, service, tag, log, error or id</dd>
+<dt><code>"two words"</code></dt><dd>as they are</dd>
+<dt><code>-name</code></dt><dd>not; before any other filter too</dd>
+<dt><code>duration&gt;100ms</code></dt><dd>also <code>self</code> and <code>critical</code>: its \
+own time, and that on the critical path</dd>
+<dt><code>status&gt;=500</code></dt><dd>any tag or log that has the word in its key; \
+<code>= != &lt; &lt;= &gt; &gt;=</code>, and <code>~</code> for a part of the value</dd>
+<dt><code>service=cart</code></dt><dd>also <code>name</code>, <code>trace</code>, \
+<code>span</code> and <code>error=true</code></dd>
+</dl>
+<p>All of them must hold.</p>
+<h2>Keys</h2>
+<dl>
+<dt><kbd>↑</kbd> <kbd>↓</kbd></dt><dd>move</dd>
+<dt><kbd>←</kbd> <kbd>→</kbd></dt><dd>fold, unfold</dd>
+<dt><kbd>*</kbd></dt><dd>unfold all below</dd>
+<dt><kbd>o</kbd></dt><dd>fold all: the overview</dd>
+<dt><kbd>Enter</kbd></dt><dd>details</dd>
+<dt><kbd>/</kbd></dt><dd>filter</dd>
+<dt><kbd>n</kbd></dt><dd>next match</dd>
+<dt><kbd>e</kbd></dt><dd>next error</dd>
+<dt><kbd>c</kbd></dt><dd>next on the critical path</dd>
+<dt><kbd>z</kbd></dt><dd>zoom to the span, and back</dd>
+<dt><kbd>w</kbd> <kbd>s</kbd></dt><dd>zoom in, out</dd>
+<dt><kbd>a</kbd> <kbd>d</kbd></dt><dd>go left, right</dd>
+<dt><kbd>Esc</kbd></dt><dd>close, show all</dd>
+</dl>
+<p>Drag on the map to zoom; on the time axis, use Ctrl and the wheel. The address names the span \
+that is open.</p>
+</dialog>
+<div id="tip" role="tooltip" hidden></div>
 <p class="empty" {empty}>No spans.</p>
 <noscript><pre>{text}</pre></noscript>
 <script id="traces" type="application/json">{island}</script>

@@ -165,7 +165,7 @@ class Trace:
         """The page of `render_html` in a frame, which notebooks show."""
         from ._timeline_page import embed_html  # here, because it imports this module
 
-        return embed_html(self)
+        return embed_html([self], "a trace")
 
     def __repr__(self) -> str:
         return f"<Trace {self.trace_id}, {len(self)} spans>"
