@@ -6,7 +6,7 @@ const MOST_OPERATIONS = 20; // in a trace's table of where its time went
 function some(all, make, rest = (text) => element("p", text, { className: "more" })) {
   const made = all.slice(0, MOST_SHOWN).flatMap(make);
   const left = all.length - MOST_SHOWN;
-  return left > 0 ? [...made, rest(`and ${left.toLocaleString("en")} more`)] : made;
+  return left > 0 ? [...made, rest(`and ${grouping(left)} more`)] : made;
 }
 
 function table(title, fields) {
@@ -74,19 +74,19 @@ function traceDetails(trace) {
   const rows = operations.slice(0, MOST_OPERATIONS).map(({ span, number, failed, self, critical }) =>
     cells("td", [
       [services[span.service], cut(span.name, LONGEST_NAME)].filter(Boolean).join(": "),
-      `${number.toLocaleString("en")}${failed ? ` ✗ ${failed.toLocaleString("en")}` : ""}`,
+      `${grouping(number)}${failed ? ` ✗ ${grouping(failed)}` : ""}`,
       duration(self), `${duration(critical)} ${share(critical, trace.length)}`]));
   return [
     element("h2", cut(trace.name, LONGEST_VALUE)),
     ...table("Trace", [["id", copied(trace.id)], ["started", trace.when],
-      ["duration", duration(trace.length)], ["spans", trace.size.toLocaleString("en")],
+      ["duration", duration(trace.length)], ["spans", grouping(trace.size)],
       ["services", trace.services.slice(0, MOST_SHOWN).map((each) => services[each]).join(", ")],
       ["errors", `${trace.errors}`]]),
     element("h3", "Where the time went"),
     element("table", [
       element("thead", cells("th", ["operation", "spans", "self time", "critical path"])),
       element("tbody", rows)], { className: "shares" }),
-    left > 0 ? element("p", `and ${left.toLocaleString("en")} more`, { className: "more" }) : null,
+    left > 0 ? element("p", `and ${grouping(left)} more`, { className: "more" }) : null,
   ];
 }
 

@@ -162,7 +162,7 @@ function barsOfTrace(trace) {
   bar.trace = trace;
   for (const { span, critical } of shares(trace, (each) => each.service)) {
     const part = colored(element("i"), span.service);
-    part.style.flexGrow = critical;
+    part.style.flexGrow = trace.length > 0 ? (1000 * critical) / trace.length : 1;
     if (critical > 0 || !bar.children.length) bar.append(part);
   }
   return [bar];
@@ -339,8 +339,8 @@ function search() {
   }
   const where = traces.length > 1 ? ` in ${counted(inTraces, "trace")}` : "";
   find("found").textContent = filter
-    ? `${matches.toLocaleString("en")} of ${counted(spansInAll, "span")}${matches ? where : ""}` : "";
-  drawnMap = "";
+    ? `${grouping(matches)} of ${counted(spansInAll, "span")}${matches ? where : ""}` : "";
+  if (map.classList.contains("overview")) drawnMap = "";
   arrange();
   if (filter) {
     list.scrollTop = 0;

@@ -42,22 +42,13 @@ function drawMap() {
 
 const paint = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 
-// The rectangles or dots of one colour at a time are the fastest.
-function fill(pen, groups) {
-  for (const [color, add] of groups) {
-    pen.fillStyle = paint(color);
-    pen.beginPath();
-    for (const each of add) each();
-    pen.fill();
-  }
-}
-
+// What is drawn in one colour is drawn together: changing it for each part is slow.
 function grouped() {
   const groups = new Map();
-  return [groups, (color, add) => {
+  return [groups, (color, ...part) => {
     const group = groups.get(color);
-    if (group) group.push(add);
-    else groups.set(color, [add]);
+    if (group) group.push(part);
+    else groups.set(color, [part]);
   }];
 }
 
@@ -65,21 +56,25 @@ function drawSpans(pen, trace, width, height) {
   const { item } = trace;
   measure(trace);
   const stripe = 5; // pixels for the critical path, at the bottom
-  const high = height - stripe - 3;
-  const step = high / Math.max(trace.size, 6);
+  const step = (height - stripe - 3) / Math.max(trace.size, 6);
+  const tall = Math.max(Math.floor(step * 0.8), 1);
   const [groups, add] = grouped();
-  const x = (time) => width * place(time, trace.whole);
-  const rect = (from, to, y, tall) => () => pen.rect(x(from), y, Math.max(x(to) - x(from), 1), tall);
+  const scale = trace.length > 0 ? width / trace.length : 0;
   for (let index = item.index + 1; index < item.end; index++) {
     const { span } = items[index];
-    const y = (index - item.index - 1) * step;
+    const y = Math.floor((index - item.index - 1) * step);
     const end = span.took === undefined ? trace.length : endOf(span);
-    add(colorOf(span.service), rect(span.at, end, y, Math.max(step * 0.8, 1)));
-    if (span.failed) add("--bad", rect(span.at, span.at, y - 0.5, Math.max(step, 2)));
-    for (let part = 0; part < span.path.length; part += 2)
-      add(colorOf(span.service), rect(span.path[part], span.path[part + 1], height - stripe, stripe));
+    add(colorOf(span.service), span.at * scale, y, Math.max((end - span.at) * scale, 1), tall);
+    if (span.failed) add("--bad", span.at * scale, y, 2, Math.max(tall, 2));
+    const { path } = span;
+    for (let part = 0; part < path.length; part += 2)
+      add(colorOf(span.service), path[part] * scale, height - stripe,
+        (path[part + 1] - path[part]) * scale, stripe);
   }
-  fill(pen, groups);
+  for (const [color, parts] of groups) {
+    pen.fillStyle = paint(color);
+    for (const part of parts) pen.fillRect(...part);
+  }
 }
 
 function drawDots(pen, width, height) {
@@ -119,18 +114,22 @@ function drawDots(pen, width, height) {
   const radius = traces.length > 2000 ? 2 : 3;
   for (const faint of [true, false]) {
     const [groups, add] = grouped();
-    const failed = [];
     for (const [trace, at, up] of dots) {
       if (Boolean(filter && !trace.item.kept) !== faint) continue;
-      const dot = (size) => () => {
-        pen.moveTo(at + size, up);
-        pen.arc(at, up, size, 0, 7);
-      };
-      if (trace.errors) failed.push(dot(radius + 1.5));
-      add(colorOf(trace.services[0]), dot(radius));
+      if (trace.errors) add("--bad", at, up, radius + 1.5);
+      add(colorOf(trace.services[0]), at, up, radius);
     }
     pen.globalAlpha = faint ? 0.15 : 1;
-    fill(pen, [["--bad", failed], ...groups]);
+    // The red ones are rings: the others' dots are drawn over them.
+    for (const [color, parts] of [...groups].sort(([one]) => (one === "--bad" ? -1 : 0))) {
+      pen.fillStyle = paint(color);
+      pen.beginPath();
+      for (const [at, up, size] of parts) {
+        pen.moveTo(at + size, up);
+        pen.arc(at, up, size, 0, 7);
+      }
+      pen.fill();
+    }
   }
   pen.globalAlpha = 1;
 }
@@ -265,7 +264,7 @@ function tellLogs({ logs, span }) {
     return `+${duration(at - span.at)}  ${fields.join("  ")}`;
   });
   const left = logs.length - MOST_TOLD;
-  return left > 0 ? [...lines, `and ${left.toLocaleString("en")} more`] : lines;
+  return left > 0 ? [...lines, `and ${grouping(left)} more`] : lines;
 }
 
 function tellSpan({ span, trace }) {

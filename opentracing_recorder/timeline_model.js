@@ -7,6 +7,8 @@ const MOST_SHOWN = 500; // tags or logs of one span, in the details
 const LONGEST_NAME = 300; // characters of a name in a row
 const LONGEST_VALUE = 20000; // characters of a value in the details
 
+const NONE = Object.freeze([]);
+
 // A trace's descendants follow it, up to `end`, and a span's do too.
 const items = [];
 for (const [number, trace] of traces.entries()) {
@@ -28,8 +30,8 @@ for (const [number, trace] of traces.entries()) {
     orphan, shift] of trace.spans)
     add(depth + 1, { name: strings[name], id: strings[id], at, took: took ?? undefined,
       service: service ? service - 1 : undefined, failed, message: strings[message || 0],
-      tags: tags || [], logs: logs || [], facts: facts || [], baggage: baggage || [], orphan,
-      shift, nameAt: name, idAt: id, messageAt: message || 0 });
+      tags: tags || NONE, logs: logs || NONE, facts: facts || NONE, baggage: baggage || NONE,
+      orphan, shift, nameAt: name, idAt: id, messageAt: message || 0 });
   trace.size = trace.spans.length;
   trace.spans = null;
 }
@@ -66,11 +68,13 @@ function duration(seconds) {
 }
 
 const taken = (span) => (span.took === undefined ? "running" : duration(span.took));
+// As toLocaleString writes it, which takes 30 ms the first time.
+const grouping = (number) => String(number).replace(/\B(?=(\d{3})+$)/g, ",");
 const counted = (number, noun) =>
-  `${number.toLocaleString("en")} ${noun}${number === 1 ? "" : noun.endsWith("h") ? "es" : "s"}`;
+  `${grouping(number)} ${noun}${number === 1 ? "" : noun.endsWith("h") ? "es" : "s"}`;
 const share = (part, whole) => (whole > 0 ? `${Math.round((100 * part) / whole)} %` : "");
 const cut = (text, most) => (text.length > most
-  ? `${text.slice(0, most)}… (${(text.length - most).toLocaleString("en")} more characters)` : text);
+  ? `${text.slice(0, most)}… (${grouping(text.length - most)} more characters)` : text);
 const clamp = (value, low, high) => Math.min(Math.max(value, low), high);
 
 const colorOf = (service) => `--s${(service ?? 0) % 8}`;
