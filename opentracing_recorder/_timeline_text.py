@@ -2,36 +2,27 @@
 
 from __future__ import annotations
 
-import shutil
 import sys
-import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from typing import IO, NamedTuple
 
-from opentracing.interrupts import reraise_interrupt
-
-from ._errors import visible
+from ._terminal_text import (
+    BOLD,
+    DIM,
+    RED,
+    SERVICE_COLORS,
+    Glyphs,
+    can_encode,
+    columns_of,
+    fit,
+    in_color,
+    shown_start,
+    terminal_width,
+)
 from ._timeline_axis import Axis, format_duration, summary
 from .trace import Trace, TraceNode
 
 _MIN_BAR = 8  # columns; a narrower bar, or name, is left out, and the others use its space
-
-_RED, _DIM, _BOLD, _PLAIN = "\x1b[31m", "\x1b[2m", "\x1b[1m", "\x1b[0m"
-_SERVICE_COLORS = ("\x1b[36m", "\x1b[33m", "\x1b[35m", "\x1b[32m", "\x1b[34m")
-
-
-class _Glyphs:
-    """The characters that a text timeline is drawn with."""
-
-    def __init__(self, unicode: bool) -> None:
-        self.unicode = unicode
-        self.branch, self.last = ("├─ ", "└─ ") if unicode else ("|- ", "`- ")
-        self.line = "│  " if unicode else "|  "
-        self.full, self.left, self.right = ("━", "╸", "╺") if unicode else ("=", "=", "=")
-        self.open, self.tip, self.log = ("┄", "▸", "┿") if unicode else ("~", ">", "+")
-        self.error, self.cut, self.dot = ("✗", "…", "·") if unicode else ("!", ">", "-")
-        self.times = "×" if unicode else "x"
-        self.micro = "µs" if unicode else "us"
 
 
 class _Row(NamedTuple):
@@ -65,40 +56,27 @@ def render_text(
     one line, and so do their children that are alike. With None, each span has its own line.
     """
     if width is None:
-        # The width is 0 if the terminal does not know it.
-        width = shutil.get_terminal_size((100, 24)).columns or 100
+        width = terminal_width()
     if width < 1:
         raise ValueError(f"width must be at least 1 column, not {width}")
     if fold is not None and fold < 2:
         raise ValueError(f"fold must be at least 2 spans, or None, not {fold}")
     if unicode is None:
-        unicode = _can_encode(sys.stdout if stream is None else stream)
-    glyphs = _Glyphs(unicode)
+        unicode = can_encode(sys.stdout if stream is None else stream)
+    glyphs = Glyphs(unicode)
     blocks = (_draw(trace, width, glyphs, color, fold) for trace in traces)
     return "\n\n".join("\n".join(lines) for lines in blocks)
 
 
-def _can_encode(stream: IO[str] | None) -> bool:
-    """Whether a stream can encode every character; names of spans may have any."""
-    try:
-        "✗\U0001f600".encode(getattr(stream, "encoding", None) or "ascii")
-    except (LookupError, UnicodeEncodeError):
-        reraise_interrupt()
-        return False
-    return True
-
-
-def _draw(
-    trace: Trace, width: int, glyphs: _Glyphs, color: bool, fold: int | None
-) -> Iterator[str]:
+def _draw(trace: Trace, width: int, glyphs: Glyphs, color: bool, fold: int | None) -> Iterator[str]:
     axis, services = Axis(trace), trace.services
-    paint = dict(zip(services, _SERVICE_COLORS * (len(services) // len(_SERVICE_COLORS) + 1)))
+    paint = dict(zip(services, SERVICE_COLORS * (len(services) // len(SERVICE_COLORS) + 1)))
     widest = max(width * 45 // 100, 1)
     rows = list(_rows(trace, glyphs, max(widest // 6, 1), fold))
     labels = [_label(row, glyphs, width) for row in rows]
     times = [_taken(row.nodes, glyphs.micro) for row in rows]
     time_width = max(map(len, times), default=0)
-    needed = max((_columns("".join(parts)) for parts in labels), default=0)
+    needed = max((columns_of("".join(parts)) for parts in labels), default=0)
     label_width = min(needed, widest)
     bar_width = width - label_width - time_width - 4
     if bar_width < _MIN_BAR:
@@ -107,23 +85,23 @@ def _draw(
             label_width, time_width = width, 0
 
     def colored(code: str, text: str) -> str:
-        return f"{code}{text}{_PLAIN}" if color and code and text.strip() else text
+        return in_color(code, text) if color else text
 
     def fitted(text: str) -> str:
-        return _fit(text, width, glyphs.cut).rstrip()
+        return fit(text, width, glyphs.cut).rstrip()
 
     title = (f"trace {trace.trace_id}", *summary(trace, glyphs.micro))
-    yield colored(_BOLD, fitted(_shown(f" {glyphs.dot} ".join(title), width, glyphs)))
+    yield colored(BOLD, fitted(shown_start(f" {glyphs.dot} ".join(title), width, glyphs)))
     if bar_width:
         whole = format_duration(axis.length, glyphs.micro)
         scale = f"0{whole:>{bar_width - 1}}" if len(whole) < bar_width - 2 else ""
-        yield colored(_DIM, f"{' ' * label_width}  {scale}".rstrip())
+        yield colored(DIM, f"{' ' * label_width}  {scale}".rstrip())
     for row, parts, time in zip(rows, labels, times):
         node = row.node
-        failed = _RED if node.error else ""
+        failed = RED if node.error else ""
         own = failed or paint.get(node.service or "", "")
         line, shown = "", _fit_label(parts, label_width, glyphs.cut)
-        for code, part in zip((_DIM, failed, own, failed), parts):
+        for code, part in zip((DIM, failed, own, failed), parts):
             line += colored(code, shown[: len(part)])
             shown = shown[len(part) :]
         line += shown
@@ -133,13 +111,13 @@ def _draw(
             line += f"  {time:>{time_width}}"
         yield line.rstrip()
         if node.error_message:
-            message = _shown(node.error_message, width, glyphs)
+            message = shown_start(node.error_message, width, glyphs)
             yield colored(failed, fitted(f"{row.below}{message}"))
         if len(row.nodes) > 1 and node.duration is not None:
-            yield colored(_DIM, fitted(f"{row.below}{_each(row.nodes, glyphs.micro)}"))
+            yield colored(DIM, fitted(f"{row.below}{_each(row.nodes, glyphs.micro)}"))
 
 
-def _rows(trace: Trace, glyphs: _Glyphs, max_depth: int, fold: int | None) -> Iterator[_Row]:
+def _rows(trace: Trace, glyphs: Glyphs, max_depth: int, fold: int | None) -> Iterator[_Row]:
     """Each span, or each group of folded ones, with the lines of the tree before and below it.
 
     Below `max_depth`, the depth as a number replaces these lines, which would fill the width.
@@ -179,16 +157,16 @@ def _folded(nodes: Sequence[TraceNode], at_least: int | None) -> list[list[Trace
     return sorted(groups, key=lambda group: group[0].start_time)
 
 
-def _label(row: _Row, glyphs: _Glyphs, width: int) -> tuple[str, str, str, str, str]:
+def _label(row: _Row, glyphs: Glyphs, width: int) -> tuple[str, str, str, str, str]:
     """The lines of the tree, the mark of a failure, the service, the name, and the count."""
     node = row.node
-    service = f"{_shown(node.service, width, glyphs)}: " if node.service else ""
-    name = _shown(node.operation_name, width, glyphs)
+    service = f"{shown_start(node.service, width, glyphs)}: " if node.service else ""
+    name = shown_start(node.operation_name, width, glyphs)
     times = f" {glyphs.times} {len(row.nodes)}" if len(row.nodes) > 1 else ""
     return row.tree, f"{glyphs.error} " if node.error else "", service, name, times
 
 
-def _bar(axis: Axis, nodes: list[TraceNode], width: int, glyphs: _Glyphs) -> str:
+def _bar(axis: Axis, nodes: list[TraceNode], width: int, glyphs: Glyphs) -> str:
     # One item for each half of a column: 1 if a bar covers it.
     halves = bytearray(2 * width)
     start = end = 0
@@ -228,42 +206,9 @@ def _each(nodes: list[TraceNode], micro: str) -> str:
     return f"{least} to {most} each, median {middle}"
 
 
-def _shown(text: str, width: int, glyphs: _Glyphs) -> str:
-    """The start of a text, `visible`: no more of it than `width` columns can hold."""
-    most = 4 * width  # some characters have no width
-    return visible(text if len(text) <= most else text[:most] + glyphs.cut, glyphs.unicode)
-
-
-def _columns(text: str) -> int:
-    return len(text) if text.isascii() else sum(map(_width, text))
-
-
-def _width(character: str) -> int:
-    # The emoji selector has no width, but makes the character before it one column wider.
-    if unicodedata.category(character) in ("Mn", "Me") and character != "\ufe0f":
-        return 0
-    return 2 if unicodedata.east_asian_width(character) in "WF" else 1
-
-
 def _fit_label(parts: Sequence[str], width: int, cut: str) -> str:
     """A label in `width` columns; its last part, the number of spans, is kept whole."""
     *before, last = parts
-    if _columns("".join(parts)) <= width or len(last) >= width:
-        return _fit("".join(parts), width, cut)
-    return _fit("".join(before), width - len(last), cut) + last
-
-
-def _fit(text: str, width: int, cut: str) -> str:
-    """Text cut or filled to exactly `width` columns."""
-    columns = _columns(text)
-    if columns <= width:
-        return text + " " * (width - columns)
-    kept = []
-    room = width - 1
-    for character in text:
-        size = _width(character)
-        if size > room:
-            break
-        room -= size
-        kept.append(character)
-    return "".join(kept) + cut + " " * room
+    if columns_of("".join(parts)) <= width or len(last) >= width:
+        return fit("".join(parts), width, cut)
+    return fit("".join(before), width - len(last), cut) + last
