@@ -20,9 +20,19 @@ which prints::
         charge
     2 ['shop'] ['charge']
 
-Each span has its place in exactly one tree, whatever its ids and parents are. If a span's parent
-was not recorded, the span is a root. In a notebook, a `Trace` shows itself as the page that
-`opentracing_recorder.timeline` draws.
+Each span has its place in exactly one tree, whatever its ids and parents are:
+
+- If a span's parent was not recorded, the span is a root, and its `TraceNode.is_orphan` is true.
+- A span that was recorded twice, such as by a backend that delivers at least once, is one. It has
+  the same trace id, span id, service, start and kind. The finished one is kept, and of two that are
+  finished, the one with more tags and logs.
+- If the two sides of a call share a span id, as in Zipkin, the server's hangs under the client's,
+  whatever their clocks say. Their children hang under the side in their own service.
+- If clocks disagree, so that a span of another process cannot fit the span that called it, its
+  times are corrected. `TraceNode.clock_shift` says by how much.
+
+The time that this takes grows with the number of spans, and not faster. In a notebook, a `Trace`
+shows itself as the page that `opentracing_recorder.timeline` draws.
 """
 
 from __future__ import annotations
@@ -42,8 +52,25 @@ class TraceNode:
     """One span in its tree. Its fields are those of `BasicSpan.to_dict`.
 
     A field that is missing, or has the wrong type, gets an empty value: you often look at a trace
-    because something is wrong with it.
+    because something is wrong with it. The times are corrected by `clock_shift`, and those in
+    `fields` are as they were recorded.
     """
+
+    __slots__ = (
+        "children",
+        "clock_shift",
+        "duration",
+        "fields",
+        "is_orphan",
+        "logs",
+        "operation_name",
+        "parent_id",
+        "service",
+        "span_id",
+        "start_time",
+        "tags",
+        "trace_id",
+    )
 
     def __init__(self, fields: Mapping[str, Any]) -> None:
         self.fields = fields
@@ -58,6 +85,20 @@ class TraceNode:
         self.tags: Mapping[str, Any] = tags if isinstance(tags, Mapping) else {}
         self.logs = [log for log in logs if _is_log(log)] if isinstance(logs, list) else []
         self.children: list[TraceNode] = []
+        self.is_orphan = False
+        """Whether the span has a parent that was not recorded."""
+        self.clock_shift = 0.0
+        """Seconds that were added to `start_time` and to the times of `logs`.
+
+        They are not 0 if this span's clock disagrees with that of its caller: the parent in
+        another service, or the client of this server. A span that starts before its caller is
+        moved to the middle of it, as in Jaeger, or to its start if it lasts longer. So is a server
+        span that starts after its client has ended, but could fit it. The descendants in the same
+        process are moved too.
+
+        Spans of producers and consumers, and those that follow from their parent, need not fit it.
+        Nor are spans moved that only end after their parent.
+        """
 
     @property
     def end_time(self) -> float:
@@ -187,44 +228,160 @@ def _is_log(value: Any) -> bool:
 
 
 def _linked(nodes: list[TraceNode]) -> list[TraceNode]:
-    """Hang each node under its parent; returns the roots."""
-    first: dict[str, TraceNode] = {}
-    first_of_service: dict[tuple[str, str | None], TraceNode] = {}
-    for node in nodes:
-        first.setdefault(node.span_id, node)
-        first_of_service.setdefault((node.span_id, node.service), node)
-    parent_of: dict[int, TraceNode] = {}
-    for node in nodes:
-        same_id = first[node.span_id]
-        parent: TraceNode | None = None
-        if node is not same_id and node.parent_id == same_id.parent_id:
-            # In Zipkin, both sides of a call may share an id: the later span is the server's.
-            parent = same_id
-        elif node.parent_id is not None:
-            # If two spans have the parent's id, the parent is the one in the child's service.
-            own_side = first_of_service.get((node.parent_id, node.service))
-            parent = own_side or first.get(node.parent_id)
-        if parent is not None:
-            parent_of[id(node)] = parent
-    _open_cycles(nodes, parent_of)
+    """Hang each node under its parent; returns the roots. The nodes are ordered by start."""
+    number_of: dict[str, int] = {}
+    for number, node in enumerate(nodes):
+        number_of.setdefault(node.span_id, number)
+    if len(number_of) == len(nodes):
+        parents = [
+            -1 if node.parent_id is None else number_of.get(node.parent_id, -1) for node in nodes
+        ]
+    else:
+        nodes = _distinct(nodes)
+        parents = _parents_among_shared_ids(nodes)
+    _open_circles(parents)
     roots: list[TraceNode] = []
-    for node in nodes:
-        parent_or_none = parent_of.get(id(node))
-        (roots if parent_or_none is None else parent_or_none.children).append(node)
+    for node, parent in zip(nodes, parents):
+        if parent >= 0:
+            nodes[parent].children.append(node)
+        else:
+            roots.append(node)
+            node.is_orphan = node.parent_id is not None and node.parent_id not in number_of
+    _correct_clocks(roots)
     return roots
 
 
-def _open_cycles(nodes: list[TraceNode], parent_of: dict[int, TraceNode]) -> None:
-    """If spans are their own ancestors, make the one that started first a root."""
-    order = {id(node): index for index, node in enumerate(nodes)}
-    settled: set[int] = set()
+def _distinct(nodes: list[TraceNode]) -> list[TraceNode]:
+    """The nodes of different spans: of two records of one span, the one that has more."""
+    found: dict[tuple[object, ...], TraceNode] = {}
     for node in nodes:
-        path: list[TraceNode] = []
-        current: TraceNode | None = node
-        while current is not None and id(current) not in settled:
-            settled.add(id(current))
-            path.append(current)
-            current = parent_of.get(id(current))
-        if current in path:
-            circle = path[path.index(current) :]
-            del parent_of[min(map(id, circle), key=order.__getitem__)]
+        # Spans without an id may be any spans.
+        key = (node.span_id or id(node), node.service, node.start_time, _kind(node))
+        known = found.setdefault(key, node)
+        if known is not node and _richness(node) > _richness(known):
+            found[key] = node
+    return list(found.values())
+
+
+def _richness(node: TraceNode) -> tuple[bool, int, float]:
+    parts = len(node.tags) + len(node.logs)
+    return node.duration is not None, parts, node.duration or 0.0
+
+
+def _parents_among_shared_ids(nodes: list[TraceNode]) -> list[int]:
+    """The number of each node's parent, or -1. Several nodes may have one id.
+
+    In Zipkin, both sides of a call may share an id.
+    """
+    kinds = [_kind(node) for node in nodes]
+    callers: dict[str, int] = {}  # by id; a client if there is one, and no server if possible
+    sides: dict[tuple[str, str | None], int] = {}  # by id and service; a server if there is one
+    for number, node in enumerate(nodes):
+        known = callers.setdefault(node.span_id, number)
+        if _CALLERS_FIRST.get(kinds[number], 1) < _CALLERS_FIRST.get(kinds[known], 1):
+            callers[node.span_id] = number
+        known = sides.setdefault((node.span_id, node.service), number)
+        if kinds[number] == "server" != kinds[known]:
+            sides[node.span_id, node.service] = number
+    parents = []
+    for number, node in enumerate(nodes):
+        parent = -1
+        caller = callers[node.span_id]
+        if number != caller and _is_other_side(
+            kinds[caller], kinds[number], nodes[caller].parent_id == node.parent_id
+        ):
+            parent = caller
+        elif node.parent_id is not None and node.parent_id != node.span_id:
+            side = sides.get((node.parent_id, node.service))
+            parent = callers.get(node.parent_id, -1) if side is None else side
+        parents.append(parent)
+    return parents
+
+
+_CALLERS_FIRST = {"client": 0, "server": 2}
+
+
+def _is_other_side(caller_kind: str, kind: str, have_one_parent: bool) -> bool:
+    """Whether a span is the called side of the span that has its id."""
+    if caller_kind == "client" and kind == "server":
+        return True  # which may not know the client's parent
+    return have_one_parent and (kind != caller_kind or not kind)
+
+
+def _open_circles(parents: list[int]) -> None:
+    """If nodes are their own ancestors, make the first of them a root."""
+    chain_of = [-1] * len(parents)  # the number of the node from which each was reached
+    for number in range(len(parents)):
+        current = number
+        while current >= 0 and chain_of[current] < 0:
+            chain_of[current] = number
+            current = parents[current]
+        if current >= 0 and chain_of[current] == number:
+            first = entry = current
+            while (current := parents[current]) != entry:
+                first = min(first, current)
+            parents[first] = -1
+
+
+def _correct_clocks(roots: list[TraceNode]) -> None:
+    waiting = list(roots)
+    while waiting:
+        caller = waiting.pop()
+        children = caller.children
+        if not children:
+            continue
+        caller_kind = _kind(caller)
+        is_moved = False
+        for node in children:
+            seconds = _clock_shift(node, caller, caller_kind)
+            if seconds:
+                _move(node, seconds)
+                is_moved = True
+        if is_moved:
+            children.sort(key=lambda node: node.start_time)
+        waiting += children
+
+
+def _clock_shift(node: TraceNode, caller: TraceNode, caller_kind: str) -> float:
+    """The seconds that a span must move so that it fits its parent, whose place is known."""
+    kind = _kind(node)
+    if node.service == caller.service and (kind != "server" or caller_kind != "client"):
+        return caller.clock_shift
+    if kind == "consumer" or caller_kind == "producer" or _follows_from_parent(node):
+        return 0.0
+    duration, whole = node.duration, caller.duration
+    fits = duration is not None and whole is not None and duration <= whole
+    if node.start_time < caller.start_time - _SAME_TIME or (
+        fits and caller_kind == "client" and node.start_time > caller.end_time
+    ):
+        latency = (whole - duration) / 2 if fits else 0.0
+        return caller.start_time + latency - node.start_time
+    return 0.0
+
+
+_SAME_TIME = 1e-6  # seconds; formats round to it
+
+
+def _follows_from_parent(node: TraceNode) -> bool:
+    references = node.fields.get("references")
+    return isinstance(references, list) and any(
+        isinstance(each, Mapping)
+        and _text(each.get("type")) == "follows_from"
+        and _text(each.get("span_id")) == node.parent_id
+        for each in references
+    )
+
+
+def _move(node: TraceNode, seconds: float) -> None:
+    node.clock_shift = seconds
+    node.start_time += seconds
+    node.logs = [
+        log if time is None else {**log, "timestamp": time + seconds}
+        for log in node.logs
+        for time in (seconds_or_none(log.get("timestamp")),)
+    ]
+
+
+def _kind(node: TraceNode) -> str:
+    kind = node.tags.get("span.kind")
+    return "" if kind is None else text_of(kind).lower()
