@@ -16,6 +16,7 @@ from hashlib import sha256
 from pkgutil import get_data
 from typing import Any
 
+from ._critical_path import SpanTimes
 from ._errors import visible
 from ._json_safe import json_safe, text_of
 from ._timeline_axis import summary
@@ -27,6 +28,12 @@ _PRINTABLE = "\u200c\u200d\u00a0\u3000"
 
 # The characters that a text of several lines has besides.
 _LINES = "\n\t"
+
+_MOST_SPANS_EMBEDDED = 5000
+
+_MOST_UNFOLDED = 10  # traces; MANY in timeline_model.js
+
+_EMPTY = (0, None)
 
 # The text for browsers without scripts; for more spans it would double the size of the page.
 _MOST_SPANS_AS_TEXT = 2000
@@ -56,12 +63,23 @@ def render_html(traces: Iterable[Trace], *, title: str = "Traces") -> str:
     )
 
 
-def embed_html(traces: Sequence[Trace], title: str) -> str:
-    """The page of some traces in a sandboxed frame, for a notebook."""
-    page = html.escape(render_html(traces, title=title))
-    height = min(280 + 28 * sum(map(len, traces)), 720)
+def embed_html(traces: Sequence[Trace]) -> str:
+    """The page of some traces in a sandboxed frame, for a notebook.
+
+    A notebook keeps what it shows: of very many traces, the page has the last ones, and says so.
+    """
+    first, spans = len(traces), 0
+    while first > 0 and (not spans or spans + len(traces[first - 1]) <= _MOST_SPANS_EMBEDDED):
+        first -= 1
+        spans += len(traces[first])
+    title = "Trace" if len(traces) == 1 else "Traces"
+    if first:
+        title += f": the last {len(traces) - first} of {len(traces)}"
+    page = html.escape(render_html(traces[first:], title=title))
+    rows = spans if len(traces) <= _MOST_UNFOLDED else 1.6 * (len(traces) - first)
+    height = min(round(280 + 28 * rows), 720)
     return (
-        f'<iframe sandbox="allow-scripts" srcdoc="{page}" title="Timeline of {html.escape(title)}"'
+        f'<iframe sandbox="allow-scripts" srcdoc="{page}" title="Timeline"'
         f' style="width: 100%; height: {height}px; border: 1px solid #8886; border-radius: 6px">'
         "</iframe>"
     )
@@ -115,7 +133,7 @@ class _Island:
 
     def _trace(self, trace: Trace) -> dict[str, Any]:
         nodes = list(trace.walk())
-        known = {node.span_id for node, _ in nodes}
+        times = SpanTimes(trace)
         start = min((node.start_time for node, _ in nodes), default=0.0)
         end = max((node.end_time for node, _ in nodes), default=0.0)
         spans: list[list[Any]] = []
@@ -124,7 +142,7 @@ class _Island:
             del path[depth:]
             above = path[-1] if path else None
             path.append(node.span_id)
-            spans.append(self._span(node, depth, start, above, known))
+            spans.append(self._span(node, depth, start, above, times))
         services = dict.fromkeys(node.service for node, _ in nodes if node.service)
         return {
             "id": _shown(trace.trace_id),
@@ -135,20 +153,32 @@ class _Island:
             "services": [self._service(name) for name in services],
             "errors": sum(node.error for node, _ in nodes),
             "spans": spans,
+            "path": self._path(times, start),
         }
+
+    def _path(self, times: SpanTimes, start: float) -> list[float]:
+        """The start of the critical path, then for each piece of it the span's number and its end.
+
+        The pieces follow each other without a gap.
+        """
+        numbers = {id(node): number for number, node in enumerate(times.nodes)}
+        pieces = times.path()
+        path = [_seconds(pieces[0][1] - start)] if pieces else []
+        for node, _, end in pieces:
+            path += numbers[id(node)], _seconds(end - start)
+        return path
 
     def _service(self, name: str) -> int:
         return self._services.setdefault(name, len(self._services))
 
     def _span(
-        self, node: TraceNode, depth: int, start: float, above: str | None, known: set[str]
+        self, node: TraceNode, depth: int, start: float, above: str | None, times: SpanTimes
     ) -> list[Any]:
         """One span; its last values are left out if they are empty."""
         parent, fields = node.parent_id, node.fields
-        orphan = parent is not None and parent not in known
         facts: list[int] = []
-        if parent and (orphan or parent != above):
-            shown = f"{parent} (not recorded)" if orphan else parent
+        if parent and (node.is_orphan or parent != above):
+            shown = f"{parent} (not recorded)" if node.is_orphan else parent
             facts += self._text("parent"), self._text(shown)
         references = fields.get("references")
         for reference in references if isinstance(references, list) else ():
@@ -169,17 +199,17 @@ class _Island:
             0 if node.service is None else self._service(node.service) + 1,
             int(node.error),
             self._text(node.error_message, _LINES),
-            self._pairs(node.tags),
-            [[_log_time(log, start), *self._pairs(log["fields"])] for log in node.logs],
-            facts,
-            self._pairs(baggage) if isinstance(baggage, Mapping) else [],
-            int(orphan),
+            self._pairs(node.tags) or 0,
+            [[_log_time(log, start), *self._pairs(log["fields"])] for log in node.logs] or 0,
+            facts or 0,
+            (self._pairs(baggage) if isinstance(baggage, Mapping) else None) or 0,
+            int(node.is_orphan),
+            _seconds(node.clock_shift),
+            _seconds(times.self_time(node)) if node.children else None,
         ]
-        while not span[-1]:
+        while len(span) > 4 and span[-1] in _EMPTY:
             span.pop()
-        return [value or 0 for value in span[:4]] + [
-            value if value != [] else 0 for value in span[4:]
-        ]
+        return span
 
     def _pairs(self, fields: Mapping[str, Any]) -> list[int]:
         """The numbers of keys and values in turn."""
@@ -191,7 +221,11 @@ class _Island:
 
 def _value(value: Any) -> str:
     """A text unchanged; any other value as JSON."""
-    return value if isinstance(value, str) else json.dumps(json_safe(value), ensure_ascii=False)
+    return value if isinstance(value, str) else _as_json(json_safe(value))
+
+
+# json.dumps makes an encoder for each call, which takes as long as the rest of it.
+_as_json = json.JSONEncoder(ensure_ascii=False).encode
 
 
 def _seconds(seconds: float) -> float:
@@ -244,22 +278,25 @@ aria-keyshortcuts="/">
 <output id="found" aria-live="polite"></output>
 </div>
 </header>
-<section id="map" aria-label="Map" data-live hidden>
+<main data-live hidden>
+<div id="view">
+<section id="map" aria-label="Map">
 <div id="about">
 <span id="sorted"><span></span> by <select id="sort" aria-label="Sort the traces by">
 <option value="time">start</option><option value="duration">duration</option>
 <option value="errors">errors</option></select></span>
+<span id="summary"></span>
 <button id="about-trace">Trace details</button>
 <button id="unzoom" aria-keyshortcuts="z" hidden>Whole trace</button>
 </div>
 <div id="chart"><canvas id="canvas" role="img"></canvas>
 <div id="range" hidden></div><div id="ring" hidden></div></div>
 </section>
-<main data-live hidden>
 <div id="list" role="tree" tabindex="0" aria-label="Traces and spans">
 <div id="ruler" aria-hidden="true"><span></span><div id="ticks"></div></div>
 <p id="nothing" hidden>No span fits the filter. <button class="show-all">Show all</button></p>
 <div id="rows" role="none"></div>
+</div>
 </div>
 <aside id="details" aria-label="Details" hidden></aside>
 </main>

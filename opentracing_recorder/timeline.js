@@ -87,11 +87,16 @@ query.addEventListener("input", search);
 list.addEventListener("scroll", draw, { passive: true });
 addEventListener("resize", arrange);
 addEventListener("hashchange", followAddress);
-new ResizeObserver(redraw).observe(list);
+let size = ""; // of the list, when it was last drawn
+new ResizeObserver(() => {
+  const now = `${list.clientWidth} ${list.clientHeight}`;
+  if (now !== size) redraw();
+  size = now;
+}).observe(list);
 for (const feature of ["(prefers-color-scheme: dark)", "(forced-colors: active)"])
   matchMedia(feature).addEventListener("change", () => {
-    drawnMap = "";
-    redraw();
+    drawnMap = ""; // the list has its colours from the style
+    drawMap();
   });
 
 const quoted = (service) => (/[\s"]/.test(service) ? `"${service.replaceAll('"', "")}"` : service);
@@ -106,7 +111,8 @@ find("legend").replaceChildren(...chips);
 
 const sorting = find("sort");
 sorting.addEventListener("change", () => {
-  sort(sorting.value);
+  order = inOrder(sorting.value);
+  arrange();
   if (selected) bring(selected);
   redraw();
 });
@@ -123,8 +129,9 @@ find("sorted").hidden = traces.length < 2;
 find("sorted").firstElementChild.textContent = counted(traces.length, "trace");
 // On a narrow screen few rows are in sight: those that failed come first.
 if (traces.length > MANY && matchMedia("(max-width: 40rem)").matches) sorting.value = "errors";
-sort(sorting.value);
+order = inOrder(sorting.value);
 selected = order.length ? order[0].item : null;
-redraw();
+arrange();
+size = `${list.clientWidth} ${list.clientHeight}`;
 list.focus({ preventScroll: true });
 followAddress();

@@ -20,10 +20,7 @@ let longest = 0; // seconds of the longest trace in the list
 const isOverview = (trace) => traces.length > 1 && !trace.item.open;
 const viewOf = (trace) => (isOverview(trace) ? [0, longest] : trace.view);
 
-function sort(by) {
-  order = [...traces].sort((a, b) => ORDERS[by](a, b) || a.number - b.number);
-  arrange();
-}
+const inOrder = (by) => [...traces].sort((a, b) => ORDERS[by](a, b) || a.number - b.number);
 
 function arrange() {
   const style = getComputedStyle(document.documentElement);
@@ -217,15 +214,13 @@ function barOf(span, trace) {
 function criticalParts(span, trace, at) {
   measure(trace);
   const made = [];
-  let before = Infinity; // the last is the first; parts closer than a quarter of a percent are one
   for (let index = 0; index < span.path.length; index += 2) {
     const from = clamp(at(span.path[index]), 0, 100);
     const to = clamp(at(span.path[index + 1]), 0, 100);
     if (to <= from) continue;
-    const near = made[made.length - 1];
-    if (near && before - to < 0.25) near.from = from;
+    const near = made[made.length - 1]; // parts closer than a quarter of a percent are one
+    if (near && from - near.to < 0.25) near.to = to;
     else made.push({ from, to });
-    before = from;
   }
   return made.map(({ from, to }) => {
     const part = element("s");

@@ -12,8 +12,8 @@ function drawMap() {
   if (!selected) return;
   const { trace } = selected;
   const overview = isOverview(trace);
-  const { clientWidth: width, clientHeight: height } = chart;
   map.classList.toggle("overview", overview);
+  const { clientWidth: width, clientHeight: height } = chart;
   const wanted = `${overview || trace.number} ${width} ${height} ${devicePixelRatio}`;
   if (wanted !== drawnMap && width && height) {
     drawnMap = wanted;
@@ -35,9 +35,22 @@ function drawMap() {
       - place(trace.view[0], trace.whole))}%)`;
   }
   find("unzoom").hidden = whole;
+  find("summary").textContent = overview ? "" : summary(trace);
   const dot = overview && dots.find(([each]) => each === trace);
   ring.hidden = !dot;
   if (dot) [ring.style.left, ring.style.top] = [`${dot[1]}px`, `${dot[2]}px`];
+}
+
+// The services that take most of the critical path.
+function summary(trace) {
+  if (trace.summary === undefined) {
+    const parts = shares(trace, (span) => span.service).filter((each) =>
+      each.span.service !== undefined && each.critical >= 0.005 * trace.length).slice(0, 3)
+      .map(({ span, critical }) =>
+        `${cut(services[span.service], 30)} ${share(critical, trace.length)}`);
+    trace.summary = parts.length ? `Critical path: ${parts.join(", ")}` : "";
+  }
+  return trace.summary;
 }
 
 const paint = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
@@ -59,17 +72,27 @@ function drawSpans(pen, trace, width, height) {
   const step = (height - stripe - 3) / Math.max(trace.size, 6);
   const tall = Math.max(Math.floor(step * 0.8), 1);
   const [groups, add] = grouped();
-  const scale = trace.length > 0 ? width / trace.length : 0;
+  const x = (time) => Math.round(width * place(time, trace.whole));
+  const widest = new Map(); // by line and colour, what is drawn already: many have one line
   for (let index = item.index + 1; index < item.end; index++) {
     const { span } = items[index];
+    const color = colorOf(span.service);
     const y = Math.floor((index - item.index - 1) * step);
-    const end = span.took === undefined ? trace.length : endOf(span);
-    add(colorOf(span.service), span.at * scale, y, Math.max((end - span.at) * scale, 1), tall);
-    if (span.failed) add("--bad", span.at * scale, y, 2, Math.max(tall, 2));
+    const from = x(span.at);
+    const to = Math.max(x(span.took === undefined ? trace.length : endOf(span)), from + 1);
+    const key = y * 8 + ((span.service ?? 0) % 8);
+    const known = widest.get(key);
+    if (!known || from < known[0] || to > known[1]) {
+      add(color, from, y, to - from, tall);
+      if (!known || to - from > known[1] - known[0]) widest.set(key, [from, to]);
+    }
+    if (span.failed) add("--bad", from, y, 2, Math.max(tall, 2));
     const { path } = span;
-    for (let part = 0; part < path.length; part += 2)
-      add(colorOf(span.service), path[part] * scale, height - stripe,
-        (path[part + 1] - path[part]) * scale, stripe);
+    for (let part = 0; part < path.length; part += 2) {
+      const start = x(path[part]);
+      const end = x(path[part + 1]);
+      if (end > start) add(color, start, height - stripe, end - start, stripe);
+    }
   }
   for (const [color, parts] of groups) {
     pen.fillStyle = paint(color);
