@@ -78,6 +78,7 @@ setup(
         "opentracing_recorder": [
             "py.typed",
             "timeline.css",
+            "timeline.html",
             "timeline.js",
             "timeline_axis.js",
             "timeline_details.js",

@@ -51,7 +51,7 @@ def render_html(traces: Iterable[Trace], *, title: str = "Traces") -> str:
     """
     traces = list(traces)
     style, script = _asset("timeline.css"), _script()
-    return _PAGE.format(
+    return _asset("timeline.html").format(
         title=html.escape(_shown(title)),
         style=style,
         style_hash=_hash(style),
@@ -213,7 +213,7 @@ class _Island:
 
     def _pairs(self, fields: Mapping[str, Any]) -> list[int]:
         """The numbers of keys and values in turn."""
-        numbers = []
+        numbers: list[int] = []
         for key, value in fields.items():
             numbers += self._text(text_of(key)), self._text(_value(value), _LINES)
         return numbers
@@ -254,110 +254,3 @@ def _as_text(traces: list[Trace]) -> str:
     if sum(map(len, traces)) <= _MOST_SPANS_AS_TEXT:
         return render_text(traces, width=100, unicode=True)
     return "\n".join(" · ".join((trace.trace_id, *summary(trace))) for trace in traces)
-
-
-_PAGE = """<!DOCTYPE html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta http-equiv="Content-Security-Policy" content="default-src 'none'; \
-script-src '{script_hash}'; style-src '{style_hash}'; base-uri 'none'; form-action 'none'">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>{title}</title>
-<style>{style}</style>
-</head>
-<body>
-<header>
-<h1>{title}</h1>
-<div class="legend" id="legend" role="group" aria-label="Services"></div>
-<div class="find" role="search" data-live hidden>
-<button id="show-help" aria-label="Help: keys, signs and filters" aria-keyshortcuts="?">?</button>
-<input id="query" type="search" placeholder="Filter: cart duration>100ms -name" autocomplete="off" \
-spellcheck="false" aria-label="Filter spans by name, service, tag, duration or id" \
-aria-keyshortcuts="/">
-<output id="found" aria-live="polite"></output>
-</div>
-</header>
-<main data-live hidden>
-<div id="view">
-<section id="map" aria-label="Map">
-<div id="about">
-<span id="sorted"><span></span> by <select id="sort" aria-label="Sort the traces by">
-<option value="time">start</option><option value="duration">duration</option>
-<option value="errors">errors</option></select></span>
-<span id="summary"></span>
-<button id="about-trace">Trace details</button>
-<button id="unzoom" aria-keyshortcuts="z" hidden>Whole trace</button>
-</div>
-<div id="chart"><canvas id="canvas" role="img"></canvas>
-<div id="range" hidden></div><div id="ring" hidden></div></div>
-</section>
-<div id="list" role="tree" tabindex="0" aria-label="Traces and spans">
-<div id="ruler" aria-hidden="true"><span></span><div id="ticks"></div></div>
-<p id="nothing" hidden>No span fits the filter. <button class="show-all">Show all</button></p>
-<div id="rows" role="none"></div>
-</div>
-</div>
-<aside id="details" aria-label="Details" hidden></aside>
-</main>
-<footer data-live hidden><span class="keys"><span><kbd>↑</kbd> <kbd>↓</kbd> move</span>
-<span><kbd>←</kbd> <kbd>→</kbd> fold</span> <span><kbd>Enter</kbd> details</span>
-<span><kbd>/</kbd> filter</span> <span><kbd>n</kbd> next match</span>
-<span><kbd>e</kbd> next error</span> <span><kbd>z</kbd> zoom</span>
-<span><kbd>?</kbd> help</span></span> <span class="signs"><span><s class="sign"></s> critical path\
-</span> <span><u class="sign"></u> log</span> <span><b class="sign">✗</b> failed</span></span></footer>
-<dialog id="help" aria-label="Help">
-<form method="dialog"><button autofocus>Close</button></form>
-<h2>Signs</h2>
-<dl class="wide">
-<dt><i class="sign"></i></dt><dd>a span, in the colour of its service; it fades out if it has not \
-finished</dd>
-<dt><i class="sign parts"></i></dt><dd>a folded trace: its duration, shared out among the services \
-on its critical path</dd>
-<dt><s class="sign"></s></dt><dd>the critical path: going back from the trace’s end, always the \
-span that ended last</dd>
-<dt><u class="sign"></u></dt><dd>logs; point at the mark to read them</dd>
-<dt><b class="sign">✗</b></dt><dd>failed; its bar has a red frame</dd>
-<dt>?</dt><dd>the parent was not recorded</dd>
-<dt>◷</dt><dd>moved, as its clock differs from its caller’s</dd>
-</dl>
-<h2>Filters</h2>
-<dl class="wide">
-<dt><code>cart</code></dt><dd>in a name, service, tag, log, error or id</dd>
-<dt><code>"two words"</code></dt><dd>as they are</dd>
-<dt><code>-name</code></dt><dd>not; before any other filter too</dd>
-<dt><code>duration&gt;100ms</code></dt><dd>also <code>self</code> and <code>critical</code>: its \
-own time, and that on the critical path</dd>
-<dt><code>status&gt;=500</code></dt><dd>any tag or log that has the word in its key; \
-<code>= != &lt; &lt;= &gt; &gt;=</code>, and <code>~</code> for a part of the value</dd>
-<dt><code>service=cart</code></dt><dd>also <code>name</code>, <code>trace</code>, \
-<code>span</code> and <code>error=true</code></dd>
-</dl>
-<p>All of them must hold.</p>
-<h2>Keys</h2>
-<dl>
-<dt><kbd>↑</kbd> <kbd>↓</kbd></dt><dd>move</dd>
-<dt><kbd>←</kbd> <kbd>→</kbd></dt><dd>fold, unfold</dd>
-<dt><kbd>*</kbd></dt><dd>unfold all below</dd>
-<dt><kbd>o</kbd></dt><dd>fold all: the overview</dd>
-<dt><kbd>Enter</kbd></dt><dd>details</dd>
-<dt><kbd>/</kbd></dt><dd>filter</dd>
-<dt><kbd>n</kbd></dt><dd>next match</dd>
-<dt><kbd>e</kbd></dt><dd>next error</dd>
-<dt><kbd>c</kbd></dt><dd>next on the critical path</dd>
-<dt><kbd>z</kbd></dt><dd>zoom to the span, and back</dd>
-<dt><kbd>w</kbd> <kbd>s</kbd></dt><dd>zoom in, out</dd>
-<dt><kbd>a</kbd> <kbd>d</kbd></dt><dd>go left, right</dd>
-<dt><kbd>Esc</kbd></dt><dd>close, show all</dd>
-</dl>
-<p>Drag on the map to zoom; on the time axis, use Ctrl and the wheel. The address names the span \
-that is open.</p>
-</dialog>
-<div id="tip" role="tooltip" hidden></div>
-<p class="empty" {empty}>No spans.</p>
-<noscript><pre>{text}</pre></noscript>
-<script id="traces" type="application/json">{island}</script>
-<script>{script}</script>
-</body>
-</html>
-"""

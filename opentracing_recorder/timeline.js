@@ -119,8 +119,11 @@ sorting.addEventListener("change", () => {
 find("unzoom").onclick = () => zoomTo(selected.trace, 0, selected.trace.length);
 find("about-trace").onclick = () => select(selected.trace.item, true);
 find("show-help").onclick = () => help.showModal();
-for (const button of document.querySelectorAll(".show-all"))
-  button.onclick = () => { searchFor(""); list.focus(); };
+find("close-help").onclick = () => help.close();
+find("show-all").onclick = () => {
+  searchFor("");
+  list.focus();
+};
 
 document.body.classList.add("ready");
 document.body.classList.toggle("many", traces.length > 1);

@@ -86,7 +86,7 @@ function redraw() {
 function drawRuler(trace, width) {
   const view = viewOf(trace);
   const zoomed = isOverview(trace) || isWhole(trace) ? []
-    : [element("code", view.map(duration).join(" – "))];
+    : [element("code", view.map(duration).join(" to "))];
   ruler.firstElementChild.replaceChildren(
     isOverview(trace) ? "durations" : cut(trace.name, LONGEST_NAME), ...zoomed);
   const made = ticksOf(view, width).ticks.map(([time, text]) => {
