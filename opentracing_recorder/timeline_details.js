@@ -42,7 +42,7 @@ function showDetails(item) {
 
 function spanDetails(span, trace, { parent }) {
   measure(trace);
-  const service = services[span.service];
+  const service = cut(services[span.service] || "", LONGEST_NAME);
   const time = `${taken(span)}, started at +${duration(span.at)}`;
   const logs = some(span.logs, (log) => [
     element("p", log[0] === null ? "" : `+${duration(log[0] - span.at)}`),
@@ -73,7 +73,8 @@ function traceDetails(trace) {
   const cells = (name, values) => element("tr", values.map((each) => element(name, each)));
   const rows = operations.slice(0, MOST_OPERATIONS).map(({ span, number, failed, self, critical }) =>
     cells("td", [
-      [services[span.service], cut(span.name, LONGEST_NAME)].filter(Boolean).join(": "),
+      [services[span.service], span.name].filter(Boolean)
+        .map((each) => cut(each, LONGEST_NAME)).join(": "),
       `${grouping(number)}${failed ? ` ✗ ${grouping(failed)}` : ""}`,
       duration(self), `${duration(critical)} ${share(critical, trace.length)}`]));
   return [

@@ -51,8 +51,9 @@ function compile(text) {
 function testOf(word) {
   const turned = word.startsWith("-");
   const body = turned ? word.slice(1) : word;
-  const [, field, comparison, value] = /^([^"=<>!~]+)(!=|>=|<=|[=<>~])(.*)$/s.exec(body) || [];
-  const wanted = (field ? value : body).replaceAll('"', "");
+  const [, key, comparison, value] =
+    /^("[^"]+"|[^"=<>!~]+)(!=|>=|<=|[=<>~])(.*)$/s.exec(body) || [];
+  const [field, wanted] = [key, key ? value : body].map((each) => each?.replaceAll('"', ""));
   if (!wanted) return null; // it is still being written
   const test = field ? fieldTest(field, comparison, wanted) : textTest(wanted);
   return turned ? (span, trace) => !test(span, trace) : test;
@@ -65,12 +66,16 @@ function once(test) {
 }
 
 function textTest(wanted) {
-  const fits = once((text) => text.includes(wanted));
+  const fits = Uint8Array.from(lowered, (text) => (text.includes(wanted) ? 1 : 0));
   const served = services.map((each) => each.toLowerCase().includes(wanted));
-  return (span, trace) => fits(span.nameAt) || fits(span.idAt) || fits(span.messageAt)
-    || served[span.service] || span.tags.some(fits) || span.facts.some(fits)
-    || span.baggage.some(fits) || span.logs.some((log) => log.some((at, place) => place && fits(at)))
-    || trace.id.toLowerCase().includes(wanted);
+  const traced = new Set(traces.filter((each) => each.id.toLowerCase().includes(wanted)));
+  const among = (numbers, from) => {
+    for (let at = from; at < numbers.length; at++) if (fits[numbers[at]]) return true;
+    return false;
+  };
+  return (span, trace) => fits[span.nameAt] || fits[span.idAt] || fits[span.messageAt]
+    || served[span.service] || among(span.tags, 0) || among(span.facts, 0)
+    || among(span.baggage, 0) || span.logs.some((log) => among(log, 1)) || traced.has(trace);
 }
 
 // A key fits if the field's words are in it, `status` in `http.status_code` for instance.

@@ -130,7 +130,8 @@ function axisOf(view, width, parts) {
 
 function traceRow(item, width) {
   const { trace } = item;
-  const named = trace.services.slice(0, SERVICES_SHOWN).map((each) => services[each]);
+  const named = trace.services.slice(0, SERVICES_SHOWN)
+    .map((each) => cut(services[each], LONGEST_NAME));
   const others = trace.services.length - named.length;
   const parts = [trace.when, counted(trace.size, "span"),
     [...named, ...(others > 0 ? [`+${others}`] : [])].join(", ")].filter(Boolean);

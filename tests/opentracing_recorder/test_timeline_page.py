@@ -200,7 +200,7 @@ def test_a_span_can_fill_the_axis(show: Show) -> None:
     page = show(*SHOP)
     press(page, "e", "z")
     assert view(page) == "250 ms to 750 ms"
-    assert ticks(page)[0] == "300 ms"
+    assert ticks(page)[0] == "400 ms"
     press(page, "z")
     assert view(page) == ""
     assert ticks(page)[0] == "0"
@@ -531,7 +531,11 @@ def test_an_address_opens_its_span(show: Show, page: Page) -> None:
 def test_ids_can_be_copied(show: Show) -> None:
     """A button writes the whole id to the clipboard, and says so."""
     page = show(*SHOP)
-    page.call("Browser.grantPermissions", permissions=["clipboardReadWrite"])
+    page._browser.call(
+        "Browser.grantPermissions",
+        permissions=["clipboardReadWrite", "clipboardSanitizedWrite"],
+        browserContextId=page.context,
+    )
     page.click(row("reserve"))
     page.click(".copied button")
     page.wait_for("document.querySelector('.copied button').textContent === 'Copied'")
@@ -562,10 +566,10 @@ def test_the_focus_is_seen_wherever_it_is(show: Show) -> None:
     for _ in range(20):
         page.press("Tab")
         stop, outline = page.run("""(({id, tagName, textContent}, {outlineStyle}) =>
-            [id || tagName + textContent, outlineStyle])(
+            [id || tagName + textContent.slice(0, 20), outlineStyle])(
             document.activeElement, getComputedStyle(document.activeElement))""")
         stops.append(stop)
-        assert outline != "none" or stop == "list", stop
+        assert outline != "none" or stop == "list" or stop.startswith("BODY"), stop
     assert {"query", "show-help", "list", "about-trace", "BUTTONCopy"} <= set(stops)
 
 
@@ -579,7 +583,7 @@ def test_huge_texts_stay_small_on_the_page(show: Show) -> None:
     assert "more characters" in details(page)
     page.hover(".row.span i")
     assert len(tip(page)) < 1000
-    search(page, "b><b")
+    search(page, '"b><b"')
     assert page.run("document.getElementById('found').textContent") == "1 of 1 span"
 
 
@@ -700,7 +704,7 @@ def test_fifty_thousand_spans_load_and_answer_at_once(
             times.setdefault(name, []).append((took, unit))
     with capsys.disabled():
         print(
-            f"\n{total:,} spans in {traces:,} traces; unit {min(u for _, u in loads) * 30:.0f} ms"
+            f"\n{total:,} spans, {traces:,} trace(s); unit {min(u for _, u in loads) * 30:.0f} ms"
         )
         for name, taken in [("load", loads), *times.items()]:
             print(f"  {name:26}{min(taken)[0] * 1000:6.0f} ms")
