@@ -213,15 +213,6 @@ class Trace:
         return f"<Trace {self.trace_id}, {len(self)} spans>"
 
 
-class _Traces(list[Trace]):
-    """A list of traces that shows itself in a notebook."""
-
-    def _repr_html_(self) -> str:
-        from ._timeline_page import embed_html
-
-        return embed_html(self)
-
-
 def _text(value: Any) -> str:
     return "" if value is None else text_of(value)
 
@@ -395,3 +386,12 @@ def _move(node: TraceNode, seconds: float) -> None:
 def _kind(node: TraceNode) -> str:
     kind = node.tags.get("span.kind")
     return "" if kind is None else text_of(kind).lower()
+
+
+class _Traces(list[Trace]):
+    """A list of traces that shows itself in a notebook."""
+
+    def _repr_html_(self) -> str:
+        from ._timeline_page import embed_html
+
+        return embed_html(self)
