@@ -75,7 +75,19 @@ setup(
     packages=find_packages(include=PACKAGES),
     package_data={
         "opentracing": ["py.typed"],
-        "opentracing_recorder": ["py.typed", "timeline.css", "timeline.js"],
+        "opentracing_recorder": [
+            "py.typed",
+            "timeline.css",
+            "timeline.html",
+            "timeline.js",
+            "timeline_axis.js",
+            "timeline_details.js",
+            "timeline_filter.js",
+            "timeline_list.js",
+            "timeline_map.js",
+            "timeline_model.js",
+            "timeline_paths.js",
+        ],
     },
     # By the module's own name, which `-p` takes where plugins are not found: else pytest could not
     # tell that both are one.

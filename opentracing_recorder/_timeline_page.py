@@ -9,13 +9,14 @@ from __future__ import annotations
 import html
 import json
 from base64 import b64encode
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta, timezone
 from functools import cache
 from hashlib import sha256
 from pkgutil import get_data
 from typing import Any
 
+from ._critical_path import SpanTimes
 from ._errors import visible
 from ._json_safe import json_safe, text_of
 from ._timeline_axis import summary
@@ -25,42 +26,60 @@ from .trace import Trace, TraceNode, seconds_or_none
 # Python counts these as not printable, but browsers need them: joiners of emoji, and wide spaces.
 _PRINTABLE = "\u200c\u200d\u00a0\u3000"
 
+# The characters that a text of several lines has besides.
+_LINES = "\n\t"
+
+_MOST_SPANS_EMBEDDED = 5000
+
+_MOST_UNFOLDED = 10  # traces; MANY in timeline_model.js
+
+_EMPTY = (0, None)
+
 # The text for browsers without scripts; for more spans it would double the size of the page.
 _MOST_SPANS_AS_TEXT = 2000
 
 
+# Together they are the page's one script, in this order.
+_SCRIPTS = ("model", "paths", "filter", "axis", "list", "map", "details")
+
+
 def render_html(traces: Iterable[Trace], *, title: str = "Traces") -> str:
-    """A self-contained page: each trace as a waterfall that you can fold, search and zoom.
+    """A self-contained page: all traces in a list, each a waterfall to fold, filter and zoom.
 
     Write it to a file as UTF-8. Spans are shown only as text, and no script can run but the page's
     own. If scripts are turned off, the page shows the timeline as text.
     """
     traces = list(traces)
-    style, script = _asset("timeline.css"), _asset("timeline.js")
-    services = list(dict.fromkeys(name for trace in traces for name in trace.services))
-    numbers = {name: number for number, name in enumerate(services)}
-    island = {
-        "services": [_shown(name) for name in services],
-        "traces": [_trace(trace, numbers) for trace in traces],
-    }
-    return _PAGE.format(
+    style, script = _asset("timeline.css"), _script()
+    return _asset("timeline.html").format(
         title=html.escape(_shown(title)),
         style=style,
         style_hash=_hash(style),
         script=script,
         script_hash=_hash(script),
-        island=_for_script(island),
+        island=_for_script(_Island(traces).content),
         empty="hidden" if traces else "",
         text=html.escape(_as_text(traces)),
     )
 
 
-def embed_html(trace: Trace) -> str:
-    """The page of one trace in a sandboxed frame, for a notebook."""
-    page = html.escape(render_html([trace], title="Trace"))
-    height = min(200 + 28 * len(trace), 640)
+def embed_html(traces: Sequence[Trace]) -> str:
+    """The page of some traces in a sandboxed frame, for a notebook.
+
+    A notebook keeps what it shows: of very many traces, the page has the last ones, and says so.
+    """
+    first, spans = len(traces), 0
+    while first > 0 and (not spans or spans + len(traces[first - 1]) <= _MOST_SPANS_EMBEDDED):
+        first -= 1
+        spans += len(traces[first])
+    title = "Trace" if len(traces) == 1 else "Traces"
+    if first:
+        title += f": the last {len(traces) - first} of {len(traces)}"
+    page = html.escape(render_html(traces[first:], title=title))
+    rows = spans if len(traces) <= _MOST_UNFOLDED else 1.6 * (len(traces) - first)
+    height = min(round(280 + 28 * rows), 720)
     return (
-        f'<iframe sandbox="allow-scripts" srcdoc="{page}" title="Timeline of a trace"'
+        f'<iframe sandbox="allow-scripts" srcdoc="{page}" title="Timeline"'
         f' style="width: 100%; height: {height}px; border: 1px solid #8886; border-radius: 6px">'
         "</iframe>"
     )
@@ -74,6 +93,13 @@ def _asset(name: str) -> str:
     return content.decode("utf-8").replace("\r\n", "\n")
 
 
+@cache
+def _script() -> str:
+    parts = [_asset(f"timeline_{name}.js") for name in _SCRIPTS]
+    source = "\n".join([*parts, _asset("timeline.js")])
+    return f'"use strict";\n(() => {{\n{source}}})();'
+
+
 def _hash(source: str) -> str:
     return f"sha256-{b64encode(sha256(source.encode('utf-8')).digest()).decode('ascii')}"
 
@@ -84,69 +110,132 @@ def _for_script(value: Any) -> str:
     return text.replace("&", "\\u0026").replace("<", "\\u003c").replace(">", "\\u003e")
 
 
-def _trace(trace: Trace, services: Mapping[str, int]) -> dict[str, Any]:
-    nodes = list(trace.walk())
-    known = {node.span_id for node, _ in nodes}
-    start = trace.start_time
-    return {
-        "id": _shown(trace.trace_id),
-        "name": _shown(trace.roots[0].operation_name if trace.roots else ""),
-        "when": _when(start),
-        "length": trace.duration,
-        "services": [services[name] for name in trace.services],
-        "errors": len(trace.errors),
-        "spans": [_span(node, depth, start, services, known) for node, depth in nodes],
-    }
+class _Island:
+    """The traces as the scripts read them; each text is in it once, and spans have its number."""
 
+    def __init__(self, traces: Iterable[Trace]) -> None:
+        self._numbers: dict[tuple[str, str], int] = {("", ""): 0, ("", _LINES): 0}
+        self._strings = [""]
+        self._services: dict[str, int] = {}
+        self.content = {
+            "traces": [self._trace(trace) for trace in traces],
+            "services": [_shown(name) for name in self._services],
+            "strings": self._strings,
+        }
 
-def _span(
-    node: TraceNode, depth: int, start: float, services: Mapping[str, int], known: set[str]
-) -> dict[str, Any]:
-    """One span as timeline.js reads it; a field without a value is left out."""
-    parent = node.parent_id
-    orphan = parent is not None and parent not in known
-    facts = [["span", _shown(node.span_id)]]
-    if parent:
-        facts.append(["parent", _shown(parent) + (" (not recorded)" if orphan else "")])
-    references = node.fields.get("references")
-    for reference in references if isinstance(references, list) else ():
-        if isinstance(reference, Mapping) and reference.get("span_id") != parent:
-            kind, span_id = (text_of(reference.get(key)) for key in ("type", "span_id"))
-            facts.append([_shown(kind).replace("_", " "), _shown(span_id)])
-    for dropped in ("dropped_tags", "dropped_logs"):
-        if node.fields.get(dropped):
-            facts.append([dropped.replace("_", " "), _shown(text_of(node.fields[dropped]))])
-    baggage = node.fields.get("baggage")
-    span = {
-        "depth": depth,
-        "name": _shown(node.operation_name),
-        "at": node.start_time - start,
-        "facts": facts,
-        "service": None if node.service is None else services[node.service],
-        "took": node.duration,
-        "error": node.error or None,
-        "message": _shown(node.error_message, also="\n\t") or None,
-        "tags": _fields(node.tags) or None,
-        "logs": [[_log_time(log, start), _fields(log["fields"])] for log in node.logs] or None,
-        "baggage": _fields(baggage) if isinstance(baggage, Mapping) and baggage else None,
-    }
-    return {key: value for key, value in span.items() if value is not None}
+    def _text(self, text: str, also: str = "") -> int:
+        """The number of a text; that of the empty one is 0."""
+        number = self._numbers.get((text, also))
+        if number is None:
+            number = self._numbers[text, also] = len(self._strings)
+            self._strings.append(_shown(text, also))
+        return number
 
+    def _trace(self, trace: Trace) -> dict[str, Any]:
+        nodes = list(trace.walk())
+        times = SpanTimes(trace)
+        start = min((node.start_time for node, _ in nodes), default=0.0)
+        end = max((node.end_time for node, _ in nodes), default=0.0)
+        spans: list[list[Any]] = []
+        path: list[str] = []  # the ids of a span's ancestors
+        for node, depth in nodes:
+            del path[depth:]
+            above = path[-1] if path else None
+            path.append(node.span_id)
+            spans.append(self._span(node, depth, start, above, times))
+        services = dict.fromkeys(node.service for node, _ in nodes if node.service)
+        return {
+            "id": _shown(trace.trace_id),
+            "name": _shown(trace.roots[0].operation_name if trace.roots else ""),
+            "start": start,
+            "when": _when(start),
+            "length": end - start,
+            "services": [self._service(name) for name in services],
+            "errors": sum(node.error for node, _ in nodes),
+            "spans": spans,
+            "path": self._path(times, start),
+        }
 
-def _fields(fields: Mapping[str, Any]) -> list[list[str]]:
-    return [[_shown(text_of(key)), _value(value)] for key, value in fields.items()]
+    def _path(self, times: SpanTimes, start: float) -> list[float]:
+        """The start of the critical path, then for each piece of it the span's number and its end.
+
+        The pieces follow each other without a gap.
+        """
+        numbers = {id(node): number for number, node in enumerate(times.nodes)}
+        pieces = times.path()
+        path = [_seconds(pieces[0][1] - start)] if pieces else []
+        for node, _, end in pieces:
+            path += numbers[id(node)], _seconds(end - start)
+        return path
+
+    def _service(self, name: str) -> int:
+        return self._services.setdefault(name, len(self._services))
+
+    def _span(
+        self, node: TraceNode, depth: int, start: float, above: str | None, times: SpanTimes
+    ) -> list[Any]:
+        """One span; its last values are left out if they are empty."""
+        parent, fields = node.parent_id, node.fields
+        facts: list[int] = []
+        if parent and (node.is_orphan or parent != above):
+            shown = f"{parent} (not recorded)" if node.is_orphan else parent
+            facts += self._text("parent"), self._text(shown)
+        references = fields.get("references")
+        for reference in references if isinstance(references, list) else ():
+            if isinstance(reference, Mapping) and reference.get("span_id") != parent:
+                kind, span_id = (text_of(reference.get(key)) for key in ("type", "span_id"))
+                facts += self._text(kind.replace("_", " ")), self._text(span_id)
+        for dropped in ("dropped_tags", "dropped_logs"):
+            if fields.get(dropped):
+                count = text_of(fields[dropped])
+                facts += self._text(dropped.replace("_", " ")), self._text(count)
+        baggage = fields.get("baggage")
+        span = [
+            depth,
+            self._text(node.operation_name),
+            self._text(node.span_id),
+            _seconds(node.start_time - start),
+            None if node.duration is None else _seconds(node.duration),
+            0 if node.service is None else self._service(node.service) + 1,
+            int(node.error),
+            self._text(node.error_message, _LINES),
+            self._pairs(node.tags) or 0,
+            [[_log_time(log, start), *self._pairs(log["fields"])] for log in node.logs] or 0,
+            facts or 0,
+            (self._pairs(baggage) if isinstance(baggage, Mapping) else None) or 0,
+            int(node.is_orphan),
+            _seconds(node.clock_shift),
+            _seconds(times.self_time(node)) if node.children else None,
+        ]
+        while len(span) > 4 and span[-1] in _EMPTY:
+            span.pop()
+        return span
+
+    def _pairs(self, fields: Mapping[str, Any]) -> list[int]:
+        """The numbers of keys and values in turn."""
+        numbers: list[int] = []
+        for key, value in fields.items():
+            numbers += self._text(text_of(key)), self._text(_value(value), _LINES)
+        return numbers
 
 
 def _value(value: Any) -> str:
     """A text unchanged; any other value as JSON."""
-    if not isinstance(value, str):
-        value = json.dumps(json_safe(value), ensure_ascii=False)
-    return _shown(value, also="\n\t")
+    return value if isinstance(value, str) else _as_json(json_safe(value))
+
+
+# json.dumps makes an encoder for each call, which takes as long as the rest of it.
+_as_json = json.JSONEncoder(ensure_ascii=False).encode
+
+
+def _seconds(seconds: float) -> float:
+    """A time in a trace, to the nanosecond."""
+    return round(seconds, 9)
 
 
 def _log_time(log: Mapping[str, Any], start: float) -> float | None:
     time = seconds_or_none(log.get("timestamp"))
-    return None if time is None else time - start
+    return None if time is None else _seconds(time - start)
 
 
 def _shown(text: str, also: str = "") -> str:
@@ -165,44 +254,3 @@ def _as_text(traces: list[Trace]) -> str:
     if sum(map(len, traces)) <= _MOST_SPANS_AS_TEXT:
         return render_text(traces, width=100, unicode=True)
     return "\n".join(" · ".join((trace.trace_id, *summary(trace))) for trace in traces)
-
-
-_PAGE = """<!DOCTYPE html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta http-equiv="Content-Security-Policy" content="default-src 'none'; \
-script-src '{script_hash}'; style-src '{style_hash}'; base-uri 'none'; form-action 'none'">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>{title}</title>
-<style>{style}</style>
-</head>
-<body>
-<header>
-<h1>{title}</h1>
-<div class="legend" id="legend" role="group" aria-label="Services"></div>
-<div class="find" role="search" data-live hidden>
-<input id="query" type="search" placeholder="Search: name, service, tag=value" autocomplete="off" \
-spellcheck="false" aria-label="Search spans by name, service, tag or id" aria-keyshortcuts="/">
-<output id="found" aria-live="polite"></output>
-</div>
-</header>
-<main data-live hidden>
-<div id="list" role="tree" tabindex="0" aria-label="Spans">
-<div id="ruler" aria-hidden="true"><span></span><div id="ticks"></div></div>
-<div id="rows" role="none"></div>
-</div>
-<aside id="details" aria-label="Details" hidden></aside>
-</main>
-<footer data-live hidden><span><kbd>↑</kbd> <kbd>↓</kbd> move</span>
-<span><kbd>←</kbd> <kbd>→</kbd> fold, unfold</span> <span><kbd>Enter</kbd> details</span>
-<span><kbd>/</kbd> search</span> <span><kbd>n</kbd> next match</span>
-<span><kbd>e</kbd> next error</span> <span><kbd>z</kbd> zoom</span>
-<span><kbd>Esc</kbd> back</span></footer>
-<p class="empty" {empty}>No spans.</p>
-<noscript><pre>{text}</pre></noscript>
-<script id="traces" type="application/json">{island}</script>
-<script>{script}</script>
-</body>
-</html>
-"""

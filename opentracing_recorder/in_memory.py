@@ -16,7 +16,8 @@
 
 `spans` is a copy, in the order in which the spans finished. `find`, `one` and `wait_for` look for
 spans by name, tags and failure; `wait_for` waits for spans that finish on another thread, 5 seconds
-by default. `outline` returns the names as indented trees. It may be used from any thread.
+by default. `outline` returns the names as indented trees. In a notebook, a recorder shows itself as
+the page that `opentracing_recorder.timeline` draws. It may be used from any thread.
 """
 
 from __future__ import annotations
@@ -153,6 +154,13 @@ class InMemoryRecorder(Recorder):
         from .trace import Trace
 
         return "\n".join(trace.outline(tags) for trace in Trace.from_spans(self.in_order()))
+
+    def _repr_html_(self) -> str:
+        """The page of `render_html` in a frame, which notebooks show."""
+        from ._timeline_page import embed_html
+        from .trace import Trace
+
+        return embed_html(Trace.from_spans(self.in_order()))
 
     def in_order(self) -> list[BasicSpan]:
         """`spans`, in the order that spans with equal start times have in an outline."""

@@ -32,7 +32,8 @@ Each span has its place in exactly one tree, whatever its ids and parents are:
   times are corrected. `TraceNode.clock_shift` says by how much.
 
 The time that this takes grows with the number of spans, and not faster. In a notebook, a `Trace`
-shows itself as the page that `opentracing_recorder.timeline` draws.
+and the list that `Trace.from_spans` returns show themselves as the page that
+`opentracing_recorder.timeline` draws.
 """
 
 from __future__ import annotations
@@ -183,7 +184,7 @@ class Trace:
             node = TraceNode(span if isinstance(span, Mapping) else span.to_dict())
             by_trace[node.trace_id].append(node)
         traces = [cls(trace_id, nodes) for trace_id, nodes in by_trace.items()]
-        return sorted(traces, key=lambda trace: trace.start_time)
+        return _Traces(sorted(traces, key=lambda trace: trace.start_time))
 
     def walk(self) -> Iterator[tuple[TraceNode, int]]:
         """Each span and its depth (0 for a root): parents before children, siblings by start."""
@@ -241,7 +242,7 @@ class Trace:
         """The page of `render_html` in a frame, which notebooks show."""
         from ._timeline_page import embed_html  # here, because it imports this module
 
-        return embed_html(self)
+        return embed_html([self])
 
     def __repr__(self) -> str:
         return f"<Trace {self.trace_id}, {len(self)} spans>"
@@ -417,3 +418,12 @@ def kind_of(node: TraceNode) -> str:
     """The tag ``span.kind`` in lower case, such as ``server``; ``""`` if it is missing."""
     kind = node.tags.get("span.kind")
     return "" if kind is None else text_of(kind).lower()
+
+
+class _Traces(list[Trace]):
+    """A list of traces that shows itself in a notebook."""
+
+    def _repr_html_(self) -> str:
+        from ._timeline_page import embed_html
+
+        return embed_html(self)

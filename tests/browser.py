@@ -209,17 +209,37 @@ class Page:
 
     def click(self, selector: str) -> None:
         """Click in the middle of the first element that a CSS selector finds."""
+        x, y = self._place(selector, 0.5)
+        at = {"x": x, "y": y, "button": "left", "clickCount": 1}
+        self.call("Input.dispatchMouseEvent", type="mousePressed", **at)
+        self.call("Input.dispatchMouseEvent", type="mouseReleased", **at)
+
+    def hover(self, selector: str) -> None:
+        """Move the pointer over the middle of the first element that a CSS selector finds."""
+        x, y = self._place(selector, 0.5)
+        self.call("Input.dispatchMouseEvent", type="mouseMoved", x=x, y=y)
+
+    def drag(self, selector: str, start: float, end: float) -> None:
+        """Drag from one part of an element's width to another: 0 is its left, 1 its right."""
+        x, y = self._place(selector, start)
+        target, _ = self._place(selector, end)
+        held = {"y": y, "button": "left", "clickCount": 1}
+        self.call("Input.dispatchMouseEvent", type="mousePressed", x=x, **held)
+        for place in ((x + target) / 2, target):
+            self.call("Input.dispatchMouseEvent", type="mouseMoved", x=place, buttons=1, **held)
+        self.call("Input.dispatchMouseEvent", type="mouseReleased", x=target, **held)
+
+    def _place(self, selector: str, part: float) -> tuple[float, float]:
+        """A point in an element, which is scrolled into view."""
         found = json.dumps(selector)
         x, y = self.run(f"""(() => {{
             const element = document.querySelector({found});
             if (!element) throw new Error("nothing matches " + {found});
             element.scrollIntoView({{block: "center", inline: "center", behavior: "instant"}});
             const box = element.getBoundingClientRect();
-            return [box.x + box.width / 2, box.y + box.height / 2];
+            return [box.x + box.width * {part}, box.y + box.height / 2];
         }})()""")
-        at = {"x": x, "y": y, "button": "left", "clickCount": 1}
-        self.call("Input.dispatchMouseEvent", type="mousePressed", **at)
-        self.call("Input.dispatchMouseEvent", type="mouseReleased", **at)
+        return x, y
 
     def resize(self, width: int, height: int, *, phone: bool = False) -> None:
         """Set the size of the window, in CSS pixels; a phone is touched, and obeys the viewport."""

@@ -64,6 +64,16 @@ def test_it_clicks_what_is_out_of_sight(opened: Page) -> None:
     assert opened.run("clicks") == 1
 
 
+def test_it_hovers_and_drags(opened: Page) -> None:
+    """The pointer moves over an element, and is pressed while it is dragged over one."""
+    opened.run("""void (window.moves = [], document.querySelector("input").addEventListener(
+        "pointermove", ({offsetX, buttons}) => moves.push([Math.round(offsetX), buttons])))""")
+    opened.run("void (document.querySelector('input').style = 'all: unset; width: 200px')")
+    opened.hover("input")
+    opened.drag("input", 0.25, 0.75)
+    assert opened.run("moves") == [[100, 0], [100, 1], [150, 1]]
+
+
 def test_it_writes_and_presses_keys(opened: Page) -> None:
     """Text goes to the field with the focus; Tab moves the focus, with Shift backwards."""
     opened.click("input")
