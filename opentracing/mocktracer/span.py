@@ -68,7 +68,11 @@ class MockSpan(BasicSpan):
 
     def set_tag(self: _MockSpanT, key: str, value: Any) -> _MockSpanT:
         """Attach one fact to the whole span; setting a key again replaces its value."""
-        self.tags[_key(key)] = value
+        try:
+            self.tags[_key(key)] = value
+        except Exception:  # of a key that collides with it
+            reraise_interrupt()
+            self.tags[type.__repr__(type(key))] = value
         return self
 
     def is_recording(self) -> bool:

@@ -6,6 +6,7 @@ import asyncio
 import contextvars
 import logging
 import threading
+import traceback
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -27,6 +28,7 @@ from opentelemetry.trace import (
     TraceState,
 )
 
+import opentracing
 from opentracing import Format
 from opentracing_recorder import (
     BasicSpanContext,
@@ -799,3 +801,52 @@ def test_an_error_by_opentracing_is_a_status(limit: int) -> None:
         "attribute": ("UNSET", None, {"error": True}),
         "later": ("OK", None, {"a": 1}),
     }
+
+
+@pytest.mark.parametrize("starter", ["OpenTracing", "OpenTelemetry"])
+@pytest.mark.parametrize("by", ["OpenTracing", "OpenTelemetry"])
+def test_both_apis_record_the_same_exception(
+    starter: str, by: str, tracer: BasicTracer, api: trace.Tracer
+) -> None:
+    """The span of either has its type, message and stack with the cause, whoever records it."""
+    try:
+        raise RuntimeError("payment failed") from KeyError("card-number")
+    except RuntimeError as raised:
+        error = raised
+    exporter = InMemorySpanExporter()
+    tracer.recorder = OpenTelemetryRecorder(lambda: exporter, "shop")
+    started = tracer.start_active_span if starter == "OpenTracing" else api.start_as_current_span
+    with started("pay"):  # type: ignore[operator]
+        ours: Any = tracer.active_span
+        theirs = trace.get_current_span()
+        assert ours.is_recording()
+        assert theirs.is_recording()
+        (ours if by == "OpenTracing" else theirs).record_exception(error)
+    assert not ours.is_recording()
+    assert not theirs.is_recording()
+    tracer.close()
+    (span,) = exporter.get_finished_spans()
+    (event,) = span.events
+    found = dict(event.attributes or {})
+    lines = traceback.format_exception(RuntimeError, error, error.__traceback__)
+    assert event.name == "exception"
+    assert found["exception.type"] == "RuntimeError"
+    assert found["exception.message"] == "payment failed"
+    assert found["exception.stacktrace"] == "".join(lines)
+
+
+def test_a_span_that_does_not_say_is_recording(tracer: BasicTracer) -> None:
+    """OpenTelemetry's API asks a span of another tracer; the no-op records nothing."""
+
+    class Own(opentracing.Span):
+        pass
+
+    class Odd(opentracing.Span):
+        is_recording: Any = True
+
+    spans = [Own, Odd, opentracing.Span]
+    found = []
+    for kind in spans:
+        with tracer.scope_manager.activate(kind(None, opentracing.SpanContext()), False):
+            found.append(trace.get_current_span().is_recording())
+    assert found == [True, True, False]
