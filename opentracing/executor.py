@@ -36,6 +36,8 @@ which prints::
   takes a `ThreadPoolExecutor` alone: use ``loop.run_in_executor(None, opentracing.wrap(function))``
   there.
 - If no tracer is installed, jobs are handed on as they are.
+
+``examples/fastapi_pools.py`` is a FastAPI application with a pool of threads and one of processes.
 """
 
 from __future__ import annotations

@@ -23,7 +23,7 @@ from opentracing.mocktracer import MockTracer
 from opentracing.scope_managers import ThreadLocalScopeManager
 from opentracing.scope_managers.asyncio import AsyncioScopeManager
 from opentracing.scope_managers.contextvars import ContextVarsScopeManager
-from opentracing_recorder import BasicTracer, ConstSampler, InMemoryRecorder
+from opentracing_recorder import B3Propagator, BasicTracer, ConstSampler, InMemoryRecorder
 
 from ..runtimes import (
     THREADS_INHERIT,
@@ -486,6 +486,25 @@ def test_the_decision_travels(sampled: bool) -> None:
     with opentracing.use_tracer(BasicTracer(recorder, ConstSampler(not sampled))):
         pickle.loads(pickled)()
     assert len(recorder.spans) == sampled
+
+
+def test_an_undecided_trace_is_decided_by_the_sampler_there() -> None:
+    """It is asked as for any request from another process, with the remote context."""
+    asked: list[Any] = []
+
+    class Asked(ConstSampler):
+        def sampled_start(self, trace_id: int, operation_name: str, tags: Any, parent: Any) -> bool:
+            asked.append((trace_id, operation_name, parent.is_remote, parent.span_id))
+            return True
+
+    recorder = InMemoryRecorder()
+    formats = {Format.TEXT_MAP: B3Propagator()}
+    tracer = BasicTracer(recorder, Asked(True), propagators=formats)
+    rebuild, (function, _) = wrap(job, tracer=tracer).__reduce__()  # type: ignore[misc]
+    with opentracing.use_tracer(tracer):
+        rebuild(function, {"X-B3-TraceId": f"{7:016x}", "X-B3-SpanId": f"{9:016x}"})()
+    assert asked == [(7, "job", True, 9)]
+    assert recorder.one("job").parent_id == 9
 
 
 def test_mock_tracers_continue_the_trace() -> None:
