@@ -50,11 +50,19 @@ which prints::
 from __future__ import annotations
 
 import sys
-import time
 
 import opentracing
 
 from . import _typing as t
+from ._failures import Failures
+from ._functions import (
+    ASYNC_GENERATOR,
+    COROUTINE,
+    GENERATOR,
+    ITERABLE_COROUTINE,
+    flags_of,
+    unbound,
+)
 from .interrupts import reraise_interrupt
 from .tracer import Tracer
 
@@ -66,16 +74,11 @@ if TYPE_CHECKING:
     from .scope_managers.nesting import NestedScope
     from .span import Span
 
-# Flags of code. `inspect`, which names them, takes longer to import than this package.
-_GENERATOR = 0x20
-_COROUTINE = 0x80
-_ITERABLE_COROUTINE = 0x100  # a generator that may be awaited: of `types.coroutine`
-_ASYNC_GENERATOR = 0x200
-
-# `inspect.markcoroutinefunction` sets the first; its like in asgiref and unittest.mock the second.
-_COROUTINE_MARKS = ("_is_coroutine_marker", "_is_coroutine")
-
-_REPORT_INTERVAL = 60.0  # seconds
+_failures = Failures(
+    __name__,
+    "the tracer raised at the %s of a decorated function's span; the span may be lost, and the"
+    " function goes on",
+)
 
 
 if TYPE_CHECKING:
@@ -145,31 +148,21 @@ def _decorated(
     from functools import update_wrapper  # here, because it takes longer than this package
     from types import coroutine
 
-    plain = _unbound(function)
+    plain = unbound(function)
     name = name or _name_of(plain)
-    flags = _flags_of(plain)
-    if flags & _COROUTINE:
+    flags = flags_of(plain)
+    if flags & COROUTINE:
         make = _coroutine_function
-    elif flags & _ASYNC_GENERATOR:
+    elif flags & ASYNC_GENERATOR:
         make = _async_generator_function
-    elif flags & _GENERATOR:
+    elif flags & GENERATOR:
         make = _generator_function
     else:
         make = _function
     wrapper = make(function, name, tags, _source(tracer))
-    if flags & _ITERABLE_COROUTINE:
+    if flags & ITERABLE_COROUTINE:
         wrapper = coroutine(wrapper)
     return update_wrapper(wrapper, function)
-
-
-def _unbound(function: t.Any) -> t.Any:
-    """The function inside partial functions and bound methods, which have its name and kind."""
-    from functools import partial
-    from types import MethodType
-
-    while isinstance(function, (partial, MethodType)):
-        function = function.func if isinstance(function, partial) else function.__func__
-    return function
 
 
 def _name_of(function: t.Any) -> str:
@@ -177,18 +170,6 @@ def _name_of(function: t.Any) -> str:
     if not isinstance(name, str):
         name = type(function).__qualname__
     return name.rpartition("<locals>.")[2]
-
-
-def _flags_of(function: t.Any) -> int:
-    """The flags of a callable's code; 0 if it has none, as that of a builtin function."""
-    attributes = getattr(function, "__dict__", ())
-    if any(mark in attributes for mark in _COROUTINE_MARKS):
-        return _COROUTINE
-    code = getattr(function, "__code__", None)
-    if code is None:
-        code = getattr(type(function).__call__, "__code__", None)
-    flags = getattr(code, "co_flags", 0)
-    return flags if isinstance(flags, int) else 0
 
 
 # One of these functions makes each kind of wrapper. With the no-op tracer, a wrapper only calls.
@@ -346,7 +327,7 @@ class _Steps:
             pass  # the stack has no space to report it
         except Exception:
             reraise_interrupt()
-            _report("start")
+            _failures.report("start")
 
     def begin(self) -> None:
         """Make the span active, and inside it the scopes that the generator holds open."""
@@ -362,7 +343,7 @@ class _Steps:
             pass
         except Exception:
             reraise_interrupt()
-            _report("activation")
+            _failures.report("activation")
 
     def pause(self) -> None:
         """Make the consumer's span active again."""
@@ -386,7 +367,7 @@ class _Steps:
             pass
         except Exception:
             reraise_interrupt()
-            _report("deactivation")
+            _failures.report("deactivation")
 
     def end(self, error: BaseException | None) -> None:
         """Finish the span, once."""
@@ -401,7 +382,7 @@ class _Steps:
                 pass
             except Exception:
                 reraise_interrupt()
-                _report("deactivation")
+                _failures.report("deactivation")
         is_end = isinstance(error, (StopIteration, StopAsyncIteration))
         _close(span, None if is_end else error)
 
@@ -416,7 +397,7 @@ def _open(tracer: t.Any, name: str, tags: dict[str, t.Any] | None) -> t.Any:
         pass
     except Exception:
         reraise_interrupt()
-        _report("start")
+        _failures.report("start")
     return scope
 
 
@@ -433,33 +414,4 @@ def _close(opened: t.Any, error: BaseException | None) -> None:
         pass
     except Exception:
         reraise_interrupt()
-        _report("end")
-
-
-_failures = 0
-_next_report = float("-inf")
-
-
-def _report(moment: str) -> None:
-    """In an ``except`` block: log the exception of a tracer, at most once a minute."""
-    global _failures, _next_report
-    _failures += 1
-    now = time.monotonic()
-    if now < _next_report or sys.is_finalizing():
-        return
-    times, _failures, _next_report = _failures, 0, now + _REPORT_INTERVAL
-    since_last = "" if times == 1 else f" ({times} times since the last such message)"
-    try:
-        import logging
-
-        logging.getLogger("opentracing.decorator").error(
-            "the tracer raised at the %s of a decorated function's span%s; the span may be lost,"
-            " and the function goes on",
-            moment,
-            since_last,
-            exc_info=True,
-        )
-    except RecursionError:
-        pass
-    except Exception:  # of the application's log handler
-        reraise_interrupt()
+        _failures.report("end")

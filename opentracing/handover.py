@@ -55,13 +55,17 @@ from contextvars import copy_context
 import opentracing
 
 from . import _typing as t
+from ._failures import Failures
+from ._functions import COROUTINE, flags_of, unbound
 from .interrupts import reraise_interrupt
 from .propagation import Format
 from .span import Span, SpanContext
 from .tracer import Tracer
 
-_PAUSE = 60.0  # seconds between two log lines
-_failures = [0, float("-inf")]  # those not logged yet, and the time of the last line
+_failures = Failures(
+    __name__,
+    "the tracer raised where work was handed over; the work runs, but its spans may have no parent",
+)
 
 
 def wrap(function: t.FunctionT, *, tracer: Tracer | None = None) -> t.FunctionT:
@@ -78,21 +82,8 @@ def wrap(function: t.FunctionT, *, tracer: Tracer | None = None) -> t.FunctionT:
         tracer = opentracing.tracer
     if type(tracer) is Tracer:
         return function
-    wrapped = _bound_coroutine if _makes_coroutines(function) else _Bound
+    wrapped = _bound_coroutine if flags_of(unbound(function)) & COROUTINE else _Bound
     return wrapped(function, tracer)  # type: ignore[return-value]
-
-
-_CO_COROUTINE = 0x80  # that of `inspect`, which takes longer to import than this whole package
-
-
-def _makes_coroutines(function: t.Any) -> bool:
-    try:
-        return bool(function.__code__.co_flags & _CO_COROUTINE)
-    except Exception:  # a partial, a callable object, a function written in C
-        reraise_interrupt()
-    from inspect import iscoroutinefunction
-
-    return iscoroutinefunction(function)
 
 
 def _bound_coroutine(function: t.Any, tracer: Tracer) -> t.Any:
@@ -179,7 +170,7 @@ def _carrier(tracer: Tracer, span: Span | None) -> dict[str, str] | None:
         tracer.inject(span.context, Format.TEXT_MAP, carrier)
     except Exception:
         reraise_interrupt()
-        _report()
+        _failures.report()
         return None
     return carrier
 
@@ -191,7 +182,7 @@ def _remote_span(tracer: Tracer, carrier: dict[str, str] | None) -> Span | None:
         context: SpanContext | None = tracer.extract(Format.TEXT_MAP, carrier)
     except Exception:
         reraise_interrupt()
-        _report()
+        _failures.report()
         return None
     return None if context is None else _RemoteSpan(tracer, context)
 
@@ -201,7 +192,7 @@ def _active_span(tracer: Tracer) -> Span | None:
         return tracer.active_span
     except Exception:
         reraise_interrupt()
-        _report()
+        _failures.report()
         return None
 
 
@@ -232,7 +223,7 @@ def _activate(tracer: Tracer, span: Span | None) -> t.Callable[[], None] | None:
             return lambda: scope._restore(scope)
     except Exception:
         reraise_interrupt()
-        _report()
+        _failures.report()
     return None
 
 
@@ -242,25 +233,4 @@ def _end(end: t.Callable[[], None] | None) -> None:
             end()
         except Exception:
             reraise_interrupt()
-            _report()
-
-
-def _report() -> None:
-    """Log the exception of a tracer, in its ``except`` block."""
-    try:
-        import logging
-        from time import monotonic
-
-        now = monotonic()
-        _failures[0] += 1
-        if now - _failures[1] < _PAUSE:
-            return
-        count, _failures[:] = _failures[0], [0, now]
-        logging.getLogger("opentracing.handover").warning(
-            "the tracer failed where work was handed on, %d times since the last such line; the"
-            " work ran, but its spans may have no parent",
-            count,
-            exc_info=True,
-        )
-    except Exception:  # while the interpreter finalizes, or of a handler
-        reraise_interrupt()
+            _failures.report()

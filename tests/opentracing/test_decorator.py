@@ -50,8 +50,7 @@ def tracer(recorder: InMemoryRecorder) -> Iterator[BasicTracer]:
 
 @pytest.fixture(autouse=True)
 def _reports_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(decorator, "_next_report", float("-inf"))
-    monkeypatch.setattr(decorator, "_failures", 0)
+    monkeypatch.setattr(decorator._failures, "_next_time", float("-inf"))
 
 
 def mark(name: str) -> None:
@@ -1544,7 +1543,7 @@ def test_failures_are_counted_between_messages(
 ) -> None:
     """A message a minute says how often the tracer raised."""
     now = [100.0]
-    monkeypatch.setattr(decorator.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr("time.monotonic", lambda: now[0])
     function = traced(tracer=Hostile("start_active_span").tracer())(lambda: None)
     for seconds in (0, 1, 58, 60, 1):
         now[0] = 100.0 + seconds
