@@ -51,6 +51,7 @@ def tracer(recorder: InMemoryRecorder) -> Iterator[BasicTracer]:
 @pytest.fixture(autouse=True)
 def _reports_again(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(decorator._failures, "_next_time", float("-inf"))
+    monkeypatch.setattr(decorator._failures, "_count", 0)
 
 
 def mark(name: str) -> None:
