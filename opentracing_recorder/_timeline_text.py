@@ -6,6 +6,7 @@ import shutil
 import sys
 import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
+from functools import lru_cache
 from typing import IO, NamedTuple
 
 from opentracing.interrupts import reraise_interrupt
@@ -242,6 +243,7 @@ def _columns(text: str) -> int:
     return len(text) if text.isascii() else sum(map(_width, text))
 
 
+@lru_cache(maxsize=1024)
 def _width(character: str) -> int:
     # The emoji selector has no width, but makes the character before it one column wider.
     if unicodedata.category(character) in ("Mn", "Me") and character != "\ufe0f":
