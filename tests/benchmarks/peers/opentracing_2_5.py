@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
+from itertools import cycle
 from typing import Any
 
 from opentracing_cases import (
@@ -15,6 +16,7 @@ from opentracing_cases import (
     span_cases,
     tagged_span,
 )
+from worker import TREES
 from workloads import awaiting, exhausting, nothing, nothing_awaited, nothing_generated
 
 import opentracing
@@ -30,6 +32,7 @@ from opentracing_recorder import (
     Propagator,
     Recorder,
     TextPropagator,
+    Trace,
     TraceContextPropagator,
 )
 
@@ -107,12 +110,41 @@ def _decorated(function: Callable[..., Any]) -> Callable[..., Any]:
     return opentracing.traced("GET")(function)
 
 
+def _spans(count: int, trace_id: str) -> list[dict[str, Any]]:
+    """The spans of one trace, each of which has three children."""
+    return [
+        {
+            "trace_id": trace_id,
+            "span_id": f"{number:016x}",
+            "parent_id": f"{(number + 1) // 3:016x}" if number > 1 else None,
+            "operation_name": "GET",
+            "service": f"service {number % 100 // 20}",
+            "start_time": 1.7e9 + number * 1e-6,
+            "duration": 1.0,
+            "tags": {"http.method": "GET", "http.status_code": 200},
+            "logs": [],
+        }
+        for number in range(1, count + 1)
+    ]
+
+
+def _trees(count: int, traces: int) -> Callable[[], Callable[[], object]]:
+    """Makes a call that makes the tree of one trace of that many spans, each time another."""
+
+    def factory() -> Callable[[], object]:
+        given = cycle([_spans(count, str(number)) for number in range(traces)])
+        return lambda: Trace.from_spans(next(given))
+
+    return factory
+
+
 CASES = {
     **noop_case(),
     "no-op decorated call": lambda: _decorated(nothing),
     "no-op decorated coroutine": lambda: awaiting(_decorated(nothing_awaited)),
     "no-op decorated generator": lambda: exhausting(_decorated(nothing_generated)),
     "decorated call": lambda: opentracing.traced("GET", tracer=_tracer())(nothing),
+    **{name: _trees(count, 1) for name, count in TREES.items()},
     **span_cases(_tracer),
     "record_span of a BatchRecorder": _record_span,
     SUBMIT: _submit,
@@ -122,6 +154,10 @@ CASES = {
 }
 for _name, _propagator in _FORMATS.items():
     CASES.update(header_cases(_name, _speaking(_propagator)))
+
+
+# A tenth of the spans, in turn of several traces, so that the processor's caches keep none.
+LEAST = {name: _trees(count // 10, 4) for name, count in TREES.items()}
 
 
 def kept_span() -> Callable[[], object]:
