@@ -923,7 +923,7 @@ class Endless(io.RawIOBase):
 
 
 LARGE = {
-    "lines": (b"", OURS + b"\n"),
+    "lines": (b"", (OURS + b"\n").rjust(256)),
     "one list": (b"[", json.dumps(ZIPKIN).encode() + b","),
     "OTLP": (b'{"resourceSpans":[', json.dumps(OTLP["resourceSpans"][0]).encode() + b","),
     "lists": (b"", b"["),
@@ -1032,7 +1032,7 @@ def test_no_damage_makes_it_raise(text: str, data: st.DataObject) -> None:
     start = data.draw(st.integers(0, len(text)))
     end = data.draw(st.integers(start, len(text)))
     middle = data.draw(st.sampled_from(["", text[start:end] * 2, '"', "}", "[", "\n", "\x00"]))
-    read(text[:start] + middle + text[end:])
+    read((text[:start] + middle + text[end:]).encode())
 
 
 @given(st.lists(st.sampled_from(["{}", "x", '{"a"', " ", "\n", OURS.decode(), "[", "]", ","])))
