@@ -315,7 +315,8 @@ class JSONStream:
         self._tried += tried_to - start + 1
         self._is_lost = self._is_lost or bool(self._open)
         self._open.clear()
-        is_line = not self._is_lost and "\n" not in window.text[start:tried_to]
+        # The last character may be the line's end, or one after it.
+        is_line = not self._is_lost and "\n" not in window.text[start : max(start, tried_to - 1)]
         # A value may follow inside of the text that was tried; but not all of it is tried again
         # and again.
         is_within_budget = self._tried <= 4 * (window.passed + start) + _TRIED_AT_LEAST
