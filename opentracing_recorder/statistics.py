@@ -188,7 +188,7 @@ def by_operation(traces: Iterable[Trace], where: _Where | None = None) -> list[O
                 spans.count += 1
                 spans.errors += node.error
                 if node.duration is not None:
-                    spans.durations.append(node.end_time - node.start_time)
+                    spans.durations.append(times.end(node) - node.start_time)
                     spans.self_time += times.self_time(node)
         for node, start, end in times.path():
             all_paths += end - start
