@@ -1,7 +1,7 @@
 """The values in a stream of JSON, one by one, however large or broken the stream is.
 
-Lists are not held: their elements are the values, and so are those of a list that is the first
-member of an object with a known name, such as ``{"data": [...]}``. Text of any other kind is an
+A list is not held: its elements are the values, and so are those of a list that is the first member
+of an object, with a name that is known, such as ``{"data": [...]}``. Text of any other kind is an
 error with its place, and the values after it are found again. Time is linear in the length of the
 stream, and memory is bounded by the longest value that is read.
 """
@@ -48,6 +48,8 @@ class Broken(NamedTuple):
 
     place: Place
     reason: str
+    is_rest: bool = False
+    """Whether nothing after it is read."""
 
 
 class StreamFault(Exception):
@@ -78,7 +80,6 @@ _LINE_WITH_START = re.compile(r"\n[ \t]*(?=[{\[])")
 _UNDECODABLE = re.compile("[\udc80-\udcff]")  # bytes as `surrogateescape` has them
 
 _LONGEST_WORD = 12  # characters of a literal, such as -Infinity, or an escape that may be cut off
-_MOST_OPEN = 8  # lists in lists that are entered
 _CLOSING = {"[": "]", "{": "}"}
 _TRIED_AT_LEAST = 1024 * 1024
 _DEEP = 64 * 1024  # characters that count as tried if a value is nested too deep
@@ -153,13 +154,16 @@ class _Window:
     def next_character(self) -> str:
         """The next character that is no space, which is moved to; "" at the end."""
         while True:
-            match = _SPACE.match(self.text, self.position)
-            self.move_to(match.end())  # type: ignore[union-attr]  # it matches everywhere
             if self.position < len(self.text):
-                return self.text[self.position]
-            if self.ended:
+                character = self.text[self.position]
+                if character not in " \t\n\r":
+                    return character
+                match = _SPACE.match(self.text, self.position)
+                self.move_to(match.end())  # type: ignore[union-attr]  # it matches everywhere
+            elif self.ended:
                 return ""
-            self.more()
+            else:
+                self.more()
 
     def value(self) -> tuple[Any, int]:
         """The value at the position, and the position after it. Raises _Failure."""
@@ -243,7 +247,7 @@ class JSONStream:
                     yield Broken(window.place, str(failure))
                     self._skip(failure.position)
         if window.fault is not None or self._open:
-            yield Broken(window.place, window.fault or "it ends too early")
+            yield Broken(window.place, window.fault or "it ends too early", True)
 
     def _next(self, character: str) -> Value | None:
         """Move past what begins with this character; the value if it is one."""
@@ -256,7 +260,7 @@ class JSONStream:
         if self._open and self._open[-1] == "{":
             self._enter_member()
             return None
-        if character == "[" and len(self._open) < _MOST_OPEN:
+        if character == "[" and not self._open:
             window.move_to(window.position + 1)
             self._open.append("[")
             return None

@@ -26,9 +26,17 @@ def spans_of(value: Any) -> Iterator[Span | tuple[int, str]]:
 
     Raises NotSpans for a value that is no span and holds none.
     """
+    if isinstance(value, list):
+        for number, each in enumerate(value, 1):
+            try:
+                yield from spans_of(each)
+            except NotSpans as error:
+                yield number, str(error)
+        return
     if not isinstance(value, dict):
         raise NotSpans(_NO_IDS)
-    if "trace_id" in value and "span_id" in value:
+    # A part of a broken file may be a reference or a link, which has ids as well.
+    if "trace_id" in value and "span_id" in value and "type" not in value:
         yield value  # our own
     elif zipkin.is_span(value):
         yield _one(zipkin.span_of, value)
@@ -43,7 +51,9 @@ def spans_of(value: Any) -> Iterator[Span | tuple[int, str]]:
     elif otlp.is_span(value):
         yield _one(otlp.span_of, value, {})
     else:
-        yield from _wrapped(value)
+        # An answer whose first member is another, such as the number of traces.
+        inner = value.get("data", value.get("trace"))
+        yield from spans_of(inner if isinstance(inner, (list, dict)) else None)
 
 
 def _one(span_of: Callable[..., Span], *arguments: Any) -> Span:
@@ -62,13 +72,3 @@ def _each(
             yield _one(span_of, dict_of(span), shared)
         except NotSpans as error:
             yield number, str(error)
-
-
-def _wrapped(value: dict[str, Any]) -> Iterator[Span | tuple[int, str]]:
-    """The spans of an answer whose first member is another, such as the number of traces."""
-    inner = value.get("data", value.get("trace"))
-    traces = inner if isinstance(inner, list) else [inner]
-    if not all(isinstance(each, dict) for each in traces):
-        raise NotSpans(_NO_IDS)
-    for each in traces:
-        yield from spans_of(each)

@@ -30,7 +30,7 @@ def is_trace(value: dict[str, Any]) -> bool:
 
 
 def is_span(value: dict[str, Any]) -> bool:
-    return "traceID" in value and "spanID" in value
+    return "traceID" in value and "spanID" in value and "startTime" in value
 
 
 def spans_of(value: dict[str, Any]) -> Iterator[tuple[dict[str, Any], Any]]:
@@ -44,7 +44,8 @@ def span_of(value: dict[str, Any], process: Any) -> dict[str, Any]:
     """A span in the form of `to_dict`. Raises ValueError for a value that is none."""
     process = dict_of(value.get("process") or process)
     trace_id = trace_id_of(value.get("traceID"))
-    references = [found for each in list_of(value.get("references")) if (found := _reference(each))]
+    found = map(_reference, list_of(value.get("references")))
+    references = [each for each in found if each is not None]
     parent_id = parent_id_of(value.get("parentSpanID")) or _parent_id(trace_id, references)
     said_by_parent = {"type": "child_of", "trace_id": trace_id, "span_id": parent_id}
     duration = integer_of(value.get("duration"))
@@ -113,8 +114,8 @@ def _typed(kind: Any, value: Any) -> Any:
         return value == "true"
     if kind == "float64" and isinstance(value, (str, int)) and not isinstance(value, bool):
         try:
-            number = float(value)
+            real = float(value)
         except (ValueError, OverflowError):
             return value
-        return number if number - number == 0 else repr(number)
+        return real if real - real == 0 else repr(real)
     return value

@@ -67,7 +67,7 @@ def is_resource(value: dict[str, Any]) -> bool:
 
 
 def is_span(value: dict[str, Any]) -> bool:
-    return "traceId" in value and "spanId" in value
+    return "traceId" in value and "spanId" in value and "startTimeUnixNano" in value
 
 
 _REQUEST = ("resourceSpans", "batches")
@@ -110,6 +110,8 @@ def span_of(value: dict[str, Any], shared: dict[str, Any]) -> dict[str, Any]:
         own_tags.setdefault(tags.SPAN_KIND, role)
     events = [_log(each) for each in list_of(value.get("events"))]
     _set_status(dict_of(value.get("status")), own_tags, events)
+    links = map(_reference, list_of(value.get("links")))
+    references = [each for each in links if each is not None]
     start = integer_of(_get(value, "startTimeUnixNano")) or 0
     end = integer_of(_get(value, "endTimeUnixNano"))
     return {
@@ -122,9 +124,7 @@ def span_of(value: dict[str, Any], shared: dict[str, Any]) -> dict[str, Any]:
         "duration": max(0, end - start) / _NANOSECONDS if end else None,
         "tags": own_tags,
         "logs": events,
-        "references": [
-            found for each in list_of(value.get("links")) if (found := _reference(each))
-        ],
+        "references": references,
         "baggage": {},
         "dropped_tags": integer_of(_get(value, "droppedAttributesCount")) or 0,
         "dropped_logs": integer_of(_get(value, "droppedEventsCount")) or 0,
@@ -143,8 +143,8 @@ def _set_status(
         return
     own_tags[tags.ERROR] = True
     message = text_of(status.get("message") or "")
-    errors = (each["fields"] for each in reversed(events) if logs.MESSAGE in each["fields"])
-    if not message or message == next(errors, {}).get(logs.MESSAGE):
+    failures = [log["fields"] for log in events if log["fields"].get(logs.EVENT) == "error"]
+    if not message or (failures and failures[-1].get(logs.MESSAGE) == message):
         return
     if message.lower() in ("true", "false", "0", "1"):
         own_tags[_DESCRIPTION] = message

@@ -18,7 +18,7 @@ class NotASpan(ValueError):
         """The file's path, ``-`` for standard input, or ``text``."""
 
         self.place = place
-        """The line, counted from 1; also the column or the number of the span, if a line has more."""
+        """The line, counted from 1; also the column, or which span it is of those in a value."""
 
         self.reason = reason
 

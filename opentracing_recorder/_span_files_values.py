@@ -39,7 +39,7 @@ def parent_id_of(value: Any) -> str | None:
 def _id(name: str, value: Any, digits: int) -> str:
     if not isinstance(value, str) or not value:
         raise ValueError(f"it has no {name}")
-    # Protobuf's own JSON has bytes in base64, as Tempo writes them; 8 take 12 characters, 16 take 24.
+    # Protobuf's own JSON has bytes in base64, as Tempo writes them: 24 characters, or 12.
     if len(value) == digits * 3 // 4 and (digits == 32 or value.endswith("=")):
         try:
             number = int.from_bytes(base64.b64decode(value, validate=True), "big")
@@ -56,10 +56,12 @@ def _id(name: str, value: Any, digits: int) -> str:
 
 def integer_of(value: Any) -> int | None:
     """A number of 64 bits, which may be text; None for all else."""
-    if (
-        type(value) is str and value.isascii() and value.lstrip("-").isdigit() and len(value) < 21
-    ) or (type(value) is float and abs(value) < _LATEST):
-        value = int(value)
+    kind = type(value)
+    if kind is str:
+        is_number = len(value) < 21 and value.isascii() and value.lstrip("-").isdigit()
+        value = int(value) if is_number and value.count("-") < 2 else None
+    elif kind is float:
+        value = int(value) if abs(value) < _LATEST else None
     return value if type(value) is int and abs(value) < _LATEST else None
 
 

@@ -26,7 +26,9 @@ from ._zipkin_json import REFERENCES_TAG
 
 _MICROSECONDS = 1_000_000
 
-_REFERENCE = re.compile(r"(\S+) ([0-9a-f]{16}(?:[0-9a-f]{16})?):([0-9a-f]{16})")
+_REFERENCE = re.compile(
+    r"(?P<type>\S+) (?P<trace_id>[0-9a-f]{16}(?:[0-9a-f]{16})?):(?P<span_id>[0-9a-f]{16})"
+)
 
 
 def is_span(value: dict[str, Any]) -> bool:
@@ -83,14 +85,11 @@ def _tags(value: dict[str, Any]) -> tuple[dict[str, Any], list[dict[str, str]]]:
         if remote.get(name):
             found.setdefault(tag, remote[name])
     listed = found.get(REFERENCES_TAG)
-    matches = (
-        [_REFERENCE.fullmatch(each) for each in listed.split(", ")] if type(listed) is str else []
-    )
-    if not matches or not all(matches):
+    matches = [_REFERENCE.fullmatch(each) for each in text_of(listed or "").split(", ")]
+    if not all(matches):
         return found, []
     del found[REFERENCES_TAG]
-    names = ("type", "trace_id", "span_id")
-    return found, [dict(zip(names, match.groups())) for match in matches if match]
+    return found, [match.groupdict() for match in matches if match]
 
 
 _PEER = {

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import IO, Any, Union
 
+from ._errors import shown
 from ._json_stream import CHUNK, StreamFault
 
 Source = Union[str, bytes, "os.PathLike[str]", IO[str], IO[bytes]]
@@ -35,13 +37,17 @@ def open_text(source: Source) -> Iterator[tuple[str, Iterator[str]]]:
             pieces = (bytes(view[start : start + CHUNK]) for start in range(0, len(view), CHUNK))
             yield "text", _text_of(pieces)
         elif isinstance(source, (str, os.PathLike)):
-            is_input = source == "-"
-            file: Any = open(0 if is_input else source, "rb", closefd=not is_input)
-            stack.enter_context(file)
-            yield "-" if is_input else os.fspath(source), _read(file.read)
+            yield os.fspath(source), _read(stack.enter_context(_opened(source)).read)
         else:
             name = getattr(source, "name", None)
             yield name if isinstance(name, str) else "text", _read(source.read)
+
+
+def _opened(path: str | os.PathLike[str]) -> IO[bytes]:
+    try:
+        return open(0, "rb", closefd=False) if path == "-" else open(path, "rb")
+    except ValueError as error:  # text that no path can be
+        raise OSError(errno.EINVAL, str(error), shown(path)) from None
 
 
 def _read(read: Callable[[int], Any]) -> Iterator[str]:

@@ -1,20 +1,112 @@
 """read_spans and write_spans, which read anyone's files of spans, and write them.
 
-The format of a file is found out::
+`read_spans` finds the format of a file out by itself::
 
     from opentracing_recorder import Trace, read_spans
 
-    zipkin = '''[
+    zipkin = '''[[
       {"traceId": "8d3206f314e3a43c", "id": "8a9ee56f2edc51b5", "name": "get /checkout",
        "kind": "SERVER", "timestamp": 1700000000000000, "duration": 120000,
-       "localEndpoint": {"serviceName": "shop"}, "tags": {"http.status_code": "200"}}
-    ]'''
-    (span,) = read_spans(zipkin)
-    print(span["service"], span["operation_name"], span["duration"], span["tags"])
+       "localEndpoint": {"serviceName": "shop"}, "tags": {"http.status_code": "200"}},
+      {"traceId": "8d3206f314e3a43c", "parentId": "8a9ee56f2edc51b5", "id": "15923bc6ced740d4",
+       "name": "charge", "timestamp": 1700000000050000, "duration": 40000,
+       "localEndpoint": {"serviceName": "shop"}, "tags": {"error": "card expired"}}
+    ]]'''
+    (trace,) = Trace.from_spans(read_spans(zipkin))
+    print(trace.outline(["span.kind", "http.status_code"]))
 
 which prints::
 
-    shop get /checkout 0.12 {'http.status_code': '200', 'span.kind': 'server'}
+    get /checkout span.kind='server' http.status_code='200'
+      charge !
+
+`write_spans` writes spans, or what was read, in another format::
+
+    from pathlib import Path
+    from opentracing_recorder import write_spans
+
+    assert write_spans(read_spans(zipkin), "otlp.json", "otlp") == 2
+    print(Path("otlp.json").read_text(encoding="utf-8")[:100])
+
+which prints::
+
+    {"resourceSpans":[{"resource":{"attributes":[{"key":"service.name","value":{"stringValue":"shop"}}]}
+
+``python -m opentracing_recorder show FILES`` draws files of all these formats, and ``convert``
+writes them::
+
+    python -m opentracing_recorder show spans.jsonl zipkin.json
+    python -m opentracing_recorder convert otlp.json.gz --to chrome -o trace.json
+
+## Formats
+
+| Format | Read | Written |
+|---|---|---|
+| ``jsonl`` | the lines of a `JSONLinesRecorder` | a span a line |
+| ``zipkin`` | Zipkin's JSON, version 2: a span, a trace, or a list of traces, as its API \
+answers and its page downloads | a list of spans |
+| ``otlp`` | OTLP's JSON: requests, also one a line, as the Collector's file exporter \
+writes them; also protobuf's own JSON, as Tempo writes it | a request a line |
+| | Jaeger's JSON, as its API answers and its page downloads | |
+| ``chrome`` | | Chrome's trace event format, which <https://ui.perfetto.dev>, \
+<https://speedscope.app> and chrome://tracing open |
+
+Files may be compressed with gzip. Text is UTF-8, or UTF-16 with a byte order mark. Different
+formats may follow each other in one file.
+
+## What is no span
+
+A file may be cut off, torn or damaged. What is no span is skipped, and what follows is read.
+`skipped` is called with a `NotASpan` for each such thing, which says where it is and why::
+
+    text = "\\n".join(['{"trace_id": "8d32", "span_id": "8a9e"}', "hello", '{"trace_id": "8d'])
+    spans = list(read_spans(text, skipped=print))
+
+which prints::
+
+    text: line 2 is no span: it is not JSON
+    text: line 3 is no span: it ends too early
+
+Without `skipped`, the first 5 of a file are logged as warnings, and the number of the others.
+
+## Fields
+
+Spans have the form of `BasicSpan.to_dict`. These are its fields in other formats:
+
+| Field | Zipkin | OTLP | Jaeger |
+|---|---|---|---|
+| ``service`` | ``localEndpoint`` | ``service.name`` of the resource | that of the process |
+| ``tags`` | ``tags``, of which all are text | ``attributes``, and those of resource and scope | \
+``tags``, and those of the process |
+| ``tags["span.kind"]`` | ``kind`` | ``kind`` | the tag |
+| ``tags["error"]`` | the tag; ``True`` if it has no message | ``status``: its message or \
+``True``; ``False`` for OK | the tag |
+| ``tags["peer..."]`` | ``remoteEndpoint`` | the attributes | the tags |
+| ``logs`` | ``annotations`` | ``events``; an ``exception`` has the fields of an error's log | \
+``logs`` |
+| ``parent_id`` | ``parentId`` | ``parentSpanId`` | the reference in the same trace, first of \
+``CHILD_OF`` |
+| ``references`` | the tag ``references``, if it is ours | ``links`` | the other references |
+
+- Ids have 16 digits, or 32 for a trace id of more than 64 bits, so that formats can be mixed.
+- The tag ``jaeger.warnings`` has Jaeger's warnings of a span; ``otel.scope.name`` and
+  ``otel.scope.version`` have the scope of OTLP.
+- ``shared`` and ``debug`` are added to a span for which Zipkin has these flags.
+- Not kept are the address of Zipkin's ``localEndpoint``, the trace state, flags and schemas of
+  OTLP, the attributes of its links, and the flags of Jaeger.
+- Times of OTLP are nanoseconds. As seconds, those since the epoch are exact to 0.2 microseconds,
+  and durations to the nanosecond.
+- In OTLP, tags keep their names: none is renamed to OpenTelemetry's.
+- For Chrome, each service is a process. A span that does not fit inside of its parent, or beside
+  its siblings, stands on a track of its own, and an arrow leads to it. Times begin with the first
+  span.
+
+## Limits
+
+Files are read as a stream: a file may be larger than memory. A value, such as a span, a
+``resourceSpans`` or a trace of Jaeger, has at most 67,108,864 characters. A file that gzip expands
+to more than 64 MiB and 500 times its size is read up to there. For ``chrome``, `write_spans` holds
+all spans.
 """
 
 from __future__ import annotations
@@ -59,6 +151,7 @@ def read_spans(
         for found in JSONStream(chunks):
             place = str(found.place)
             if isinstance(found, Broken):
+                place = f"the rest from {place}" if found.is_rest else place
                 skip(NotASpan(name, place, found.reason))
                 continue
             try:
