@@ -37,8 +37,10 @@ shows itself as the page that `opentracing_recorder.timeline` draws.
 
 from __future__ import annotations
 
+import gc
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from operator import attrgetter
 from typing import Any, Union
 
@@ -177,11 +179,13 @@ class Trace:
     def from_spans(cls, spans: Iterable[AnySpan]) -> list[Trace]:
         """The traces of these spans, ordered by start. Takes spans or their `to_dict` form."""
         by_trace: defaultdict[str, list[TraceNode]] = defaultdict(list)
-        for span in spans:
-            node = TraceNode(span if isinstance(span, Mapping) else span.to_dict())
-            by_trace[node.trace_id].append(node)
-        traces = [cls(trace_id, nodes) for trace_id, nodes in by_trace.items()]
-        return sorted(traces, key=lambda trace: trace.start_time)
+        records = [span if isinstance(span, Mapping) else span.to_dict() for span in spans]
+        with _collector_paused():
+            for record in records:
+                node = TraceNode(record)
+                by_trace[node.trace_id].append(node)
+            traces = [cls(trace_id, nodes) for trace_id, nodes in by_trace.items()]
+        return sorted(traces, key=lambda trace: trace.start_time) if len(traces) > 1 else traces
 
     def walk(self) -> Iterator[tuple[TraceNode, int]]:
         """Each span and its depth (0 for a root): parents before children, siblings by start."""
@@ -243,6 +247,18 @@ class Trace:
 
     def __repr__(self) -> str:
         return f"<Trace {self.trace_id}, {len(self)} spans>"
+
+
+@contextmanager
+def _collector_paused() -> Iterator[None]:
+    """Keep the garbage collector from looking at all spans again for each few that are added."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
 
 
 _BY_START = attrgetter("start_time")
@@ -361,13 +377,12 @@ def _open_circles(parents: list[int]) -> None:
 
 def _correct_clocks(roots: list[TraceNode]) -> None:
     """Set the clock shift of each node below these, and order siblings by it."""
-    waiting = list(roots)
-    while waiting:
-        caller = waiting.pop()
+    callers = list(roots)
+    for caller in callers:  # which grows meanwhile
         children = caller._children
         if not children:
             continue
-        waiting += children
+        callers += children
         is_client = kind_of(caller) == "client"
         is_moved = False
         for node in children:
