@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Mapping
 from typing import Any
 
@@ -15,11 +16,14 @@ from opentracing_recorder import (
     BasicTracer,
     CompositePropagator,
     InMemoryRecorder,
+    NotASpan,
     ProbabilisticSampler,
     Recorder,
     Sampler,
     TextPropagator,
     Trace,
+    read_spans,
+    write_spans,
 )
 from opentracing_recorder.otlp import OTLPRecorder, OTLPTracer
 from opentracing_recorder.statistics import (
@@ -96,6 +100,10 @@ def an_application() -> None:
     found: list[BasicSpan] = recorder.find(tags={"a": 1}, error=False)
     traces: list[Trace] = Trace.from_spans(found)
     print(render_text(traces), render_html(traces), tracer.flush(1.0))
+    skipped: list[NotASpan] = []
+    read: list[dict[str, Any]] = list(read_spans("spans.json", skipped.append))
+    number: int = write_spans(read, "spans.json.gz", "otlp") + write_spans(found, io.BytesIO())
+    print(number, Trace.from_spans(read_spans(b"[]")))
 
 
 def over_otlp() -> None:
