@@ -38,8 +38,10 @@ Every name below can be imported from this package. The guides are in the module
 - Write a recorder: `opentracing_recorder.recorder`, or `opentracing_recorder.batch` if it does I/O.
 - Prove a recorder, a propagator or a sampler: `opentracing_recorder.harness`.
 - Test an application: `opentracing_recorder.captrace`, `opentracing_recorder.pytest_plugin`.
-- Look at traces: `opentracing_recorder.trace`, `opentracing_recorder.timeline`,
-  `opentracing_recorder.statistics`, and the commands of ``python -m opentracing_recorder``.
+- Look at traces: `opentracing_recorder.trace`, `opentracing_recorder.timeline`, and the command
+  ``python -m opentracing_recorder show``.
+- Ask which operations are slow, fail, or became slower: `opentracing_recorder.statistics`, and the
+  commands ``top``, ``slowest``, ``errors``, ``compare`` and ``critical-path``.
 - Read files of spans, ours, Zipkin's, Jaeger's and OTLP's, and write them:
   `opentracing_recorder.span_files`, and the command ``python -m opentracing_recorder convert``.
 

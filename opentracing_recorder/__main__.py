@@ -1,4 +1,4 @@
-"""The commands ``python -m opentracing_recorder``, which show and convert the spans of files.
+"""The commands ``python -m opentracing_recorder``: show, ask about, and convert spans of files.
 
 ``show`` draws the spans of one or more files, in any of the formats that
 `opentracing_recorder.span_files` lists. The spans of several services are drawn together::
@@ -31,6 +31,15 @@ The picture fits the terminal's width, or ``--width``. It has colours in a termi
 The same from Python::
 
     assert main(["convert", "spans.jsonl", "--to", "chrome", "-o", "trace.json"]) == 0
+
+``top``, ``slowest``, ``errors``, ``compare`` and ``critical-path`` ask questions about the spans of
+files. `opentracing_recorder.statistics` explains the answers::
+
+    python -m opentracing_recorder top spans.jsonl --by p95 --service shop
+    python -m opentracing_recorder slowest spans.jsonl -n 5 --since 15m
+    python -m opentracing_recorder errors spans.jsonl --tag http.method=POST
+    python -m opentracing_recorder compare yesterday.jsonl today.jsonl
+    python -m opentracing_recorder critical-path spans.jsonl --trace 3f1a
 
 What is no span, such as the last line of a process that was killed, is reported on standard error
 with its place, and skipped. The exit status is 1 if a file or a trace could not be shown, or if

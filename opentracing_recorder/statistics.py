@@ -2,8 +2,7 @@
 
 Each function takes the traces of `Trace.from_spans` and returns rows, which are named tuples::
 
-    from opentracing_recorder import BasicTracer, JSONLinesRecorder, Trace
-    from opentracing_recorder.json_lines import read_spans
+    from opentracing_recorder import BasicTracer, JSONLinesRecorder, Trace, read_spans
     from opentracing_recorder.statistics import by_operation, matching, slowest
 
     with BasicTracer(JSONLinesRecorder("spans.jsonl"), service_name="shop") as tracer:
@@ -13,8 +12,7 @@ Each function takes the traces of `Trace.from_spans` and returns rows, which are
             query.finish(finish_time=start + 0.375)
             order.finish(finish_time=start + 1.0)
 
-    with open("spans.jsonl", "rb") as file:
-        traces = Trace.from_spans(read_spans(file))
+    traces = Trace.from_spans(read_spans("spans.jsonl"))
     for row in by_operation(traces):
         print(row.operation, row.spans, row.p95, row.self_time, row.critical_share)
     (worst,) = slowest(traces, 1, where=matching(operation="SELECT"))
@@ -188,7 +186,7 @@ def by_operation(traces: Iterable[Trace], where: _Where | None = None) -> list[O
                 spans.count += 1
                 spans.errors += node.error
                 if node.duration is not None:
-                    spans.durations.append(node.end_time - node.start_time)
+                    spans.durations.append(times.end(node) - node.start_time)
                     spans.self_time += times.self_time(node)
         for node, start, end in times.path():
             all_paths += end - start
