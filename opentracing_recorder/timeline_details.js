@@ -76,7 +76,7 @@ function traceDetails(trace) {
       [services[span.service], span.name].filter(Boolean)
         .map((each) => cut(each, LONGEST_NAME)).join(": "),
       `${grouping(number)}${failed ? ` ✗ ${grouping(failed)}` : ""}`,
-      duration(self), `${duration(critical)} ${share(critical, trace.length)}`]));
+      duration(self), `${duration(critical)}  ${share(critical, trace.length)}`]));
   return [
     element("h2", cut(trace.name, LONGEST_VALUE)),
     ...table("Trace", [["id", copied(trace.id)], ["started", trace.when],

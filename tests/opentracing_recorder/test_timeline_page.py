@@ -505,13 +505,21 @@ def test_each_span_has_an_address(show: Show) -> None:
     (reserve,) = {each["span_id"] for each in SHOP if each["operation_name"] == "reserve"}
     assert page.run("location.hash") == f"#t1/{reserve}"
     page.click(row("charge"))
-    page.run("history.back()")
-    page.wait_for("document.querySelector('#details h2').textContent === 'reserve'")
+    go(page, -1)
     assert selected(page).startswith("reserve")
-    page.run("history.forward()")
-    page.wait_for("document.querySelector('#details h2').textContent === 'charge'")
-    page.run("history.go(-2)")
-    page.wait_for("document.getElementById('details').hidden")
+    assert details(page).count("reserve") == 1
+    go(page, 1)
+    assert selected(page).startswith("charge")
+    go(page, -2)
+    assert details(page) == ""
+
+
+def go(page: Page, steps: int) -> None:
+    """Go back or forward, and wait until the page has heard of it."""
+    page.run(f"""new Promise((arrived) => {{
+        addEventListener("hashchange", () => setTimeout(arrived), {{ once: true }});
+        history.go({steps});
+    }})""")
 
 
 def test_an_address_opens_its_span(show: Show, page: Page) -> None:
