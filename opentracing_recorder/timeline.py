@@ -29,9 +29,9 @@ and works by mouse, keyboard and touch::
         file.write(render_html(traces, title="Orders"))
 
 - Many traces are an overview: a row for each, with a bar as long as its duration, in the colours of
-  the services on its critical path. They are sorted by start, duration or errors, and drawn as dots,
-  their durations over their starts.
-- Filters combine: ``duration>100ms``, ``status>=500``, ``service=cart``, ``-name``, ``"two words"``.
+  the services on its critical path. They are sorted by start, duration or errors. Above, they are
+  dots: their durations over their starts.
+- Filters combine: ``duration>100ms``, ``status>=500``, ``service=cart``, ``-name``, and words.
   ``self`` and ``critical`` are a span's own time, and its time on the critical path.
 - A line under the bars is the critical path, as `opentracing_recorder.statistics.critical_path`
   defines it. A span's details have its self time, and those of a trace the operations that took it.
