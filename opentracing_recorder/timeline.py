@@ -22,11 +22,25 @@ On a bar, ``┿`` is a log. This prints::
 A failed span has ``✗`` and the message of its error. If a span has ten or more children that are
 alike, one line with their number, such as ``× 40``, stands for them.
 
-`render_html` draws the same trees as one file to send to a colleague: a waterfall to fold and
-search, with all tags and logs, by mouse or keyboard, on a phone too. It makes no network requests::
+`render_html` draws the same trees as one file to send to a colleague. It makes no network requests,
+and works by mouse, keyboard and touch::
 
     with open("timeline.html", "w", encoding="utf-8") as file:
         file.write(render_html(traces, title="Orders"))
+
+- Many traces are an overview: a row for each, with a bar as long as its duration, in the colours of
+  the services on its critical path. They are sorted by start, duration or errors. Above, they are
+  dots: their durations over their starts.
+- Filters combine: ``duration>100ms``, ``status>=500``, ``service=cart``, ``-name``, and words.
+  ``self`` and ``critical`` are a span's own time, and its time on the critical path.
+- A line under the bars is the critical path, as `opentracing_recorder.statistics.critical_path`
+  defines it. A span's details have its self time, and those of a trace the operations that took it.
+- Drag on the map above the list to zoom. Each span has an address, such as
+  ``timeline.html#3a21e51af77ae93b/1f2d``, to go back to and to send.
+- Press ``?`` for all keys, signs and filters.
+
+A span whose parent was not recorded is marked, and so is one whose clock was corrected, with the
+time by which it was moved.
 
 The command ``python -m opentracing_recorder show`` draws both from files of spans. Spans are
 treated as hostile: control characters are escaped, and the page shows all text as text.

@@ -76,13 +76,13 @@ function traceDetails(trace) {
       [services[span.service], span.name].filter(Boolean)
         .map((each) => cut(each, LONGEST_NAME)).join(": "),
       `${grouping(number)}${failed ? ` ✗ ${grouping(failed)}` : ""}`,
-      duration(self), `${duration(critical)} ${share(critical, trace.length)}`]));
+      duration(self), `${duration(critical)}  ${share(critical, trace.length)}`]));
   return [
     element("h2", cut(trace.name, LONGEST_VALUE)),
     ...table("Trace", [["id", copied(trace.id)], ["started", trace.when],
       ["duration", duration(trace.length)], ["spans", grouping(trace.size)],
       ["services", trace.services.slice(0, MOST_SHOWN).map((each) => services[each]).join(", ")],
-      ["errors", `${trace.errors}`]]),
+      ["errors", `${trace.errors}`], ...clocks(trace)]),
     element("h3", "Where the time went"),
     element("table", [
       element("thead", cells("th", ["operation", "spans", "self time", "critical path"])),
@@ -91,13 +91,29 @@ function traceDetails(trace) {
   ];
 }
 
+// Services whose clocks were corrected, and by how much: a service may have had several processes.
+function clocks(trace) {
+  const found = new Map();
+  for (let index = trace.item.index + 1; index < trace.item.end; index++) {
+    const { span } = items[index];
+    if (span.shift) found.set(`${span.service} ${duration(span.shift)}`, span);
+  }
+  return [...found.values()].map((span) => ["◷ clock",
+    `${cut(services[span.service] ?? "no service", LONGEST_NAME)}: ${signed(span.shift)}`]);
+}
+
 function hideDetails() {
   details.hidden = true;
   list.focus();
   redraw();
 }
 
-const linked = (item) => element("a", item.span.id, { href: address(item) });
+// In a frame, an address would be one of the page around it.
+const linked = (item) => element("a", cut(item.span.id, LONGEST_NAME), { href: address(item),
+  onclick: (event) => {
+    event.preventDefault();
+    select(item, true);
+  } });
 
 function copied(text) {
   const button = element("button", "Copy", { onclick: () => copy(button, text, value) });
@@ -123,6 +139,7 @@ async function copy(button, text, where) {
 // Addresses: #trace or #trace/span, and a number where a trace has several spans of one id.
 
 const FRAMED = location.protocol === "about:"; // a notebook's frame has no address
+const LONGEST_ADDRESS = 2000; // characters; ids may be any texts
 const SETTLED = 300; // milliseconds without a move after which the address follows
 let settling = 0;
 
@@ -157,13 +174,11 @@ function itemAt(hash) {
 // What is opened is a step to go back from; what is passed on the way is not.
 function noteAddress(item, opened) {
   clearTimeout(settling);
-  if (FRAMED) return;
-  if (opened) {
-    const wanted = address(item);
-    if (location.hash !== wanted) location.hash = wanted;
-  } else if (!details.hidden) {
-    settling = setTimeout(() => history.replaceState(null, "", address(item)), SETTLED);
-  }
+  if (FRAMED || details.hidden) return;
+  const wanted = address(item);
+  if (wanted.length > LONGEST_ADDRESS || wanted === location.hash) return;
+  if (opened) location.hash = wanted;
+  else settling = setTimeout(() => history.replaceState(null, "", wanted), SETTLED);
 }
 
 function followAddress() {

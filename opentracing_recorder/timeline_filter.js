@@ -45,7 +45,8 @@ const wordsOf = (text) => text.match(/(?:[^\s"]|"[^"]*(?:"|$))+/g) || [];
 function compile(text) {
   lowered ??= strings.map((each) => each.toLowerCase());
   const tests = wordsOf(text.toLowerCase()).map(testOf).filter(Boolean);
-  return tests.length ? (span, trace) => tests.every((test) => test(span, trace)) : null;
+  if (tests.length < 2) return tests[0] || null;
+  return (span, trace) => tests.every((test) => test(span, trace));
 }
 
 function testOf(word) {
@@ -66,7 +67,8 @@ function once(test) {
 }
 
 function textTest(wanted) {
-  const fits = Uint8Array.from(lowered, (text) => (text.includes(wanted) ? 1 : 0));
+  const fits = new Uint8Array(strings.length);
+  for (let at = 0; at < fits.length; at++) if (lowered[at].includes(wanted)) fits[at] = 1;
   const served = services.map((each) => each.toLowerCase().includes(wanted));
   const traced = new Set(traces.filter((each) => each.id.toLowerCase().includes(wanted)));
   const among = (numbers, from) => {

@@ -193,8 +193,9 @@ function spanRow(item, width) {
   return colored(rowOf(item, kinds, [name, axis, time], cut(label, LONGEST_NAME)), span.service);
 }
 
-const shifted = (span) => `Moved by ${span.shift < 0 ? "−" : "+"}${
-  duration(Math.abs(span.shift))}: its clock differs from its caller's`;
+const signed = (seconds) => `${seconds < 0 ? "−" : "+"}${duration(Math.abs(seconds))}`;
+const shifted = (span) =>
+  `Moved by ${signed(span.shift)}: its clock differs from its caller's`;
 
 function barOf(span, trace) {
   const { view } = trace;

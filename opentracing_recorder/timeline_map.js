@@ -187,6 +187,7 @@ function zoomTo(trace, from, to) {
 
 function zoom(item) {
   const { trace, span } = item;
+  if (isOverview(trace)) return; // its axis is not in sight
   if (isWhole(trace) && span && span.took > 0) zoomTo(trace, span.at, endOf(span));
   else zoomTo(trace, 0, trace.length);
 }
@@ -194,6 +195,7 @@ function zoom(item) {
 // In or out, around the middle of the selected span if it is in view.
 function scale(factor, around) {
   const { trace, span } = selected;
+  if (isOverview(trace)) return;
   const [from, to] = trace.view;
   const middle = span ? clamp(span.at + (span.took || 0) / 2, from, to) : (from + to) / 2;
   const fixed = around ?? middle;
@@ -204,7 +206,7 @@ function pan(part) {
   const { trace } = selected;
   const [from, to] = trace.view;
   const by = clamp((to - from) * part, -from, trace.length - to);
-  if (!isWhole(trace)) zoomTo(trace, from + by, to + by);
+  if (!isOverview(trace) && !isWhole(trace)) zoomTo(trace, from + by, to + by);
 }
 
 // Dragging on the map: outside the range it makes a new one, inside it moves it, at an end it
@@ -266,7 +268,7 @@ const LONGEST_TOLD = 120; // characters of a line
 function told(event) {
   const mark = event.target.closest("u, s, i, .whole");
   if (mark && mark.logs) return tellLogs(mark);
-  const bar = mark && (mark.span ? mark : mark.closest(".axis").querySelector("i"));
+  const bar = mark && (mark.span ? mark : mark.closest(".axis")?.querySelector("i"));
   if (bar && bar.span) return tellSpan(bar);
   const { trace: inRow } = mark?.closest(".whole") || {};
   if (inRow) return tellShares(inRow);
@@ -316,5 +318,7 @@ function showTip(event) {
 }
 
 document.addEventListener("pointermove", showTip);
-document.addEventListener("pointerdown", () => { tip.hidden = true; });
-document.addEventListener("pointerleave", () => { tip.hidden = true; });
+const hideTip = () => { tip.hidden = true; };
+document.addEventListener("pointerdown", hideTip);
+document.documentElement.addEventListener("pointerleave", hideTip);
+list.addEventListener("scroll", hideTip, { passive: true });
