@@ -146,8 +146,8 @@ def _run_checks(checks: type) -> list[str]:
 
 
 def comparable(printed: str) -> str:
-    """Output without the parts that differ from run to run: ids, durations, lengths of bars."""
+    """Output without the parts that differ from run to run: ids, durations, bars, empty last lines."""
     printed = re.sub(r"\b[0-9a-f]{10,32}\b", "ID", printed)
     printed = re.sub(r" *\d+(\.\d+)? ?(µs|ms|s)\b", " TIME", printed)
     printed = re.sub(r" *[━╸╺┿┄▸]+ *", " BAR ", printed)
-    return "\n".join(line.rstrip() for line in printed.splitlines())
+    return "\n".join(line.rstrip() for line in printed.splitlines()).rstrip()

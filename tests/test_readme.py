@@ -13,6 +13,8 @@ from typing import Any
 
 import pytest
 
+from opentracing_recorder.__main__ import main
+
 from .guides import ROOT, comparable, needs_os, run, sections
 
 pytest_plugins = ["pytester"]
@@ -75,6 +77,17 @@ def test_the_report_on_the_page_is_what_pytest_prints(pytester: pytest.Pytester)
     printed = pytester.runpytest(*plugins).stdout.str()
     (shown,) = re.findall(r"^```console\n(-+ Captured traces.*?)^```$", README, re.M | re.S)
     assert comparable(shown) in comparable(printed)
+
+
+def test_the_answer_on_the_page_is_what_the_command_prints(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The command and its output stand in one block."""
+    (block,) = re.findall(r"^```console\n\$ python -m (.*?)^```$", README, re.M | re.S)
+    command, _, shown = block.partition("\n")
+    monkeypatch.chdir(ROOT)
+    assert main([*command.split()[1:], "--width", "88"]) == 0
+    assert capsys.readouterr().out == shown
 
 
 def test_the_readme_is_short() -> None:
