@@ -146,7 +146,7 @@ def _run_checks(checks: type) -> list[str]:
 
 
 def comparable(printed: str) -> str:
-    """Output without the parts that differ from run to run: ids, durations, bars, empty last lines."""
+    """Output without the parts that differ from run to run: ids, durations, bars, last blanks."""
     printed = re.sub(r"\b[0-9a-f]{10,32}\b", "ID", printed)
     printed = re.sub(r" *\d+(\.\d+)? ?(µs|ms|s)\b", " TIME", printed)
     printed = re.sub(r" *[━╸╺┿┄▸]+ *", " BAR ", printed)
