@@ -184,7 +184,7 @@ class Trace:
             for record in records:
                 node = TraceNode(record)
                 by_trace[node.trace_id].append(node)
-            traces = [cls(trace_id, nodes) for trace_id, nodes in by_trace.items()]
+            traces: list[Trace] = [cls(trace_id, nodes) for trace_id, nodes in by_trace.items()]
         return sorted(traces, key=lambda trace: trace.start_time) if len(traces) > 1 else traces
 
     def walk(self) -> Iterator[tuple[TraceNode, int]]:
