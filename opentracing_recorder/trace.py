@@ -187,7 +187,7 @@ class Trace:
             for record in records:
                 node = TraceNode(record)
                 by_trace[node.trace_id].append(node)
-            traces = [cls(trace_id, nodes) for trace_id, nodes in by_trace.items()]
+            traces: list[Trace] = [cls(trace_id, nodes) for trace_id, nodes in by_trace.items()]
         return _Traces(sorted(traces, key=lambda trace: trace.start_time))
 
     def walk(self) -> Iterator[tuple[TraceNode, int]]:
