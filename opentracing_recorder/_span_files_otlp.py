@@ -192,19 +192,24 @@ def _values(attributes: Any) -> dict[str, Any]:
 def _value(value: dict[str, Any]) -> Any:
     """The value in an AnyValue; None if it has none."""
     for name, given in value.items():
-        kind = name.replace("_", "").lower()
-        if kind == "intvalue":
-            number = integer_of(given)
-            return given if number is None else number
-        if kind == "doublevalue":
-            return _double(given)
-        if kind == "arrayvalue":
-            return [_value(dict_of(each)) for each in list_of(dict_of(given).get("values"))]
-        if kind == "kvlistvalue":
-            return _values(dict_of(given).get("values"))
-        if kind in ("stringvalue", "boolvalue", "bytesvalue"):
+        if name in _PLAIN:
             return given
+        if name in _TYPED:
+            return _TYPED[name](given)
     return None
+
+
+def _int(given: Any) -> Any:
+    number = integer_of(given)
+    return given if number is None else number
+
+
+def _list(given: Any) -> list[Any]:
+    return [_value(dict_of(each)) for each in list_of(dict_of(given).get("values"))]
+
+
+def _mapping(given: Any) -> dict[str, Any]:
+    return _values(dict_of(given).get("values"))
 
 
 def _double(given: Any) -> Any:
@@ -214,3 +219,12 @@ def _double(given: Any) -> Any:
     except (TypeError, ValueError, OverflowError):
         return given
     return number if number - number == 0 else repr(number)
+
+
+_PLAIN = {"stringValue", "string_value", "boolValue", "bool_value", "bytesValue", "bytes_value"}
+_TYPED = {
+    **dict.fromkeys(("intValue", "int_value"), _int),
+    **dict.fromkeys(("doubleValue", "double_value"), _double),
+    **dict.fromkeys(("arrayValue", "array_value"), _list),
+    **dict.fromkeys(("kvlistValue", "kvlist_value"), _mapping),
+}

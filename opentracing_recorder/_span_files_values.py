@@ -28,12 +28,14 @@ def span_id_of(value: Any) -> str:
 
 def parent_id_of(value: Any) -> str | None:
     """A parent's id; None if there is none. Text that no span can have is kept as it is."""
+    if not value:
+        return None
     try:
         return span_id_of(value)
     except ValueError:
         reraise_interrupt()
-        text = text_of(value) if value else ""
-        return text if text.strip("0=A") else None
+        text = text_of(value)
+        return text if text.strip("0=A") else None  # zeros, also in base64
 
 
 def _id(name: str, value: Any, digits: int) -> str:

@@ -415,6 +415,23 @@ def test_a_span_of_zipkin_without_times_has_those_of_its_annotations() -> None:
 
 
 @pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ({"traceId": "ABC"}, {"trace_id": "0000000000000abc"}),
+        ({"traceId": "1" + "0" * 16}, {"trace_id": "0" * 15 + "1" + "0" * 16}),
+        ({"parentId": "5"}, {"parent_id": "0000000000000005"}),
+        ({"parentId": "0" * 16}, {"parent_id": None}),
+        ({"parentId": None}, {"parent_id": None}),
+        ({"parentId": "no id"}, {"parent_id": "no id"}),
+    ],
+)
+def test_ids_have_the_digits_of_our_own(given: dict[str, Any], expected: dict[str, Any]) -> None:
+    """Ids are padded, so that the formats of several programs make one trace."""
+    (found,) = whole(json.dumps({**ZIPKIN, **given}))
+    assert {key: found[key] for key in expected} == expected
+
+
+@pytest.mark.parametrize(
     "text",
     [
         f"[{json.dumps(ZIPKIN)}]",
@@ -422,9 +439,10 @@ def test_a_span_of_zipkin_without_times_has_those_of_its_annotations() -> None:
         json.dumps(ZIPKIN),
         json.dumps([ZIPKIN], indent=2),
         json.dumps(ZIPKIN, indent="\t"),
+        json.dumps({"total": 1, "data": [ZIPKIN]}),
         "\ufeff" + json.dumps([[ZIPKIN]], indent=2).replace("\n", "\r\n"),
     ],
-    ids=["list", "lists", "one", "indented list", "indented one", "mark and returns"],
+    ids=["list", "lists", "one", "indented list", "indented one", "answer", "mark and returns"],
 )
 def test_every_layout_of_zipkins_answers_is_read(text: str) -> None:
     """Traces, one trace, and one span; as one line or as many."""
