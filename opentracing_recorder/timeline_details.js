@@ -1,5 +1,6 @@
 // The details of the selected trace or span: what it took, its tags and logs, ids to copy.
 const details = find("details");
+let zoomButton = null;
 const MOST_OPERATIONS = 20; // in a trace's table of where its time went
 
 // The elements for the first MOST_SHOWN values, and a line with the number of the others.
@@ -28,16 +29,20 @@ const pairsOf = (flat, from = 0) => {
 function showDetails(item) {
   const { span, trace } = item;
   const close = element("button", "Close", { onclick: hideDetails });
-  const whole = isWhole(trace);
-  const scale = span && (span.took > 0 || !whole)
-    ? element("button", whole ? "Zoom" : "Zoom out", { onclick: () => zoom(selected) }) : null;
+  zoomButton = element("button", [], { onclick: () => zoom(selected) });
+  labelZoom(item);
   const link = FRAMED ? null : element("button", "Copy link",
     { onclick: ({ target }) => copy(target, address(item)) });
-  const bar = element("div", [scale, link, close], { className: "bar" });
+  const bar = element("div", [zoomButton, link, close], { className: "bar" });
   details.replaceChildren(bar,
     ...(span ? spanDetails(span, trace, item) : traceDetails(trace)).filter(Boolean));
   details.scrollTop = 0;
   details.hidden = false;
+}
+
+function labelZoom({ span, trace }) {
+  zoomButton.textContent = isWhole(trace) ? "Zoom" : "Zoom out";
+  zoomButton.hidden = !(span && span.took > 0) && isWhole(trace);
 }
 
 function spanDetails(span, trace, { parent }) {

@@ -234,21 +234,18 @@ function criticalParts(span, trace, at) {
 
 // One mark for each quarter of a percent: a span may have any number of logs.
 function logMarks(span, at, first, last) {
-  const places = new Map();
+  const marks = [];
   for (const log of span.logs) {
     if (log[0] === null) continue;
-    const mark = Math.round(4 * clamp(at(log[0]), first, last)) / 4;
-    if (!(mark >= 0 && mark <= 100)) continue;
-    const logs = places.get(mark);
-    if (logs) logs.push(log);
-    else places.set(mark, [log]);
+    const place = Math.round(4 * clamp(at(log[0]), first, last));
+    if (!(place >= 0 && place <= 400)) continue;
+    const mark = (marks[place] ??= { logs: [], number: 0 });
+    if (++mark.number <= MOST_TOLD) mark.logs.push(log);
   }
-  return [...places].map(([left, logs]) => {
+  return Object.entries(marks).map(([place, told]) => {
     const mark = element("u");
-    mark.style.left = `${left}%`;
-    mark.logs = logs;
-    mark.span = span;
-    return mark;
+    mark.style.left = `${place / 4}%`;
+    return Object.assign(mark, { told, span });
   });
 }
 

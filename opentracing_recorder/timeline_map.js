@@ -182,7 +182,7 @@ function dotAt(x, y) {
 function zoomTo(trace, from, to) {
   setView(trace, from, to);
   redraw();
-  if (!details.hidden) showDetails(selected);
+  if (!details.hidden) labelZoom(selected);
 }
 
 function zoom(item) {
@@ -267,7 +267,7 @@ const LONGEST_TOLD = 120; // characters of a line
 
 function told(event) {
   const mark = event.target.closest("u, s, i, .whole");
-  if (mark && mark.logs) return tellLogs(mark);
+  if (mark && mark.told) return tellLogs(mark.told, mark.span);
   const bar = mark && (mark.span ? mark : mark.closest(".axis")?.querySelector("i"));
   if (bar && bar.span) return tellSpan(bar);
   const { trace: inRow } = mark?.closest(".whole") || {};
@@ -279,8 +279,8 @@ function told(event) {
     trace.errors && `✗ ${counted(trace.errors, "error")}`].filter(Boolean) : "";
 }
 
-function tellLogs({ logs, span }) {
-  const lines = logs.slice(0, MOST_TOLD).map(([at, ...pairs]) => {
+function tellLogs({ logs, number }, span) {
+  const lines = logs.map(([at, ...pairs]) => {
     const fields = [];
     for (let index = 0; index + 1 < Math.min(pairs.length, 8); index += 2) {
       const [key, value] = [strings[pairs[index]], strings[pairs[index + 1]]];
@@ -288,7 +288,7 @@ function tellLogs({ logs, span }) {
     }
     return `+${duration(at - span.at)}  ${fields.join("  ")}`;
   });
-  const left = logs.length - MOST_TOLD;
+  const left = number - logs.length;
   return left > 0 ? [...lines, `and ${grouping(left)} more`] : lines;
 }
 
