@@ -346,6 +346,16 @@ def test_missing_and_mistyped_fields_are_empty() -> None:
     assert trace.duration == 0.0
 
 
+@pytest.mark.parametrize("value", [["a"], {"a": 1}, 10**400, b"\xff", float("inf"), "\ud800"])
+def test_any_value_may_be_in_a_field_that_puts_trees_together(value: Any) -> None:
+    """Ids, services, kinds and times of any type, in files that somebody made up."""
+    names = ("trace_id", "span_id", "parent_id", "service", "start_time", "duration", "references")
+    odd = span("1", tags={"span.kind": value}, **dict.fromkeys(names[3:], value))
+    odd.update(dict.fromkeys(names[:3], value))
+    below = {**odd, "span_id": "2", "service": "stock", "start_time": -1.0}
+    assert len(one_trace(odd, odd, below)) == 2
+
+
 IDS = st.sampled_from("abcde")
 SPANS = st.lists(
     st.builds(
