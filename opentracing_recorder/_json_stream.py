@@ -82,6 +82,9 @@ _UNDECODABLE = re.compile("[\udc80-\udcff]")  # bytes as `surrogateescape` has t
 _LONGEST_WORD = 12  # characters of a literal, such as -Infinity, or an escape that may be cut off
 _CLOSING = {"[": "]", "{": "}"}
 _TRIED_AT_LEAST = 1024 * 1024
+_MOST_PASSED = (
+    8 * 1024
+)  # characters that stay in a window; json counts the lines of all at an error
 _DEEP = 64 * 1024  # characters that count as tried if a value is nested too deep
 
 
@@ -145,6 +148,10 @@ class _Window:
             starts = range(CHUNK, len(rest), CHUNK)
             self._given_back.extendleft(rest[start : start + CHUNK] for start in reversed(starts))
             self.ended = self.ended and not self._given_back
+        elif position > _MOST_PASSED:
+            self.text = self.text[position:]
+            self.passed += position
+            self.position = 0
 
     def at_least(self, length: int) -> None:
         """Hold so many characters, if there are."""
@@ -204,8 +211,9 @@ class _Window:
         is_line_end = start < at < len(text) and (
             text[at] == "\n" or (text[at] == "{" and text[at - 1] == "\n")
         )
-        is_end = at >= len(text.rstrip()) or error.msg.startswith("Unterminated")
-        if is_line_end or is_end:
+        rest = _SPACE.match(text, at)
+        is_end = rest is not None and rest.end() == len(text)
+        if is_line_end or is_end or error.msg.startswith("Unterminated"):
             return "it ends too early"
         if at == start:
             return "it is not JSON"
