@@ -40,6 +40,10 @@ Every name below can be imported from this package. The guides are in the module
 - Test an application: `opentracing_recorder.captrace`, `opentracing_recorder.pytest_plugin`.
 - Look at traces: `opentracing_recorder.trace`, `opentracing_recorder.timeline`, and the command
   ``python -m opentracing_recorder show``.
+- Ask which operations are slow, fail, or became slower: `opentracing_recorder.statistics`, and the
+  commands ``top``, ``slowest``, ``errors``, ``compare`` and ``critical-path``.
+- Read files of spans, ours, Zipkin's, Jaeger's and OTLP's, and write them:
+  `opentracing_recorder.span_files`, and the command ``python -m opentracing_recorder convert``.
 
 PYTEST_DONT_REWRITE: pytest reads this, and then does not warn if this package was imported before
 pytest started.
@@ -85,6 +89,10 @@ if TYPE_CHECKING:
     from .shutdown import close_at_signals as close_at_signals
     from .span import BasicSpan as BasicSpan
     from .span import LogData as LogData
+    from .span_files import NotASpan as NotASpan
+    from .span_files import read_spans as read_spans
+    from .span_files import write_spans as write_spans
+    from .statistics import critical_path as critical_path
     from .text_propagator import TextPropagator as TextPropagator
     from .trace import Trace as Trace
     from .trace_context_propagator import TraceContextPropagator as TraceContextPropagator
@@ -112,6 +120,7 @@ else:
         "LogData": "span",
         "LoggingRecorder": "logging",
         "NoopRecorder": "recorder",
+        "NotASpan": "span_files",
         "PerOperationSampler": "sampler",
         "ProbabilisticSampler": "sampler",
         "Propagator": "propagator",
@@ -129,7 +138,10 @@ else:
         "TraceContextPropagator": "trace_context_propagator",
         "Unavailable": "batch",
         "close_at_signals": "shutdown",
+        "critical_path": "statistics",
+        "read_spans": "span_files",
         "tracer_from_environment": "environment",
+        "write_spans": "span_files",
     }
 
     __all__ = sorted(_MODULES)

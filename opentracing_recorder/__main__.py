@@ -1,10 +1,11 @@
-"""The command ``python -m opentracing_recorder show FILE``, which draws the spans of files.
+"""The commands ``python -m opentracing_recorder``: show, ask about, and convert spans of files.
 
-The files are those that a `JSONLinesRecorder` wrote. Those of several services are drawn together::
+``show`` draws the spans of one or more files, in any of the formats that
+`opentracing_recorder.span_files` lists. The spans of several services are drawn together::
 
     python -m opentracing_recorder show shop.jsonl stock.jsonl      # - is standard input
-    python -m opentracing_recorder show spans.jsonl --trace 3f1a    # by the start of its id
-    python -m opentracing_recorder show spans.jsonl --html out.html # a page
+    python -m opentracing_recorder show zipkin.json --trace 3f1a    # by the start of its id
+    python -m opentracing_recorder show otlp.json.gz --html out.html # a page
 
 The same from Python::
 
@@ -18,9 +19,31 @@ The same from Python::
     assert main(["show", "spans.jsonl", "--html", "out.html"]) == 0
 
 The picture fits the terminal's width, or ``--width``. It has colours in a terminal, unless
-``NO_COLOR`` is set or ``--no-color`` is given. ``--no-fold`` draws a line for each span. A
-malformed line, such as the last line of a process that was killed, is reported on standard error
-and skipped. The exit status is 1 if a file or a trace could not be shown.
+``NO_COLOR`` is set or ``--no-color`` is given. ``--no-fold`` draws a line for each span.
+
+``convert`` writes the spans of files as ``jsonl``, which is the format of `JSONLinesRecorder`, for
+``zipkin``, as ``otlp``, or for ``chrome``, whose format Perfetto and speedscope open::
+
+    python -m opentracing_recorder convert spans.jsonl --to chrome -o trace.json
+    python -m opentracing_recorder convert spans.jsonl --to zipkin |
+        curl --json @- http://localhost:9411/api/v2/spans
+
+The same from Python::
+
+    assert main(["convert", "spans.jsonl", "--to", "chrome", "-o", "trace.json"]) == 0
+
+``top``, ``slowest``, ``errors``, ``compare`` and ``critical-path`` ask questions about the spans of
+files. `opentracing_recorder.statistics` explains the answers::
+
+    python -m opentracing_recorder top spans.jsonl --by p95 --service shop
+    python -m opentracing_recorder slowest spans.jsonl -n 5 --since 15m
+    python -m opentracing_recorder errors spans.jsonl --tag http.method=POST
+    python -m opentracing_recorder compare yesterday.jsonl today.jsonl
+    python -m opentracing_recorder critical-path spans.jsonl --trace 3f1a
+
+What is no span, such as the last line of a process that was killed, is reported on standard error
+with its place, and skipped. The exit status is 1 if a file or a trace could not be shown, or if
+there is no span.
 """
 
 from __future__ import annotations
@@ -30,8 +53,8 @@ import os
 import sys
 from collections.abc import Sequence
 
-from . import _command_questions, _command_show
-from ._command_files import report
+from . import _command_convert, _command_questions, _command_show
+from ._command_files import FORMATS_HELP, report
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -51,11 +74,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m opentracing_recorder",
-        description="Show the spans that a JSONLinesRecorder wrote.",
+        description=f"Look at spans in files. {FORMATS_HELP}",
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     _command_show.add_parsers(commands)
     _command_questions.add_parsers(commands)
+    _command_convert.add_parsers(commands)
     return parser
 
 

@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 from ._errors import visible
-from .json_lines import NotASpan, bounded_lines, read_spans
+from ._span_files_reports import Reports
+from .span_files import read_spans
 
-FILES_HELP = "a JSON Lines file of spans; - is stdin"
+FILES_HELP = "a file of spans, compressed with gzip or not; - is stdin"
 
-_MOST_REPORTS = 5  # for each file; further ones are counted
+FORMATS_HELP = (
+    "Files are read in the formats of JSONLinesRecorder, Zipkin (JSON, version 2), OTLP (JSON, also"
+    " one request a line, as the Collector's file exporter writes it) and Jaeger (JSON, as its page"
+    " downloads it)."
+)
 
 
 class Files:
@@ -26,28 +32,16 @@ class Files:
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
         for name in self._names:
+            reports = Reports(report)
             try:
-                yield from _read(name)
+                yield from read_spans(name if name == "-" else Path(name), reports)
             except OSError as error:
                 report(f"{name}: {error.strerror or error}")
                 self.status = 1
-
-
-def _read(name: str) -> Iterator[dict[str, Any]]:
-    broken = 0
-    with open(0 if name == "-" else name, "rb", closefd=name != "-") as lines:
-        for span in read_spans(bounded_lines(lines)):
-            if not isinstance(span, NotASpan):
-                yield span
-                continue
-            broken += 1
-            if broken <= _MOST_REPORTS:
-                report(f"{name}: {span}; skipped")
-    if broken > _MOST_REPORTS:
-        report(f"{name}: {broken - _MOST_REPORTS} more lines are not spans; skipped")
+            reports.close()
 
 
 def report(message: str) -> None:
     """Print a message on standard error, as one line."""
-    # The names of files are untrusted, and so are their lines.
+    # The names of files are untrusted.
     print(visible(message, unicode=False), file=sys.stderr)

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from ._command_files import FILES_HELP, Files, report
+from ._command_files import FILES_HELP, FORMATS_HELP, Files, report
 from ._command_output import add_output_arguments, is_colored
 from .timeline import render_html, render_text
 from .trace import Trace
@@ -19,7 +19,7 @@ def add_parsers(commands: Any) -> None:
         "show",
         help="draw the traces in the files",
         description="Draw the traces in the files. The spans of a trace may come from several"
-        " services, processes and files.",
+        f" services, processes and files. {FORMATS_HELP}",
     )
     show.set_defaults(run=_run)
     show.add_argument("files", nargs="+", metavar="FILE", help=FILES_HELP)

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from ._terminal_text import BOLD, Glyphs, columns_of, fit, in_color, shown_start
 
-_LEAST_TEXT = 12  # columns of a text column, below which a column of figures is left out
+_LEAST_TEXT = 20  # columns of a text column, below which a column of figures is left out
 _GAP = "  "
 
 
@@ -39,10 +39,7 @@ def table(
     """
     head = [Cell(column.title, BOLD) for column in columns]
     lines = [
-        [
-            cell._replace(text=shown_start(cell.text, width, glyphs)) if column.is_text else cell
-            for column, cell in zip(columns, row)
-        ]
+        [cell._replace(text=shown_start(cell.text, width, glyphs)) for cell in row]
         for row in (head, *rows)
     ]
     needed = [max(columns_of(line[place].text) for line in lines) for place in range(len(columns))]

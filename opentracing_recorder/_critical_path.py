@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import NamedTuple
 
-from .trace import Trace, TraceNode
+from .trace import Trace, TraceNode, follows_from_parent, kind_of
 
 __all__ = ["PathPiece", "SpanTimes", "critical_path"]
 
@@ -62,23 +62,27 @@ class SpanTimes:
     def __init__(self, trace: Trace) -> None:
         self.trace = trace
         self.nodes = [node for node, _ in trace.walk()]
-        self._last_ends: dict[int, float] = {}  # of unfinished spans
+        self._ends: dict[int, float] = {}
+        self._apart: set[int] = set()  # the spans that their parent does not wait for
         for node in reversed(self.nodes):  # children before their parents
-            if node.duration is None:
-                ends = map(self.end, node.children)
-                self._last_ends[id(node)] = max(ends, default=node.start_time)
+            end, duration = node.start_time, node.duration
+            if duration is None:
+                end = max([end, *map(self.end, node.children)])
+            elif duration > 0:
+                end += duration
+            self._ends[id(node)] = end
+            if kind_of(node) == "consumer" or follows_from_parent(node):
+                self._apart.add(id(node))
 
     def end(self, node: TraceNode) -> float:
         """When a span ended, or the last span below it if it is not finished."""
-        if node.duration is None:
-            return max(self._last_ends[id(node)], node.start_time)
-        return node.end_time
+        return self._ends[id(node)]
 
     def self_time(self, node: TraceNode) -> float:
         """A span's duration less the time that its children cover, in seconds."""
         start, end = node.start_time, self.end(node)
         free, done = end - start, start
-        for child in sorted(_awaited(node), key=_start):
+        for child in sorted(self._awaited(node), key=_start):
             first, last = max(child.start_time, done), min(self.end(child), end)
             if first < last:
                 free -= last - first
@@ -123,7 +127,14 @@ class SpanTimes:
         def order(child: TraceNode) -> tuple[float, float, str, str]:
             return -min(self.end(child), end), child.start_time, child.span_id, child.operation_name
 
-        return iter(sorted(_awaited(node), key=order))
+        return iter(sorted(self._awaited(node), key=order))
+
+    def _awaited(self, node: TraceNode) -> list[TraceNode]:
+        """The children that a span may have waited for."""
+        children = node.children
+        if self._apart:
+            children = [child for child in children if id(child) not in self._apart]
+        return children
 
     def _longest_first(self, root: TraceNode) -> tuple[float, float, str, str]:
         start = root.start_time
@@ -132,19 +143,3 @@ class SpanTimes:
 
 def _start(node: TraceNode) -> float:
     return node.start_time
-
-
-def _awaited(node: TraceNode) -> list[TraceNode]:
-    """The children that a span may have waited for."""
-    return [child for child in node.children if not _is_apart(child, node)]
-
-
-def _is_apart(child: TraceNode, parent: TraceNode) -> bool:
-    kind = child.tags.get("span.kind")
-    if isinstance(kind, str) and kind == "consumer":
-        return True
-    references = child.fields.get("references")
-    for each in references if isinstance(references, list) else ():
-        if isinstance(each, Mapping) and each.get("span_id") == parent.span_id:
-            return bool(each.get("type") == "follows_from")
-    return False

@@ -27,24 +27,28 @@ def span_encoder(semantic_names: bool) -> Callable[[BasicSpan], Encoded]:
     """A function that encodes a span, for `to_request`."""
 
     def encode(span: BasicSpan) -> Encoded:
-        fields = fields_of(span, semantic_names)
-        # Copied: orjson's bytes keep 8 KiB, however short they are.
-        return fields.scope, bytes(memoryview(dumps(_span(fields))))
+        return encoded(fields_of(span, semantic_names))
 
     return encode
 
 
-def to_request(resource_attributes: Mapping[str, Any], encoded: Sequence[Encoded]) -> bytes:
+def encoded(fields: SpanFields) -> Encoded:
+    """A span with these fields, for `to_request`."""
+    # Copied: orjson's bytes keep 8 KiB, however short they are.
+    return fields.scope, bytes(memoryview(dumps(_span(fields))))
+
+
+def to_request(resource_attributes: Mapping[str, Any], spans: Sequence[Encoded]) -> bytes:
     """An ExportTraceServiceRequest with encoded spans."""
     by_scope: dict[int, tuple[Any, list[bytes]]] = {}
-    for scope, span in encoded:
+    for scope, span in spans:
         by_scope.setdefault(id(scope), (scope, []))[1].append(span)
     resource = dumps({"attributes": _attributes(resource_attributes)})
     parts = [b'{"resourceSpans":[{"resource":', resource, b',"scopeSpans":[']
-    for scope, spans in by_scope.values():
+    for scope, of_scope in by_scope.values():
         parts += [b'{"scope":', dumps(_scope(scope)), b',"schemaUrl":']
         parts += [dumps(text_of(scope.schema_url)), b',"spans":[']
-        for span in spans:
+        for span in of_scope:
             parts += [span, b","]
         parts[-1] = b"]}"
         parts.append(b",")

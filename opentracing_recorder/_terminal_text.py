@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import unicodedata
+from functools import lru_cache
 from typing import IO
 
 from opentracing.interrupts import reraise_interrupt
@@ -59,6 +60,7 @@ def columns_of(text: str) -> int:
     return len(text) if text.isascii() else sum(map(_width, text))
 
 
+@lru_cache(maxsize=1024)
 def _width(character: str) -> int:
     # The emoji selector has no width, but makes the character before it one column wider.
     if unicodedata.category(character) in ("Mn", "Me") and character != "\ufe0f":

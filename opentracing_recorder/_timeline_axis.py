@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from .trace import Trace, TraceNode, seconds_or_none
 
@@ -38,6 +38,27 @@ def summary(trace: Trace, micro: str = "µs") -> Iterator[str]:
         yield ", ".join(trace.services)
     if trace.errors:
         yield counted(len(trace.errors), "error")
+
+
+def parent_note(nodes: Sequence[TraceNode]) -> str:
+    """A note on spans whose parent was not recorded; empty if it was."""
+    if not nodes[0].is_orphan:
+        return ""
+    if len({node.parent_id for node in nodes}) > 1:
+        return "parents not recorded"
+    return f"parent {nodes[0].parent_id} (not recorded)"
+
+
+def clock_note(trace: Trace, micro: str = "µs") -> str:
+    """A note on the services whose clocks were corrected, and by how much; empty if none was."""
+    shifts: dict[str, float] = {}
+    for node, _ in trace.walk():
+        if abs(node.clock_shift) > abs(shifts.get(node.service or "", 0.0)):
+            shifts[node.service or ""] = node.clock_shift
+    return "clocks corrected: " * bool(shifts) + ", ".join(
+        f"{service} {'+' * (seconds > 0)}{format_duration(seconds, micro)}".lstrip()
+        for service, seconds in shifts.items()
+    )
 
 
 def format_duration(seconds: float, micro: str = "µs") -> str:

@@ -19,7 +19,7 @@ from ._terminal_text import (
     shown_start,
     terminal_width,
 )
-from ._timeline_axis import Axis, format_duration, summary
+from ._timeline_axis import Axis, clock_note, format_duration, parent_note, summary
 from .trace import Trace, TraceNode
 
 _MIN_BAR = 8  # columns; a narrower bar, or name, is left out, and the others use its space
@@ -92,6 +92,8 @@ def _draw(trace: Trace, width: int, glyphs: Glyphs, color: bool, fold: int | Non
 
     title = (f"trace {trace.trace_id}", *summary(trace, glyphs.micro))
     yield colored(BOLD, fitted(shown_start(f" {glyphs.dot} ".join(title), width, glyphs)))
+    if note := clock_note(trace, glyphs.micro):
+        yield colored(DIM, fitted(shown_start(note, width, glyphs)))
     if bar_width:
         whole = format_duration(axis.length, glyphs.micro)
         scale = f"0{whole:>{bar_width - 1}}" if len(whole) < bar_width - 2 else ""
@@ -110,9 +112,10 @@ def _draw(trace: Trace, width: int, glyphs: Glyphs, color: bool, fold: int | Non
         if time_width:
             line += f"  {time:>{time_width}}"
         yield line.rstrip()
-        if node.error_message:
-            message = shown_start(node.error_message, width, glyphs)
-            yield colored(failed, fitted(f"{row.below}{message}"))
+        if message := node.error_message:
+            yield colored(failed, fitted(f"{row.below}{shown_start(message, width, glyphs)}"))
+        if note := parent_note(row.nodes):
+            yield colored(DIM, fitted(f"{row.below}{shown_start(note, width, glyphs)}"))
         if len(row.nodes) > 1 and node.duration is not None:
             yield colored(DIM, fitted(f"{row.below}{_each(row.nodes, glyphs.micro)}"))
 
@@ -149,7 +152,8 @@ def _folded(nodes: Sequence[TraceNode], at_least: int | None) -> list[list[Trace
     alike: dict[object, list[TraceNode]] = {}
     for node in nodes:
         running = node.duration is None
-        kind = (node.service, node.operation_name, node.error, node.error_message, running)
+        message = node.error_message
+        kind = node.service, node.operation_name, node.error, message, running, node.is_orphan
         alike.setdefault(kind, []).append(node)
     groups = []
     for group in alike.values():

@@ -3,15 +3,13 @@
 It needs no server. A file loses no finished span if the program crashes: each span is written as it
 finishes, with one append::
 
-    from opentracing_recorder import BasicTracer, JSONLinesRecorder, Trace
-    from opentracing_recorder.json_lines import read_spans
+    from opentracing_recorder import BasicTracer, JSONLinesRecorder, Trace, read_spans
 
     with BasicTracer(JSONLinesRecorder("spans.jsonl"), service_name="shop") as tracer:
         with tracer.start_active_span("checkout"):
             tracer.start_span("look up stock").finish()
 
-    with open("spans.jsonl", "rb") as file:
-        (trace,) = Trace.from_spans(read_spans(file))
+    (trace,) = Trace.from_spans(read_spans("spans.jsonl"))
     print(trace.outline())
 
 which prints::
@@ -19,7 +17,8 @@ which prints::
     checkout
       look up stock
 
-``python -m opentracing_recorder show spans.jsonl`` draws the file.
+``python -m opentracing_recorder show spans.jsonl`` draws the file, and
+`opentracing_recorder.span_files` describes how such files are read.
 
 - Threads, processes and children of a fork may share a file. On a network's file system, and on
   Windows, give each process a file of its own.
@@ -40,8 +39,7 @@ import threading
 import time
 import weakref
 from collections import deque
-from collections.abc import Iterable, Iterator
-from typing import IO, Any
+from collections.abc import Iterator
 
 from opentracing.interrupts import reraise_interrupt
 
@@ -49,7 +47,7 @@ from ._process import at_exit, at_fork, cover_child, renew, unforked
 from .recorder import Recorder
 from .span import BasicSpan
 
-__all__ = ["MAX_LINE", "JSONLinesRecorder", "NotASpan", "read_spans"]
+__all__ = ["JSONLinesRecorder"]
 
 _logger = logging.getLogger(__name__)
 
@@ -104,7 +102,7 @@ class JSONLinesRecorder(Recorder):
 
     The operating system has a line when its span has finished, so a crash of the program loses
     none. Each span is one append, so threads and processes may share a file on a local disk. A line
-    that a full disk cuts off is ended before the next one, and `read_spans` skips it. The guide of
+    that a full disk cuts off is ended before the next one, and a reader skips it. The guide of
     this module describes files that are rotated, and pipes.
     """
 
@@ -323,78 +321,3 @@ class JSONLinesRecorder(Recorder):
         self._waiting_bytes = 0
         self._handing_over = False
         _with_waiting.discard(self)
-
-
-MAX_LINE = 64 * 1024 * 1024
-"""The most bytes of one line that are read; a longer line is no span."""
-
-_MOST_TRIES = 8  # to find a whole span in a broken line
-
-
-class NotASpan(ValueError):
-    """A line that holds no span, or only a part of one."""
-
-
-def bounded_lines(file: IO[bytes]) -> Iterator[bytes]:
-    """Yield the lines of a file for `read_spans`, each cut at `MAX_LINE` bytes and one more."""
-    while line := file.readline(MAX_LINE + 1):
-        yield line
-        while len(line) > MAX_LINE and not line.endswith(b"\n"):
-            line = file.readline(MAX_LINE + 1)
-
-
-def read_spans(lines: Iterable[bytes]) -> Iterator[dict[str, Any] | NotASpan]:
-    """Yield the spans in lines that a `JSONLinesRecorder` wrote, or an error for a broken line.
-
-    The content of a line never raises. The error names the line, counted from 1. If a process was
-    killed while it wrote, another's span may follow on the same line: this span is yielded too.
-    """
-    for number, line in enumerate(lines, 1):
-        if not line.strip():
-            continue
-        if len(line) > MAX_LINE:
-            yield NotASpan(f"line {number} is no span: it is longer than {MAX_LINE} bytes")
-            continue
-        try:
-            yield _span_of(line)
-        except ValueError as error:
-            reraise_interrupt()
-            yield NotASpan(f"line {number} is no span: {error}")
-            whole = _whole_span_in(line)
-            if whole is not None:
-                yield whole
-
-
-def _whole_span_in(line: bytes) -> dict[str, Any] | None:
-    """The span at the end of a line that begins with parts of others."""
-    # From the end, as the parts before may hold anything, and few times: each reads the whole rest.
-    start = len(line)
-    for _ in range(_MOST_TRIES):
-        start = line.rfind(_START, 0, start)
-        if start <= 0:
-            break
-        try:
-            return _span_of(line[start:])
-        except ValueError:
-            reraise_interrupt()
-    return None
-
-
-_START = b'{"trace_id":'  # no text in JSON holds this: its quotation marks would have backslashes
-
-
-def _span_of(line: bytes) -> dict[str, Any]:
-    import json
-
-    try:
-        span = json.loads(line)
-    except UnicodeDecodeError:
-        raise ValueError("it is not UTF-8") from None
-    except json.JSONDecodeError as error:
-        torn = error.pos >= len(error.doc.rstrip()) or error.msg.startswith("Unterminated")
-        raise ValueError("it ends too early" if torn else str(error)) from None
-    except RecursionError:
-        raise ValueError("it is nested too deep") from None
-    if not isinstance(span, dict) or "span_id" not in span or "trace_id" not in span:
-        raise ValueError("it has no trace_id and span_id")
-    return span

@@ -2,28 +2,27 @@
 
 Each function takes the traces of `Trace.from_spans` and returns rows, which are named tuples::
 
-    from opentracing_recorder import BasicTracer, InMemoryRecorder, Trace
+    from opentracing_recorder import BasicTracer, JSONLinesRecorder, Trace, read_spans
     from opentracing_recorder.statistics import by_operation, matching, slowest
 
-    recorder = InMemoryRecorder()
-    tracer = BasicTracer(recorder, service_name="shop")
-    for start in (1700000000.0, 1700000060.0):
-        order = tracer.start_span("order", start_time=start)
-        query = tracer.start_span("SELECT", child_of=order, start_time=start + 0.125)
-        query.finish(finish_time=start + 0.375)
-        order.finish(finish_time=start + 0.5)
-    traces = Trace.from_spans(recorder.spans)
+    with BasicTracer(JSONLinesRecorder("spans.jsonl"), service_name="shop") as tracer:
+        for start in (1700000000.0, 1700000060.0):
+            order = tracer.start_span("order", start_time=start)
+            query = tracer.start_span("SELECT", child_of=order, start_time=start + 0.125)
+            query.finish(finish_time=start + 0.375)
+            order.finish(finish_time=start + 1.0)
 
+    traces = Trace.from_spans(read_spans("spans.jsonl"))
     for row in by_operation(traces):
         print(row.operation, row.spans, row.p95, row.self_time, row.critical_share)
     (worst,) = slowest(traces, 1, where=matching(operation="SELECT"))
-    print(worst.duration, worst.start_time)
+    print(worst.operation, worst.duration, worst.start_time)
 
 which prints::
 
-    order 2 0.5 0.5 0.5
-    SELECT 2 0.25 0.5 0.5
-    0.25 1700000000.125
+    order 2 1.0 1.5 0.75
+    SELECT 2 0.25 0.5 0.25
+    SELECT 0.25 1700000000.125
 
 ``pandas.DataFrame(by_operation(traces))`` makes a table of them, whose columns are the fields.
 
@@ -33,8 +32,26 @@ which prints::
 - `compare`: which operations became slower, and whether that is more than noise.
 - `critical_path`: what one trace spent its time on.
 
-The commands ``top``, ``slowest``, ``errors``, ``compare`` and ``critical-path`` of
-``python -m opentracing_recorder`` ask the same of files.
+Commands ask the same of files: ``top``, ``slowest``, ``errors``, ``compare`` and
+``critical-path``. They are those of ``python -m opentracing_recorder``, here called from Python::
+
+    from opentracing_recorder.__main__ import main
+
+    main(["top", "spans.jsonl", "--by", "p95", "--service", "shop", "--width", "90"])
+
+which prints::
+
+    OPERATION     SPANS  ERRORS     P50     P95     P99     MAX    SELF  PATH
+    shop: order       2       0  1.00 s  1.00 s  1.00 s  1.00 s  1.50 s  75 %
+    shop: SELECT      2       0  250 ms  250 ms  250 ms  250 ms  500 ms  25 %
+
+- They take the filters ``--operation``, ``--service``, ``--tag key=value``, ``--slower-than 200ms``
+  and ``--since``. The last takes a time such as ``2026-11-30T14:05``, which is local unless it ends
+  with an offset or ``Z``, or a duration before now such as ``15m``.
+- A table fits the terminal's width, or ``--width``: names are cut, and the least important columns
+  left out. ``-n`` is the most rows.
+- Colours are those of ``show``.
+- The exit status is 1 if a file could not be read, or no span was found.
 
 The terms:
 
@@ -169,7 +186,7 @@ def by_operation(traces: Iterable[Trace], where: _Where | None = None) -> list[O
                 spans.count += 1
                 spans.errors += node.error
                 if node.duration is not None:
-                    spans.durations.append(node.end_time - node.start_time)
+                    spans.durations.append(times.end(node) - node.start_time)
                     spans.self_time += times.self_time(node)
         for node, start, end in times.path():
             all_paths += end - start

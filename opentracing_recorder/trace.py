@@ -38,7 +38,11 @@ and the list that `Trace.from_spans` returns show themselves as the page that
 
 from __future__ import annotations
 
+import gc
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from operator import attrgetter
 from typing import Any, Union
 
 from ._json_safe import text_of
@@ -58,34 +62,26 @@ class TraceNode:
     """
 
     __slots__ = (
-        "children",
+        "_children",
         "clock_shift",
-        "duration",
         "fields",
         "is_orphan",
-        "logs",
-        "operation_name",
         "parent_id",
         "service",
         "span_id",
         "start_time",
-        "tags",
         "trace_id",
     )
 
     def __init__(self, fields: Mapping[str, Any]) -> None:
+        # What puts the trees together. The rest is read when it is asked for: traces are large.
         self.fields = fields
         self.trace_id = _text(fields.get("trace_id"))
         self.span_id = _text(fields.get("span_id"))
         self.parent_id: str | None = _text(fields.get("parent_id")) or None
-        self.operation_name = _text(fields.get("operation_name"))
         self.service: str | None = _text(fields.get("service")) or None
         self.start_time = seconds_or_none(fields.get("start_time")) or 0.0
-        self.duration = seconds_or_none(fields.get("duration"))
-        tags, logs = fields.get("tags"), fields.get("logs")
-        self.tags: Mapping[str, Any] = tags if isinstance(tags, Mapping) else {}
-        self.logs = [log for log in logs if _is_log(log)] if isinstance(logs, list) else []
-        self.children: list[TraceNode] = []
+        self._children: list[TraceNode] | None = None
         self.is_orphan = False
         """Whether the span has a parent that was not recorded."""
         self.clock_shift = 0.0
@@ -93,13 +89,47 @@ class TraceNode:
 
         They are not 0 if this span's clock disagrees with that of its caller: the parent in
         another service, or the client of this server. A span that starts before its caller is
-        moved to the middle of it, as in Jaeger, or to its start if it lasts longer. So is a server
-        span that starts after its client has ended, but could fit it. The descendants in the same
-        process are moved too.
+        moved to the middle of it, as in Jaeger, or to its start if it lasts longer. So is a span
+        that starts after its caller, a client, has ended, but could fit it. The descendants in the
+        same service are moved too.
 
         Spans of producers and consumers, and those that follow from their parent, need not fit it.
         Nor are spans moved that only end after their parent.
         """
+
+    @property
+    def children(self) -> list[TraceNode]:
+        """The spans below this one, by start."""
+        if self._children is None:
+            self._children = []
+        return self._children
+
+    @property
+    def operation_name(self) -> str:
+        """The name of the operation."""
+        return _text(self.fields.get("operation_name"))
+
+    @property
+    def duration(self) -> float | None:
+        """Seconds; None if the span is not finished."""
+        return seconds_or_none(self.fields.get("duration"))
+
+    @property
+    def tags(self) -> Mapping[str, Any]:
+        """The tags."""
+        tags = self.fields.get("tags")
+        return tags if isinstance(tags, Mapping) else {}
+
+    @property
+    def logs(self) -> list[Mapping[str, Any]]:
+        """The logs, each with a ``timestamp`` and ``fields``."""
+        logs = self.fields.get("logs")
+        found = [log for log in logs if _is_log(log)] if isinstance(logs, list) else []
+        return [self._moved(log) for log in found] if self.clock_shift else found
+
+    def _moved(self, log: Mapping[str, Any]) -> Mapping[str, Any]:
+        time = seconds_or_none(log.get("timestamp"))
+        return log if time is None else {**log, "timestamp": time + self.clock_shift}
 
     @property
     def end_time(self) -> float:
@@ -144,17 +174,21 @@ class Trace:
 
     def __init__(self, trace_id: str, nodes: Iterable[TraceNode]) -> None:
         self.trace_id = trace_id
-        self.roots = _linked(sorted(nodes, key=lambda node: node.start_time))
+        self.roots = _linked(sorted(nodes, key=_BY_START))
 
     @classmethod
     def from_spans(cls, spans: Iterable[AnySpan]) -> list[Trace]:
         """The traces of these spans, ordered by start. Takes spans or their `to_dict` form."""
-        by_trace: dict[str, list[TraceNode]] = {}
-        for span in spans:
-            node = TraceNode(span if isinstance(span, Mapping) else span.to_dict())
-            by_trace.setdefault(node.trace_id, []).append(node)
-        traces = [cls(trace_id, nodes) for trace_id, nodes in by_trace.items()]
-        return _Traces(sorted(traces, key=lambda trace: trace.start_time))
+        by_trace: defaultdict[str, list[TraceNode]] = defaultdict(list)
+        records = [span if isinstance(span, Mapping) else span.to_dict() for span in spans]
+        with _collector_paused():
+            for record in records:
+                node = TraceNode(record)
+                by_trace[node.trace_id].append(node)
+            traces = [cls(trace_id, nodes) for trace_id, nodes in by_trace.items()]
+        if len(traces) > 1:
+            traces.sort(key=lambda trace: trace.start_time)
+        return _Traces(traces)
 
     def walk(self) -> Iterator[tuple[TraceNode, int]]:
         """Each span and its depth (0 for a root): parents before children, siblings by start."""
@@ -162,7 +196,9 @@ class Trace:
         while waiting:
             node, depth = waiting.pop()
             yield node, depth
-            waiting.extend((child, depth + 1) for child in reversed(node.children))
+            if node._children:
+                depth += 1
+                waiting += [(child, depth) for child in reversed(node._children)]
 
     def outline(self, tags: Iterable[str] = ()) -> str:
         """A line for each span: its name, indented by its depth, and `` !`` if it failed.
@@ -191,7 +227,10 @@ class Trace:
     @property
     def duration(self) -> float:
         """From the first start to the last end, in seconds."""
-        return max((node.end_time for node, _ in self.walk()), default=0.0) - self.start_time
+        first, last = float("inf"), float("-inf")
+        for node, _ in self.walk():
+            first, last = min(first, node.start_time), max(last, node.end_time)
+        return max(last - first, 0.0)
 
     @property
     def services(self) -> list[str]:
@@ -211,6 +250,21 @@ class Trace:
 
     def __repr__(self) -> str:
         return f"<Trace {self.trace_id}, {len(self)} spans>"
+
+
+@contextmanager
+def _collector_paused() -> Iterator[None]:
+    """Keep the garbage collector from looking at all spans again for each few that are added."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
+
+
+_BY_START = attrgetter("start_time")
 
 
 def _text(value: Any) -> str:
@@ -257,7 +311,7 @@ def _distinct(nodes: list[TraceNode]) -> list[TraceNode]:
     found: dict[tuple[object, ...], TraceNode] = {}
     for node in nodes:
         # Spans without an id may be any spans.
-        key = (node.span_id or id(node), node.service, node.start_time, _kind(node))
+        key = (node.span_id or id(node), node.service, node.start_time, kind_of(node))
         known = found.setdefault(key, node)
         if known is not node and _richness(node) > _richness(known):
             found[key] = node
@@ -274,7 +328,7 @@ def _parents_among_shared_ids(nodes: list[TraceNode]) -> list[int]:
 
     In Zipkin, both sides of a call may share an id.
     """
-    kinds = [_kind(node) for node in nodes]
+    kinds = [kind_of(node) for node in nodes]
     callers: dict[str, int] = {}  # by id; a client if there is one, and no server if possible
     sides: dict[tuple[str, str | None], int] = {}  # by id and service; a server if there is one
     for number, node in enumerate(nodes):
@@ -325,45 +379,47 @@ def _open_circles(parents: list[int]) -> None:
 
 
 def _correct_clocks(roots: list[TraceNode]) -> None:
-    waiting = list(roots)
-    while waiting:
-        caller = waiting.pop()
-        children = caller.children
+    """Set the clock shift of each node below these, and order siblings by it."""
+    callers = list(roots)
+    for caller in callers:  # which grows meanwhile
+        children = caller._children
         if not children:
             continue
-        caller_kind = _kind(caller)
+        callers += children
+        is_client = kind_of(caller) == "client"
         is_moved = False
         for node in children:
-            seconds = _clock_shift(node, caller, caller_kind)
+            if node.service == caller.service and not (is_client and kind_of(node) == "server"):
+                seconds = caller.clock_shift
+            else:
+                seconds = _clock_shift(node, caller, is_client)
             if seconds:
-                _move(node, seconds)
+                node.clock_shift = seconds
+                node.start_time += seconds
                 is_moved = True
         if is_moved:
-            children.sort(key=lambda node: node.start_time)
-        waiting += children
+            children.sort(key=_BY_START)
 
 
-def _clock_shift(node: TraceNode, caller: TraceNode, caller_kind: str) -> float:
-    """The seconds that a span must move so that it fits its parent, whose place is known."""
-    kind = _kind(node)
-    if node.service == caller.service and (kind != "server" or caller_kind != "client"):
-        return caller.clock_shift
-    if kind == "consumer" or caller_kind == "producer" or _follows_from_parent(node):
+def _clock_shift(node: TraceNode, caller: TraceNode, is_client: bool) -> float:
+    """The seconds by which a span must move to fit its caller in another process."""
+    is_early = node.start_time < caller.start_time - _SAME_TIME
+    if not is_early and not (is_client and node.start_time > caller.end_time):
         return 0.0
-    duration, whole = node.duration, caller.duration
-    fits = duration is not None and whole is not None and duration <= whole
-    if node.start_time < caller.start_time - _SAME_TIME or (
-        fits and caller_kind == "client" and node.start_time > caller.end_time
-    ):
-        latency = (whole - duration) / 2 if fits else 0.0
-        return caller.start_time + latency - node.start_time
-    return 0.0
+    if kind_of(node) == "consumer" or kind_of(caller) == "producer" or follows_from_parent(node):
+        return 0.0
+    own, whole = node.duration, caller.duration
+    if own is not None and whole is not None and own <= whole:
+        # As in Jaeger, the request and its response were equally long on their way.
+        return caller.start_time + (whole - own) / 2 - node.start_time
+    return caller.start_time - node.start_time if is_early else 0.0
 
 
 _SAME_TIME = 1e-6  # seconds; formats round to it
 
 
-def _follows_from_parent(node: TraceNode) -> bool:
+def follows_from_parent(node: TraceNode) -> bool:
+    """Whether a span's reference to its parent is ``follows_from``: the parent does not wait."""
     references = node.fields.get("references")
     return isinstance(references, list) and any(
         isinstance(each, Mapping)
@@ -373,17 +429,8 @@ def _follows_from_parent(node: TraceNode) -> bool:
     )
 
 
-def _move(node: TraceNode, seconds: float) -> None:
-    node.clock_shift = seconds
-    node.start_time += seconds
-    node.logs = [
-        log if time is None else {**log, "timestamp": time + seconds}
-        for log in node.logs
-        for time in (seconds_or_none(log.get("timestamp")),)
-    ]
-
-
-def _kind(node: TraceNode) -> str:
+def kind_of(node: TraceNode) -> str:
+    """The tag ``span.kind`` in lower case, such as ``server``; ``""`` if it is missing."""
     kind = node.tags.get("span.kind")
     return "" if kind is None else text_of(kind).lower()
 

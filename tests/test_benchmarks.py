@@ -22,6 +22,7 @@ CASES = [
     "extract last of 5",
     "inject binary",
     "import the tracer",
+    "trees from 10,000 spans",
     "CPU from start to acknowledgement, Zipkin",
     "CPU from start to acknowledgement, OTLP",
     pytest.param(

@@ -16,7 +16,7 @@ import tables
 from budgets import BASICTRACER, BRIDGE, BUDGETS, OPENTELEMETRY, OURS, SHIM
 from environments import FOLDER, python_for
 from runner import Effort, find_peer, measure
-from worker import BYTES, EXPORTS
+from worker import BYTES, EXPORTS, TREES
 
 PEERS = (
     OURS,
@@ -48,6 +48,7 @@ CASES = (
     BYTES,
     "import opentracing",
     "import the tracer",
+    *TREES,
     *EXPORTS,
 )
 """In the order of the rows."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from runner import Results
-from worker import BYTES, OTLP_CPU, ZIPKIN_CPU
+from worker import BYTES, OTLP_CPU, TREES, ZIPKIN_CPU
 
 OURS = "opentracing_2_5"
 BASICTRACER = "basictracer_3_2"
@@ -19,7 +19,10 @@ SHIM = "opentelemetry_shim"
 
 
 class Budget(NamedTuple):
-    """A limit for a case, and what it is a ratio to: the least work, unless a peer is named."""
+    """A limit for a case, and what it is a ratio to: the least work, unless a peer is named.
+
+    For trees, it is a tenth of the spans.
+    """
 
     case: str
     at_most: float
@@ -96,4 +99,5 @@ BUDGETS = (
     Budget(OTLP_CPU, 1 / 8, OPENTELEMETRY),
     Budget(OTLP_CPU, 1.5, OURS, ZIPKIN_CPU),
     Budget(OTLP_CPU, 1 / 4, OPENTELEMETRY, ours=BRIDGE),
+    *(Budget(trees, 12) for trees in TREES),
 )

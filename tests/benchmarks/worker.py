@@ -33,6 +33,12 @@ EXPORTS = {ZIPKIN_CPU: "export_zipkin", OTLP_CPU: "export_otlp"}
 SPANS_A_TURN = 512
 """Of an export: a batch, for all of them."""
 
+TREES = {f"trees from {count:,} spans": count for count in (10_000, 100_000, 1_000_000)}
+"""What is measured beside each is a tenth of its spans: ten times the spans, in ratio to these."""
+
+LONG = 0.1
+"""Seconds: of calls that take longer, only a few are measured."""
+
 Answer = dict[str, Any]
 
 
@@ -67,6 +73,8 @@ def take_turns(
     # timeit turns the garbage collector off; what it calls first turns it on again.
     timers = {key: timeit.Timer(each, gc.enable, timer=clock) for key, each in calls.items()}
     numbers = {key: _number(timer, seconds) for key, timer in timers.items()}
+    if timers["case"].timeit(1) > LONG:
+        turns = min(turns, 3)
     spent: dict[str, list[float]] = {key: [] for key in timers}
     for _ in range(turns):
         for key, timer in timers.items():

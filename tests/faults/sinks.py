@@ -22,13 +22,14 @@ from opentracing_recorder import (
     JSONLinesRecorder,
     LoggingRecorder,
     NoopRecorder,
+    NotASpan,
     Recorder,
     Trace,
     _zipkin_json,
+    read_spans,
 )
 from opentracing_recorder._json_bytes import dumps_without_orjson
 from opentracing_recorder.captrace import CapTrace, snapshot
-from opentracing_recorder.json_lines import NotASpan, read_spans
 from opentracing_recorder.opentelemetry import OpenTelemetryRecorder
 from opentracing_recorder.otlp import OTLPRecorder
 from opentracing_recorder.timeline import render_html, render_text
@@ -107,10 +108,10 @@ class JSONLines(Sink):
         super().__init__(JSONLinesRecorder(path))
 
     def arrived(self) -> list[str]:
-        with self.path.open("rb") as lines:
-            spans = list(read_spans(lines))
-        assert not [each for each in spans if isinstance(each, NotASpan)]
-        return [each["span_id"] for each in spans]  # type: ignore[index]
+        skipped: list[NotASpan] = []
+        spans = list(read_spans(self.path, skipped.append))
+        assert not skipped
+        return [each["span_id"] for each in spans]
 
 
 class Posted(Sink):

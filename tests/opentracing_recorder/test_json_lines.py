@@ -16,8 +16,7 @@ from typing import Any
 
 import pytest
 
-from opentracing_recorder import BasicTracer, JSONLinesRecorder
-from opentracing_recorder.json_lines import NotASpan, bounded_lines, read_spans
+from opentracing_recorder import BasicTracer, JSONLinesRecorder, NotASpan, read_spans
 
 
 @pytest.fixture
@@ -39,11 +38,6 @@ def record(recorder: JSONLinesRecorder, *operations: str, **tags: Any) -> None:
     tracer = BasicTracer(recorder)
     for operation in operations:
         tracer.start_span(operation, tags=tags).finish()
-
-
-def only(line: bytes) -> Any:
-    (found,) = read_spans([line])
-    return found
 
 
 def test_each_span_is_a_line_as_soon_as_it_is_finished(path: Path) -> None:
@@ -179,13 +173,10 @@ def test_a_line_that_did_not_fit_hides_no_other(path: Path) -> None:
     record(beside, "beside")
     record(recorder, "later")
     assert [recorder.close(), beside.close()] == [False, True]
-    with open(path, "rb") as file:
-        torn, *spans = read_spans(bounded_lines(file))
-    assert isinstance(torn, NotASpan)
-    assert [each["operation_name"] for each in spans if isinstance(each, dict)] == [
-        "beside",
-        "later",
-    ]
+    torn: list[NotASpan] = []
+    spans = list(read_spans(path, torn.append))
+    assert [each["operation_name"] for each in spans] == ["beside", "later"]
+    assert [each.place for each in torn] == ["line 1"]
 
 
 @pytest.mark.usefixtures("_disk_that_fills")
@@ -215,10 +206,11 @@ assert tracer.flush() is False
 """
     subprocess.run([sys.executable, "-c", program], check=True, stderr=subprocess.DEVNULL)
     assert path.stat().st_size == 10_000
-    *whole, torn = read_spans(path.read_bytes().splitlines(keepends=True))
+    torn: list[NotASpan] = []
+    whole = list(read_spans(path, torn.append))
     assert len(whole) > 30
-    assert all(isinstance(each, dict) and each["operation_name"] == "a" for each in whole)
-    assert isinstance(torn, NotASpan)
+    assert all(each["operation_name"] == "a" for each in whole)
+    assert [each.reason for each in torn] == ["it ends too early"]
 
 
 @pytest.mark.needs_os
@@ -526,73 +518,6 @@ def test_children_of_a_fork_write_beside_their_parent(fork: str, path: Path) -> 
     expected = [f"child {child} {number}" for child in range(4) for number in range(50)]
     expected += [f"inherited {child}" for child in range(4)]
     assert sorted(names(path)) == sorted(expected + [f"parent {each}" for each in range(50)])
-
-
-@pytest.mark.parametrize(
-    ("line", "reason"),
-    [
-        (b'{"trace_id":"1","span_', "it ends too early"),
-        (b'{"trace_id":"1",', "it ends too early"),
-        (b"hello\n", "line 1 column 1"),
-        (b'{"a": 1}\n', "it has no trace_id and span_id"),
-        (b"[]", "it has no trace_id and span_id"),
-        (b'{"trace_id": "\xff"}', "it is not UTF-8"),
-    ],
-)
-def test_a_line_that_is_no_span_is_an_error_in_its_place(line: bytes, reason: str) -> None:
-    """The error says which line it was, and what is wrong with it."""
-    error = only(line)
-    assert isinstance(error, NotASpan)
-    assert str(error).startswith("line 1 is no span: ")
-    assert reason in str(error)
-
-
-def test_a_line_of_any_depth_is_read() -> None:
-    """How deep JSON may be nested differs between Pythons; none of them raises."""
-    assert isinstance(only(b"[" * 100_000), NotASpan)
-    assert isinstance(only(b"[" * 100_000 + b"]" * 100_000), NotASpan)
-
-
-def test_empty_lines_are_passed_over() -> None:
-    """A line break may follow another one."""
-    first, second = read_spans([b"\n", b'{"trace_id":"1","span_id":"2"}\n', b"    \n", b"?"])
-    assert first == {"trace_id": "1", "span_id": "2"}
-    assert str(second).startswith("line 4")
-
-
-def test_a_span_after_a_torn_one_on_its_line_is_found() -> None:
-    """The torn line of a killed process does not hide the lines that others write after it."""
-    inside = rb'"tags":{"nested":{"trace_id":"x"},"text":"{\"trace_id\":"}'
-    torn = b'{"trace_id":"1","tags":{"a":"{\\"trace_id\\":'
-    error, span = read_spans([torn + b'{"trace_id":"2","span_id":"3",' + inside + b"}\n"])
-    assert isinstance(error, NotASpan)
-    assert not isinstance(span, NotASpan)
-    assert (span["trace_id"], span["span_id"]) == ("2", "3")
-
-
-def test_the_last_of_many_torn_spans_on_a_line_is_found() -> None:
-    """The last span on a line is found, however many processes were killed while they wrote."""
-    torn = b'{"trace_id":"1","tags":{"a":"' * 50
-    error, span = read_spans([torn + b'{"trace_id":"2","span_id":"3"}\n'])
-    assert isinstance(error, NotASpan)
-    assert span == {"trace_id": "2", "span_id": "3"}
-
-
-def test_a_line_without_end_is_read_in_bounded_memory(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A line above the limit is an error in its place, and the lines after it are read."""
-    monkeypatch.setattr("opentracing_recorder.json_lines.MAX_LINE", 1000)
-    whole = b'{"trace_id":"1","span_id":"2"}'
-    at_limit = whole.ljust(999) + b"\n"
-    path = tmp_path / "spans.jsonl"
-    path.write_bytes(b"x" * 5000 + b"\n" + at_limit + b"x" * 2002 + b"\n" + whole + b" " * 5000)
-    with open(path, "rb") as file:
-        lines = list(bounded_lines(file))
-    assert [len(line) for line in lines] == [1001, 1000, 1001, 1001]
-    found = [str(each) if isinstance(each, NotASpan) else "span" for each in read_spans(lines)]
-    too_long = "line {} is no span: it is longer than 1000 bytes"
-    assert found == [too_long.format(1), "span", too_long.format(3), too_long.format(4)]
 
 
 @pytest.mark.needs_os

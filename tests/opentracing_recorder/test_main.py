@@ -1,7 +1,8 @@
-"""``python -m opentracing_recorder show``: files of spans, as text or as a page."""
+"""``python -m opentracing_recorder``: files of spans, drawn as text or as a page, or converted."""
 
 from __future__ import annotations
 
+import gzip
 import io
 import json
 import os
@@ -13,7 +14,7 @@ from typing import Any
 import pytest
 
 import opentracing_recorder
-from opentracing_recorder import BasicTracer, JSONLinesRecorder
+from opentracing_recorder import BasicTracer, JSONLinesRecorder, read_spans
 from opentracing_recorder.__main__ import main
 
 from .test_timeline import CHECKOUT, queries, span
@@ -101,7 +102,7 @@ def test_broken_lines_are_told_and_left_out(file: str, capsys: pytest.CaptureFix
     shown, complaints = capsys.readouterr()
     assert "4 spans" in shown
     assert complaints.splitlines()[0] == f"{file}: line 5 is no span: it is not UTF-8; skipped"
-    assert complaints.splitlines()[5:] == [f"{file}: 3 more lines are not spans; skipped"]
+    assert complaints.splitlines()[5:] == [f"{file}: 3 more; skipped"]
 
 
 def test_a_torn_last_line_is_told(file: str, capsys: pytest.CaptureFixture[str]) -> None:
@@ -168,9 +169,13 @@ def test_repetition_is_folded_unless_told_otherwise(
 
 
 def show(*arguments: str, **options: Any) -> subprocess.CompletedProcess[bytes]:
+    return run("show", *arguments, **options)
+
+
+def run(*arguments: str, **options: Any) -> subprocess.CompletedProcess[bytes]:
     packages = str(Path(opentracing_recorder.__file__).resolve().parent.parent)
     return subprocess.run(
-        [sys.executable, "-W", "error", "-m", "opentracing_recorder", "show", *arguments],
+        [sys.executable, "-W", "error", "-m", "opentracing_recorder", *arguments],
         capture_output=True,
         timeout=60,
         env={
@@ -236,3 +241,106 @@ def test_what_is_said_of_a_file_moves_no_cursor(
     assert len(complaints.splitlines()) == 4
     assert complaints.replace("\n", "").isprintable()
     assert "\\x1b[2J\\nspans\\x9b: line 2 is no span" in complaints
+
+
+ZIPKIN = json.dumps([{"traceId": "1", "id": "2", "name": "get", "timestamp": 1, "duration": 2000}])
+
+
+def convert(*arguments: str) -> int:
+    return main(["convert", *arguments])
+
+
+def test_files_of_other_formats_are_drawn(
+    file: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The files of one command may have different formats, and be compressed."""
+    zipkin = tmp_path / "zipkin.json.gz"
+    zipkin.write_bytes(gzip.compress(ZIPKIN.encode()))
+    assert main(["show", file, str(zipkin)]) == 0
+    shown, complaints = capsys.readouterr()
+    assert "trace 0000000000000001 · 2.00 ms · 1 span" in shown
+    assert "4 spans" in shown
+    assert complaints == ""
+
+
+@pytest.mark.parametrize("content", [b"hello", b"", b"\xff\xfe\x00", b"[]", b"\x1f\x8b\x08"])
+@pytest.mark.parametrize("command", [["show"], ["convert", "--to", "otlp"]])
+def test_where_nothing_is_read_the_status_is_1(
+    content: bytes, command: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Standard error says why, and nothing is printed."""
+    path = tmp_path / "file"
+    path.write_bytes(content)
+    assert main([*command, str(path)]) == 1
+    shown, complaints = capsys.readouterr()
+    assert shown == ""
+    assert complaints.endswith("no spans\n")
+
+
+@pytest.mark.parametrize("to", ["jsonl", "zipkin", "otlp"])
+def test_a_converted_file_shows_the_same(
+    to: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The tree in the new file is that of the old ones."""
+    path = tmp_path / "spans.jsonl"
+    tracer = BasicTracer(JSONLinesRecorder(path), service_name="shop")
+    with tracer, tracer.start_active_span("checkout"), tracer.start_active_span("charge"):
+        pass
+    made = tmp_path / "made.gz"
+    assert convert(str(path), "--to", to, "-o", str(made)) == 0
+    assert capsys.readouterr() == ("", "")
+    assert main(["show", str(path), "--width", "60"]) == 0
+    shown = capsys.readouterr().out
+    assert main(["show", str(made), "--width", "60"]) == 0
+    assert [each.split()[:3] for each in capsys.readouterr().out.splitlines()] == [
+        each.split()[:3] for each in shown.splitlines()
+    ]
+
+
+@pytest.mark.needs_os
+def test_the_converted_file_goes_to_standard_output(file: str) -> None:
+    """Without ``-o``, and from standard input."""
+    done = run("convert", "-", "--to", "chrome", input=Path(file).read_bytes())
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert len([each for each in json.loads(done.stdout)["traceEvents"] if each["ph"] == "X"]) == 4
+
+
+def test_what_cannot_be_converted_is_told(
+    file: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The ids of these spans are no hexadecimal digits: all others are written."""
+    (tmp_path / "zipkin").write_text(ZIPKIN, encoding="utf-8")
+    made = str(tmp_path / "made")
+    assert convert(file, str(tmp_path / "zipkin"), "--to", "otlp", "-o", made) == 0
+    complaints = capsys.readouterr().err.splitlines()
+    assert len(complaints) == 4
+    assert complaints[0].startswith("the span 'checkout' cannot be written: ")
+    assert [each["operation_name"] for each in read_spans(Path(made))] == ["get"]
+    assert convert(file, "--to", "otlp", "-o", made) == 1
+
+
+def test_no_file_is_written_over_itself(file: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """The output cannot be one of the files that are read."""
+    content = Path(file).read_bytes()
+    assert convert(file, "--to", "zipkin", "-o", file) == 1
+    assert capsys.readouterr().err == f"{file}: is one of the files to read; nothing is written\n"
+    assert Path(file).read_bytes() == content
+
+
+def test_no_file_is_made_without_spans(tmp_path: Path) -> None:
+    """A file that was there stays as it was."""
+    made = tmp_path / "made"
+    made.write_bytes(b"before")
+    assert convert(write(tmp_path / "empty"), "--to", "otlp", "-o", str(made)) == 1
+    assert made.read_bytes() == b"before"
+
+
+@pytest.mark.parametrize("arguments", [["x"], ["x", "--to", "xml"], ["--to", "otlp"]])
+def test_a_conversion_without_format_or_file_is_told(
+    arguments: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The usage is printed, and the status is 2."""
+    with pytest.raises(SystemExit) as ended:
+        convert(*arguments)
+    assert ended.value.code == 2
+    assert "usage: python -m opentracing_recorder convert" in capsys.readouterr().err

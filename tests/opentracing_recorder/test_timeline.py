@@ -175,6 +175,36 @@ def test_what_failed_stands_out_of_a_fold() -> None:
         assert shown in drawn, drawn
 
 
+def test_a_span_whose_parent_was_not_recorded_says_so() -> None:
+    """The line below it has the parent's id, as the page does."""
+    assert text(span("1", "gone\n"), span("2", "1")).splitlines()[2:] == [
+        "op 1     ━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━  1.00 s",
+        "│  parent gone\\n (not recorded)",
+        "└─ op 2  ━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━  1.00 s",
+    ]
+
+
+def test_folded_spans_whose_parents_were_not_recorded_say_so() -> None:
+    """They are folded with each other only."""
+    lost = [span(str(each), f"gone {each}", operation_name="op") for each in range(1, 12)]
+    roots = [span(str(each), operation_name="op") for each in range(21, 32)]
+    lines = text(*lost, *roots).splitlines()
+    assert [line.split()[2] for line in lines if line.startswith("op ")] == ["11", "11"]
+    assert sum("parents not recorded" in line for line in lines) == 1
+
+
+def test_corrected_clocks_are_noted() -> None:
+    """One line says which services were corrected by how much at most; the bars are corrected."""
+    server = span("2", "1", service="stock", start_time=-5.0, duration=0.5)
+    below = span("3", "2", service="stock", start_time=-4.75, duration=0.25)
+    early = span("4", "1", service="bank", start_time=-9.0, duration=1.0)
+    drawn = text(span("1", service="shop"), server, below, early).splitlines()
+    assert drawn[0] == "trace t1 · 1.00 s · 4 spans · shop, bank, stock"
+    assert drawn[1] == "clocks corrected: bank +9.00 s, stock +5.25 s"
+    assert drawn[2].split() == ["0", "1.00", "s"]
+    assert "clocks corrected" not in text(span("1"), span("2", "1"))
+
+
 def test_a_fold_of_less_than_two_is_refused() -> None:
     """The error has the value."""
     with pytest.raises(ValueError, match="fold must be at least 2 spans, or None, not 1"):

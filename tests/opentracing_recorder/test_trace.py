@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from itertools import permutations
 from typing import Any
 
 import pytest
@@ -69,18 +70,160 @@ def test_a_circle_of_parents_opens_at_the_span_that_started_first() -> None:
     assert outline(one_trace(*circle)) == [("b", 0), ("c", 1), ("tail", 2), ("a", 2)]
 
 
+def test_a_root_whose_parent_was_not_recorded_is_an_orphan() -> None:
+    """A root without a parent is none, nor is one in a circle: its parent was recorded."""
+    trace = one_trace(span("1"), span("2", "nowhere"), span("3", "2"), span("4", "4"))
+    assert [node.span_id for node, _ in trace.walk() if node.is_orphan] == ["2"]
+
+
+def sides(*spans: Mapping[str, Any]) -> list[tuple[str, str | None, int]]:
+    """The kind, or the operation, and service of each span, and its depth."""
+    return [
+        (node.tags.get("span.kind", node.operation_name), node.service, depth)
+        for node, depth in one_trace(*spans).walk()
+    ]
+
+
+def side(kind: str, service: str | None = None, **fields: Any) -> dict[str, Any]:
+    """A side of a call under a shared id."""
+    fields = {"parent_id": "root", "tags": {"span.kind": kind}, **fields}
+    return span("shared", service=service, **fields)
+
+
 def test_two_sides_of_a_call_under_one_id_are_client_and_server() -> None:
     """If spans share an id, the earlier is the parent; children belong to their own service."""
     client = span("shared", "root", service="shop", start_time=1.0)
     server = span("shared", "root", service="stock", start_time=1.1)
     query = span("query", "shared", service="stock", start_time=1.2)
-    trace = one_trace(query, server, client, span("root", service="shop"))
-    assert [(node.operation_name, node.service, depth) for node, depth in trace.walk()] == [
+    assert sides(query, server, client, span("root", service="shop")) == [
         ("op root", "shop", 0),
         ("op shared", "shop", 1),
         ("op shared", "stock", 2),
         ("op query", "stock", 3),
     ]
+
+
+@pytest.mark.parametrize("server_start", [-5.0, 0.0, 0.25, 5.0])
+@pytest.mark.parametrize("servers_parent", ["root", None, "shared"])
+def test_the_client_is_above_the_server_whatever_their_clocks_say(
+    server_start: float, servers_parent: str | None
+) -> None:
+    """The kinds decide, even if the server does not know the client's parent."""
+    client = side("client", "shop")
+    server = side("SERVER", "stock", start_time=server_start, parent_id=servers_parent)
+    query = span("query", "shared", service="stock", start_time=server_start)
+    local = span("local", "shared", service="shop")
+    other = span("other", "shared", service="mail")
+    found = sides(server, query, span("root", service="shop"), client, local, other)
+    assert found[:2] == [("op root", "shop", 0), ("client", "shop", 1)]
+    assert sorted(found[2:], key=lambda row: row[0] in ("SERVER", "op query")) == [
+        ("op local", "shop", 2),
+        ("op other", "mail", 2),
+        ("SERVER", "stock", 2),
+        ("op query", "stock", 3),
+    ]
+
+
+def test_children_of_a_service_that_calls_itself_are_the_servers() -> None:
+    """Both sides are kept, also if they start at the same time."""
+    for start in (0.0, 0.125):
+        calls = [side("server", "shop", start_time=start), side("client", "shop")]
+        query = span("query", "shared", service="shop", start_time=0.25)
+        assert sides(query, *calls) == [
+            ("client", "shop", 0),
+            ("server", "shop", 1),
+            ("op query", "shop", 2),
+        ]
+
+
+def test_a_call_that_two_servers_took_has_both() -> None:
+    """A client that sends its request again has a server span below it for each time."""
+    servers = [side("server", "stock", start_time=start) for start in (0.5, 0.25)]
+    found = one_trace(side("client", "shop"), *servers, servers[1]).roots
+    assert [node.start_time for node in found[0].children] == [0.25, 0.5]
+
+
+def test_a_span_that_was_recorded_twice_is_one() -> None:
+    """The one that is finished is kept, and of two that are, the one with more tags and logs."""
+    running = span("1", duration=None, tags={"a": 1, "b": 2})
+    poor, rich = span("1", operation_name="poor"), span("1", tags={"a": 1})
+    for records in permutations([running, poor, rich]):
+        trace = one_trace(*records, span("2", "1"))
+        assert [node.fields for node, _ in trace.walk()] == [rich, span("2", "1")]
+
+
+def test_spans_of_one_id_that_start_apart_are_not_one() -> None:
+    """Ids that repeat, as those of forked processes may, lose no span."""
+    clients = [side("client", "shop", start_time=start) for start in (0.0, 1.0)]
+    assert len(one_trace(*clients)) == 2
+
+
+def test_spans_without_an_id_are_not_one() -> None:
+    """Broken spans are all shown."""
+    assert len(one_trace(span(""), span(""))) == 2
+
+
+def called(start_time: float, duration: float | None = 0.5, **fields: Any) -> dict[str, Any]:
+    """A span of the service stock, called by `CALLER`."""
+    return span("2", "1", service="stock", start_time=start_time, duration=duration, **fields)
+
+
+CALLER = span("1", service="shop", start_time=100.0, duration=1.0)
+CLIENT = {**CALLER, "tags": {"span.kind": "client"}}
+PRODUCER = {**CALLER, "tags": {"span.kind": "producer"}}
+RUNNING = {**CLIENT, "duration": None}
+FOLLOWS = {"references": [{"type": "follows_from", "trace_id": "t1", "span_id": "1"}]}
+
+
+@pytest.mark.parametrize(
+    ("caller", "child", "shift"),
+    [
+        pytest.param(CALLER, called(100.25), 0.0, id="it fits"),
+        pytest.param(CALLER, called(95.0), 5.25, id="before: to the middle"),
+        pytest.param(CALLER, called(99.75, 2.0), 0.25, id="longer, before: to the start"),
+        pytest.param(CALLER, called(95.0, None), 5.0, id="running, before: to the start"),
+        pytest.param(RUNNING, called(95.0), 5.0, id="caller running, before: to the start"),
+        pytest.param(CALLER, called(99.9999995), 0.0, id="before, by what formats round"),
+        pytest.param(CLIENT, called(105.0), -4.75, id="after its client: to the middle"),
+        pytest.param(CLIENT, called(105.0, 2.0), 0.0, id="after, longer: the client gave up"),
+        pytest.param(CLIENT, called(105.0, None), 0.0, id="after, running"),
+        pytest.param(CALLER, called(105.0), 0.0, id="after, but nobody waited"),
+        pytest.param(CLIENT, called(100.75), 0.0, id="outlives its client"),
+        pytest.param(PRODUCER, called(95.0), 0.0, id="asynchronous, by the producer"),
+        pytest.param(CALLER, called(95.0, tags={"span.kind": "consumer"}), 0.0, id="consumer"),
+        pytest.param(CALLER, called(95.0, **FOLLOWS), 0.0, id="follows from"),
+        pytest.param(CALLER, {**called(95.0), "service": "shop"}, 0.0, id="same service"),
+    ],
+)
+def test_a_clock_is_corrected_if_a_span_cannot_fit_its_caller(
+    caller: dict[str, Any], child: dict[str, Any], shift: float
+) -> None:
+    """The rules are those of `TraceNode.clock_shift`."""
+    node = one_trace(caller, child).roots[0].children[0]
+    assert (node.clock_shift, node.start_time) == (shift, child["start_time"] + shift)
+
+
+def test_a_corrected_clock_moves_logs_and_the_rest_of_its_service() -> None:
+    """Further services are compared with the corrected times; recorded times stay in `fields`."""
+    server = called(95.0, logs=[{"timestamp": 95.25, "fields": {}}, {"fields": {}}])
+    late = span("3", "2", service="stock", start_time=95.375, duration=0.125)
+    early = span("4", "2", service="bank", start_time=100.3, duration=0.1)
+    trace = one_trace(CALLER, server, late, early)
+    root = trace.roots[0]
+    (moved,) = root.children
+    assert [log.get("timestamp") for log in moved.logs] == [100.5, None]
+    assert (moved.end_time, moved.fields) == (100.75, server)
+    assert [(each.span_id, each.clock_shift) for each in moved.children] == [
+        ("4", 0.0),
+        ("3", 5.25),
+    ]
+    assert (trace.start_time, trace.duration) == (100.0, 1.0)
+
+
+def test_a_service_that_calls_another_instance_of_itself_has_two_clocks() -> None:
+    """A server span is in another process than its client, whatever their service."""
+    server = {**called(95.0, tags={"span.kind": "server"}), "service": "shop"}
+    assert one_trace(CLIENT, server).roots[0].children[0].clock_shift == 5.25
 
 
 def test_a_chain_of_ten_thousand_spans_is_walked() -> None:
@@ -220,9 +363,9 @@ SPANS = st.lists(
 
 def identity(fields: Mapping[str, Any]) -> tuple[Any, ...]:
     """Spans that agree in this are one."""
-    start = fields["start_time"]
+    start = seconds_or_none(fields["start_time"]) or 0.0
     kind = fields["tags"].get("span.kind")
-    return fields["span_id"], fields["trace_id"], fields["service"], seconds_or_none(start), kind
+    return fields["span_id"], fields["trace_id"], fields["service"], start, kind
 
 
 @given(SPANS)
@@ -232,3 +375,26 @@ def test_every_span_has_exactly_one_place(spans: list[dict[str, Any]]) -> None:
         identity(node.fields) for trace in Trace.from_spans(spans) for node, _ in trace.walk()
     )
     assert walked == Counter({identity(each) for each in spans})
+
+
+def places(spans: Iterable[Mapping[str, Any]]) -> list[tuple[Any, ...]]:
+    return [
+        (identity(node.fields), depth, node.is_orphan, node.clock_shift)
+        for trace in Trace.from_spans(spans)
+        for node, depth in trace.walk()
+    ]
+
+
+@given(SPANS)
+def test_spans_given_twice_make_the_same_trees(spans: list[dict[str, Any]]) -> None:
+    """A file that was given twice changes nothing."""
+    assert places(spans * 2) == places(spans)
+
+
+@given(st.data())
+def test_the_order_of_the_spans_does_not_matter(data: st.DataObject) -> None:
+    """Only spans that start at the same time keep the order in which they were given."""
+    spans = data.draw(SPANS)
+    for number, each in enumerate(spans):
+        each["start_time"] = float(number)
+    assert places(data.draw(st.permutations(spans))) == places(spans)

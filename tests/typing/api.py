@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Mapping
 from typing import Any
 
@@ -15,13 +16,26 @@ from opentracing_recorder import (
     BasicTracer,
     CompositePropagator,
     InMemoryRecorder,
+    NotASpan,
     ProbabilisticSampler,
     Recorder,
     Sampler,
     TextPropagator,
     Trace,
+    read_spans,
+    write_spans,
 )
 from opentracing_recorder.otlp import OTLPRecorder, OTLPTracer
+from opentracing_recorder.statistics import (
+    Comparison,
+    PathPiece,
+    by_operation,
+    compare,
+    critical_path,
+    errors,
+    matching,
+    slowest,
+)
 from opentracing_recorder.timeline import render_html, render_text
 
 
@@ -86,12 +100,25 @@ def an_application() -> None:
     found: list[BasicSpan] = recorder.find(tags={"a": 1}, error=False)
     traces: list[Trace] = Trace.from_spans(found)
     print(render_text(traces), render_html(traces), tracer.flush(1.0))
+    skipped: list[NotASpan] = []
+    read: list[dict[str, Any]] = list(read_spans("spans.json", skipped.append))
+    number: int = write_spans(read, "spans.json.gz", "otlp") + write_spans(found, io.BytesIO())
+    print(number, Trace.from_spans(read_spans(b"[]")))
 
 
 def over_otlp() -> None:
     recorder = OTLPRecorder("shop", resource_attributes={"host.name": "a"}, send_timeout=1.0)
     tracer: BasicTracer = OTLPTracer("shop", recorder=recorder)
     print(recorder.stats.sent, OTLPTracer("shop", "http://localhost:4318").close(), tracer)
+
+
+def questions(before: list[Trace], after: list[Trace]) -> None:
+    where = matching(operation="x", tags={"http.status_code": 500}, slower_than=0.2, since=1e9)
+    slow: list[str] = [row.trace_id for row in slowest(after, 3, where)]
+    middles: list[float | None] = [row.p50 for row in by_operation(after, lambda span: span.error)]
+    changes: list[Comparison] = compare(before, after, where, at_least=0.2)
+    path: list[PathPiece] = critical_path(after[0])
+    print(slow, middles, changes, path, errors(after)[0].message)
 
 
 def a_name_that_is_not_there() -> None:

@@ -43,6 +43,7 @@ receivers:
       http: {http}
 exporters:
   debug: {{}}
+  file: {{path: "{folder}/spans.json", flush_interval: 50ms}}
   otlp_http:
     traces_endpoint: "http://127.0.0.1:{sink}/v1/traces"
     compression: none
@@ -51,7 +52,7 @@ exporters:
 service:
   telemetry: {{metrics: {{level: none}}}}
   pipelines:
-    traces: {{receivers: [otlp], exporters: [debug, otlp_http]}}
+    traces: {{receivers: [otlp], exporters: [debug, file, otlp_http]}}
 """
 
 
@@ -131,7 +132,7 @@ class Collector:
         # JSON is YAML too.
         http = json.dumps({"endpoint": f"127.0.0.1:{self.http_port}", **http_options})
         (folder / "config.yaml").write_text(
-            CONFIGURATION.format(grpc=self.grpc_port, http=http, sink=sink.port)
+            CONFIGURATION.format(grpc=self.grpc_port, http=http, sink=sink.port, folder=folder)
         )
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -139,6 +140,11 @@ class Collector:
     def log(self) -> str:
         """The output of the collector and its debug exporter."""
         return (self.folder / "log").read_text()
+
+    @property
+    def file(self) -> Path:
+        """The file of its file exporter, which is made anew at each start."""
+        return self.folder / "spans.json"
 
     def start(self) -> None:
         with (self.folder / "log").open("ab") as log:

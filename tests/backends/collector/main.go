@@ -1,9 +1,10 @@
-// An OpenTelemetry Collector with just what the tests need: OTLP in, the console and OTLP/HTTP out.
+// An OpenTelemetry Collector with just what the tests need: OTLP in; the console, files and OTLP/HTTP out.
 package main
 
 import (
 	"log"
 
+	"github.com/open-telemetry/opentelemetry-collector-contrib/exporter/fileexporter"
 	"go.opentelemetry.io/collector/component"
 	"go.opentelemetry.io/collector/confmap"
 	"go.opentelemetry.io/collector/confmap/provider/fileprovider"
@@ -22,7 +23,7 @@ func components() (otelcol.Factories, error) {
 		return otelcol.Factories{}, err
 	}
 	exporters, err := otelcol.MakeFactoryMap[exporter.Factory](
-		debugexporter.NewFactory(), otlphttpexporter.NewFactory())
+		debugexporter.NewFactory(), fileexporter.NewFactory(), otlphttpexporter.NewFactory())
 	return otelcol.Factories{
 		Receivers: receivers,
 		Exporters: exporters,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from itertools import cycle
 from typing import Any
 
 from opentracing_cases import (
@@ -13,6 +14,7 @@ from opentracing_cases import (
     span_cases,
     tagged_span,
 )
+from worker import TREES
 
 import opentracing
 from opentracing_recorder import (
@@ -27,6 +29,7 @@ from opentracing_recorder import (
     Propagator,
     Recorder,
     TextPropagator,
+    Trace,
     TraceContextPropagator,
 )
 
@@ -79,8 +82,37 @@ def _speaking(propagator: Propagator) -> Callable[[], BasicTracer]:
     return lambda: BasicTracer(_Discard(), propagators=propagators)
 
 
+def _spans(count: int, trace_id: str) -> list[dict[str, Any]]:
+    """The spans of one trace, each of which has three children."""
+    return [
+        {
+            "trace_id": trace_id,
+            "span_id": f"{number:016x}",
+            "parent_id": f"{(number + 1) // 3:016x}" if number > 1 else None,
+            "operation_name": "GET",
+            "service": f"service {number % 100 // 20}",
+            "start_time": 1.7e9 + number * 1e-6,
+            "duration": 1.0,
+            "tags": {"http.method": "GET", "http.status_code": 200},
+            "logs": [],
+        }
+        for number in range(1, count + 1)
+    ]
+
+
+def _trees(count: int, traces: int) -> Callable[[], Callable[[], object]]:
+    """Makes a call that makes the tree of one trace of that many spans, each time another."""
+
+    def factory() -> Callable[[], object]:
+        given = cycle([_spans(count, str(number)) for number in range(traces)])
+        return lambda: Trace.from_spans(next(given))
+
+    return factory
+
+
 CASES = {
     **noop_case(),
+    **{name: _trees(count, 1) for name, count in TREES.items()},
     **span_cases(_tracer),
     "record_span of a BatchRecorder": _record_span,
     **header_cases("ot-tracer-*", _tracer),
@@ -88,6 +120,10 @@ CASES = {
 }
 for _name, _propagator in _FORMATS.items():
     CASES.update(header_cases(_name, _speaking(_propagator)))
+
+
+# A tenth of the spans, but as many different ones: the processor's caches keep no more of them.
+LEAST = {name: _trees(count // 10, 10) for name, count in TREES.items()}
 
 
 def kept_span() -> Callable[[], object]:
