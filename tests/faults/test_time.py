@@ -68,7 +68,21 @@ def a_circle(number: int) -> list[dict[str, Any]]:
     return found
 
 
-@pytest.mark.parametrize("make", [a_chain, siblings, a_circle])
+def one_id(number: int) -> list[dict[str, Any]]:
+    return [{**each, "span_id": "1"} for each in a_chain(number)]
+
+
+def sides_of_calls(number: int) -> list[dict[str, Any]]:
+    """Clients and servers that share their ids, each pair with clocks that disagree."""
+    clients = [{**each, "tags": {"span.kind": "client"}} for each in siblings(number // 2)]
+    servers = [
+        {**each, "service": "b", "tags": {"span.kind": "server"}, "start_time": float(number)}
+        for number, each in enumerate(clients)
+    ]
+    return servers + clients
+
+
+@pytest.mark.parametrize("make", [a_chain, siblings, a_circle, one_id, sides_of_calls])
 @pytest.mark.parametrize(
     "read",
     [
