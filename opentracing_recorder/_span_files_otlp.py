@@ -85,7 +85,7 @@ def spans_of_resource(value: dict[str, Any]) -> Iterator[tuple[Any, dict[str, An
     shared = _attributes(dict_of(value.get("resource")))
     if shared.get(_SDK) == TELEMETRY_SDK[_SDK]:
         shared = {key: each for key, each in shared.items() if key not in TELEMETRY_SDK}
-    for each in _lists(value, *_SCOPES):
+    for each in map(dict_of, _lists(value, *_SCOPES)):
         scope = dict_of(_get(each, "scope") or _get(each, "instrumentationLibrary"))
         given = dict(shared)
         if scope.get("name") and scope["name"] != SCOPE.name:

@@ -188,7 +188,9 @@ class Trace:
                 node = TraceNode(record)
                 by_trace[node.trace_id].append(node)
             traces: list[Trace] = [cls(trace_id, nodes) for trace_id, nodes in by_trace.items()]
-        return _Traces(sorted(traces, key=lambda trace: trace.start_time))
+        if len(traces) > 1:
+            traces.sort(key=lambda trace: trace.start_time)
+        return _Traces(traces)
 
     def walk(self) -> Iterator[tuple[TraceNode, int]]:
         """Each span and its depth (0 for a root): parents before children, siblings by start."""
