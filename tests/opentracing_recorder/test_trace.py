@@ -388,9 +388,10 @@ def test_every_span_has_exactly_one_place(spans: list[dict[str, Any]]) -> None:
 
 
 def places(spans: Iterable[Mapping[str, Any]]) -> list[tuple[Any, ...]]:
+    """Each span's place, by trace: corrected traces may start at the same time."""
     return [
         (identity(node.fields), depth, node.is_orphan, node.clock_shift)
-        for trace in Trace.from_spans(spans)
+        for trace in sorted(Trace.from_spans(spans), key=lambda trace: trace.trace_id)
         for node, depth in trace.walk()
     ]
 
