@@ -87,6 +87,7 @@ setup(
             "timeline_map.js",
             "timeline_model.js",
             "timeline_paths.js",
+            "timeline_tip.js",
         ],
     },
     # By the module's own name, which `-p` takes where plugins are not found: else pytest could not

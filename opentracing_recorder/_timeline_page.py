@@ -40,7 +40,7 @@ _MOST_SPANS_AS_TEXT = 2000
 
 
 # Together they are the page's one script, in this order.
-_SCRIPTS = ("model", "paths", "filter", "axis", "list", "map", "details")
+_SCRIPTS = ("model", "paths", "filter", "axis", "list", "map", "tip", "details")
 
 
 def render_html(traces: Iterable[Trace], *, title: str = "Traces") -> str:

@@ -85,7 +85,7 @@ list.addEventListener("wheel", (event) => {
 }, { passive: false });
 query.addEventListener("input", search);
 list.addEventListener("scroll", draw, { passive: true });
-addEventListener("resize", arrange);
+addEventListener("resize", () => arrange());
 addEventListener("hashchange", followAddress);
 let size = ""; // of the list, when it was last drawn
 new ResizeObserver(() => {
@@ -112,9 +112,7 @@ find("legend").replaceChildren(...chips);
 const sorting = find("sort");
 sorting.addEventListener("change", () => {
   order = inOrder(sorting.value);
-  arrange();
-  if (selected) bring(selected);
-  redraw();
+  arrange(selected);
 });
 find("unzoom").onclick = () => zoomTo(selected.trace, 0, selected.trace.length);
 find("about-trace").onclick = () => select(selected.trace.item, true);

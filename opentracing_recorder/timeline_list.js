@@ -22,7 +22,14 @@ const viewOf = (trace) => (isOverview(trace) ? [0, longest] : trace.view);
 
 const inOrder = (by) => [...traces].sort((a, b) => ORDERS[by](a, b) || a.number - b.number);
 
-function arrange() {
+// Draw the list anew, after what is in it has changed; with an item, scroll to it.
+function arrange(item = null) {
+  layOut();
+  if (item) bring(item);
+  redraw();
+}
+
+function layOut() {
   const style = getComputedStyle(document.documentElement);
   const [row, top] = ["--row", "--top"].map((name) => parseFloat(style.getPropertyValue(name)));
   shown = [];
@@ -46,7 +53,6 @@ function arrange() {
   }
   rows.style.height = `${height}px`;
   nothing.hidden = shown.length > 0 || !items.length;
-  redraw();
 }
 
 function rowAt(pixels) {
@@ -259,7 +265,7 @@ function select(item, show = false) {
     parent.open = true;
   }
   if (show || !details.hidden) showDetails(item); // may make the list narrower
-  if (closed || (filter && !item.kept)) arrange();
+  if (closed) layOut();
   bring(item);
   redraw();
   noteAddress(item, show);
@@ -284,10 +290,8 @@ function toggle(item, open = !item.open) {
 
 function toggleAll(from, to, open) {
   for (let index = from; index < to; index++) items[index].open = open;
-  if (!open && selected) selected = selected.trace.item;
-  arrange();
-  if (selected) bring(selected);
-  redraw();
+  if (!open) selected = selected.trace.item;
+  arrange(selected);
 }
 
 // Select the next wanted item after the selected one, in the list's order; at the end, go on at
@@ -335,11 +339,9 @@ function search() {
   find("found").textContent = filter
     ? `${grouping(matches)} of ${counted(spansInAll, "span")}${matches ? where : ""}` : "";
   if (map.classList.contains("overview")) drawnMap = "";
-  arrange();
-  if (filter) {
-    list.scrollTop = 0;
-    redraw();
-  } else if (selected) select(selected);
+  if (filter) list.scrollTop = 0;
+  else for (let above = selected?.parent; above; above = above.parent) above.open = true;
+  arrange(filter ? null : selected);
 }
 
 function searchFor(text) {
