@@ -1,0 +1,216 @@
+"""Sends spans to Kafka."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
+from time import monotonic
+from typing import Any
+
+from . import _otlp_protobuf
+from ._arguments import check_count, check_seconds, check_type
+from ._batch_retry import BatchTooLarge, SendError, SpanRejected, Unavailable
+from ._errors import shown, visible
+from ._failure_log import RateLimit, since_last
+from ._kafka_delivery import Delivery, too_large
+from ._kafka_producer import Brokers
+from ._otlp_resource import resource_of
+from ._zipkin_endpoint import local_endpoint
+from ._zipkin_json import not_version_1, span_encoder, to_json
+from .batch import BatchRecorder
+from .span import BasicSpan
+
+_logger = logging.getLogger(__name__)
+
+DEFAULT_SERVERS = "localhost:9092"
+
+MAX_MESSAGE_SIZE = 900 * 1024
+"""The default limit of a message, in bytes: brokers refuse more than 1 MiB."""
+
+TOPICS = {"zipkin": "zipkin", "otlp": "otlp_spans"}
+"""The default topic of each format."""
+
+_Encoded = tuple[str, BasicSpan, Any]
+"""The key of a span's message, the span, and its encoded form."""
+
+
+class KafkaRecorder(BatchRecorder):
+    """Sends spans to a topic of Kafka's, a message for each trace, on a thread of its own.
+
+    The guide of this module describes the options. Raises TypeError or ValueError for an argument
+    that cannot serve, and names it.
+    """
+
+    def __init__(
+        self,
+        service_name: str,
+        bootstrap_servers: str = DEFAULT_SERVERS,
+        *,
+        format: str = "zipkin",
+        topic: str | None = None,
+        config: Mapping[str, Any] | None = None,
+        ip: str | None = None,
+        port: int | None = None,
+        resource_attributes: Mapping[str, Any] | None = None,
+        semantic_names: bool | None = None,
+        max_message_size: int = MAX_MESSAGE_SIZE,
+        queue_size: int = 16384,
+        batch_size: int = 512,
+        interval: float = 1.0,
+        send_timeout: float = 10.0,
+        attempts: int = 40,
+        exit_timeout: float = 5.0,
+    ) -> None:
+        check_type("service_name", service_name, str)
+        check_type("format", format, str)
+        if format not in TOPICS:
+            raise ValueError(f"format must be {' or '.join(TOPICS)}, not {format!r}")
+        self.topic = TOPICS[format] if topic is None else topic
+        check_type("topic", self.topic, str)
+        if not self.topic:
+            raise ValueError("topic must not be empty")
+        of_others = {"resource_attributes": resource_attributes, "semantic_names": semantic_names}
+        if format == "otlp":
+            of_others = {"ip": ip, "port": port}
+        for name, value in of_others.items():
+            if value is not None:
+                raise ValueError(f"{name} cannot be given with the format {format}")
+        self._encode_span: Callable[[BasicSpan], Any]
+        self._to_body: Callable[[list[Any]], bytes]
+        if format == "otlp":
+            resource = resource_of(service_name, resource_attributes)
+            self._encode_span = _otlp_protobuf.span_encoder(semantic_names is not False)
+            self._to_body = partial(_otlp_protobuf.to_request, resource)
+        else:
+            self._encode_span = span_encoder(local_endpoint(service_name, ip, port))
+            self._to_body = _to_zipkin_list
+        self._max_message_size = check_count("max_message_size", max_message_size)
+        self._brokers = Brokers(
+            bootstrap_servers,
+            config,
+            max_message_size=max_message_size,
+            max_messages=check_count("batch_size", batch_size),
+            answer_timeout=check_seconds("send_timeout", send_timeout),
+        )
+        self._delivery: Delivery | None = None
+        self._losses = RateLimit()
+        self._destination = (
+            f"{shown(service_name)} {visible(bootstrap_servers)} {shown(self.topic)}"
+        )
+        super().__init__(  # last: from here on a fork calls `forked`
+            queue_size=queue_size,
+            batch_size=batch_size,
+            interval=interval,
+            send_timeout=send_timeout,
+            attempts=attempts,
+            exit_timeout=exit_timeout,
+        )
+
+    def send(self, spans: Sequence[BasicSpan]) -> int:
+        delivery = self._delivery
+        if delivery is None or spans[0] not in delivery:
+            delivery = self._delivery = Delivery(spans)
+        end = monotonic() + self.send_timeout
+
+        def seconds_left() -> float:
+            nonlocal end
+            # It is less from the moment when the recorder closes.
+            end = min(end, monotonic() + self.send_timeout)
+            return end - monotonic()
+
+        self._produce(delivery, spans, seconds_left)
+        while delivery.open and (left := seconds_left()) > 0:
+            self._brokers.wait(left)
+        if not delivery.open and not delivery.errors:
+            self._brokers.take_error()
+            delivery.attempts = 0
+            if len(spans) == len(delivery):  # otherwise its other parts follow
+                self._delivery = None
+            return 0
+        error = self._error(delivery)
+        if not isinstance(error, Unavailable):
+            delivery.attempts = 0
+            raise error
+        is_closing = self.send_timeout < self._send_timeout
+        if delivery.attempts < self.attempts and not (is_closing and seconds_left() <= 0):
+            raise error
+        return self._give_up(delivery, error)
+
+    def release(self) -> None:
+        self._brokers.discard()
+
+    def forked(self) -> None:
+        self._brokers.forget()
+        self._delivery = None
+
+    def _produce(
+        self,
+        delivery: Delivery,
+        spans: Sequence[BasicSpan],
+        seconds_left: Callable[[], float],
+    ) -> None:
+        """Give librdkafka the spans of the batch that it does not have yet, by trace."""
+        encode = self._encode_span
+        traces: dict[str, list[_Encoded]] = {}
+        for each in self.encode_each(
+            delivery.begin(spans), lambda span: (f"{span._trace_id:032x}", span, encode(span))
+        ):
+            traces.setdefault(each[0], []).append(each)
+        for key, trace in traces.items():
+            for part, body in self._bodies(trace):
+                message = delivery.message([span for _, span, _ in part])
+                if len(body) > self._max_message_size:
+                    limit = self._max_message_size
+                    message(too_large(f"{len(body)} bytes; max_message_size is {limit}"), None)
+                else:
+                    self._brokers.produce(self.topic, key, body, message, seconds_left)
+
+    def _bodies(self, trace: list[_Encoded]) -> Iterator[tuple[list[_Encoded], bytes]]:
+        """The bodies of one trace's messages: one, unless that is too large."""
+        body = self._to_body([encoded for _, _, encoded in trace])
+        half = len(trace) // 2
+        if len(body) > self._max_message_size and half:
+            yield from self._bodies(trace[:half])
+            yield from self._bodies(trace[half:])
+        else:
+            yield trace, body
+
+    def _error(self, delivery: Delivery) -> SendError:
+        """The error of a call after which messages are left."""
+        found = self._brokers.take_error()
+        if delivery.errors:
+            found = self._brokers.shown(delivery.errors[-1])
+        if delivery.is_fatal:
+            self._brokers.discard()
+        elif delivery.open:
+            seconds = f"{self.send_timeout:g} s"
+            text = f"{delivery.open} messages are not acknowledged after {seconds}"
+            return Unavailable(f"{text}: {found}" if found else text)
+        elif delivery.is_too_large:
+            return BatchTooLarge(found)
+        elif delivery.is_refused:
+            return SpanRejected(found)
+        return Unavailable(found)
+
+    def _give_up(self, delivery: Delivery, error: Unavailable) -> int:
+        """Have librdkafka stop; return the number of spans that are lost, if not all are."""
+        self._brokers.discard()
+        self._delivery = None
+        acknowledged, lost = delivery.numbers()
+        if not acknowledged:
+            raise error
+        if lost and (times := self._losses.count()):
+            _logger.error(
+                "%s: Kafka took %d spans of a batch, and %d are lost%s: %s",
+                type(self).__name__,
+                acknowledged,
+                lost,
+                since_last(times),
+                error,
+            )
+        return lost
+
+
+def _to_zipkin_list(encoded: list[dict[str, Any]]) -> bytes:
+    return not_version_1(to_json(encoded))
