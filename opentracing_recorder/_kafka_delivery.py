@@ -24,36 +24,31 @@ def too_large(text: str) -> KafkaError:
 
 
 class Message:
-    """The spans of one message; called once, with the error of its delivery, or None."""
+    """The spans of one message; called with the error, if its delivery fails."""
 
-    __slots__ = ("delivery", "error", "is_open", "spans")
+    __slots__ = ("error", "errors", "spans")
 
-    def __init__(self, delivery: Delivery, spans: Sequence[BasicSpan]) -> None:
-        self.delivery = delivery
+    def __init__(self, spans: Sequence[BasicSpan], errors: list[KafkaError]) -> None:
         self.spans = spans
+        self.errors = errors
         self.error: KafkaError | None = None
-        self.is_open = True
 
-    def __call__(self, error: KafkaError | None, _: object) -> None:
-        self.is_open = False
+    def __call__(self, error: KafkaError, _: object = None) -> None:
         self.error = error
-        self.delivery.open -= 1
-        if error is not None:
-            self.delivery.errors.append(error)
+        self.errors.append(error)
 
 
 class Delivery:
     """What became of the spans of one batch, which may take several calls of `send`.
 
     librdkafka goes on with a message when the time of a call is over, and sends it once. So the
-    next call waits for it, and sends nothing but what was refused.
+    next call waits for it, and sends nothing but what failed. A message without an error is
+    acknowledged, or still on its way.
     """
 
     def __init__(self, spans: Sequence[BasicSpan]) -> None:
         self._spans = {id(each): each for each in spans}  # kept, or ids might be used again
         self._messages: list[Message] = []
-        self.open = 0
-        """Messages that librdkafka has not reported yet."""
         self.errors: list[KafkaError] = []
         """Those of this call."""
         self.attempts = 0
@@ -66,20 +61,19 @@ class Delivery:
         return len(self._spans)
 
     def begin(self, spans: Sequence[BasicSpan]) -> Sequence[BasicSpan]:
-        """Begin a call; return the spans to send: those not acknowledged, nor on their way."""
+        """Begin a call; return the spans to send: those that are in no message without an error."""
         self.attempts += 1
         if not self._messages:
             return spans
         self.errors.clear()
         self._messages = [each for each in self._messages if each.error is None]
-        kept = {id(span) for message in self._messages for span in message.spans}
-        return [each for each in spans if id(each) not in kept]
+        sent = {id(span) for message in self._messages for span in message.spans}
+        return [each for each in spans if id(each) not in sent]
 
     def message(self, spans: Sequence[BasicSpan]) -> Message:
         """A message that is given to librdkafka next."""
-        message = Message(self, spans)
+        message = Message(spans, self.errors)
         self._messages.append(message)
-        self.open += 1
         return message
 
     @property
@@ -98,11 +92,6 @@ class Delivery:
         return any(each.fatal() or each.code() == KafkaError._FATAL for each in self.errors)
 
     def numbers(self) -> tuple[int, int]:
-        """Of spans in messages: those acknowledged, and the others."""
-        acknowledged = others = 0
-        for each in self._messages:
-            if each.is_open or each.error is not None:
-                others += len(each.spans)
-            else:
-                acknowledged += len(each.spans)
-        return acknowledged, others
+        """Of the spans in messages, those without an error, and the others."""
+        lost = sum(len(each.spans) for each in self._messages if each.error is not None)
+        return sum(len(each.spans) for each in self._messages) - lost, lost

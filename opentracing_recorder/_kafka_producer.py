@@ -52,6 +52,7 @@ _SHORTEST_SECRET = 4  # characters; hiding less would spoil too much of a messag
 
 _SLICE = 0.1  # seconds; after these, `wait` returns, as the recorder may close meanwhile
 _GREENLET_SLICE = 0.01
+_LONGEST_END = 1.0
 
 _UNKNOWN = "opentracing"  # no property has this name
 
@@ -108,32 +109,35 @@ class Brokers:
     def produce(
         self,
         topic: str,
-        key: str,
+        key: bytes,
         body: bytes,
-        report: Callable[[KafkaError | None, object], object],
+        on_error: Callable[[KafkaError], object],
         seconds_left: Callable[[], float],
     ) -> None:
-        """Give librdkafka a message; `report` is called with its error, or None, in `wait`.
+        """Give librdkafka a message; if its delivery fails, `on_error` is called, as a rule later.
 
-        Waits while librdkafka's queue is full, and reports that if no seconds are left. Raises
-        Unavailable if no producer can be made.
+        Waits while librdkafka's queue is full. Raises Unavailable if no producer can be made.
         """
-        producer = self._ready_producer()
+        producer = self._producer or self._new_producer()
         while True:
             try:
-                producer.produce(topic, value=body, key=key, on_delivery=report)
+                producer.produce(topic, body, key, -1, on_error)  # -1: the key decides
                 return
             except BufferError:
                 reraise_interrupt()
                 left = seconds_left()
                 if left <= 0:
-                    report(KafkaError(KafkaError._QUEUE_FULL), None)
+                    on_error(KafkaError(KafkaError._QUEUE_FULL))
                     return
                 self.wait(left)
             except KafkaException as error:
                 reraise_interrupt()
-                report(error.args[0], None)
+                on_error(error.args[0])
                 return
+
+    def open_messages(self) -> int:
+        """The number of messages that are neither acknowledged nor failed, or what else waits."""
+        return 0 if self._producer is None else len(self._producer)
 
     def wait(self, seconds: float) -> None:
         """Call back for what has happened; wait for it, for `seconds` or a tenth of one."""
@@ -156,12 +160,13 @@ class Brokers:
         """The text of an error, without secrets."""
         return self._events.shown(f"{error.name()}: {error.str()}")
 
-    def discard(self) -> None:
-        """Give up all that librdkafka still has, call back for it, and end the producer."""
+    def discard(self) -> bool:
+        """End the producer, and all deliveries; return whether each was reported as failed."""
         producer, self._producer = self._producer, None
-        if producer is not None:
-            producer.purge()
-            producer.flush(_SLICE)  # returns when it has called back
+        if producer is None:
+            return True
+        producer.purge()
+        return not producer.flush(_LONGEST_END)  # it returns when the last is reported
 
     def forget(self) -> None:
         """Leave the producer alone in a forked child, which has none of its threads."""
@@ -170,15 +175,13 @@ class Brokers:
             ctypes.pythonapi.Py_IncRef(ctypes.py_object(self._producer))
             self._producer = None
 
-    def _ready_producer(self) -> Any:
-        if self._producer is None:
-            try:
-                self._producer = Producer(
-                    {**self._config, "error_cb": self._events.on_error}, logger=self._events
-                )
-            except KafkaException as error:  # a file that cannot be read, for example
-                reraise_interrupt()
-                raise Unavailable(f"no producer can be made: {self._shown(error)}") from None
+    def _new_producer(self) -> Any:
+        callbacks = {"error_cb": self._events.on_error, "delivery.report.only.error": True}
+        try:
+            self._producer = Producer({**self._config, **callbacks}, logger=self._events)
+        except KafkaException as error:  # a file that cannot be read, for example
+            reraise_interrupt()
+            raise Unavailable(f"no producer can be made: {self._shown(error)}") from None
         return self._producer
 
     def _shown(self, error: Exception) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from time import monotonic
 from typing import Any
@@ -15,9 +15,10 @@ from ._errors import shown, visible
 from ._failure_log import RateLimit, since_last
 from ._kafka_delivery import Delivery, too_large
 from ._kafka_producer import Brokers
+from ._otlp_protobuf import resource_field
 from ._otlp_resource import resource_of
 from ._zipkin_endpoint import local_endpoint
-from ._zipkin_json import not_version_1, span_encoder, to_json
+from ._zipkin_json import array_of, span_encoder, to_json_parts
 from .batch import BatchRecorder
 from .span import BasicSpan
 
@@ -31,8 +32,8 @@ MAX_MESSAGE_SIZE = 900 * 1024
 TOPICS = {"zipkin": "zipkin", "otlp": "otlp_spans"}
 """The default topic of each format."""
 
-_Encoded = tuple[str, BasicSpan, Any]
-"""The key of a span's message, the span, and its encoded form."""
+_Trace = tuple[list[BasicSpan], list[Any]]
+"""Spans, and their parts of a message."""
 
 
 class KafkaRecorder(BatchRecorder):
@@ -70,21 +71,26 @@ class KafkaRecorder(BatchRecorder):
         check_type("topic", self.topic, str)
         if not self.topic:
             raise ValueError("topic must not be empty")
-        of_others = {"resource_attributes": resource_attributes, "semantic_names": semantic_names}
+        of_others: dict[str, Any] = {
+            "resource_attributes": resource_attributes,
+            "semantic_names": semantic_names,
+        }
         if format == "otlp":
             of_others = {"ip": ip, "port": port}
         for name, value in of_others.items():
             if value is not None:
                 raise ValueError(f"{name} cannot be given with the format {format}")
         self._encode_span: Callable[[BasicSpan], Any]
-        self._to_body: Callable[[list[Any]], bytes]
+        self._parts: Callable[[list[Any]], list[Any]]
+        self._body: Callable[[list[Any]], bytes]
         if format == "otlp":
             resource = resource_of(service_name, resource_attributes)
             self._encode_span = _otlp_protobuf.span_encoder(semantic_names is not False)
-            self._to_body = partial(_otlp_protobuf.to_request, resource)
+            self._parts = list
+            self._body = partial(_otlp_protobuf.request_of, resource_field(resource))
         else:
             self._encode_span = span_encoder(local_endpoint(service_name, ip, port))
-            self._to_body = _to_zipkin_list
+            self._parts, self._body = to_json_parts, array_of
         self._max_message_size = check_count("max_message_size", max_message_size)
         self._brokers = Brokers(
             bootstrap_servers,
@@ -108,7 +114,7 @@ class KafkaRecorder(BatchRecorder):
         )
 
     def send(self, spans: Sequence[BasicSpan]) -> int:
-        delivery = self._delivery
+        delivery, brokers = self._delivery, self._brokers
         if delivery is None or spans[0] not in delivery:
             delivery = self._delivery = Delivery(spans)
         end = monotonic() + self.send_timeout
@@ -120,15 +126,16 @@ class KafkaRecorder(BatchRecorder):
             return end - monotonic()
 
         self._produce(delivery, spans, seconds_left)
-        while delivery.open and (left := seconds_left()) > 0:
-            self._brokers.wait(left)
-        if not delivery.open and not delivery.errors:
-            self._brokers.take_error()
+        while brokers.open_messages() and (left := seconds_left()) > 0:
+            brokers.wait(left)
+        open_messages = brokers.open_messages()
+        if not open_messages and not delivery.errors:
+            brokers.take_error()
             delivery.attempts = 0
             if len(spans) == len(delivery):  # otherwise its other parts follow
                 self._delivery = None
             return 0
-        error = self._error(delivery)
+        error = self._error(delivery, open_messages)
         if not isinstance(error, Unavailable):
             delivery.attempts = 0
             raise error
@@ -152,40 +159,44 @@ class KafkaRecorder(BatchRecorder):
     ) -> None:
         """Give librdkafka the spans of the batch that it does not have yet, by trace."""
         encode = self._encode_span
-        traces: dict[str, list[_Encoded]] = {}
-        for each in self.encode_each(
-            delivery.begin(spans), lambda span: (f"{span._trace_id:032x}", span, encode(span))
-        ):
-            traces.setdefault(each[0], []).append(each)
+        encoded = self.encode_each(
+            delivery.begin(spans), lambda span: (b"%032x" % span._trace_id, span, encode(span))
+        )
+        if not encoded:
+            return
+        traces: dict[bytes, _Trace] = {}
+        for (key, span, _), part in zip(encoded, self._parts([each for _, _, each in encoded])):
+            trace = traces.get(key)
+            if trace is None:
+                traces[key] = [span], [part]
+            else:
+                trace[0].append(span)
+                trace[1].append(part)
         for key, trace in traces.items():
-            for part, body in self._bodies(trace):
-                message = delivery.message([span for _, span, _ in part])
+            for few, body in self._bodies(*trace):
+                message = delivery.message(few)
                 if len(body) > self._max_message_size:
                     limit = self._max_message_size
-                    message(too_large(f"{len(body)} bytes; max_message_size is {limit}"), None)
+                    message(too_large(f"{len(body)} bytes; max_message_size is {limit}"))
                 else:
                     self._brokers.produce(self.topic, key, body, message, seconds_left)
 
-    def _bodies(self, trace: list[_Encoded]) -> Iterator[tuple[list[_Encoded], bytes]]:
-        """The bodies of one trace's messages: one, unless that is too large."""
-        body = self._to_body([encoded for _, _, encoded in trace])
-        half = len(trace) // 2
-        if len(body) > self._max_message_size and half:
-            yield from self._bodies(trace[:half])
-            yield from self._bodies(trace[half:])
-        else:
-            yield trace, body
+    def _bodies(self, spans: list[BasicSpan], parts: list[Any]) -> list[tuple[Any, bytes]]:
+        """The bodies of one trace's messages, with their spans: one, unless that is too large."""
+        body, half = self._body(parts), len(parts) // 2
+        if len(body) <= self._max_message_size or not half:
+            return [(spans, body)]
+        return self._bodies(spans[:half], parts[:half]) + self._bodies(spans[half:], parts[half:])
 
-    def _error(self, delivery: Delivery) -> SendError:
+    def _error(self, delivery: Delivery, open_messages: int) -> SendError:
         """The error of a call after which messages are left."""
         found = self._brokers.take_error()
         if delivery.errors:
             found = self._brokers.shown(delivery.errors[-1])
         if delivery.is_fatal:
             self._brokers.discard()
-        elif delivery.open:
-            seconds = f"{self.send_timeout:g} s"
-            text = f"{delivery.open} messages are not acknowledged after {seconds}"
+        elif open_messages:
+            text = f"{open_messages} messages are not acknowledged after {self.send_timeout:g} s"
             return Unavailable(f"{text}: {found}" if found else text)
         elif delivery.is_too_large:
             return BatchTooLarge(found)
@@ -194,11 +205,11 @@ class KafkaRecorder(BatchRecorder):
         return Unavailable(found)
 
     def _give_up(self, delivery: Delivery, error: Unavailable) -> int:
-        """Have librdkafka stop; return the number of spans that are lost, if not all are."""
-        self._brokers.discard()
+        """End the deliveries; return the number of spans that are lost, if not all are."""
+        is_known = self._brokers.discard()
         self._delivery = None
         acknowledged, lost = delivery.numbers()
-        if not acknowledged:
+        if not acknowledged or not is_known:
             raise error
         if lost and (times := self._losses.count()):
             _logger.error(
@@ -210,7 +221,3 @@ class KafkaRecorder(BatchRecorder):
                 error,
             )
         return lost
-
-
-def _to_zipkin_list(encoded: list[dict[str, Any]]) -> bytes:
-    return not_version_1(to_json(encoded))
