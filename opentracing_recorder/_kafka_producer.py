@@ -118,7 +118,7 @@ class Brokers:
 
         Waits while librdkafka's queue is full. Raises Unavailable if no producer can be made.
         """
-        producer = self._producer or self._new_producer()
+        producer = self._new_producer() if self._producer is None else self._producer
         while True:
             try:
                 producer.produce(topic, body, key, -1, on_error)  # -1: the key decides

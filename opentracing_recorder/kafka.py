@@ -32,9 +32,6 @@ MAX_MESSAGE_SIZE = 900 * 1024
 TOPICS = {"zipkin": "zipkin", "otlp": "otlp_spans"}
 """The default topic of each format."""
 
-_Trace = tuple[list[BasicSpan], list[Any]]
-"""Spans, and their parts of a message."""
-
 
 class KafkaRecorder(BatchRecorder):
     """Sends spans to a topic of Kafka's, a message for each trace, on a thread of its own.
@@ -158,35 +155,49 @@ class KafkaRecorder(BatchRecorder):
         seconds_left: Callable[[], float],
     ) -> None:
         """Give librdkafka the spans of the batch that it does not have yet, by trace."""
-        encode = self._encode_span
-        encoded = self.encode_each(
-            delivery.begin(spans), lambda span: (b"%032x" % span._trace_id, span, encode(span))
-        )
+        encode, taken = self._encode_span, []
+
+        def encode_and_take(span: BasicSpan) -> Any:
+            encoded = encode(span)
+            taken.append(span)
+            return encoded
+
+        encoded = self.encode_each(delivery.begin(spans), encode_and_take)
         if not encoded:
             return
-        traces: dict[bytes, _Trace] = {}
-        for (key, span, _), part in zip(encoded, self._parts([each for _, _, each in encoded])):
-            trace = traces.get(key)
+        traces: dict[Any, tuple[list[BasicSpan], list[Any]]] = {}
+        for span, part in zip(taken, self._parts(encoded)):
+            trace = traces.get(span._trace_id)
             if trace is None:
-                traces[key] = [span], [part]
+                traces[span._trace_id] = [span], [part]
             else:
                 trace[0].append(span)
                 trace[1].append(part)
-        for key, trace in traces.items():
-            for few, body in self._bodies(*trace):
-                message = delivery.message(few)
-                if len(body) > self._max_message_size:
-                    limit = self._max_message_size
-                    message(too_large(f"{len(body)} bytes; max_message_size is {limit}"))
-                else:
-                    self._brokers.produce(self.topic, key, body, message, seconds_left)
+        for trace_id, trace in traces.items():
+            self._produce_trace(delivery, b"%032x" % trace_id, *trace, seconds_left)
 
-    def _bodies(self, spans: list[BasicSpan], parts: list[Any]) -> list[tuple[Any, bytes]]:
-        """The bodies of one trace's messages, with their spans: one, unless that is too large."""
-        body, half = self._body(parts), len(parts) // 2
-        if len(body) <= self._max_message_size or not half:
-            return [(spans, body)]
-        return self._bodies(spans[:half], parts[:half]) + self._bodies(spans[half:], parts[half:])
+    def _produce_trace(
+        self,
+        delivery: Delivery,
+        key: bytes,
+        spans: list[BasicSpan],
+        parts: list[Any],
+        seconds_left: Callable[[], float],
+    ) -> None:
+        """Give librdkafka spans of one trace: in one message, unless that is too large."""
+        body = self._body(parts)
+        if len(body) <= self._max_message_size:
+            message = delivery.message(spans)
+            self._brokers.produce(self.topic, key, body, message, seconds_left)
+            return
+        half = len(parts) // 2
+        if half:
+            self._produce_trace(delivery, key, spans[:half], parts[:half], seconds_left)
+            self._produce_trace(delivery, key, spans[half:], parts[half:], seconds_left)
+        else:
+            limit = self._max_message_size
+            text = f"a message of {len(body)} bytes; max_message_size is {limit}"
+            delivery.message(spans)(too_large(text))
 
     def _error(self, delivery: Delivery, open_messages: int) -> SendError:
         """The error of a call after which messages are left."""
