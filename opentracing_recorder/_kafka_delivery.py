@@ -71,10 +71,12 @@ class Delivery:
         return [each for each in spans if id(each) not in sent]
 
     def message(self, spans: Sequence[BasicSpan]) -> Message:
-        """A message that is given to librdkafka next."""
-        message = Message(spans, self.errors)
+        """A message that reports its error to this delivery."""
+        return Message(spans, self.errors)
+
+    def add(self, message: Message) -> None:
+        """Keep a message that librdkafka has, or that has an error."""
         self._messages.append(message)
-        return message
 
     @property
     def is_too_large(self) -> bool:

@@ -189,6 +189,7 @@ class KafkaRecorder(BatchRecorder):
         if len(body) <= self._max_message_size:
             message = delivery.message(spans)
             self._brokers.produce(self.topic, key, body, message, seconds_left)
+            delivery.add(message)  # not if that has raised
             return
         half = len(parts) // 2
         if half:
@@ -197,7 +198,9 @@ class KafkaRecorder(BatchRecorder):
         else:
             limit = self._max_message_size
             text = f"a message of {len(body)} bytes; max_message_size is {limit}"
-            delivery.message(spans)(too_large(text))
+            message = delivery.message(spans)
+            message(too_large(text))
+            delivery.add(message)
 
     def _error(self, delivery: Delivery, open_messages: int) -> SendError:
         """The error of a call after which messages are left."""
