@@ -75,5 +75,7 @@ def make_recorder(kafka: KafkaServer) -> Iterator[MakeRecorder]:
 def names_in(kafka: KafkaServer, topic: str) -> Counter[str]:
     """How often a topic has a span of each name."""
     return Counter(
-        span["name"] for each in messages_in(kafka.address, topic) for span in spans_in(each.value)
+        span.get("name", "")
+        for each in messages_in(kafka.address, topic)
+        for span in spans_in(each.value)
     )

@@ -66,7 +66,7 @@ class ZipkinServer:
             )
         try:
             self.url = self._wait_until(lambda: self._address(log))
-            self._wait_until(lambda: self.get("/health")["status"] == "UP")
+            self._wait_until(self._is_up)
         except BaseException:
             self.close()
             raise
@@ -97,6 +97,13 @@ class ZipkinServer:
         """End it, and wait until it has ended."""
         self._process.kill()  # it has nothing to save, and would take seconds to end by itself
         self._process.wait()
+
+    def _is_up(self) -> bool:
+        try:
+            return bool(self.get("/health")["status"] == "UP")
+        except urllib.error.HTTPError as error:  # 503 until it has reached what it reads from
+            error.close()
+            return False
 
     def _address(self, log: Path) -> str | None:
         printed = log.read_text(encoding="utf-8", errors="replace")
