@@ -7,7 +7,7 @@ import textwrap
 import threading
 import uuid
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 
 import pytest
 from confluent_kafka.admin import AdminClient, NewTopic
@@ -137,14 +137,14 @@ def test_a_hundred_thousand_spans_of_eight_threads_arrive_once(
     recorder = make_recorder(topic=topic, queue_size=1 << 17)
     tracer = BasicTracer(recorder)
 
-    def record(thread: int) -> Callable[[], None]:
-        def run() -> None:
-            for number in range(12_500):
-                tracer.start_span(f"{thread}-{number}").finish()
+    threads = iter(range(8))
 
-        return run
+    def record() -> None:
+        thread = next(threads)
+        for number in range(12_500):
+            tracer.start_span(f"{thread}-{number}").finish()
 
-    on_threads([record(thread) for thread in range(8)])
+    on_threads(record)
     assert tracer.flush(120)
     assert recorder.stats.sent == 100_000
     # Read as text: the JSON of so many takes longer than all else.
@@ -176,7 +176,7 @@ def test_a_span_that_the_broker_finds_too_large_fails_alone(
 def test_spans_that_the_broker_refuses_fail(
     kafka: KafkaServer, make_recorder: MakeRecorder, topic: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """For a time that the topic does not take, for example: they are counted, and not tried again."""
+    """For a time that the topic does not take, for example: each is counted, and not retried."""
     create(kafka, topic, message_timestamp_before_max_ms="0")
     recorder = make_recorder(topic=topic, config={"linger.ms": 50})
     tracer = BasicTracer(recorder)

@@ -1,4 +1,4 @@
-"""A trace goes through headers of real messages, with each client on either side of a real Kafka."""
+"""A trace goes through headers of real messages, with each client on either side of a Kafka."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ def test_a_trace_goes_through_headers(
         (str, bytes),
         (str, type(None)),
     }
-    assert len(passed_on) == len(headers)
+    assert passed_on[:2] == headers[:2]
     send(kafka.address, f"{topic}-2", passed_on)
     context = tracer.extract(Format.TEXT_MAP, receive(kafka.address, f"{topic}-2"))
     assert isinstance(context, BasicSpanContext)
