@@ -26,8 +26,9 @@ TESTS = [
     "freezegun>=1.2",
     *HTTP,
     *ORJSON,
-    # It has no wheels for PyPy.
-    f"{KAFKA[0]}; platform_python_implementation == 'CPython' and sys_platform != 'emscripten'",
+    # There are no wheels for PyPy.
+    "confluent-kafka>=2.3; platform_python_implementation == 'CPython'"
+    " and sys_platform != 'emscripten'",
     "jsonschema>=4.18; sys_platform != 'emscripten'",
     "gevent; platform_python_implementation == 'CPython' and sys_platform != 'emscripten'",
     "numpy; platform_python_implementation == 'CPython' and sys_platform != 'emscripten'",

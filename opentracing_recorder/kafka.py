@@ -1,4 +1,106 @@
-"""Sends spans to Kafka."""
+"""Sends spans to a topic of Kafka's, where Zipkin or the OpenTelemetry Collector reads them.
+
+Between the services and the backend, Kafka keeps spans while the backend is away, and hands them to
+several readers. Install ``opentracing[kafka,orjson]``, and at the start of your application::
+
+    import opentracing
+    from opentracing_recorder.kafka import KafkaRecorder
+    from opentracing_recorder.zipkin import ZipkinTracer
+
+    recorder = KafkaRecorder("shop", bootstrap_servers="kafka-1:9092,kafka-2:9092")
+    opentracing.set_global_tracer(ZipkinTracer("shop", recorder=recorder))
+
+Start Zipkin with ``KAFKA_BOOTSTRAP_SERVERS``. For the Collector's Kafka receiver, send OTLP::
+
+    from opentracing_recorder.otlp import OTLPTracer
+
+    recorder = KafkaRecorder(
+        "shop",
+        bootstrap_servers="kafka-1:9092",
+        format="otlp",
+        resource_attributes={"deployment.environment.name": "production"},
+        config={
+            "security.protocol": "SASL_SSL",
+            "sasl.mechanisms": "SCRAM-SHA-512",
+            "sasl.username": "shop",
+            "sasl.password": "...",
+            "compression.type": "zstd",
+        },
+    )
+    tracer = OTLPTracer("shop", recorder=recorder)
+
+## Options of KafkaRecorder
+
+| Option | Default | Meaning |
+|---|---|---|
+| ``service_name`` | required | The name of this process. |
+| ``bootstrap_servers`` | ``localhost:9092`` | Brokers to ask for all others, as ``host:port``, \
+separated by commas. |
+| ``format`` | ``zipkin`` | ``zipkin``: lists in Zipkin's JSON, version 2. ``otlp``: OTLP's \
+protobuf, ``ExportTraceServiceRequest``. |
+| ``topic`` | ``zipkin`` or ``otlp_spans`` | The topic, which its readers know by the same name. |
+| ``config`` | none | Settings of librdkafka, by the names in its documentation: security, \
+compression, timeouts. |
+| ``ip``, ``port`` | as `opentracing_recorder.zipkin` has them | The address of this service, for \
+``zipkin``. |
+| ``resource_attributes``, ``semantic_names`` | as `opentracing_recorder.otlp` has them \
+| For ``otlp``. |
+| ``max_message_size`` | 921600 bytes (900 KiB) | The largest message before it is compressed: \
+brokers refuse more than 1 MiB. |
+
+``queue_size`` (16384 spans), ``batch_size`` (512 spans), ``interval`` (1 second), ``send_timeout``
+(10 seconds), ``attempts`` (40) and ``exit_timeout`` (5 seconds) are those of `BatchRecorder`.
+
+Set by the recorder, and refused in ``config``: ``acks=all``, ``enable.idempotence`` and
+``message.timeout.ms=0``, which it needs to send each span once; the callbacks for deliveries,
+errors and logs; what has an option of its own. Its defaults, which ``config`` may replace:
+``partitioner=murmur2_random``, which is that of Kafka's own clients;
+``queue.buffering.max.messages``, the batch size; ``queue.buffering.max.kbytes``, 64 MiB beyond
+``max_message_size``; ``socket.timeout.ms``, the send timeout; ``reconnect.backoff.max.ms=5000``.
+
+## Messages
+
+The spans of one trace in one batch are one message. Its key is the trace's id in 32 hexadecimal
+digits, so a trace stays in one partition, as tail sampling needs it. Many small traces cost more
+than few large ones: a trace of a single span takes about half as much again of CPU as over HTTP.
+A message above ``max_message_size`` is divided. librdkafka sends many messages at once, and
+compresses them together.
+
+## What to watch
+
+``recorder.stats`` counts spans by outcome: ``queued`` grows while no broker acknowledges,
+``dropped`` when the queue is full. The log of ``opentracing_recorder`` says why, and that of
+``opentracing_recorder.kafka`` has librdkafka's own lines, at most one a minute of each kind. No
+line has a value of ``config`` that has a secret by its name. The number of messages that a reader
+has not read yet is Kafka's to tell (consumer lag).
+
+## Errors, and what is lost when
+
+An argument that cannot serve raises TypeError or ValueError, which names it; so does a setting that
+librdkafka does not know. Later:
+
+- No broker answers, or a topic is missing: librdkafka goes on, without a copy of a message that a
+  broker may have. The batch counts as an attempt each time that ``send_timeout`` ends. After
+  ``attempts`` librdkafka gives up, and what brokers have not acknowledged counts as failed. The
+  queue bridges an outage as long as it has space.
+- The time of ``close`` or of the exit ends: the same, and such spans count as dropped, or as failed
+  if brokers acknowledged a part of their batch. A span that is counted as lost may have arrived if
+  the acknowledgement alone was lost.
+- A span is larger than ``max_message_size``, or than the brokers take: it counts as failed. The
+  others are sent.
+- A broker refuses a message for what it is, for example its time: its spans count as failed.
+- A span cannot be encoded: it counts as failed; the rest of its trace is sent.
+- The process is killed: what is queued is lost.
+
+The brokers recognize what a producer sends again, so that neither a restart of brokers nor lost
+answers double a span. A producer that brokers refuse for good (a fatal error of librdkafka) is
+replaced by another one, and what it had sent last may be there twice.
+
+Each process has a producer of its own, which is made when it sends its first spans. A forked child
+leaves that of its parent alone.
+
+Headers of your own messages carry traces too: see `opentracing_recorder.KafkaHeaders`.
+"""
 
 from __future__ import annotations
 

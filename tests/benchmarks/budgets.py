@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from runner import Results
-from worker import BYTES, OTLP_CPU, ZIPKIN_CPU
+from worker import BYTES, KAFKA_CPU, OTLP_CPU, ZIPKIN_CPU
 
 OURS = "opentracing_2_5"
 BASICTRACER = "basictracer_3_2"
@@ -95,5 +95,6 @@ BUDGETS = (
     Budget(ZIPKIN_CPU, 1 / 8, OPENTELEMETRY),
     Budget(OTLP_CPU, 1 / 8, OPENTELEMETRY),
     Budget(OTLP_CPU, 1.5, OURS, ZIPKIN_CPU),
+    Budget(KAFKA_CPU, 1.5, OURS, ZIPKIN_CPU),
     Budget(OTLP_CPU, 1 / 4, OPENTELEMETRY, ours=BRIDGE),
 )

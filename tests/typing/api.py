@@ -21,6 +21,7 @@ from opentracing_recorder import (
     TextPropagator,
     Trace,
 )
+from opentracing_recorder.kafka import KafkaRecorder
 from opentracing_recorder.otlp import OTLPRecorder, OTLPTracer
 from opentracing_recorder.timeline import render_html, render_text
 
@@ -92,6 +93,11 @@ def over_otlp() -> None:
     recorder = OTLPRecorder("shop", resource_attributes={"host.name": "a"}, send_timeout=1.0)
     tracer: BasicTracer = OTLPTracer("shop", recorder=recorder)
     print(recorder.stats.sent, OTLPTracer("shop", "http://localhost:4318").close(), tracer)
+
+
+def over_kafka() -> None:
+    recorder = KafkaRecorder("shop", "kafka:9092", format="otlp", config={"linger.ms": 20})
+    print(recorder.topic, recorder.stats.sent, OTLPTracer("shop", recorder=recorder).close())
 
 
 def a_name_that_is_not_there() -> None:
