@@ -23,21 +23,6 @@ def too_large(text: str) -> KafkaError:
     return KafkaError(KafkaError.MSG_SIZE_TOO_LARGE, text)
 
 
-class Message:
-    """The spans of one message; called with the error, if its delivery fails."""
-
-    __slots__ = ("error", "errors", "spans")
-
-    def __init__(self, spans: Sequence[BasicSpan], errors: list[KafkaError]) -> None:
-        self.spans = spans
-        self.errors = errors
-        self.error: KafkaError | None = None
-
-    def __call__(self, error: KafkaError, _: object = None) -> None:
-        self.error = error
-        self.errors.append(error)
-
-
 class Delivery:
     """What became of the spans of one batch, which may take several calls of `send`.
 
@@ -47,36 +32,37 @@ class Delivery:
     """
 
     def __init__(self, spans: Sequence[BasicSpan]) -> None:
-        self._spans = {id(each): each for each in spans}  # kept, or ids might be used again
-        self._messages: list[Message] = []
+        self._spans = spans  # kept, or their ids might be used again
+        self.messages: list[list[BasicSpan]] = []
+        """The spans of each message that librdkafka has, or that has failed in this call."""
+        self._failed: list[list[BasicSpan]] = []
         self.errors: list[KafkaError] = []
         """Those of this call."""
         self.attempts = 0
         """Calls since one that changed what is sent next."""
 
     def __contains__(self, span: BasicSpan) -> bool:
-        return id(span) in self._spans
+        return any(each is span for each in self._spans)
 
     def __len__(self) -> int:
         return len(self._spans)
 
+    def fail(self, spans: list[BasicSpan], error: KafkaError, _: object = None) -> None:
+        """Note the error of a message; librdkafka calls it with that message."""
+        self._failed.append(spans)
+        self.errors.append(error)
+
     def begin(self, spans: Sequence[BasicSpan]) -> Sequence[BasicSpan]:
         """Begin a call; return the spans to send: those that are in no message without an error."""
         self.attempts += 1
-        if not self._messages:
+        if not self.messages:
             return spans
+        failed = set(map(id, self._failed))
+        self.messages = [each for each in self.messages if id(each) not in failed]
+        self._failed.clear()
         self.errors.clear()
-        self._messages = [each for each in self._messages if each.error is None]
-        sent = {id(span) for message in self._messages for span in message.spans}
+        sent = {id(span) for message in self.messages for span in message}
         return [each for each in spans if id(each) not in sent]
-
-    def message(self, spans: Sequence[BasicSpan]) -> Message:
-        """A message that reports its error to this delivery."""
-        return Message(spans, self.errors)
-
-    def add(self, message: Message) -> None:
-        """Keep a message that librdkafka has, or that has an error."""
-        self._messages.append(message)
 
     @property
     def is_too_large(self) -> bool:
@@ -95,5 +81,5 @@ class Delivery:
 
     def numbers(self) -> tuple[int, int]:
         """Of the spans in messages, those without an error, and the others."""
-        lost = sum(len(each.spans) for each in self._messages if each.error is not None)
-        return sum(len(each.spans) for each in self._messages) - lost, lost
+        lost = sum(map(len, self._failed))
+        return sum(map(len, self.messages)) - lost, lost

@@ -109,8 +109,8 @@ class Brokers:
     def produce(
         self,
         topic: str,
-        key: bytes,
         body: bytes,
+        key: bytes,
         on_error: Callable[[KafkaError], object],
         seconds_left: Callable[[], float],
     ) -> None:
@@ -118,10 +118,10 @@ class Brokers:
 
         Waits while librdkafka's queue is full. Raises Unavailable if no producer can be made.
         """
-        producer = self._new_producer() if self._producer is None else self._producer
+        produce = self.ready()
         while True:
             try:
-                producer.produce(topic, body, key, -1, on_error)  # -1: the key decides
+                produce(topic, body, key, -1, on_error)  # -1: the key decides on the partition
                 return
             except BufferError:
                 reraise_interrupt()
@@ -134,6 +134,12 @@ class Brokers:
                 reraise_interrupt()
                 on_error(error.args[0])
                 return
+
+    def ready(self) -> Callable[..., None]:
+        """The method of the producer that `produce` calls. Raises Unavailable if there is none."""
+        producer = self._new_producer() if self._producer is None else self._producer
+        produce: Callable[..., None] = producer.produce
+        return produce
 
     def open_messages(self) -> int:
         """The number of messages that are neither acknowledged nor failed, or what else waits."""
@@ -176,7 +182,10 @@ class Brokers:
             self._producer = None
 
     def _new_producer(self) -> Any:
-        callbacks = {"error_cb": self._events.on_error, "delivery.report.only.error": True}
+        callbacks: dict[str, Any] = {
+            "error_cb": self._events.on_error,
+            "delivery.report.only.error": True,
+        }
         try:
             self._producer = Producer({**self._config, **callbacks}, logger=self._events)
         except KafkaException as error:  # a file that cannot be read, for example

@@ -86,7 +86,8 @@ def to_json(encoded: list[dict[str, Any]]) -> bytes:
         return dumps([json_safe(each) for each in encoded])
 
 
-_FIRST_KEY = b'{"traceId":'  # no other object has it after a comma, and no text has its quotes
+# No other object has this key after a comma, and no text has its quotes.
+_FIRST, _BETWEEN, _LAST = b'[{"traceId":', b'},{"traceId":', b"}]"
 
 
 def to_json_parts(encoded: list[dict[str, Any]]) -> list[bytes]:
@@ -94,13 +95,12 @@ def to_json_parts(encoded: list[dict[str, Any]]) -> list[bytes]:
 
     A call of the JSON encoder costs as much as several spans, so there is one for all.
     """
-    start, end = 1 + len(_FIRST_KEY), -2
-    return not_version_1(to_json(encoded))[start:end].split(b"}," + _FIRST_KEY)
+    return not_version_1(to_json(encoded))[len(_FIRST) : -len(_LAST)].split(_BETWEEN)
 
 
 def array_of(parts: list[bytes]) -> bytes:
     """A JSON array of spans."""
-    return b"[%b%b}]" % (_FIRST_KEY, (b"}," + _FIRST_KEY).join(parts))
+    return _FIRST + _BETWEEN.join(parts) + _LAST
 
 
 def not_version_1(report: bytes) -> bytes:

@@ -105,10 +105,14 @@ Headers of your own messages carry traces too: see `opentracing_recorder.KafkaHe
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from time import monotonic
 from typing import Any
+
+from confluent_kafka import KafkaException
+
+from opentracing.interrupts import reraise_interrupt
 
 from . import _otlp_protobuf
 from ._arguments import check_count, check_seconds, check_type
@@ -190,7 +194,7 @@ class KafkaRecorder(BatchRecorder):
         else:
             self._encode_span = span_encoder(local_endpoint(service_name, ip, port))
             self._parts, self._body = to_json_parts, array_of
-        self._max_message_size = check_count("max_message_size", max_message_size)
+        self._max_size = check_count("max_message_size", max_message_size)
         self._brokers = Brokers(
             bootstrap_servers,
             config,
@@ -257,11 +261,13 @@ class KafkaRecorder(BatchRecorder):
         seconds_left: Callable[[], float],
     ) -> None:
         """Give librdkafka the spans of the batch that it does not have yet, by trace."""
-        encode, taken = self._encode_span, []
+        encode = self._encode_span
+        taken: list[BasicSpan] = []
+        take = taken.append
 
         def encode_and_take(span: BasicSpan) -> Any:
             encoded = encode(span)
-            taken.append(span)
+            take(span)
             return encoded
 
         encoded = self.encode_each(delivery.begin(spans), encode_and_take)
@@ -275,34 +281,37 @@ class KafkaRecorder(BatchRecorder):
             else:
                 trace[0].append(span)
                 trace[1].append(part)
-        for trace_id, trace in traces.items():
-            self._produce_trace(delivery, b"%032x" % trace_id, *trace, seconds_left)
+        brokers, topic, body_of, limit = self._brokers, self.topic, self._body, self._max_size
+        produce, fail, add = brokers.ready(), delivery.fail, delivery.messages.append
+        for trace_id, (few, their_parts) in traces.items():
+            key, body = b"%032x" % trace_id, body_of(their_parts)
+            if len(body) <= limit:
+                try:  # `Brokers.produce` unrolled
+                    produce(topic, body, key, -1, partial(fail, few))
+                except (BufferError, KafkaException):
+                    reraise_interrupt()
+                    brokers.produce(topic, body, key, partial(fail, few), seconds_left)
+                add(few)  # not if that has raised
+                continue
+            for some, body in self._divided(few, their_parts):
+                if len(body) <= limit:
+                    brokers.produce(topic, body, key, partial(fail, some), seconds_left)
+                else:
+                    text = f"a message of {len(body)} bytes; max_message_size is {limit}"
+                    fail(some, too_large(text))
+                add(some)
 
-    def _produce_trace(
-        self,
-        delivery: Delivery,
-        key: bytes,
-        spans: list[BasicSpan],
-        parts: list[Any],
-        seconds_left: Callable[[], float],
-    ) -> None:
-        """Give librdkafka spans of one trace: in one message, unless that is too large."""
+    def _divided(
+        self, spans: list[BasicSpan], parts: list[Any]
+    ) -> Iterator[tuple[list[BasicSpan], bytes]]:
+        """The spans of one trace in messages that are small enough, or have a single span."""
         body = self._body(parts)
-        if len(body) <= self._max_message_size:
-            message = delivery.message(spans)
-            self._brokers.produce(self.topic, key, body, message, seconds_left)
-            delivery.add(message)  # not if that has raised
-            return
         half = len(parts) // 2
-        if half:
-            self._produce_trace(delivery, key, spans[:half], parts[:half], seconds_left)
-            self._produce_trace(delivery, key, spans[half:], parts[half:], seconds_left)
+        if half and len(body) > self._max_size:
+            yield from self._divided(spans[:half], parts[:half])
+            yield from self._divided(spans[half:], parts[half:])
         else:
-            limit = self._max_message_size
-            text = f"a message of {len(body)} bytes; max_message_size is {limit}"
-            message = delivery.message(spans)
-            message(too_large(text))
-            delivery.add(message)
+            yield spans, body
 
     def _error(self, delivery: Delivery, open_messages: int) -> SendError:
         """The error of a call after which messages are left."""

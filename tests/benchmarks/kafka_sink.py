@@ -12,7 +12,7 @@ from pathlib import Path
 
 
 class KafkaSink:
-    """Serves from entering to leaving a with statement; a Python that has confluent-kafka runs it."""
+    """Serves from entering to leaving a with statement; run by a Python with confluent-kafka."""
 
     def __init__(self, python: Path) -> None:
         self._command = [str(python), __file__]
