@@ -319,7 +319,8 @@ class KafkaRecorder(BatchRecorder):
         if delivery.errors:
             found = self._brokers.shown(delivery.errors[-1])
         if delivery.is_fatal:
-            self._brokers.discard()
+            if not self._brokers.discard():
+                self._delivery = None  # all of it is sent again, rather than a part lost uncounted
         elif open_messages:
             text = f"{open_messages} messages are not acknowledged after {self.send_timeout:g} s"
             return Unavailable(f"{text}: {found}" if found else text)
@@ -332,7 +333,7 @@ class KafkaRecorder(BatchRecorder):
     def _give_up(self, delivery: Delivery, error: Unavailable) -> int:
         """End the deliveries; return the number of spans that are lost, if not all are."""
         is_known = self._brokers.discard()
-        self._delivery = None
+        delivery.attempts = 0  # other parts of the batch may follow
         acknowledged, lost = delivery.numbers()
         if not acknowledged or not is_known:
             raise error
