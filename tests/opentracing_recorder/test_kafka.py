@@ -8,6 +8,7 @@ import logging
 import os
 import sys
 import textwrap
+import time
 import uuid
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
@@ -27,6 +28,8 @@ from opentracing_recorder.harness import FaultyProxy, RecorderCheckMixin
 
 if sys.implementation.name != "cpython" or sys.platform == "emscripten":
     pytest.skip("confluent-kafka has no wheels for this interpreter", allow_module_level=True)
+
+from confluent_kafka import KafkaError
 
 from opentracing_recorder._zipkin_json import array_of, span_encoder, to_json, to_json_parts
 from opentracing_recorder.kafka import KafkaRecorder
@@ -456,6 +459,147 @@ def test_values_that_cannot_be_encoded_cost_their_span_alone(
     stats = tracer.recorder.stats
     assert (stats.sent, stats.failed) == (1, 7)
     assert names(messages_in(broker, topic)) == ["fine"]
+
+
+class ScriptedProducer:
+    """Stands for confluent-kafka's Producer; `outcome` of a span's name decides on its message.
+
+    It is None for an acknowledgement, an error, or "wait" for one that never comes.
+    """
+
+    outcome: Callable[[str], Any]
+    made: list[ScriptedProducer]
+    stored: list[str]
+
+    def __init__(self, config: dict[str, Any], logger: Any = None) -> None:
+        self._open: list[tuple[str, Callable[..., None]]] = []
+        self._is_purged = False
+        self.made.append(self)
+
+    def produce(self, _: str, body: bytes, key: bytes, partition: int, on_delivery: Any) -> None:
+        (span,) = spans_in(body)
+        self._open.append((span["name"], on_delivery))
+
+    def poll(self, seconds: float) -> int:
+        messages, self._open = self._open, []
+        for name, on_delivery in messages:
+            found = KafkaError(KafkaError._PURGE_QUEUE) if self._is_purged else self.outcome(name)
+            if found is None:
+                self.stored.append(name)
+            elif isinstance(found, str):
+                self._open.append((name, on_delivery))
+            else:
+                on_delivery(found, None)
+        if self._open:
+            time.sleep(seconds)  # as the real one waits
+        return len(messages) - len(self._open)
+
+    def purge(self) -> None:
+        self._is_purged = True
+
+    def flush(self, seconds: float) -> int:
+        self.poll(0)
+        return len(self)
+
+    def __len__(self) -> int:
+        return len(self._open)
+
+
+@pytest.fixture
+def script() -> type[ScriptedProducer]:
+    """A class of producers, which recorders use that are made in the test."""
+
+    class Script(ScriptedProducer):
+        made: list[ScriptedProducer] = []
+        stored: list[str] = []
+
+    return Script
+
+
+MakeScripted = Callable[..., BasicTracer]
+
+
+@pytest.fixture
+def make_scripted(
+    script: type[ScriptedProducer],
+    make_tracer: Callable[..., BasicTracer],
+    monkeypatch: pytest.MonkeyPatch,
+) -> MakeScripted:
+    def make(outcome: Callable[[str], Any], **options: Any) -> BasicTracer:
+        script.outcome = staticmethod(outcome)  # type: ignore[assignment]
+        tracer = make_tracer(NOWHERE, **options)
+        monkeypatch.setattr("opentracing_recorder._kafka_producer.Producer", script)
+        return tracer
+
+    return make
+
+
+def test_of_a_batch_that_is_given_up_what_was_acknowledged_counts_as_sent(
+    script: type[ScriptedProducer], make_scripted: MakeScripted, caplog: pytest.LogCaptureFixture
+) -> None:
+    """After the last attempt, the rest counts as failed, and the log has both numbers."""
+    tracer = make_scripted(
+        lambda name: "wait" if name == "stuck" else None, attempts=2, send_timeout=0.1
+    )
+    for name in ("a", "stuck", "b"):
+        finished(tracer, name)
+    assert not tracer.flush(10)
+    stats = tracer.recorder.stats
+    assert (stats.sent, stats.failed, stats.queued) == (2, 1, 0)
+    assert script.stored == ["a", "b"]
+    assert "Kafka took 2 spans of a batch, and 1 are lost" in caplog.text
+
+
+def test_of_a_batch_that_close_gives_up_what_was_acknowledged_counts_as_sent(
+    script: type[ScriptedProducer], make_scripted: MakeScripted
+) -> None:
+    """The rest counts as failed when the time of `close` is over."""
+    tracer = make_scripted(lambda name: "wait" if name == "stuck" else None)
+    for name in ("a", "stuck", "b"):
+        finished(tracer, name)
+    assert not tracer.close(0.5)
+    stats = tracer.recorder.stats
+    assert (stats.sent, stats.failed, stats.dropped) == (2, 1, 0)
+    assert script.stored == ["a", "b"]
+
+
+def test_a_producer_with_a_fatal_error_is_replaced(
+    script: type[ScriptedProducer], make_scripted: MakeScripted
+) -> None:
+    """The next one sends what was not acknowledged, and nothing else."""
+    fatal = KafkaError(KafkaError.OUT_OF_ORDER_SEQUENCE_NUMBER, "gap", fatal=True)
+    tracer = make_scripted(
+        lambda name: fatal if name != "a" and len(script.made) == 1 else None, interval=0.05
+    )
+    for name in ("a", "b", "c"):
+        finished(tracer, name)
+    assert tracer.flush(10)
+    assert len(script.made) == 2
+    assert Counter(script.stored) == Counter(["a", "b", "c"])
+
+
+def test_a_message_that_is_refused_costs_its_spans_alone(
+    script: type[ScriptedProducer], make_scripted: MakeScripted, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Those that brokers refuse only because of it are sent again, and the others are not."""
+    others = KafkaError(KafkaError._INVALID_DIFFERENT_RECORD)
+    seen: Counter[str] = Counter()
+
+    def outcome(name: str) -> KafkaError | None:
+        seen[name] += 1
+        if name == "bad":
+            return KafkaError(KafkaError.INVALID_RECORD, "no")
+        return others if name == "beside" and seen[name] == 1 else None
+
+    tracer = make_scripted(outcome, interval=5)
+    for name in ("a", "bad", "beside", "b"):
+        finished(tracer, name)
+    assert not tracer.flush(10)
+    stats = tracer.recorder.stats
+    assert (stats.sent, stats.failed) == (3, 1)
+    assert Counter(script.stored) == Counter(["a", "beside", "b"])
+    assert "the span 'bad'" in caplog.text
+    assert "INVALID_RECORD: no" in caplog.text
 
 
 # Processes.
