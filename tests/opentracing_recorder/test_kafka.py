@@ -31,7 +31,7 @@ if sys.implementation.name != "cpython" or sys.platform == "emscripten":
 
 from confluent_kafka import KafkaError
 
-from opentracing_recorder._zipkin_json import array_of, span_encoder, to_json, to_json_parts
+from opentracing_recorder._zipkin_json import span_encoder, to_json
 from opentracing_recorder.kafka import KafkaRecorder
 from opentracing_recorder.otlp import OTLPTracer
 from opentracing_recorder.zipkin import ZipkinTracer
@@ -188,28 +188,6 @@ def test_the_topic_is_that_of_its_readers(broker: str, format: str, topic: str) 
     with BasicTracer(KafkaRecorder("shop", broker, format=format)) as tracer:
         finished(tracer, "x")
     assert len(messages_in(broker, topic)) == 1
-
-
-def test_parts_of_an_array_are_those_of_its_spans() -> None:
-    """Whatever their tags and logs hold, also what looks like the start of a span."""
-    tracer = BasicTracer()
-    start = '{"traceId":"'
-    odd = ["},", start, "}," + start, "\\", '\\"},' + start, "", "é", "\ud800", 'yAnnotations"']
-    spans = [
-        tracer.start_span(text, tags={"traceId": text, text: text, "x": {"traceId": text}}).log_kv(
-            {"traceId": text, "list": [{"a": 1}, {"traceId": "1"}]}
-        )
-        for text in odd
-    ]
-    for span in spans:
-        span.finish()
-    encoded = list(map(span_encoder({"serviceName": "shop"}), spans))
-    parts = to_json_parts(encoded)
-    assert len(parts) == len(spans)
-    for span, part in zip(encoded, parts):
-        assert json.loads(array_of([part])) == json.loads(to_json([span]))
-    assert json.loads(array_of(parts)) == json.loads(to_json(encoded))
-    assert b'yAnnotations"' not in array_of(parts)
 
 
 # Options.
