@@ -56,7 +56,7 @@ class Load:
         self._thread.join()
 
     def _run(self) -> None:
-        while not self._end.wait(0.01):
+        while not self._end.wait(0.02):
             with self.changed:
                 for _ in range(10):
                     name = str(len(self.recorded))
@@ -68,17 +68,16 @@ class Load:
 def test_a_broker_that_is_killed_costs_no_span_and_doubles_none(
     kafka: KafkaServer, make_recorder: MakeRecorder, topic: str
 ) -> None:
-    """It is killed twice under load, and started again with what it had acknowledged."""
+    """It is killed under load, and started again with what it had acknowledged."""
     recorder = make_recorder(
         topic=topic, queue_size=65536, send_timeout=1.0, config={"reconnect.backoff.max.ms": 500}
     )
     tracer = BasicTracer(recorder)
     with Load(tracer) as load:
-        for _ in range(2):
-            load.wait_for(500)
-            kafka.kill()
-            load.wait_for(500)
-            kafka.start()
+        load.wait_for(500)
+        kafka.kill()
+        load.wait_for(500)
+        kafka.start()
         load.wait_for(500)
     assert tracer.flush(60)
     stats = recorder.stats
