@@ -10,6 +10,7 @@ PIP := $(VENV)/$(PIP_INSTALL)
 INSTALLED := $(VENV)/.installed-$(firstword $(shell pwd | cksum))
 DOWNSTREAM := env/downstream
 COLLECTOR := env/collector
+KAFKA := env/kafka
 SERVERS := env/servers
 OPENTELEMETRY := env/opentelemetry
 WHEELS := env/wheels
@@ -26,7 +27,7 @@ TYPED := opentracing opentracing_recorder $(wildcard tests/typing/*.py)
 
 .DEFAULT_GOAL := help
 .PHONY: help bootstrap demo demo-zipkin wheel installed installed-threads test test-all test-collector test-downstream \
-  test-faults test-installs test-opentelemetry test-pyodide test-servers test-threads test-zipkin soak fuzz lint types \
+  test-faults test-installs test-kafka test-opentelemetry test-pyodide test-servers test-threads test-zipkin soak fuzz lint types \
   bench bench-check docs dist clean
 
 help:  ## show this list (the default)
@@ -142,6 +143,24 @@ $(COLLECTOR)/otelcol: $(addprefix tests/backends/collector/,main.go go.mod go.su
 test-collector: $(if $(shell command -v go),$(COLLECTOR)/.installed $(COLLECTOR)/otelcol)  ## send spans through an OpenTelemetry Collector built here
 	@$(if $^,$(COLLECTOR)/bin/python -m pytest -q tests/backends/collector,\
 	  echo "Left out the tests with the OpenTelemetry Collector: install Go 1.26, https://go.dev/dl")
+
+$(KAFKA)/.installed: setup.py pyproject.toml tests/backends/kafka/requirements.txt
+	$(PYTHON) -m venv $(KAFKA)
+	$(KAFKA)/$(PIP_INSTALL) 'pip>=21.3'
+	$(KAFKA)/$(PIP_INSTALL) --editable '.[kafka,otlp,orjson]' -r tests/backends/kafka/requirements.txt
+	@touch $@
+
+$(KAFKA)/broker: tests/backends/kafka/pom.xml
+	@rm -rf $@
+	mvn --batch-mode --quiet --strict-checksums --file $< dependency:copy-dependencies \
+	  -DincludeScope=runtime -DoutputDirectory=$(abspath $@)
+	@touch $@
+
+HAVE_KAFKA := $(and $(shell command -v java),$(shell command -v mvn))
+
+test-kafka: $(if $(HAVE_KAFKA),$(KAFKA)/.installed $(KAFKA)/broker $(if $(shell command -v go),$(COLLECTOR)/otelcol))  ## send spans through a real Kafka to Zipkin and a Collector
+	@$(if $^,$(KAFKA)/bin/python -m pytest -q -rs tests/backends/kafka,\
+	  echo "Left out the tests with Kafka: install Java 17 and Maven; on Debian: apt-get install default-jre-headless maven")
 
 # Packages come from the index as for any Python, but in wheels without machine code.
 env/pyodide/.installed: $(RUN) Makefile

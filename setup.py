@@ -15,6 +15,7 @@ HTTP = ["urllib3>=2"]
 # Not in the one above: there are no wheels for builds without the GIL, nor for some platforms, and
 # no marker can name these builds. Without orjson, the standard library's json does the same.
 ORJSON = ["orjson>=3.9; platform_python_implementation == 'CPython'"]
+KAFKA = ["confluent-kafka>=2.3"]
 
 TESTS = [
     "pytest>=8.4",  # earlier ones may not find the modules that tests share
@@ -25,6 +26,9 @@ TESTS = [
     "freezegun>=1.2",
     *HTTP,
     *ORJSON,
+    # There are no wheels for PyPy.
+    "confluent-kafka>=2.3; platform_python_implementation == 'CPython'"
+    " and sys_platform != 'emscripten'",
     "jsonschema>=4.18; sys_platform != 'emscripten'",
     "gevent; platform_python_implementation == 'CPython' and sys_platform != 'emscripten'",
     "numpy; platform_python_implementation == 'CPython' and sys_platform != 'emscripten'",
@@ -106,6 +110,7 @@ setup(
     extras_require={
         "gevent": ["gevent>=22.10"],
         "tornado": ["tornado>=4.5"],
+        "kafka": KAFKA,
         "otlp": HTTP,
         "zipkin": HTTP,
         "orjson": ORJSON,

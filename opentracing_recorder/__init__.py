@@ -31,7 +31,7 @@ Every name below can be imported from this package. The guides are in the module
 - Keep spans in this process: `opentracing_recorder.in_memory`, `opentracing_recorder.console`,
   `opentracing_recorder.logging`, `opentracing_recorder.json_lines`.
 - Send spans over a network: `opentracing_recorder.otlp`, `opentracing_recorder.zipkin`,
-  `opentracing_recorder.opentelemetry`.
+  `opentracing_recorder.kafka`, `opentracing_recorder.opentelemetry`.
 - Record what is instrumented for OpenTelemetry: `opentracing_recorder.opentelemetry_api`.
 - Set up a tracer by environment variables, or without code: `opentracing_recorder.environment`.
 - Send the last spans of a process: `opentracing_recorder.shutdown`.

@@ -74,14 +74,23 @@ def span_encoder(semantic_names: bool) -> Callable[[BasicSpan], Encoded]:
 
 def to_request(resource_attributes: Mapping[str, Any], encoded: Sequence[Encoded]) -> bytes:
     """An ExportTraceServiceRequest with encoded spans."""
-    resource = bytes_field(0x0A, of_others.of(resource_attributes))
+    return request_of(resource_field(resource_attributes), encoded)
+
+
+def resource_field(resource_attributes: Mapping[str, Any]) -> bytes:
+    """The first field of a ResourceSpans, for `request_of`."""
+    return bytes_field(0x0A, of_others.of(resource_attributes))
+
+
+def request_of(resource: bytes, encoded: Sequence[Encoded]) -> bytes:
+    """The same as `to_request`, for many requests of one resource."""
     by_scope: dict[int, list[Any]] = {}
     for scope, span in encoded:
         by_scope.setdefault(id(scope), [scope]).append(span)
     parts: list[bytes] = [resource]
     size = len(resource)
     for scope, *spans in by_scope.values():
-        head = bytes_field(0x0A, scope_message(scope))
+        head = _OWN_SCOPE if scope is SCOPE else bytes_field(0x0A, scope_message(scope))
         tail = bytes_field(0x1A, utf8(scope.schema_url)) if scope.schema_url else b""
         length = len(head) + sum(map(len, spans)) + len(tail)
         start = b"\x12" + varint(length)
@@ -89,6 +98,9 @@ def to_request(resource_attributes: Mapping[str, Any], encoded: Sequence[Encoded
         parts += [start, head, *spans, tail]
     # Joined once: each copy of a long request costs its memory.
     return b"".join([b"\x0a", varint(size), *parts])
+
+
+_OWN_SCOPE = bytes_field(0x0A, scope_message(SCOPE))
 
 
 def _encode(semantic_names: bool, span: BasicSpan) -> Encoded:

@@ -86,6 +86,23 @@ def to_json(encoded: list[dict[str, Any]]) -> bytes:
         return dumps([json_safe(each) for each in encoded])
 
 
+# No other object has this key after a comma, and no text has its quotes.
+_FIRST, _BETWEEN, _LAST = b'[{"traceId":', b'},{"traceId":', b"}]"
+
+
+def to_json_parts(encoded: list[dict[str, Any]]) -> list[bytes]:
+    """Each of the encoded spans as a part of a JSON array, for `array_of`; none for version 1.
+
+    A call of the JSON encoder costs as much as several spans, so there is one for all.
+    """
+    return not_version_1(to_json(encoded))[len(_FIRST) : -len(_LAST)].split(_BETWEEN)
+
+
+def array_of(parts: list[bytes]) -> bytes:
+    """A JSON array of spans."""
+    return _FIRST + _BETWEEN.join(parts) + _LAST
+
+
 def not_version_1(report: bytes) -> bytes:
     """The same JSON, with no text that Zipkin's servers take for a field of version 1 of its API.
 

@@ -105,21 +105,18 @@ from . import _otlp_json, _otlp_protobuf
 from ._arguments import check_type
 from ._environment_variables import (
     SERVICE_NAME,
-    UNKNOWN_SERVICE,
     named_service,
     otlp_value_of,
     otlp_variable,
     warn,
 )
-from ._environment_variables import resource_attributes as given_resource_attributes
 from ._errors import shown
 from ._failure_log import RateLimit, since_last
 from ._http_post import Path
 from ._http_report import HTTPReports
-from ._json_safe import json_safe, text_of
-from ._opentelemetry_fields import TELEMETRY_SDK, to_attributes
 from ._otlp_environment import report_options, timeout_of_environment
 from ._otlp_reply import rejected_spans
+from ._otlp_resource import resource_of
 from .b3_propagator import B3Propagator
 from .batch import BatchRecorder
 from .propagator import CompositePropagator, Propagator
@@ -172,7 +169,7 @@ class OTLPRecorder(BatchRecorder):
         attempts: int = 40,
         exit_timeout: float = 5.0,
     ) -> None:
-        self._resource = _resource(service_name, resource_attributes)
+        self._resource = resource_of(service_name, resource_attributes)
         encoding = _encoding(protocol)
         self._encode_span = encoding.span_encoder(semantic_names)
         self._to_request = encoding.to_request
@@ -276,24 +273,6 @@ class OTLPTracer(BasicTracer):
             max_logs=max_logs,
             service_name=named_service() if service_name is None else service_name,
         )
-
-
-def _resource(
-    service_name: str | None, resource_attributes: Mapping[str, Any] | None
-) -> dict[str, Any]:
-    if service_name is not None:
-        check_type("service_name", service_name, str)
-    if resource_attributes is not None:
-        check_type("resource_attributes", resource_attributes, Mapping)
-    attributes = {
-        **TELEMETRY_SDK,
-        SERVICE_NAME: UNKNOWN_SERVICE,
-        **given_resource_attributes(),
-        **to_attributes(json_safe(resource_attributes or {})),
-    }
-    if service_name is not None:
-        attributes[SERVICE_NAME] = text_of(service_name)
-    return attributes
 
 
 def _encoding(protocol: str | None) -> Any:

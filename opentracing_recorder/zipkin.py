@@ -109,9 +109,7 @@ platforms. On PyPy it is left out by itself.
 
 from __future__ import annotations
 
-from _socket import AF_INET, AF_INET6, SOCK_DGRAM, socket  # gevent's would look the address up
 from collections.abc import Mapping, Sequence
-from ipaddress import IPv4Address, IPv6Address, ip_address
 from time import monotonic
 from typing import Any
 
@@ -119,11 +117,11 @@ from opentracing import Format, ScopeManager
 from opentracing.interrupts import reraise_interrupt
 from opentracing.tags import SPAN_KIND, SPAN_KIND_RPC_SERVER
 
-from ._arguments import check_range, check_type
 from ._errors import shown
 from ._http_post import Path
 from ._http_report import HTTPReports
-from ._zipkin_json import SharedSpanContext, endpoint, not_version_1, span_encoder, to_json
+from ._zipkin_endpoint import local_endpoint
+from ._zipkin_json import SharedSpanContext, not_version_1, span_encoder, to_json
 from .b3_propagator import B3Propagator
 from .batch import BatchRecorder, SpanRejected
 from .context import BasicSpanContext
@@ -174,9 +172,7 @@ class ZipkinRecorder(BatchRecorder):
         attempts: int = 40,
         exit_timeout: float = 5.0,
     ) -> None:
-        check_type("service_name", service_name, str)
-        local_endpoint = endpoint(service_name, _checked_ip(ip), port=_checked_port(port))
-        self._encode_span = span_encoder(local_endpoint)
+        self._encode_span = span_encoder(local_endpoint(service_name, ip, port))
         self._reports = HTTPReports(
             "Zipkin",
             url,
@@ -300,43 +296,3 @@ def _is_server(tags: Mapping[str, Any] | None) -> bool:
     except Exception:  # of a value that cannot be compared
         reraise_interrupt()
         return False
-
-
-def _checked_ip(ip: str | None) -> IPv4Address | IPv6Address | None:
-    """The address to send: this host's for None, and none for an empty text."""
-    if ip is None:
-        return _host_address()
-    try:
-        return None if ip == "" else ip_address(ip)
-    except ValueError:
-        reraise_interrupt()
-        raise ValueError(f"ip must be an IPv4 or IPv6 address, not {ip!r}") from None
-
-
-# Of networks that are for documentation alone. Connecting a datagram socket sends nothing.
-_ELSEWHERE = ((AF_INET, "192.0.2.1"), (AF_INET6, "2001:db8::1"))
-
-
-def _host_address() -> IPv4Address | IPv6Address | None:
-    """The address from which this host would reach another network; None if it has none."""
-    for family, elsewhere in _ELSEWHERE:
-        try:
-            connection = socket(family, SOCK_DGRAM)
-            try:
-                connection.connect((elsewhere, 9))
-                address = ip_address(connection.getsockname()[0])
-            finally:
-                connection.close()
-        except (OSError, ValueError):
-            reraise_interrupt()
-            continue
-        if not (address.is_loopback or address.is_unspecified or address.is_link_local):
-            return address
-    return None
-
-
-def _checked_port(port: int | None) -> int | None:
-    if port is not None:
-        check_type("port", port, int)
-        check_range("port", port, 0 < port < 1 << 16, "from 1 to 65535")
-    return port

@@ -28,6 +28,7 @@ _NEEDS_OS = (
     "Thread(",
     "BatchRecorder)",
     "RecorderCheckMixin",
+    "KafkaRecorder(",
     "OpenTelemetryRecorder(",
     "ZipkinRecorder",
     "ZipkinTracer",

@@ -30,6 +30,12 @@ CASES = [
     "CPU from start to acknowledgement, Zipkin",
     "CPU from start to acknowledgement, OTLP",
     pytest.param(
+        "CPU from start to acknowledgement, Kafka",
+        marks=pytest.mark.skipif(
+            platform.python_implementation() == "PyPy", reason="confluent-kafka is not for PyPy"
+        ),
+    ),
+    pytest.param(
         "bytes kept for a span with 2 tags",
         marks=pytest.mark.skipif(
             platform.python_implementation() == "PyPy", reason="PyPy cannot trace memory"

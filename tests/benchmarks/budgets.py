@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from runner import Results
-from worker import BYTES, OTLP_CPU, TREES, ZIPKIN_CPU
+from worker import BYTES, KAFKA_CPU, OTLP_CPU, TREES, ZIPKIN_CPU
 
 OURS = "opentracing_2_5"
 BASICTRACER = "basictracer_3_2"
@@ -100,6 +100,7 @@ BUDGETS = (
     Budget(ZIPKIN_CPU, 1 / 8, OPENTELEMETRY),
     Budget(OTLP_CPU, 1 / 8, OPENTELEMETRY),
     Budget(OTLP_CPU, 1.5, OURS, ZIPKIN_CPU),
+    Budget(KAFKA_CPU, 1.5, OURS, ZIPKIN_CPU, known=1.7),
     Budget(OTLP_CPU, 1 / 4, OPENTELEMETRY, ours=BRIDGE),
     # The check has no time for the last one.
     *(Budget(trees, 12) for trees in list(TREES)[:-1]),

@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from environments import HERE
+from kafka_sink import KafkaSink
 from sink import Sink
-from worker import EXPORTS
+from worker import EXPORTS, KAFKA_CPU
 
 
 class Effort(NamedTuple):
@@ -114,11 +115,15 @@ def measure(
                 figures = results.setdefault((peer.name, case), Figures())
                 if figures.error is None:
                     progress(f"round {number + 1}: {case}, {peer.title}")
-                    _add(figures, case, peer, effort, sink)
+                    if case == KAFKA_CPU:
+                        with KafkaSink(peer.python) as kafka:
+                            _add(figures, case, peer, effort, kafka)
+                    else:
+                        _add(figures, case, peer, effort, sink)
     return results
 
 
-def _add(figures: Figures, case: str, peer: Peer, effort: Effort, sink: Sink) -> None:
+def _add(figures: Figures, case: str, peer: Peer, effort: Effort, sink: Sink | KafkaSink) -> None:
     request = {
         "peer": peer.name,
         "case": case,

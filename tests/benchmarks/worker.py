@@ -26,8 +26,9 @@ import least_work
 BYTES = "bytes kept for a span with 2 tags"
 ZIPKIN_CPU = "CPU from start to acknowledgement, Zipkin"
 OTLP_CPU = "CPU from start to acknowledgement, OTLP"
+KAFKA_CPU = "CPU from start to acknowledgement, Kafka"
 
-EXPORTS = {ZIPKIN_CPU: "export_zipkin", OTLP_CPU: "export_otlp"}
+EXPORTS = {ZIPKIN_CPU: "export_zipkin", OTLP_CPU: "export_otlp", KAFKA_CPU: "export_kafka"}
 """Of spans with 4 tags, by the function of a peer that sets it up."""
 
 SPANS_A_TURN = 512

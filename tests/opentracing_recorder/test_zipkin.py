@@ -42,7 +42,7 @@ if sys.platform == "emscripten":
 
 from urllib3.connection import HTTPConnection
 
-import opentracing_recorder.zipkin
+import opentracing_recorder._zipkin_endpoint
 from opentracing_recorder._http_post import HTTPPost, Reply
 from opentracing_recorder._zipkin_json import endpoint
 from opentracing_recorder.zipkin import DEFAULT_URL, ZipkinRecorder, ZipkinTracer
@@ -129,7 +129,7 @@ def sockets(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
             def close(self) -> None:
                 pass
 
-        monkeypatch.setattr(opentracing_recorder.zipkin, "socket", Socket)
+        monkeypatch.setattr(opentracing_recorder._zipkin_endpoint, "socket", Socket)
 
     return use
 

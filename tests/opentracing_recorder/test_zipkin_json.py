@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Callable
 from typing import Any
@@ -24,7 +25,13 @@ if sys.platform == "emscripten":
 
 from opentracing_recorder import _zipkin_json
 from opentracing_recorder._json_bytes import dumps_without_orjson
-from opentracing_recorder._zipkin_json import endpoint, span_encoder
+from opentracing_recorder._zipkin_json import (
+    array_of,
+    endpoint,
+    span_encoder,
+    to_json,
+    to_json_parts,
+)
 from opentracing_recorder.zipkin import ZipkinRecorder
 
 from ..zipkin_payload import payload_of, spans_in
@@ -405,3 +412,26 @@ def test_whatever_an_application_does_the_server_gets_what_it_takes(
         span.log_kv(log, timestamp=start)
     span.finish(finish_time=finish)
     encoded(span)
+
+
+@pytest.mark.usefixtures("_either_json")
+def test_parts_of_an_array_are_those_of_its_spans() -> None:
+    """Whatever their tags and logs hold, also what looks like the start of a span."""
+    tracer = BasicTracer()
+    start = '{"traceId":"'
+    odd = ["},", start, "}," + start, "\\", '\\"},' + start, "", "é", "\ud800", 'yAnnotations"']
+    spans = [
+        tracer.start_span(text, tags={"traceId": text, text: text, "x": {"traceId": text}}).log_kv(
+            {"traceId": text, "list": [{"a": 1}, {"traceId": "1"}]}
+        )
+        for text in odd
+    ]
+    for span in spans:
+        span.finish()
+    encoded = list(map(span_encoder({"serviceName": "shop"}), spans))
+    parts = to_json_parts(encoded)
+    assert len(parts) == len(spans)
+    for span, part in zip(encoded, parts):
+        assert json.loads(array_of([part])) == json.loads(to_json([span]))
+    assert json.loads(array_of(parts)) == json.loads(to_json(encoded))
+    assert b'yAnnotations"' not in array_of(parts)

@@ -26,6 +26,7 @@ from opentracing_recorder import (
     read_spans,
     write_spans,
 )
+from opentracing_recorder.kafka import KafkaRecorder
 from opentracing_recorder.otlp import OTLPRecorder, OTLPTracer
 from opentracing_recorder.statistics import (
     Comparison,
@@ -146,6 +147,11 @@ def questions(before: list[Trace], after: list[Trace]) -> None:
     changes: list[Comparison] = compare(before, after, where, at_least=0.2)
     path: list[PathPiece] = critical_path(after[0])
     print(slow, middles, changes, path, errors(after)[0].message)
+
+
+def over_kafka() -> None:
+    recorder = KafkaRecorder("shop", "kafka:9092", format="otlp", config={"linger.ms": 20})
+    print(recorder.topic, recorder.stats.sent, OTLPTracer("shop", recorder=recorder).close())
 
 
 def a_name_that_is_not_there() -> None:

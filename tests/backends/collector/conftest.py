@@ -41,7 +41,7 @@ receivers:
     protocols:
       grpc: {{endpoint: "127.0.0.1:{grpc}"}}
       http: {http}
-exporters:
+{kafka}exporters:
   debug: {{}}
   file: {{path: "{folder}/spans.json", flush_interval: 50ms}}
   otlp_http:
@@ -52,7 +52,12 @@ exporters:
 service:
   telemetry: {{metrics: {{level: none}}}}
   pipelines:
-    traces: {{receivers: [otlp], exporters: [debug, file, otlp_http]}}
+    traces: {{receivers: [{receivers}], exporters: [debug, file, otlp_http]}}
+"""
+
+# From the start of its topic, whenever it joins.
+KAFKA_RECEIVER = """\
+  kafka: {{brokers: ["{brokers}"], initial_offset: earliest}}
 """
 
 
@@ -121,10 +126,13 @@ class Sink:
 class Collector:
     """A collector that can be killed, and started again on the same ports.
 
-    `http_options` are those of its receiver over HTTP.
+    It reads OTLP from a topic as well, if `kafka` has the address of a broker. `http_options` are
+    those of its receiver over HTTP.
     """
 
-    def __init__(self, folder: Path, sink: Sink, **http_options: Any) -> None:
+    def __init__(
+        self, folder: Path, sink: Sink, kafka: str | None = None, **http_options: Any
+    ) -> None:
         self.grpc_port, self.http_port = free_ports(2)
         self.sink = sink
         self.url = f"http://127.0.0.1:{self.http_port}/v1/traces"
@@ -132,7 +140,14 @@ class Collector:
         # JSON is YAML too.
         http = json.dumps({"endpoint": f"127.0.0.1:{self.http_port}", **http_options})
         (folder / "config.yaml").write_text(
-            CONFIGURATION.format(grpc=self.grpc_port, http=http, sink=sink.port, folder=folder)
+            CONFIGURATION.format(
+                grpc=self.grpc_port,
+                http=http,
+                sink=sink.port,
+                folder=folder,
+                kafka=KAFKA_RECEIVER.format(brokers=kafka) if kafka else "",
+                receivers="otlp, kafka" if kafka else "otlp",
+            )
         )
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -203,11 +218,13 @@ def running_sink() -> Iterator[Sink]:
 
 
 @contextmanager
-def running_collector(folder: Path, sink: Sink, **http_options: Any) -> Iterator[Collector]:
+def running_collector(
+    folder: Path, sink: Sink, kafka: str | None = None, **http_options: Any
+) -> Iterator[Collector]:
     """A collector that takes spans; the test is skipped if it is not built."""
     if not BINARY.exists():
         pytest.skip("the collector is not built: run `make test-collector`, with Go on the path")
-    collector = Collector(folder, sink, **http_options)
+    collector = Collector(folder, sink, kafka, **http_options)
     try:
         collector.start()
         yield collector

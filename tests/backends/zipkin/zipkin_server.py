@@ -42,8 +42,10 @@ class Missing(Exception):
 class ZipkinServer:
     """A running server that keeps its spans in memory, on a port that was free."""
 
-    def __init__(self, log: Path) -> None:
+    def __init__(self, log: Path, **environment: str) -> None:
         """Start it, and wait until it is up; `log` is the file for what it prints.
+
+        `environment` has more of its variables.
 
         Raises Missing where it cannot be had, and RuntimeError if it does not start.
         """
@@ -55,7 +57,7 @@ class ZipkinServer:
             self._process = subprocess.Popen(
                 # It finds a free port for 0 by itself, and its log says which.
                 [*command, "--armeria.ports[0].ip=127.0.0.1"],
-                env={**os.environ, "QUERY_PORT": "0", "STORAGE_TYPE": "mem"},
+                env={**os.environ, "QUERY_PORT": "0", "STORAGE_TYPE": "mem", **environment},
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
@@ -64,7 +66,7 @@ class ZipkinServer:
             )
         try:
             self.url = self._wait_until(lambda: self._address(log))
-            self._wait_until(lambda: self.get("/health")["status"] == "UP")
+            self._wait_until(self._is_up)
         except BaseException:
             self.close()
             raise
@@ -95,6 +97,13 @@ class ZipkinServer:
         """End it, and wait until it has ended."""
         self._process.kill()  # it has nothing to save, and would take seconds to end by itself
         self._process.wait()
+
+    def _is_up(self) -> bool:
+        try:
+            return bool(self.get("/health")["status"] == "UP")
+        except urllib.error.HTTPError as error:  # 503 until it has reached what it reads from
+            error.close()
+            return False
 
     def _address(self, log: Path) -> str | None:
         printed = log.read_text(encoding="utf-8", errors="replace")

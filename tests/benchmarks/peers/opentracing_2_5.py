@@ -186,3 +186,12 @@ def export_otlp(url: str, count: int) -> Export:
     recorder = OTLPRecorder("benchmark", url, queue_size=count)
     tracer = OTLPTracer("benchmark", recorder=recorder)
     return sent_span(tracer), lambda: tracer.flush(60)
+
+
+def export_kafka(url: str, count: int) -> Export:
+    from opentracing_recorder.kafka import KafkaRecorder
+    from opentracing_recorder.zipkin import ZipkinTracer
+
+    recorder = KafkaRecorder("benchmark", url, queue_size=count)
+    tracer = ZipkinTracer("benchmark", recorder=recorder)
+    return sent_span(tracer), lambda: tracer.flush(60)
