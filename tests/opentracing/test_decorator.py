@@ -717,6 +717,26 @@ def test_a_generator_that_is_thrown_into_fails(
     assert [span.tags for span in recorder.spans] == [{"error": True}] * 3
 
 
+def test_wrong_arguments_are_refused_at_the_first_step(
+    tracer: BasicTracer, recorder: InMemoryRecorder
+) -> None:
+    """The function is called there; the coroutine's span has begun."""
+
+    @traced
+    def items(count: int) -> Iterator[int]:
+        yield count
+
+    @traced
+    async def fetch(url: str) -> str:
+        return url
+
+    made: list[Any] = [items(), fetch()]  # type: ignore[call-arg]
+    for each in made:
+        with pytest.raises(TypeError, match="missing 1 required positional argument"):
+            each.send(None)
+    assert recorder.outline() == "fetch !"
+
+
 def test_a_generator_that_never_starts_has_no_span(
     tracer: BasicTracer, recorder: InMemoryRecorder
 ) -> None:
