@@ -33,7 +33,7 @@ which prints::
       write
 
 - Each call reads `opentracing.tracer`, or uses the given `tracer`. With the no-op tracer, it only
-  calls the function.
+  calls the function; of a generator, it is a ``yield from``.
 - A coroutine's span lasts from its first step to its end. If it is never awaited, it has no span.
 - A generator's span lasts from its first item to its end: exhausted, failed, closed or collected as
   garbage. It is active only while the generator's own code runs, in the thread, task or context
