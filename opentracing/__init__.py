@@ -74,8 +74,8 @@ which prints::
   cancelled task, a closed generator and an interpreter that exits are not.
 - ``async with`` takes spans and scopes too.
 
-An exception that your code catches is no error of the span unless you say so. A tag that is costly
-to compute is worth it only for a span that is recorded::
+An exception that your code catches is not recorded: call `Span.record_exception`. Compute a costly
+tag only if `Span.is_recording` returns True::
 
     def pay(span, card):
         if span.is_recording():  # False if no tracer is installed, or the span is not sampled

@@ -33,12 +33,14 @@ which prints::
       write
 
 - Each call reads `opentracing.tracer`, or uses the given `tracer`. With the no-op tracer, it only
-  calls the function.
+  calls the function; of a generator, it is a ``yield from``.
 - A coroutine's span lasts from its first step to its end. If it is never awaited, it has no span.
 - A generator's span lasts from its first item to its end: exhausted, failed, closed or collected as
   garbage. It is active only while the generator's own code runs, in the thread, task or context
   that asks for the item. So are the scopes which that code holds open at a ``yield``. The spans of
   the consumer, or of the block of a `contextlib.contextmanager`, are not its children.
+- If a coroutine function or a generator is called with wrong arguments, the `TypeError` is raised
+  at its first step.
 - Only a function that has ``yield`` in it is a generator. If a function returns a generator or an
   awaitable of another function, the span ends when it returns: decorate the other function.
 - If an `Exception` leaves the function, the span gets the tag `error` and a log, as it does from a

@@ -65,7 +65,7 @@ class TracedExecutor(Executor):
     """
 
     def __init__(self, executor: Executor, *, tracer: Tracer | None = None) -> None:
-        if not callable(getattr(executor, "submit", None)):
+        if isinstance(executor, type) or not callable(getattr(executor, "submit", None)):
             raise TypeError(f"executor must be an Executor, not a {type(executor).__name__}")
         self._executor = executor
         self._tracer = tracer

@@ -103,7 +103,7 @@ def _bound_coroutine(function: t.Any, tracer: Tracer) -> t.Any:
 
 
 class _Wrapped:
-    """A function that is called with a span active, and has all attributes of the original."""
+    """A function that is called with a span active, and has the attributes of the original."""
 
     def __init__(self, function: t.Any) -> None:
         self.__wrapped__ = function
@@ -111,6 +111,8 @@ class _Wrapped:
         self.__module__ = getattr(function, "__module__", None)  # type: ignore[assignment]
 
     def __getattr__(self, name: str) -> t.Any:
+        if name in ("__self__", "__func__"):  # by these, a weak reference takes a method apart
+            raise AttributeError(name)
         return getattr(self.__wrapped__, name)
 
     def __repr__(self) -> str:

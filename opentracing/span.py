@@ -160,8 +160,8 @@ class Span:
     def is_recording(self) -> bool:
         """Whether the span may keep what it is given: False if no tracer is installed, for example.
 
-        Ask before you compute a costly tag. True by default for a span of any tracer, as one that
-        was written for 2.4 does not say.
+        Call it before you compute a costly tag. By default, a span of any tracer returns True:
+        tracers written for 2.4 have no such method.
         """
         return type(self) is not Span
 

@@ -20,7 +20,7 @@ _MAX_CHAIN = 16  # an error and its causes
 _MAX_FRAMES, _MIN_FRAMES = 150, 4
 _MAX_MESSAGES, _MIN_MESSAGE = 8000, 400
 _MAX_TEXT = 50_000
-_MAX_FOLLOWED = 100_000  # causes of one error
+_MAX_FOLLOWED = 100_000  # causes, of all its errors
 _MAX_NOTES = 20
 _MAX_OFFSET = 1000  # of a syntax error, in a line of at most this length
 
@@ -57,14 +57,14 @@ def stack_text(error: BaseException | None, stack: TracebackType | None) -> str:
     except Exception:  # of a group's own members, for example
         reraise_interrupt()
         text = text_of(stack)
-    return _cut(text_of(text))
+    return _cut(text_of(text), _MAX_TEXT)
 
 
-def _cut(text: str) -> str:
-    """The first and the last lines of a text that is too long."""
-    if len(text) <= _MAX_TEXT:
+def _cut(text: str, most: int) -> str:
+    """The first and the last lines of a text that has more than `most` characters."""
+    if len(text) <= most:
         return text
-    half = _MAX_TEXT // 2
+    half = most // 2
     first, last = text[:half].rpartition("\n"), text[-half:].partition("\n")
     start, end = first[0] or first[2], last[2] or last[0]
     return f"{start}\n... {len(text) - len(start) - len(end)} characters left out ...\n{end}"
@@ -105,7 +105,7 @@ class _Writer:
     ) -> list[_Shown]:
         """An error and its causes, the innermost first; with members of groups at most `room`."""
         found = [(error, stack, "")]
-        while len(found) < _MAX_FOLLOWED:
+        while len(self._seen) < _MAX_FOLLOWED:
             cause, link = _cause_of(error), _SENTENCES[0]
             if cause is None and not _suppresses_context(error):
                 cause, link = _context_of(error), _SENTENCES[1]
@@ -189,13 +189,12 @@ class _Writer:
             if name.startswith("<"):  # it has no text
                 name = name[1:-1]
             name = name[len("__main__.") :] if name.startswith("__main__.") else name
-            if len(message) > most:
-                message = f"{message[:most]}... {len(message) - most} characters left out"
+            message = _cut(message, most)  # the last lines of one may be another process's error
             lines = f"{name}: {message}\n" if message else f"{name}\n"
         notes = object.__getattribute__(error, "__dict__").get("__notes__")
         if type(notes) is list:
             text = "".join([f"{text_of(each)}\n" for each in notes[:_MAX_NOTES]])
-            lines += text if len(text) <= most else f"{text[:most]}...\n"
+            lines += _cut(text, most)
         return lines
 
     def _text_of(self, error: BaseException) -> str:
@@ -259,6 +258,8 @@ def _syntax_lines(error: BaseException) -> str:
 
 _LINKS = [each.strip() for each in _SENTENCES]
 _MAX_MORE = 2000  # characters
+# Pools of processes quote the traceback of the other process, as the text of a cause.
+_OF_ANOTHER_PROCESS = ("RemoteTraceback: ", '"""')
 _FIRST_MEMBER, _NEXT_MEMBER = "  +-+---------------- ", "    +---------------- "
 
 
@@ -278,14 +279,21 @@ def _more_of(lines: list[str], depth: int = 0) -> tuple[str, str]:
     links = [at for at, line in enumerate(lines) if _inner(line) in _LINKS]
     outer = lines[links[-1] + 1 :] if links else lines
     more = _members(outer, depth)
+    error = _error_of(outer)
     if links and depth < _MAX_DEPTH:
         cause, of_cause = _more_of(lines[: links[0]], depth + 1)
-        more += f" (from {cause}{of_cause})" if cause else ""
-    for line in map(_inner, outer):
-        # The first that is no line of a frame.
-        if line and not line[0].isspace() and not line.endswith(_HEADER):
-            return (line if len(line) <= _MIN_MESSAGE else f"{line[:_MIN_MESSAGE]}..."), more
-    return "", more
+        if cause and cause != error:  # they are equal if it is the same error in another process
+            more += f" (from {cause}{of_cause})"
+    return error, more
+
+
+def _error_of(lines: list[str]) -> str:
+    """The first line that is not of a traceback."""
+    for line in map(_inner, lines):
+        if not line or line[0].isspace() or line.endswith((_HEADER, *_OF_ANOTHER_PROCESS)):
+            continue
+        return line if len(line) <= _MIN_MESSAGE else f"{line[:_MIN_MESSAGE]}..."
+    return ""
 
 
 def _inner(line: str) -> str:

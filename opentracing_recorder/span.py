@@ -294,7 +294,7 @@ class BasicSpan(Span):
 
         If they cannot be read, that is logged.
         """
-        for key, value in ({} if tags is None else first_tags(tags, False)).items():
+        for key, value in ({} if tags is None else first_tags(tags)).items():
             self.set_tag(key, value)
         return self
 
@@ -696,7 +696,7 @@ def _limit(tracer: t.Any, name: str) -> int:
     return limit if type(limit) is int else _DEFAULT_LIMIT
 
 
-def first_tags(given: t.Any, is_new: bool = True) -> dict[t.Any, t.Any]:
+def first_tags(given: t.Any) -> dict[t.Any, t.Any]:
     """A copy of the tags given for a span. If they cannot be read, that is logged: no tags.
 
     The log has no exception: a hostile value can make an endless text of it.
@@ -708,10 +708,8 @@ def first_tags(given: t.Any, is_new: bool = True) -> dict[t.Any, t.Any]:
     times = _bad_tags.count()
     if times and not sys.is_finalizing():
         logger(__name__).warning(
-            "tags of %s span must be a mapping; %s could not be read, and the span %s without%s",
-            "a new" if is_new else "a",
+            "tags of a span must be a mapping; %s could not be read, and is left out%s",
             text_of(type(given)),
-            "starts" if is_new else "goes",
             since_last(times),
         )
     return {}

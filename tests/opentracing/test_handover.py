@@ -11,6 +11,7 @@ import logging
 import pickle
 import queue
 import threading
+import weakref
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, ThreadPoolExecutor
 from typing import Any
@@ -349,6 +350,19 @@ def test_the_wrapped_function_looks_like_the_function(tracer: BasicTracer) -> No
     assert wrap("text".upper)() == "TEXT"
 
 
+def test_a_wrapped_method_is_not_taken_apart(tracer: BasicTracer) -> None:
+    """A weak reference to a method would call the bare function; none can be made."""
+
+    class Shop:
+        def sell(self) -> str:
+            return job()
+
+    wrapped = wrap(Shop().sell)
+    assert wrapped() == "job"
+    with pytest.raises(TypeError):
+        weakref.WeakMethod(wrapped)  # type: ignore[type-var, unused-ignore]
+
+
 def test_a_bound_function_can_be_bound_again(
     tracer: BasicTracer, recorder: InMemoryRecorder
 ) -> None:
@@ -575,8 +589,9 @@ def test_an_executor_is_one(tracer: BasicTracer) -> None:
     assert queued.cancelled()
     with pytest.raises(RuntimeError, match="after shutdown"):
         pool.submit(job)
-    with pytest.raises(TypeError, match="must be an Executor"):
-        TracedExecutor(None)  # type: ignore[arg-type]
+    for other in (None, ThreadPoolExecutor):
+        with pytest.raises(TypeError, match="must be an Executor"):
+            TracedExecutor(other)  # type: ignore[arg-type]
 
 
 class Options(Executor):

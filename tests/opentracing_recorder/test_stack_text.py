@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import builtins
 import json
+import pickle
 import sys
 import traceback
 from collections.abc import Callable
@@ -211,6 +212,9 @@ def test_long_messages_are_cut() -> None:
     text = text_of(raised(Long(), raised(Long(), raised(Long()))))
     assert len(text) < LIMIT
     assert text.count("characters left out") == text.count("Long: x") == 3
+    lines = text_of(ValueError("first\n" + "x\n" * 10_000 + "last"))
+    assert lines.startswith("ValueError: first\n")
+    assert lines.endswith("\nlast\n")
 
 
 def test_a_text_that_is_too_long_has_its_first_and_its_last_lines() -> None:
@@ -335,6 +339,33 @@ def test_the_members_of_a_group_are_read_from_the_text() -> None:
     inner = with_causes("failed", text_of(ERRORS["a group as a cause"]()))
     assert inner.startswith("failed (from ")
     assert "; KeyError: 'never raised'; " in inner
+
+
+@pytest.mark.needs_os
+def test_an_error_of_another_process_is_named_once() -> None:
+    """Its pool quotes the traceback of that process as a cause; the innermost cause is in it."""
+    from multiprocessing.pool import ExceptionWithTraceback
+
+    def remote(error: BaseException) -> BaseException:
+        sent = ExceptionWithTraceback(error, error.__traceback__)  # as a pool's worker does
+        received: BaseException = pickle.loads(pickle.dumps(sent))
+        return raised(received, received.__cause__)
+
+    def even(depth: int) -> None:
+        odd(depth - 1) if depth else fail()
+
+    def odd(depth: int) -> None:
+        even(depth - 1)
+
+    def fail() -> None:
+        raise RuntimeError("failed") from KeyError("card-number")
+
+    for depth in (0, 400):
+        stack = text_of(remote(caught(lambda depth=depth: even(depth))))  # type: ignore[misc]
+        assert "RemoteTraceback: " in stack
+        expected = "RuntimeError: failed (from KeyError: 'card-number')"
+        assert with_causes("RuntimeError: failed", stack) == expected
+    assert with_causes("ValueError: x", text_of(remote(raised(ValueError("x"))))) == "ValueError: x"
 
 
 @pytest.mark.parametrize(

@@ -125,7 +125,7 @@ def test_tags_that_are_none_are_reported_once(
         each.set_tag("a", 1)
         assert each.tags == {"a": 1}
     assert [each.levelno for each in caplog.records] == [logging.WARNING]
-    assert "tags of a new span must be a mapping" in caplog.text
+    assert "tags of a span must be a mapping" in caplog.text
 
 
 @pytest.mark.parametrize("make_tracer", [BasicTracer, MockTracer])
