@@ -61,15 +61,23 @@ document.addEventListener("keydown", (event) => {
   }
   event.preventDefault();
 });
-list.addEventListener("click", (event) => {
-  const row = event.target.closest(".row");
+function choose(target) {
+  const row = target.closest(".row");
   if (!row) return;
-  if (event.target.closest(".fold") && row.item.children) toggle(row.item);
+  if (target.closest(".fold") && row.item.children) toggle(row.item);
   else if (row.item.span) select(row.item, true);
   else {
     select(row.item);
     toggle(row.item);
   }
+}
+list.addEventListener("click", (event) => choose(event.target));
+let pressed = null; // the row under the pointer
+list.addEventListener("pointerdown", (event) => (pressed = event.target.closest(".row")));
+list.addEventListener("pointerup", (event) => {
+  // Browsers send no click if the row that was pressed has been drawn anew.
+  const row = event.target.closest(".row");
+  if (row && pressed && !pressed.isConnected && pressed.item === row.item) choose(event.target);
 });
 list.addEventListener("dblclick", (event) => {
   const row = event.target.closest(".axis") && event.target.closest(".row");

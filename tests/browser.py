@@ -209,28 +209,28 @@ class Page:
 
     def click(self, selector: str) -> None:
         """Click in the middle of the first element that a CSS selector finds."""
-        x, y = self._place(selector, 0.5)
+        x, y = self.place(selector)
         at = {"x": x, "y": y, "button": "left", "clickCount": 1}
         self.call("Input.dispatchMouseEvent", type="mousePressed", **at)
         self.call("Input.dispatchMouseEvent", type="mouseReleased", **at)
 
     def hover(self, selector: str) -> None:
         """Move the pointer over the middle of the first element that a CSS selector finds."""
-        x, y = self._place(selector, 0.5)
+        x, y = self.place(selector)
         self.call("Input.dispatchMouseEvent", type="mouseMoved", x=x, y=y)
 
     def drag(self, selector: str, start: float, end: float) -> None:
         """Drag from one part of an element's width to another: 0 is its left, 1 its right."""
-        x, y = self._place(selector, start)
-        target, _ = self._place(selector, end)
+        x, y = self.place(selector, start)
+        target, _ = self.place(selector, end)
         held = {"y": y, "button": "left", "clickCount": 1}
         self.call("Input.dispatchMouseEvent", type="mousePressed", x=x, **held)
         for place in ((x + target) / 2, target):
             self.call("Input.dispatchMouseEvent", type="mouseMoved", x=place, buttons=1, **held)
         self.call("Input.dispatchMouseEvent", type="mouseReleased", x=target, **held)
 
-    def _place(self, selector: str, part: float) -> tuple[float, float]:
-        """A point in an element, which is scrolled into view."""
+    def place(self, selector: str, part: float = 0.5) -> tuple[float, float]:
+        """A point in the first element that a CSS selector finds, scrolled into view."""
         found = json.dumps(selector)
         x, y = self.run(f"""(() => {{
             const element = document.querySelector({found});

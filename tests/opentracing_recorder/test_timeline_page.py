@@ -133,6 +133,17 @@ def test_selecting_a_span_shows_its_tags_and_logs(show: Show) -> None:
     assert details(page) == ""
 
 
+def test_a_row_that_is_drawn_anew_while_it_is_pressed_is_selected(show: Show) -> None:
+    """The list may scroll, or get another width, between press and release."""
+    page = show(*SHOP)
+    x, y = page.place(row("reserve"))
+    at = {"x": x, "y": y, "button": "left", "clickCount": 1}
+    page.call("Input.dispatchMouseEvent", type="mousePressed", **at)
+    page.run("dispatchEvent(new Event('resize'))")
+    page.call("Input.dispatchMouseEvent", type="mouseReleased", **at)
+    assert "sku\tA-7" in details(page)
+
+
 @pytest.mark.parametrize(
     ("text", "shown", "count"),
     [
