@@ -10,8 +10,7 @@ from typing import Any
 
 import pytest
 
-from opentracing_recorder import Trace
-from opentracing_recorder import read_spans
+from opentracing_recorder import Trace, read_spans
 
 from ..threads import on_threads
 from .launched import PATIENCE, wait_until
