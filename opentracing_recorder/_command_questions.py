@@ -10,7 +10,7 @@ from typing import Any
 from . import statistics
 from ._command_files import FILES_HELP, Files, report
 from ._command_filters import add_filters, where_of
-from ._command_output import Output, add_output_arguments
+from ._command_output import Output, add_output_arguments, at_least_one
 from ._command_table import Cell, Column
 from ._critical_path import SpanTimes
 from ._terminal_text import BOLD, DIM, GREEN, RED
@@ -126,16 +126,16 @@ def _add_rows(parser: argparse.ArgumentParser, default: int) -> None:
 
 
 def _rows(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError(f"at least 1 row, not {number}")
-    return number
+    return at_least_one(text, "row")
 
 
 def _percent(text: str) -> float:
-    percent = float(text.removesuffix("%"))
+    try:
+        percent = float(text.removesuffix("%"))
+    except ValueError:
+        percent = math.nan
     if not 0 <= percent < math.inf:
-        raise argparse.ArgumentTypeError(f"at least 0 percent, not {text}")
+        raise argparse.ArgumentTypeError(f"at least 0 percent, not {text!r}")
     return percent / 100
 
 

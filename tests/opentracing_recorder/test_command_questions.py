@@ -301,7 +301,19 @@ def test_a_wrong_percentage_is_refused(
     """The least change is at least 0 percent."""
     with pytest.raises(SystemExit):
         main(["compare", file, file, f"--at-least={percent}"])
-    assert "--at-least" in capsys.readouterr().err
+    assert f"--at-least: at least 0 percent, not '{percent}'" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("number", ["0", "-1", "x", "1.5"])
+@pytest.mark.parametrize(("option", "unit"), [("-n", "row"), ("--width", "column")])
+def test_a_wrong_number_is_refused(
+    option: str, unit: str, number: str, file: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The message says what a number of rows or columns is, whatever was given for it."""
+    with pytest.raises(SystemExit):
+        main(["top", file, option, number])
+    expected = f"argument {option}: at least 1 {unit}, not '{number}'"
+    assert expected in capsys.readouterr().err
 
 
 # Nothing to answer.
