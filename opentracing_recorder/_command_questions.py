@@ -14,7 +14,8 @@ from ._command_output import Output, add_output_arguments, at_least_one
 from ._command_table import Cell, Column
 from ._critical_path import SpanTimes
 from ._terminal_text import BOLD, DIM, GREEN, RED
-from ._timeline_axis import counted, summary
+from ._timeline_axis import counted
+from ._timeline_text import title
 from .trace import Trace
 
 # What `top` can be sorted by, with the fields of its rows.
@@ -301,8 +302,7 @@ def _longest_root(trace: Trace) -> float:
 
 def _print_path(out: Output, trace: Trace, most: int) -> None:
     """Print a trace's critical path; if it has more than `most` pieces, only the longest."""
-    title = (f"trace {trace.trace_id}", *summary(trace, out.glyphs.micro))
-    out.print_line(f" {out.glyphs.dot} ".join(title), BOLD)
+    out.print_line(title(trace, out.width, out.glyphs), BOLD)
     pieces = SpanTimes(trace).path()
     lengths = [end - start for _, start, end in pieces]
     whole = sum(lengths)

@@ -784,7 +784,7 @@ def test_zipkin_brings_back_what_it_has_a_place_for(spans: list[dict[str, Any]])
         (b'{"traceID":"1","spanID":5,"startTime":1}', "line 1 is no span: it has no span id"),
         (
             b'{"traceEvents":[]}',
-            "line 1 is no span: Chrome's trace events are written, and not read",
+            "line 1 is no span: it has Chrome's trace events, which are not read",
         ),
         (b'{"resourceMetrics":[]}', "line 1 is no span: it has no trace and span id"),
         (b'{"data":[{"x":1}]}', "line 1, column 10, is no span: it has no trace and span id"),
