@@ -459,3 +459,21 @@ def test_any_table_fits(
     colored = table(columns, rows, width=width, glyphs=glyphs, color=True)
     bare = [line.replace("\x1b[31m", "").replace("\x1b[1m", "") for line in colored]
     assert [line.replace("\x1b[0m", "").rstrip() for line in bare] == plain
+
+
+@pytest.mark.parametrize(
+    ("texts", "width", "line"),
+    [
+        (("short", "m" * 60), 50, "short  1  " + "m" * 39 + "…"),
+        (("n" * 60, "short"), 50, "n" * 39 + "…  1  short"),
+        (("n" * 60, "m" * 60), 50, "n" * 22 + "…  1  " + "m" * 21 + "…"),
+    ],
+)
+def test_a_text_is_cut_only_where_no_column_leaves_it_space(
+    texts: tuple[str, str], width: int, line: str
+) -> None:
+    """A long text gets all that a short one does not need; two long ones have equal parts."""
+    columns = [Column("A", is_text=True), Column("B"), Column("C", is_text=True)]
+    row = [Cell(texts[0]), Cell("1"), Cell(texts[1])]
+    drawn = table(columns, [row], width=width, glyphs=Glyphs(True), color=False)
+    assert drawn[1] == line
