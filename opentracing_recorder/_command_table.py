@@ -48,7 +48,7 @@ def table(
     room -= sum(needed[place] for place in kept if not columns[place].is_text)
     texts = [place for place in kept if columns[place].is_text]
     # Those that need more than an equal part get what the others leave.
-    for number, place in enumerate(sorted(texts[::-1], key=needed.__getitem__)):
+    for number, place in enumerate(sorted(texts, key=needed.__getitem__)):
         needed[place] = min(needed[place], max(room // (len(texts) - number), 1))
         room -= needed[place]
     return [_line(columns, line, needed, kept, width, glyphs, color) for line in lines]

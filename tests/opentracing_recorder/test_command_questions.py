@@ -466,7 +466,7 @@ def test_any_table_fits(
     [
         (("short", "m" * 60), 50, "short  1  " + "m" * 39 + "…"),
         (("n" * 60, "short"), 50, "n" * 39 + "…  1  short"),
-        (("n" * 60, "m" * 60), 50, "n" * 22 + "…  1  " + "m" * 21 + "…"),
+        (("n" * 60, "m" * 60), 50, "n" * 21 + "…  1  " + "m" * 22 + "…"),
     ],
 )
 def test_a_text_is_cut_only_where_no_column_leaves_it_space(
