@@ -61,12 +61,15 @@ class TracedExecutor(Executor):
             pool.submit(resize, image)
 
     `tracer` is the tracer whose active span is bound (default: the global tracer of each call).
-    Raises TypeError if `executor` has no `submit`. Methods take the arguments of the executor's.
+    Raises TypeError if `executor` is a class or has no `submit`. Methods take the arguments of the
+    executor's.
     """
 
     def __init__(self, executor: Executor, *, tracer: Tracer | None = None) -> None:
-        if isinstance(executor, type) or not callable(getattr(executor, "submit", None)):
-            raise TypeError(f"executor must be an Executor, not a {type(executor).__name__}")
+        if isinstance(executor, type):  # its call was forgotten
+            raise TypeError(f"executor must be an Executor, not the class {executor.__name__}")
+        if not callable(getattr(executor, "submit", None)):
+            raise TypeError(f"executor must be an Executor, not {type(executor).__name__}")
         self._executor = executor
         self._tracer = tracer
 

@@ -77,7 +77,7 @@ def wrap(function: t.FunctionT, *, tracer: Tracer | None = None) -> t.FunctionT:
     if `function` is not callable.
     """
     if not callable(function):
-        raise TypeError(f"function must be callable, not a {type(function).__name__}")
+        raise TypeError(f"function must be callable, not {type(function).__name__}")
     if tracer is None:
         tracer = opentracing.tracer
     if type(tracer) is Tracer:

@@ -142,8 +142,8 @@ class Span:
     def record_exception(self: t.SpanT, error: BaseException) -> t.SpanT:
         """Mark the span as failed by `error`, which was caught: as when it leaves the block.
 
-        Sets the tag `error`, and logs the exception with its traceback. Like there, an exception
-        that is no `Exception`, such as a cancellation, is not recorded. The span is not finished::
+        Sets the tag `error`, and logs the exception with its traceback. Like there, what is no
+        `Exception`, such as a cancellation or a text, is not recorded. The span is not finished::
 
             try:
                 charge(card)

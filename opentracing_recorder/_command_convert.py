@@ -12,7 +12,7 @@ from .span_files import write_spans
 
 _FORMATS = {
     "jsonl": "a span a line, as JSONLinesRecorder writes them",
-    "zipkin": "Zipkin's JSON, version 2",
+    "zipkin": "Zipkin's JSON, version 2, with names in lower case",
     "otlp": "OTLP's JSON, a request a line",
     "chrome": "Chrome's trace event format, which Perfetto and speedscope open",
 }

@@ -44,11 +44,19 @@ def is_colored(options: argparse.Namespace) -> bool:
     return has_color(sys.stdout) if options.color is None else bool(options.color)
 
 
+def at_least_one(text: str, unit: str) -> int:
+    """The number of an argument, such as of columns."""
+    try:
+        number = int(text)
+    except ValueError:
+        number = 0
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"at least 1 {unit}, not {text!r}")
+    return number
+
+
 def _width(text: str) -> int:
-    width = int(text)
-    if width < 1:
-        raise argparse.ArgumentTypeError(f"at least 1 column, not {width}")
-    return width
+    return at_least_one(text, "column")
 
 
 class Output:

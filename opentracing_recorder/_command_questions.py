@@ -10,11 +10,12 @@ from typing import Any
 from . import statistics
 from ._command_files import FILES_HELP, Files, report
 from ._command_filters import add_filters, where_of
-from ._command_output import Output, add_output_arguments
+from ._command_output import Output, add_output_arguments, at_least_one
 from ._command_table import Cell, Column
 from ._critical_path import SpanTimes
 from ._terminal_text import BOLD, DIM, GREEN, RED
-from ._timeline_axis import counted, summary
+from ._timeline_axis import counted
+from ._timeline_text import title
 from .trace import Trace
 
 # What `top` can be sorted by, with the fields of its rows.
@@ -126,16 +127,16 @@ def _add_rows(parser: argparse.ArgumentParser, default: int) -> None:
 
 
 def _rows(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError(f"at least 1 row, not {number}")
-    return number
+    return at_least_one(text, "row")
 
 
 def _percent(text: str) -> float:
-    percent = float(text.removesuffix("%"))
+    try:
+        percent = float(text.removesuffix("%"))
+    except ValueError:
+        percent = math.nan
     if not 0 <= percent < math.inf:
-        raise argparse.ArgumentTypeError(f"at least 0 percent, not {text}")
+        raise argparse.ArgumentTypeError(f"at least 0 percent, not {text!r}")
     return percent / 100
 
 
@@ -301,8 +302,7 @@ def _longest_root(trace: Trace) -> float:
 
 def _print_path(out: Output, trace: Trace, most: int) -> None:
     """Print a trace's critical path; if it has more than `most` pieces, only the longest."""
-    title = (f"trace {trace.trace_id}", *summary(trace, out.glyphs.micro))
-    out.print_line(f" {out.glyphs.dot} ".join(title), BOLD)
+    out.print_line(title(trace, out.width, out.glyphs), BOLD)
     pieces = SpanTimes(trace).path()
     lengths = [end - start for _, start, end in pieces]
     whole = sum(lengths)

@@ -47,10 +47,9 @@ def table(
     room = width - len(_GAP) * (len(kept) - 1)
     room -= sum(needed[place] for place in kept if not columns[place].is_text)
     texts = [place for place in kept if columns[place].is_text]
-    for place in texts[::-1]:
-        # The first text gets what the others leave, and they no more than an equal part.
-        fair = max(room, 1) if place == texts[0] else max(room // len(texts), 1)
-        needed[place] = min(needed[place], fair)
+    # Those that need more than an equal part get what the others leave.
+    for number, place in enumerate(sorted(texts, key=needed.__getitem__)):
+        needed[place] = min(needed[place], max(room // (len(texts) - number), 1))
         room -= needed[place]
     return [_line(columns, line, needed, kept, width, glyphs, color) for line in lines]
 

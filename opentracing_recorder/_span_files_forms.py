@@ -50,6 +50,8 @@ def spans_of(value: Any) -> Iterator[Span | tuple[int, str]]:
         yield from _each(otlp.spans_of_request(value), otlp.span_of)
     elif otlp.is_span(value):
         yield _one(otlp.span_of, value, {})
+    elif "traceEvents" in value:
+        raise NotSpans("it has Chrome's trace events, which are not read")
     else:
         # An answer whose first member is another, such as the number of traces.
         inner = value.get("data", value.get("trace"))

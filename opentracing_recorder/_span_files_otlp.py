@@ -110,14 +110,15 @@ def span_of(value: dict[str, Any], shared: dict[str, Any]) -> dict[str, Any]:
         own_tags.setdefault(tags.SPAN_KIND, role)
     events = [_log(each) for each in list_of(value.get("events"))]
     _set_status(dict_of(value.get("status")), own_tags, events)
-    links = map(_reference, list_of(value.get("links")))
+    parent_id = parent_id_of(_get(value, "parentSpanId"))
+    links = (_reference(each, parent_id) for each in list_of(value.get("links")))
     references = [each for each in links if each is not None]
     start = integer_of(_get(value, "startTimeUnixNano")) or 0
     end = integer_of(_get(value, "endTimeUnixNano"))
     return {
         "trace_id": trace_id_of(_get(value, "traceId")),
         "span_id": span_id_of(_get(value, "spanId")),
-        "parent_id": parent_id_of(_get(value, "parentSpanId")),
+        "parent_id": parent_id,
         "operation_name": text_of(value.get("name") or ""),
         "service": text_of(service) if service else None,
         "start_time": start / _NANOSECONDS,
@@ -164,14 +165,16 @@ def _log(event: Any) -> dict[str, Any]:
     return {"timestamp": seconds_of(_get(event, "timeUnixNano"), _NANOSECONDS), "fields": fields}
 
 
-def _reference(link: Any) -> dict[str, str] | None:
+def _reference(link: Any, parent_id: str | None) -> dict[str, str] | None:
     link = dict_of(link)
-    kind = _attributes(link).get("opentracing.ref_type") or "follows_from"
     try:
+        span_id = span_id_of(_get(link, "spanId"))
+        # A link to the parent that does not say so is no sign that the parent did not wait.
+        usual = "child_of" if span_id == parent_id else "follows_from"
         return {
-            "type": text_of(kind),
+            "type": text_of(_attributes(link).get("opentracing.ref_type") or usual),
             "trace_id": trace_id_of(_get(link, "traceId")),
-            "span_id": span_id_of(_get(link, "spanId")),
+            "span_id": span_id,
         }
     except ValueError:  # to a span that cannot be
         return None

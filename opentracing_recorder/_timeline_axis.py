@@ -30,12 +30,18 @@ class Axis:
         return [min(max(place, first), last) for place in places]
 
 
-def summary(trace: Trace, micro: str = "µs") -> Iterator[str]:
-    """The parts of a trace's title: duration, number of spans, services, number of errors."""
+def summary(trace: Trace, micro: str = "µs", most: int | None = None) -> Iterator[str]:
+    """The parts of a trace's title: duration, number of spans, services, number of errors.
+
+    Of more than `most` services, it has the first ones and the number of the others.
+    """
     yield format_duration(trace.duration, micro)
     yield counted(len(trace), "span")
-    if trace.services:
-        yield ", ".join(trace.services)
+    if services := trace.services:
+        named = list(services[:most])
+        others = len(services) - len(named)
+        more = f"+{others}" if named else counted(others, "service")
+        yield ", ".join([*named, *[more] * bool(others)])
     if trace.errors:
         yield counted(len(trace.errors), "error")
 

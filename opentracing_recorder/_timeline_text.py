@@ -84,6 +84,16 @@ def render_line(
     return in_color(RED if color and node.error else "", fit(text, width, glyphs.cut).rstrip())
 
 
+def title(trace: Trace, width: int, glyphs: Glyphs) -> str:
+    """The line above a trace; where space is short, it names fewer services."""
+    for most in (None, 3, 2, 1, 0):
+        parts = f"trace {trace.trace_id}", *summary(trace, glyphs.micro, most)
+        text = shown_start(f" {glyphs.dot} ".join(parts), width, glyphs)
+        if columns_of(text) <= width:
+            break
+    return text
+
+
 def _draw(trace: Trace, width: int, glyphs: Glyphs, color: bool, fold: int | None) -> Iterator[str]:
     axis, services = Axis(trace), trace.services
     paint = dict(zip(services, SERVICE_COLORS * (len(services) // len(SERVICE_COLORS) + 1)))
@@ -106,8 +116,7 @@ def _draw(trace: Trace, width: int, glyphs: Glyphs, color: bool, fold: int | Non
     def fitted(text: str) -> str:
         return fit(text, width, glyphs.cut).rstrip()
 
-    title = (f"trace {trace.trace_id}", *summary(trace, glyphs.micro))
-    yield colored(BOLD, fitted(shown_start(f" {glyphs.dot} ".join(title), width, glyphs)))
+    yield colored(BOLD, fitted(title(trace, width, glyphs)))
     if note := clock_note(trace, glyphs.micro):
         yield colored(DIM, fitted(shown_start(note, width, glyphs)))
     if bar_width:

@@ -96,7 +96,10 @@ Spans have the form of `BasicSpan.to_dict`. These are its fields in other format
   OTLP, the attributes of its links, and the flags of Jaeger.
 - Times of OTLP are nanoseconds. As seconds, those since the epoch are exact to 0.2 microseconds,
   and durations to the nanosecond.
-- In OTLP, tags keep their names: none is renamed to OpenTelemetry's.
+- A link of OTLP is read as ``follows_from``; to the parent, as ``child_of``. Its attribute
+  ``opentracing.ref_type`` overrides that.
+- In OTLP, tags keep their names: none is renamed to OpenTelemetry's. Zipkin's names of operations
+  and services are in lower case.
 - For Chrome, each service is a process. A span that does not fit inside of its parent, or beside
   its siblings, stands on a track of its own, and an arrow leads to it. Times begin with the first
   span.

@@ -589,9 +589,10 @@ def test_an_executor_is_one(tracer: BasicTracer) -> None:
     assert queued.cancelled()
     with pytest.raises(RuntimeError, match="after shutdown"):
         pool.submit(job)
-    for other in (None, ThreadPoolExecutor):
-        with pytest.raises(TypeError, match="must be an Executor"):
-            TracedExecutor(other)  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="must be an Executor, not NoneType"):
+        TracedExecutor(None)  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="must be an Executor, not the class ThreadPoolExecutor"):
+        TracedExecutor(ThreadPoolExecutor)  # type: ignore[arg-type]
 
 
 class Options(Executor):

@@ -301,7 +301,19 @@ def test_a_wrong_percentage_is_refused(
     """The least change is at least 0 percent."""
     with pytest.raises(SystemExit):
         main(["compare", file, file, f"--at-least={percent}"])
-    assert "--at-least" in capsys.readouterr().err
+    assert f"--at-least: at least 0 percent, not '{percent}'" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("number", ["0", "-1", "x", "1.5"])
+@pytest.mark.parametrize(("option", "unit"), [("-n", "row"), ("--width", "column")])
+def test_a_wrong_number_is_refused(
+    option: str, unit: str, number: str, file: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The message says what a number of rows or columns is, whatever was given for it."""
+    with pytest.raises(SystemExit):
+        main(["top", file, option, number])
+    expected = f"argument {option}: at least 1 {unit}, not '{number}'"
+    assert expected in capsys.readouterr().err
 
 
 # Nothing to answer.
@@ -447,3 +459,21 @@ def test_any_table_fits(
     colored = table(columns, rows, width=width, glyphs=glyphs, color=True)
     bare = [line.replace("\x1b[31m", "").replace("\x1b[1m", "") for line in colored]
     assert [line.replace("\x1b[0m", "").rstrip() for line in bare] == plain
+
+
+@pytest.mark.parametrize(
+    ("texts", "width", "line"),
+    [
+        (("short", "m" * 60), 50, "short  1  " + "m" * 39 + "…"),
+        (("n" * 60, "short"), 50, "n" * 39 + "…  1  short"),
+        (("n" * 60, "m" * 60), 50, "n" * 21 + "…  1  " + "m" * 22 + "…"),
+    ],
+)
+def test_a_text_is_cut_only_where_no_column_leaves_it_space(
+    texts: tuple[str, str], width: int, line: str
+) -> None:
+    """A long text gets all that a short one does not need; two long ones have equal parts."""
+    columns = [Column("A", is_text=True), Column("B"), Column("C", is_text=True)]
+    row = [Cell(texts[0]), Cell("1"), Cell(texts[1])]
+    drawn = table(columns, [row], width=width, glyphs=Glyphs(True), color=False)
+    assert drawn[1] == line

@@ -391,6 +391,26 @@ def test_what_other_writers_of_otlp_write_is_read(change: Any) -> None:
 
 
 @pytest.mark.parametrize(
+    ("attributes", "kind"),
+    [
+        ([], "child_of"),
+        (
+            [{"key": "opentracing.ref_type", "value": {"stringValue": "follows_from"}}],
+            "follows_from",
+        ),
+    ],
+)
+def test_a_link_to_the_parent_is_of_a_child_unless_it_says_otherwise(
+    attributes: list[Any], kind: str
+) -> None:
+    """Instrumentation may link the parent as well, which waited for the span all the same."""
+    parent = {"traceId": OTLP_SPAN["traceId"], "spanId": OTLP_SPAN["parentSpanId"]}
+    span = {**OTLP_SPAN, "links": [{**parent, "attributes": attributes}]}
+    (found,) = whole(json.dumps(span))
+    assert [each["type"] for each in found["references"]] == [kind]
+
+
+@pytest.mark.parametrize(
     ("status", "error"),
     [
         ({}, None),
@@ -762,6 +782,10 @@ def test_zipkin_brings_back_what_it_has_a_place_for(spans: list[dict[str, Any]])
         (b'{"traceId":"1","id":"x"}', "line 1 is no span: its span id is not hexadecimal: 'x'"),
         (b'{"traceId":"0","id":"1"}', "line 1 is no span: its trace id is not hexadecimal: '0'"),
         (b'{"traceID":"1","spanID":5,"startTime":1}', "line 1 is no span: it has no span id"),
+        (
+            b'{"traceEvents":[]}',
+            "line 1 is no span: it has Chrome's trace events, which are not read",
+        ),
         (b'{"resourceMetrics":[]}', "line 1 is no span: it has no trace and span id"),
         (b'{"data":[{"x":1}]}', "line 1, column 10, is no span: it has no trace and span id"),
         (b'{"total":1,"data":5}', "line 1 is no span: it has no trace and span id"),

@@ -193,6 +193,29 @@ def test_folded_spans_whose_parents_were_not_recorded_say_so() -> None:
     assert sum("parents not recorded" in line for line in lines) == 1
 
 
+@pytest.mark.parametrize(
+    ("first", "width", "services"),
+    [
+        ("shop", 70, "shop, cart, stock, bank, mail"),
+        ("shop", 69, "shop, cart, stock, +2"),
+        ("shop", 61, "shop, cart, +3"),
+        ("shop", 54, "shop, +4"),
+        ("shop in Berlin", 54, "5 services"),
+    ],
+)
+def test_where_space_is_short_the_title_names_fewer_services(
+    first: str, width: int, services: str
+) -> None:
+    """The number of errors stays, as long as it fits beside the number of services."""
+    names = [first, "cart", "stock", "bank", "mail"]
+    spans = [
+        span(str(number), "1" if number > 1 else None, service=name, tags={"error": True})
+        for number, name in enumerate(names, 1)
+    ]
+    drawn = text(*spans, width=width).splitlines()[0]
+    assert drawn == f"trace t1 · 1.00 s · 5 spans · {services} · 5 errors"
+
+
 def test_corrected_clocks_are_noted() -> None:
     """One line says which services were corrected by how much at most; the bars are corrected."""
     server = span("2", "1", service="stock", start_time=-5.0, duration=0.5)
