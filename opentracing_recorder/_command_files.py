@@ -10,6 +10,7 @@ from typing import Any
 from ._errors import visible
 from ._span_files_reports import Reports
 from .span_files import read_spans
+from .trace import Trace
 
 FILES_HELP = "a file of spans, compressed with gzip or not; - is stdin"
 
@@ -39,6 +40,17 @@ class Files:
                 report(f"{name}: {error.strerror or error}")
                 self.status = 1
             reports.close()
+
+
+def chosen_traces(files: Files, trace_id: str | None) -> list[Trace]:
+    """The traces of the files whose id starts with `trace_id`; none is reported."""
+    traces = Trace.from_spans(files)
+    if trace_id is not None:
+        wanted = trace_id.lower()
+        traces = [trace for trace in traces if trace.trace_id.lower().startswith(wanted)]
+    if not traces:
+        report("no spans" if trace_id is None else f"no trace {trace_id}")
+    return traces
 
 
 def report(message: str) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from . import statistics
-from ._command_files import FILES_HELP, Files, report
+from ._command_files import FILES_HELP, Files, chosen_traces, report
 from ._command_filters import add_filters, where_of
 from ._command_output import Output, add_output_arguments, at_least_one
 from ._command_table import Cell, Column
@@ -279,12 +279,8 @@ def _printed(
 
 def _critical_path(options: argparse.Namespace) -> int:
     files, out = Files(options.files), Output(options)
-    traces = Trace.from_spans(files)
-    if options.trace is not None:
-        wanted = options.trace.lower()
-        traces = [trace for trace in traces if trace.trace_id.lower().startswith(wanted)]
+    traces = chosen_traces(files, options.trace)
     if not traces:
-        report("no spans" if options.trace is None else f"no trace {options.trace}")
         return 1
     if options.trace is None:
         traces = [max(traces, key=_longest_root)]

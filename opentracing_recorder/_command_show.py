@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from ._command_files import FILES_HELP, FORMATS_HELP, Files, report
+from ._command_files import FILES_HELP, FORMATS_HELP, Files, chosen_traces
 from ._command_output import add_output_arguments, is_colored
 from .timeline import render_html, render_text
 from .trace import Trace
@@ -31,12 +31,8 @@ def add_parsers(commands: Any) -> None:
 
 def _run(options: argparse.Namespace) -> int:
     files = Files(options.files)
-    traces = Trace.from_spans(files)
-    if options.trace is not None:
-        wanted = options.trace.lower()
-        traces = [trace for trace in traces if trace.trace_id.lower().startswith(wanted)]
+    traces = chosen_traces(files, options.trace)
     if not traces:
-        report("no spans" if options.trace is None else f"no trace {options.trace}")
         return 1
     if options.html is None:
         _print(traces, options)

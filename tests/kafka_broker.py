@@ -5,11 +5,16 @@ from __future__ import annotations
 import socket
 import struct
 import threading
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import NamedTuple
 
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, Producer, TopicPartition
+
+from opentracing_recorder import Recorder
+from opentracing_recorder.harness import RecorderCheckMixin
+from opentracing_recorder.kafka import KafkaRecorder
 
 _PATIENCE = 30.0
 
@@ -113,3 +118,28 @@ class Forwarder:
                     frame = frame.replace(own, host + told)
                 target.sendall(size + frame)
             target.shutdown(socket.SHUT_WR)
+
+
+class KafkaContract(RecorderCheckMixin):
+    """The kit of every recorder, for a broker behind a proxy; a subclass calls `forwarding`."""
+
+    @contextmanager
+    def forwarding(self, broker: str) -> Iterator[None]:
+        self.topic = uuid.uuid4().hex
+        self.forwarder = Forwarder(broker)
+        yield
+        self.forwarder.close()
+
+    def backend_address(self) -> tuple[str, int]:
+        return self.forwarder.host, self.forwarder.port
+
+    def recorder(self) -> Recorder:
+        self.forwarder.told_port = self.proxy.port
+        return KafkaRecorder(
+            "shop",
+            f"{self.proxy.host}:{self.proxy.port}",
+            topic=self.topic,
+            interval=0.05,
+            send_timeout=1.0,
+            config={"reconnect.backoff.max.ms": 500},
+        )

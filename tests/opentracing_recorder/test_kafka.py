@@ -24,7 +24,7 @@ from opentracing_recorder import (
     Recorder,
     RemoteSpanContext,
 )
-from opentracing_recorder.harness import FaultyProxy, RecorderCheckMixin
+from opentracing_recorder.harness import FaultyProxy
 
 if sys.implementation.name != "cpython" or sys.platform == "emscripten":
     pytest.skip("confluent-kafka has no wheels for this interpreter", allow_module_level=True)
@@ -36,7 +36,7 @@ from opentracing_recorder.kafka import KafkaRecorder
 from opentracing_recorder.otlp import OTLPTracer
 from opentracing_recorder.zipkin import ZipkinTracer
 
-from ..kafka_broker import Forwarder, Received, librdkafka_broker, messages_in
+from ..kafka_broker import Forwarder, KafkaContract, Received, librdkafka_broker, messages_in
 from ..programs import FORKING, run_program
 from ..runtimes import HAS_GEVENT, WHY_NOT_GEVENT
 from ..zipkin_payload import spans_in
@@ -673,29 +673,14 @@ def test_with_gevent_other_greenlets_run_meanwhile(broker: str, topic: str) -> N
     assert names(messages_in(broker, topic)) == ["x"]
 
 
-class TestContract(RecorderCheckMixin):
+class TestContract(KafkaContract):
     """The kit of every recorder, with a proxy before the broker."""
 
     @pytest.fixture(autouse=True)
-    def _broker(self, broker: str, topic: str) -> Iterator[None]:
-        self.broker, self.topic = broker, topic
-        self.forwarder = Forwarder(broker)
-        yield
-        self.forwarder.close()
-
-    def backend_address(self) -> tuple[str, int]:
-        return self.forwarder.host, self.forwarder.port
-
-    def recorder(self) -> Recorder:
-        self.forwarder.told_port = self.proxy.port
-        return KafkaRecorder(
-            "shop",
-            f"{self.proxy.host}:{self.proxy.port}",
-            topic=self.topic,
-            interval=0.05,
-            send_timeout=1.0,
-            config={"reconnect.backoff.max.ms": 500},
-        )
+    def _broker(self, broker: str) -> Iterator[None]:
+        self.broker = broker
+        with self.forwarding(broker):
+            yield
 
     def delivered(self, recorder: Recorder) -> Iterable[str]:
         return names(messages_in(self.broker, self.topic))

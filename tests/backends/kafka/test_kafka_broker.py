@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 import textwrap
 import threading
-import uuid
 from collections import Counter
 from collections.abc import Iterable, Iterator
 
@@ -13,10 +12,8 @@ import pytest
 from confluent_kafka.admin import AdminClient, NewTopic
 
 from opentracing_recorder import BasicTracer, Recorder
-from opentracing_recorder.harness import RecorderCheckMixin
-from opentracing_recorder.kafka import KafkaRecorder
 
-from ...kafka_broker import Forwarder, messages_in
+from ...kafka_broker import KafkaContract, messages_in
 from ...programs import FORKING, run_program
 from ...threads import on_threads
 from .conftest import MakeRecorder, names_in
@@ -236,29 +233,14 @@ def test_a_program_that_ends_at_once_loses_none(
     assert len(messages_in(kafka.address, topic)) == 3000
 
 
-class TestContract(RecorderCheckMixin):
+class TestContract(KafkaContract):
     """The kit of every recorder, with a proxy before the broker."""
 
     @pytest.fixture(autouse=True)
     def _broker(self, kafka: KafkaServer) -> Iterator[None]:
-        self.kafka, self.topic = kafka, uuid.uuid4().hex
-        self.forwarder = Forwarder(kafka.address)
-        yield
-        self.forwarder.close()
-
-    def backend_address(self) -> tuple[str, int]:
-        return self.forwarder.host, self.forwarder.port
-
-    def recorder(self) -> Recorder:
-        self.forwarder.told_port = self.proxy.port
-        return KafkaRecorder(
-            "shop",
-            f"{self.proxy.host}:{self.proxy.port}",
-            topic=self.topic,
-            interval=0.05,
-            send_timeout=1.0,
-            config={"reconnect.backoff.max.ms": 500},
-        )
+        self.kafka = kafka
+        with self.forwarding(kafka.address):
+            yield
 
     def delivered(self, recorder: Recorder) -> Iterable[str]:
         return names_in(self.kafka, self.topic).elements()
