@@ -90,12 +90,13 @@ class TraceNode:
 
         They are not 0 if this span's clock disagrees with that of its caller: the parent in
         another service, or the client of this server. A span that starts before its caller is
-        moved to the middle of it, as in Jaeger, or to its start if it lasts longer. So is a span
-        that starts after its caller, a client, has ended, but could fit it. The descendants in the
-        same service are moved too.
+        moved to the middle of it, as in Jaeger, or to its start if it lasts longer. So is a server
+        that starts after its client has ended, but could fit it. The descendants in the same
+        service are moved too.
 
         Spans of producers and consumers, and those that follow from their parent, need not fit it.
-        Nor are spans moved that only end after their parent.
+        Nor are spans moved that only end after their parent, or that start after a client that
+        failed: it may have given up.
         """
 
     @property
@@ -406,7 +407,8 @@ def _correct_clocks(roots: list[TraceNode]) -> None:
 def _clock_shift(node: TraceNode, caller: TraceNode, is_client: bool) -> float:
     """The seconds by which a span must move to fit its caller in another process."""
     is_early = node.start_time < caller.start_time - _SAME_TIME
-    if not is_early and not (is_client and node.start_time > caller.end_time):
+    is_late = is_client and node.start_time > caller.end_time
+    if not is_early and not (is_late and kind_of(node) == "server" and not caller.error):
         return 0.0
     if kind_of(node) == "consumer" or kind_of(caller) == "producer" or follows_from_parent(node):
         return 0.0
