@@ -60,6 +60,9 @@ from ._command_files import FORMATS_HELP, report
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command, and return its exit status: 1 if a file or a trace cannot be shown."""
     options = _parser().parse_args(arguments)
+    if sys.stdout is None:
+        report("output: standard output is closed")
+        return 1
     try:
         status: int = options.run(options)
     except BrokenPipeError:  # the pager has exited

@@ -43,5 +43,7 @@ class Files:
 
 def report(message: str) -> None:
     """Print a message on standard error, as one line."""
-    # The names of files are untrusted.
-    print(visible(message, unicode=False), file=sys.stderr)
+    # If standard error is closed, `print` would write to standard output.
+    if sys.stderr is not None:
+        # The names of files are untrusted.
+        print(visible(message, unicode=False), file=sys.stderr)
