@@ -17,7 +17,7 @@ from ._terminal_text import BOLD, DIM, GREEN, RED
 from ._timeline_axis import counted, summary
 from .trace import Trace
 
-# What `top` can be sorted by, with the fields of its rows.
+# The keys that `top` sorts by, with the fields of its rows.
 _KEYS = {
     "self": "self_time",
     "path": "critical_share",

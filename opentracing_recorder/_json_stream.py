@@ -25,7 +25,7 @@ WRAPPERS = ("data", "resourceSpans", "resource_spans", "batches")
 
 
 class Place(NamedTuple):
-    """Where a value begins, counted from 1."""
+    """The place at which a value begins, counted from 1."""
 
     line: int
     column: int

@@ -90,7 +90,7 @@ def _reference(value: Any) -> dict[str, str] | None:
 
 
 def _parent_id(trace_id: str, references: list[dict[str, str]]) -> str | None:
-    """As Jaeger's page draws it: what it is a child of, or else what it follows."""
+    """As Jaeger's page draws it: the span that it is a child of, otherwise one that it follows."""
     own = [each for each in references if each["trace_id"] == trace_id]
     own.sort(key=lambda each: each["type"] != "child_of")
     return own[0]["span_id"] if own else None

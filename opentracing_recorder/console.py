@@ -152,7 +152,7 @@ _recorders: WeakSet[ConsoleRecorder] = WeakSet()
 
 
 def _forget_all() -> None:
-    # What runs and waits in the parent does so there alone.
+    # The spans that run and wait in the parent do so only there.
     for recorder in list(_recorders):
         recorder._running, recorder._waiting = {}, 0
 

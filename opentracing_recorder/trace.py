@@ -29,7 +29,7 @@ Each span has its place in exactly one tree, whatever its ids and parents are:
 - If the two sides of a call share a span id, as in Zipkin, the server's hangs under the client's,
   whatever their clocks say. Their children hang under the side in their own service.
 - If clocks disagree, so that a span of another process cannot fit the span that called it, its
-  times are corrected. `TraceNode.clock_shift` says by how much.
+  times are corrected. `TraceNode.clock_shift` is the correction.
 
 The time that this takes grows with the number of spans, and not faster. In a notebook, a `Trace`
 and the list that `Trace.from_spans` returns show themselves as the page that
@@ -75,7 +75,7 @@ class TraceNode:
     )
 
     def __init__(self, fields: Mapping[str, Any]) -> None:
-        # What puts the trees together. The rest is read when it is asked for: traces are large.
+        # The fields that put trees together. The others are read when needed: traces are large.
         self.fields = fields
         self.trace_id = _text(fields.get("trace_id"))
         self.span_id = _text(fields.get("span_id"))
