@@ -42,8 +42,8 @@ files. `opentracing_recorder.statistics` explains the answers::
     python -m opentracing_recorder critical-path spans.jsonl --trace 3f1a
 
 Text that is no span, such as the last line of a process that was killed, is reported on standard
-error with its place, and skipped. The exit status is 1 if a file or a trace could not be shown, or if
-there is no span.
+error with its place, and skipped. The exit status is 1 if a file or a trace could not be shown, or
+if there is no span.
 """
 
 from __future__ import annotations

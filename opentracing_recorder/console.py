@@ -87,6 +87,7 @@ class ConsoleRecorder(Recorder):
         self._width = width
         self._max_spans = max_spans
         self._lock = RenewedLock()
+        self._writing = RenewedLock()  # another one: a slow terminal blocks no start of a span
         # The spans that run here, each with the spans below it that have ended.
         self._running: dict[_Key, list[BasicSpan]] = {}
         self._waiting = 0
@@ -143,7 +144,7 @@ class ConsoleRecorder(Recorder):
                 tree = render_text([trace], width=self._width, color=color, stream=stream)
                 blocks.append(f"{tree}\n")
         text = "\n".join(blocks)
-        with self._lock.current:
+        with self._writing.current:
             stream.write(f"{text}\n")
             stream.flush()
 

@@ -242,6 +242,30 @@ def test_what_waits_is_drawn_when_the_process_exits() -> None:
     assert names(ran.stderr) == ["below"]
 
 
+@pytest.mark.needs_os
+def test_a_stream_that_blocks_lets_spans_start() -> None:
+    """While one thread writes, others start spans, and finish those below a running span."""
+    started = threading.Event()
+
+    class Slow(Console):
+        def write(self, text: str) -> int:
+            thread.start()
+            assert started.wait(10)
+            return super().write(text)
+
+    def start() -> None:
+        root = tracer.start_span("root")
+        tracer.start_span("below", child_of=root).finish()
+        started.set()
+
+    stream = Slow()
+    tracer = BasicTracer(ConsoleRecorder(stream, width=80), service_name="shop")
+    thread = threading.Thread(target=start)
+    tracer.start_span("slow").finish()
+    thread.join()
+    assert names(stream.getvalue()) == ["slow"]
+
+
 FORKING = """
 import os
 from multiprocessing import get_context
