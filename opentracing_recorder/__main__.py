@@ -41,9 +41,9 @@ files. `opentracing_recorder.statistics` explains the answers::
     python -m opentracing_recorder compare yesterday.jsonl today.jsonl
     python -m opentracing_recorder critical-path spans.jsonl --trace 3f1a
 
-What is no span, such as the last line of a process that was killed, is reported on standard error
-with its place, and skipped. The exit status is 1 if a file or a trace could not be shown, or if
-there is no span.
+Text that is no span, such as the last line of a process that was killed, is reported on standard
+error with its place, and skipped. The exit status is 1 if a file or a trace could not be shown, or
+if there is no span.
 """
 
 from __future__ import annotations
@@ -60,6 +60,9 @@ from ._command_files import FORMATS_HELP, report
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command, and return its exit status: 1 if a file or a trace cannot be shown."""
     options = _parser().parse_args(arguments)
+    if sys.stdout is None:
+        report("output: standard output is closed")
+        return 1
     try:
         status: int = options.run(options)
     except BrokenPipeError:  # the pager has exited

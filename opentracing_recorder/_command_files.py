@@ -55,5 +55,7 @@ def chosen_traces(files: Files, trace_id: str | None) -> list[Trace]:
 
 def report(message: str) -> None:
     """Print a message on standard error, as one line."""
-    # The names of files are untrusted.
-    print(visible(message, unicode=False), file=sys.stderr)
+    # If standard error is closed, `print` would write to standard output.
+    if sys.stderr is not None:
+        # The names of files are untrusted.
+        print(visible(message, unicode=False), file=sys.stderr)

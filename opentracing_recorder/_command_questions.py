@@ -18,7 +18,7 @@ from ._timeline_axis import counted
 from ._timeline_text import title
 from .trace import Trace
 
-# What `top` can be sorted by, with the fields of its rows.
+# The keys that `top` sorts by, with the fields of its rows.
 _KEYS = {
     "self": "self_time",
     "path": "critical_share",

@@ -25,7 +25,7 @@ WRAPPERS = ("data", "resourceSpans", "resource_spans", "batches")
 
 
 class Place(NamedTuple):
-    """Where a value begins, counted from 1."""
+    """The place at which a value begins, counted from 1."""
 
     line: int
     column: int
@@ -71,6 +71,7 @@ def _not_finite(name: str) -> str:
 _decode = JSONDecoder(parse_constant=_not_finite).raw_decode
 
 _SPACE = re.compile(r"[ \t\n\r]*")
+_TEXT_AFTER = re.compile(r"[ \t]*[^ \t\n\r]")
 _WRAPPER = re.compile(rf'\{{\s*"(?:{"|".join(WRAPPERS)})"\s*:\s*(?=\[)')
 _LONGEST_START = 200  # characters of a match of these; a longer one is not found
 # No text in JSON holds this: its quotation marks would have backslashes.
@@ -286,6 +287,8 @@ class JSONStream:
             return None
         place = window.place
         value, end = window.value()
+        if not self._open and _TEXT_AFTER.match(window.text, end) and character not in "{[":
+            raise _Failure("it is not JSON", end)  # text that begins with a number, as in a log
         window.move_to(end)
         return Value(place, value, not (self._is_lost or self._is_guess))
 

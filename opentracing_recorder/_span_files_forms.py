@@ -18,7 +18,7 @@ _NO_IDS = "it has no trace and span id"
 
 
 class NotSpans(ValueError):
-    """A value holds no span; its text says why."""
+    """A value holds no span; its text is the reason."""
 
 
 def spans_of(value: Any) -> Iterator[Span | tuple[int, str]]:

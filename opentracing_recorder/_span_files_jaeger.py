@@ -47,7 +47,7 @@ def span_of(value: dict[str, Any], process: Any) -> dict[str, Any]:
     found = map(_reference, list_of(value.get("references")))
     references = [each for each in found if each is not None]
     parent_id = parent_id_of(value.get("parentSpanID")) or _parent_id(trace_id, references)
-    said_by_parent = {"type": "child_of", "trace_id": trace_id, "span_id": parent_id}
+    as_parent = {"type": "child_of", "trace_id": trace_id, "span_id": parent_id}
     duration = integer_of(value.get("duration"))
     own_tags = {**_fields(process.get("tags")), **_fields(value.get("tags"))}
     warnings = value.get("warnings")
@@ -70,7 +70,7 @@ def span_of(value: dict[str, Any], process: Any) -> dict[str, Any]:
             }
             for each in list_of(value.get("logs"))
         ],
-        "references": [each for each in references if each != said_by_parent],
+        "references": [each for each in references if each != as_parent],
         "baggage": {},
         "dropped_tags": 0,
         "dropped_logs": 0,
@@ -90,7 +90,7 @@ def _reference(value: Any) -> dict[str, str] | None:
 
 
 def _parent_id(trace_id: str, references: list[dict[str, str]]) -> str | None:
-    """As Jaeger's page draws it: what it is a child of, or else what it follows."""
+    """As Jaeger's page draws it: the span that it is a child of, otherwise one that it follows."""
     own = [each for each in references if each["trace_id"] == trace_id]
     own.sort(key=lambda each: each["type"] != "child_of")
     return own[0]["span_id"] if own else None

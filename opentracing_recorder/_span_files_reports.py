@@ -10,7 +10,7 @@ _MOST_REPORTS = 5  # for each file; further ones are counted
 
 
 class NotASpan(ValueError):
-    """Something in a file that is no span, or only a part of one. Its text says where, and why."""
+    """Something in a file that is no span, or only a part of one. Its text has place and reason."""
 
     def __init__(self, source: str, place: str, reason: str) -> None:
         super().__init__(f"{source}: {place} is no span: {reason}")

@@ -27,7 +27,7 @@ def span_id_of(value: Any) -> str:
 
 
 def parent_id_of(value: Any) -> str | None:
-    """A parent's id; None if there is none. Text that no span can have is kept as it is."""
+    """A parent's id; None if it is missing. Text that no span can have is kept as it is."""
     if not value:
         return None
     try:
@@ -57,7 +57,7 @@ def _id(name: str, value: Any, digits: int) -> str:
 
 
 def integer_of(value: Any) -> int | None:
-    """A number of 64 bits, which may be text; None for all else."""
+    """A number of 64 bits, which may be text; None for any other value."""
     kind = type(value)
     if kind is str:
         is_number = len(value) < 21 and value.isascii() and value.lstrip("-").isdigit()

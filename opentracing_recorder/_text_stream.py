@@ -1,4 +1,4 @@
-"""Text as chunks, from whatever holds it: files, compressed or not, and pipes."""
+"""Text as chunks, from files, compressed or not, from pipes, and from text and bytes."""
 
 from __future__ import annotations
 

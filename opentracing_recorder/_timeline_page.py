@@ -66,7 +66,7 @@ def render_html(traces: Iterable[Trace], *, title: str = "Traces") -> str:
 def embed_html(traces: Sequence[Trace]) -> str:
     """The page of some traces in a sandboxed frame, for a notebook.
 
-    A notebook keeps what it shows: of very many traces, the page has the last ones, and says so.
+    A notebook keeps its pages: of very many traces, the page has the last ones, and their number.
     """
     first, spans = len(traces), 0
     while first > 0 and (not spans or spans + len(traces[first - 1]) <= _MOST_SPANS_EMBEDDED):

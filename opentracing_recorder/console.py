@@ -34,7 +34,8 @@ which prints::
 - Colors are used on a terminal, unless ``NO_COLOR`` is set; `color` decides otherwise. `width` is
   in columns (default: the terminal's).
 - At most `max_spans` spans wait for their root (default: 10,000). Above that, spans are drawn when
-  they end. `close`, and the exit of the process, draw those whose root is still running.
+  they end. `close`, and the exit of the process, draw those whose root is still running. A forked
+  child draws its own spans only.
 
 It may be used from any thread. It draws on the thread that ends the trace, which takes about a
 millisecond: production needs another recorder.
@@ -49,7 +50,7 @@ from weakref import WeakSet
 from opentracing.interrupts import reraise_interrupt
 
 from ._arguments import check_count, check_has
-from ._process import RenewedLock, at_exit
+from ._process import RenewedLock, at_exit, at_fork, cover_child
 from ._terminal_text import has_color
 from ._timeline_text import render_line, render_text
 from .recorder import Recorder
@@ -86,9 +87,11 @@ class ConsoleRecorder(Recorder):
         self._width = width
         self._max_spans = max_spans
         self._lock = RenewedLock()
+        self._writing = RenewedLock()  # another one: a slow terminal blocks no start of a span
         # The spans that run here, each with the spans below it that have ended.
         self._running: dict[_Key, list[BasicSpan]] = {}
         self._waiting = 0
+        _recorders.add(self)
 
     def span_started(self, span: BasicSpan) -> None:
         """Remember the span, as those that start below it wait for its end."""
@@ -109,8 +112,8 @@ class ConsoleRecorder(Recorder):
             if above is not None:
                 above += spans
                 self._waiting += len(spans)
-                _with_waiting.add(self)
                 at_exit(_draw_all, _draw_all)
+                cover_child()
                 return
         self._draw(spans)
 
@@ -141,16 +144,25 @@ class ConsoleRecorder(Recorder):
                 tree = render_text([trace], width=self._width, color=color, stream=stream)
                 blocks.append(f"{tree}\n")
         text = "\n".join(blocks)
-        with self._lock.current:
+        with self._writing.current:
             stream.write(f"{text}\n")
             stream.flush()
 
 
-_with_waiting: WeakSet[ConsoleRecorder] = WeakSet()
+_recorders: WeakSet[ConsoleRecorder] = WeakSet()
+
+
+def _forget_all() -> None:
+    # The spans that run and wait in the parent do so only there.
+    for recorder in list(_recorders):
+        recorder._running, recorder._waiting = {}, 0
+
+
+at_fork(_forget_all)
 
 
 def _draw_all() -> None:
-    for recorder in list(_with_waiting):
+    for recorder in list(_recorders):
         try:
             recorder.close()
         except Exception:  # the terminal is closed

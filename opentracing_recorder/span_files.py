@@ -54,10 +54,10 @@ writes them; also protobuf's own JSON, as Tempo writes it | a request a line |
 Files may be compressed with gzip. Text is UTF-8, or UTF-16 with a byte order mark. Different
 formats may follow each other in one file.
 
-## What is no span
+## Text that is no span
 
-A file may be cut off, torn or damaged. What is no span is skipped, and what follows is read.
-`skipped` is called with a `NotASpan` for each such thing, which says where it is and why::
+A file may be cut off, torn or damaged. Text that is no span is skipped, and the spans after it are
+read. `skipped` is called with a `NotASpan` for each such text: its place, and the reason::
 
     text = "\\n".join(['{"trace_id": "8d32", "span_id": "8a9e"}', "hello", '{"trace_id": "8d'])
     spans = list(read_spans(text, skipped=print))

@@ -29,7 +29,7 @@ Each span has its place in exactly one tree, whatever its ids and parents are:
 - If the two sides of a call share a span id, as in Zipkin, the server's hangs under the client's,
   whatever their clocks say. Their children hang under the side in their own service.
 - If clocks disagree, so that a span of another process cannot fit the span that called it, its
-  times are corrected. `TraceNode.clock_shift` says by how much.
+  times are corrected. `TraceNode.clock_shift` is the correction.
 
 The time that this takes grows with the number of spans, and not faster. In a notebook, a `Trace`
 and the list that `Trace.from_spans` returns show themselves as the page that
@@ -75,7 +75,7 @@ class TraceNode:
     )
 
     def __init__(self, fields: Mapping[str, Any]) -> None:
-        # What puts the trees together. The rest is read when it is asked for: traces are large.
+        # The fields that put trees together. The others are read when needed: traces are large.
         self.fields = fields
         self.trace_id = _text(fields.get("trace_id"))
         self.span_id = _text(fields.get("span_id"))
@@ -90,12 +90,13 @@ class TraceNode:
 
         They are not 0 if this span's clock disagrees with that of its caller: the parent in
         another service, or the client of this server. A span that starts before its caller is
-        moved to the middle of it, as in Jaeger, or to its start if it lasts longer. So is a span
-        that starts after its caller, a client, has ended, but could fit it. The descendants in the
-        same service are moved too.
+        moved to the middle of it, as in Jaeger, or to its start if it lasts longer. So is a server
+        that starts after its client has ended, but could fit it. The descendants in the same
+        service are moved too.
 
         Spans of producers and consumers, and those that follow from their parent, need not fit it.
-        Nor are spans moved that only end after their parent.
+        Nor are spans moved that only end after their parent, or that start after a client that
+        failed: it may have given up.
         """
 
     @property
@@ -406,7 +407,8 @@ def _correct_clocks(roots: list[TraceNode]) -> None:
 def _clock_shift(node: TraceNode, caller: TraceNode, is_client: bool) -> float:
     """The seconds by which a span must move to fit its caller in another process."""
     is_early = node.start_time < caller.start_time - _SAME_TIME
-    if not is_early and not (is_client and node.start_time > caller.end_time):
+    is_late = is_client and node.start_time > caller.end_time
+    if not is_early and not (is_late and kind_of(node) == "server" and not caller.error):
         return 0.0
     if kind_of(node) == "consumer" or kind_of(caller) == "producer" or follows_from_parent(node):
         return 0.0

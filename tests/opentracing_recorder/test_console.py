@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import logging
+import os
 import subprocess
 import sys
 import textwrap
@@ -239,6 +240,72 @@ def test_what_waits_is_drawn_when_the_process_exits() -> None:
         check=True,
     )
     assert names(ran.stderr) == ["below"]
+
+
+@pytest.mark.needs_os
+def test_a_stream_that_blocks_lets_spans_start() -> None:
+    """While one thread writes, others start spans, and finish those below a running span."""
+    started = threading.Event()
+
+    class Slow(Console):
+        def write(self, text: str) -> int:
+            thread.start()
+            assert started.wait(10)
+            return super().write(text)
+
+    def start() -> None:
+        root = tracer.start_span("root")
+        tracer.start_span("below", child_of=root).finish()
+        started.set()
+
+    stream = Slow()
+    tracer = BasicTracer(ConsoleRecorder(stream, width=80), service_name="shop")
+    thread = threading.Thread(target=start)
+    tracer.start_span("slow").finish()
+    thread.join()
+    assert names(stream.getvalue()) == ["slow"]
+
+
+FORKING = """
+import os
+from multiprocessing import get_context
+
+from opentracing_recorder import BasicTracer, ConsoleRecorder
+
+def work():
+    tracer.start_span("in the child", child_of=root).finish()
+    tracer.start_span("below it", child_of=tracer.start_span("unfinished")).finish()
+
+tracer = BasicTracer(ConsoleRecorder(), service_name="shop")
+root = tracer.start_span("root")
+tracer.start_span("below", child_of=root).finish()
+FORK
+root.finish()
+"""
+FORKS = {
+    "multiprocessing": """
+child = get_context("fork").Process(target=work)
+child.start()
+child.join()
+""",
+    "os": """
+if not (pid := os.fork()):
+    work()
+    raise SystemExit
+os.waitpid(pid, 0)
+""",
+}
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork")
+@pytest.mark.needs_os
+@pytest.mark.parametrize("fork", FORKS)
+def test_a_forked_child_draws_its_own_spans_only(fork: str) -> None:
+    """Each span is drawn once: the spans of the parent in the parent, the others in the child."""
+    script = FORKING.replace("FORK", FORKS[fork])
+    command = [sys.executable, "-W", "ignore::DeprecationWarning", "-c", script]
+    ran = subprocess.run(command, capture_output=True, encoding="utf-8", check=True, timeout=60)
+    assert names(ran.stderr) == ["in the child", "below it", "root", "below"]
 
 
 def test_names_cannot_drive_the_terminal() -> None:

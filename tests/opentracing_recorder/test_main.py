@@ -219,6 +219,28 @@ def test_a_reader_that_has_enough_is_no_error(tmp_path: Path) -> None:
     assert (done.returncode, done.stderr) == (0, b"")
 
 
+def test_a_closed_output_is_reported(
+    file: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """``show FILE >&-`` fails without a traceback."""
+    monkeypatch.setattr(sys, "stdout", None)
+    assert main(["show", file]) == 1
+    assert capsys.readouterr().err == "output: standard output is closed\n"
+
+
+def test_no_report_is_among_the_output(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """If standard error is closed, reports go nowhere."""
+    path = tmp_path / "file"
+    path.write_text('hello\n{"trace_id":"1","span_id":"2"}\n')
+    monkeypatch.setattr(sys, "stderr", None)
+    assert main(["show", str(path)]) == 0
+    assert "hello" not in capsys.readouterr().out
+    assert main(["show", str(tmp_path / "missing")]) == 1
+    assert capsys.readouterr().out == ""
+
+
 @pytest.mark.parametrize("arguments", [[], ["show"], ["show", "x", "--width", "0"]])
 def test_wrong_arguments_are_told(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     """The usage is printed on standard error, and the status is 2, as with other commands."""

@@ -805,6 +805,17 @@ def test_what_is_no_span_is_reported_with_its_place(content: bytes, skipped: str
     assert reports[0].startswith(skipped)
 
 
+@pytest.mark.parametrize(
+    "line", ["2026-11-30 14:05:00 INFO x=1", "1700000000 x", "127.0.0.1 - -", '"GET /" 200']
+)
+def test_a_line_of_another_log_is_one_report(line: str) -> None:
+    """A line that begins with a number is reported once, and a span inside of it is read."""
+    span = '{"trace_id":"1","span_id":"2"}'
+    spans, reports = read(f"{line}\n{line} {span}\n{span}\n".encode())
+    assert len(spans) == 2
+    assert reports == [f"line {number} is no span: it is not JSON" for number in (1, 2)]
+
+
 def test_a_bad_span_among_good_ones_is_named() -> None:
     """The report says which span of a value it is; the others are read."""
     trace = {**JAEGER["data"][0], "spans": [JAEGER_SPAN, {}, 5, JAEGER_SPAN]}

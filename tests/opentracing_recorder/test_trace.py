@@ -170,6 +170,8 @@ def called(start_time: float, duration: float | None = 0.5, **fields: Any) -> di
 
 CALLER = span("1", service="shop", start_time=100.0, duration=1.0)
 CLIENT = {**CALLER, "tags": {"span.kind": "client"}}
+SERVER = {"tags": {"span.kind": "server"}}
+TIMED_OUT = {**CALLER, "tags": {"span.kind": "client", "error": True}}
 PRODUCER = {**CALLER, "tags": {"span.kind": "producer"}}
 RUNNING = {**CLIENT, "duration": None}
 FOLLOWS = {"references": [{"type": "follows_from", "trace_id": "t1", "span_id": "1"}]}
@@ -184,10 +186,13 @@ FOLLOWS = {"references": [{"type": "follows_from", "trace_id": "t1", "span_id": 
         pytest.param(CALLER, called(95.0, None), 5.0, id="running, before: to the start"),
         pytest.param(RUNNING, called(95.0), 5.0, id="caller running, before: to the start"),
         pytest.param(CALLER, called(99.9999995), 0.0, id="before, by what formats round"),
-        pytest.param(CLIENT, called(105.0), -4.75, id="after its client: to the middle"),
-        pytest.param(CLIENT, called(105.0, 2.0), 0.0, id="after, longer: the client gave up"),
-        pytest.param(CLIENT, called(105.0, None), 0.0, id="after, running"),
-        pytest.param(CALLER, called(105.0), 0.0, id="after, but nobody waited"),
+        pytest.param(CLIENT, called(105.0, **SERVER), -4.75, id="after its client: to the middle"),
+        pytest.param(CLIENT, called(105.0, 2.0, **SERVER), 0.0, id="after, longer"),
+        pytest.param(CLIENT, called(105.0, None, **SERVER), 0.0, id="after, running"),
+        pytest.param(TIMED_OUT, called(105.0, **SERVER), 0.0, id="after, the client gave up"),
+        pytest.param(TIMED_OUT, called(95.0, **SERVER), 5.25, id="before a client that gave up"),
+        pytest.param(CLIENT, called(105.0), 0.0, id="after, a task in a queue"),
+        pytest.param(CALLER, called(105.0, **SERVER), 0.0, id="after, but nobody waited"),
         pytest.param(CLIENT, called(100.75), 0.0, id="outlives its client"),
         pytest.param(PRODUCER, called(95.0), 0.0, id="asynchronous, by the producer"),
         pytest.param(CALLER, called(95.0, tags={"span.kind": "consumer"}), 0.0, id="consumer"),
