@@ -12,6 +12,7 @@ from functools import lru_cache
 from typing import Any
 
 from opentracing import logs, tags
+from opentracing.interrupts import reraise_interrupt
 
 from ._json_safe import text_of
 from ._opentelemetry_fields import ERROR, KINDS, OK, SCOPE, TELEMETRY_SDK
@@ -174,6 +175,7 @@ def _reference(link: Any) -> dict[str, str] | None:
             "span_id": span_id_of(_get(link, "spanId")),
         }
     except ValueError:  # to a span that cannot be
+        reraise_interrupt()
         return None
 
 
@@ -217,6 +219,7 @@ def _double(given: Any) -> Any:
     try:
         number = float(given)
     except (TypeError, ValueError, OverflowError):
+        reraise_interrupt()
         return given
     return number if number - number == 0 else repr(number)
 
