@@ -14,6 +14,8 @@ from collections.abc import Iterable, Iterator
 from json import JSONDecodeError, JSONDecoder
 from typing import Any, NamedTuple
 
+from opentracing.interrupts import reraise_interrupt
+
 CHUNK = 64 * 1024
 """The characters of which a window has at least as many, if the stream goes on."""
 
@@ -187,6 +189,7 @@ class _Window:
                 if self.ended or not is_cut:
                     raise _Failure(self._reason(error, at), at) from None
             except ValueError:  # an integer with too many digits
+                reraise_interrupt()
                 raise _Failure("an integer in it is too long", len(text)) from None
             else:
                 if end < len(text) or self.ended or type(value) in (dict, list, str):

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from opentracing import SpanContextCorruptedException
+from opentracing.interrupts import reraise_interrupt
 
 from ._hex_ids_read import parse_hex_id
 from ._json_safe import text_of
@@ -72,6 +73,7 @@ def _id_or_none(value: Any, digits: int) -> int | None:
     try:
         return _id("parent id", value, digits) if value else None
     except ValueError:
+        reraise_interrupt()
         return None
 
 

@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from opentracing.interrupts import reraise_interrupt
+
 from ._json_safe import text_of
 from ._span_files_values import (
     dict_of,
@@ -86,6 +88,7 @@ def _reference(value: Any) -> dict[str, str] | None:
             "span_id": span_id_of(fields.get("spanID")),
         }
     except ValueError:  # to a span that cannot be
+        reraise_interrupt()
         return None
 
 
@@ -116,6 +119,7 @@ def _typed(kind: Any, value: Any) -> Any:
         try:
             real = float(value)
         except (ValueError, OverflowError):
+            reraise_interrupt()
             return value
         return real if real - real == 0 else repr(real)
     return value

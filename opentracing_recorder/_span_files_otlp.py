@@ -12,6 +12,7 @@ from functools import lru_cache
 from typing import Any
 
 from opentracing import logs, tags
+from opentracing.interrupts import reraise_interrupt
 
 from ._json_safe import text_of
 from ._opentelemetry_fields import ERROR, KINDS, OK, SCOPE, TELEMETRY_SDK
@@ -177,6 +178,7 @@ def _reference(link: Any, parent_id: str | None) -> dict[str, str] | None:
             "span_id": span_id,
         }
     except ValueError:  # to a span that cannot be
+        reraise_interrupt()
         return None
 
 
@@ -220,6 +222,7 @@ def _double(given: Any) -> Any:
     try:
         number = float(given)
     except (TypeError, ValueError, OverflowError):
+        reraise_interrupt()
         return given
     return number if number - number == 0 else repr(number)
 

@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import IO, Any, Union
 
+from opentracing.interrupts import reraise_interrupt
+
 from ._errors import shown
 from ._json_stream import CHUNK, StreamFault
 
@@ -47,6 +49,7 @@ def _opened(path: str | os.PathLike[str]) -> IO[bytes]:
     try:
         return open(0, "rb", closefd=False) if path == "-" else open(path, "rb")
     except ValueError as error:  # text that no path can be
+        reraise_interrupt()
         raise OSError(errno.EINVAL, str(error), shown(path)) from None
 
 
