@@ -305,9 +305,12 @@ def test_a_converted_file_shows_the_same(
 ) -> None:
     """The tree in the new file is that of the old ones."""
     path = tmp_path / "spans.jsonl"
-    tracer = BasicTracer(JSONLinesRecorder(path), service_name="shop")
-    with tracer, tracer.start_active_span("checkout"), tracer.start_active_span("charge"):
-        pass
+    with BasicTracer(JSONLinesRecorder(path), service_name="shop") as tracer:
+        checkout = tracer.start_span("checkout", start_time=1700000000)  # Zipkin has microseconds
+        tracer.start_span("charge", child_of=checkout, start_time=1700000000.125).finish(
+            1700000000.25
+        )
+        checkout.finish(1700000000.5)
     made = tmp_path / "made.gz"
     assert convert(str(path), "--to", to, "-o", str(made)) == 0
     assert capsys.readouterr() == ("", "")
