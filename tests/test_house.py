@@ -278,7 +278,9 @@ def _annotated(module: ModuleType) -> Iterator[tuple[str, Any]]:
                     else:
                         functions = [getattr(held, "__func__", held)]
                     for function in functions:
-                        if inspect.isfunction(function):
+                        # The `__new__` of a NamedTuple is generated, without builtins.
+                        is_ours = getattr(function, "__module__", "").startswith(_API)
+                        if inspect.isfunction(function) and is_ours:
                             yield f"{name}.{attribute}", function
 
 

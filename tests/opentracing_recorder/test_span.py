@@ -25,6 +25,7 @@ from opentracing_recorder import (
     ConstSampler,
     InMemoryRecorder,
 )
+from opentracing_recorder._failure_log import RateLimit
 
 
 @pytest.fixture
@@ -853,9 +854,10 @@ def test_a_caught_exception_is_recorded(tracer: BasicTracer, recorder: InMemoryR
 
 
 def test_several_tags_are_set_at_once(
-    tracer: BasicTracer, caplog: pytest.LogCaptureFixture
+    tracer: BasicTracer, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A mapping or pairs; what cannot be read is logged, and None is none."""
+    monkeypatch.setattr("opentracing_recorder.span._bad_tags", RateLimit())
     span = tracer.start_span("x")
     given: Any
     for given in ({"a": 1, 2: "b"}, [("c", 3)], None, {}):
