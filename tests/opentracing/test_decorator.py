@@ -30,14 +30,28 @@ from opentracing import Scope, ScopeManager, Span, SpanContext, Tracer, decorato
 from opentracing.scope_managers import ThreadLocalScopeManager
 from opentracing.scope_managers.asyncio import AsyncioScopeManager
 from opentracing.scope_managers.contextvars import ContextVarsScopeManager
-from opentracing_recorder import BasicTracer, ConstSampler, InMemoryRecorder
+from opentracing_recorder import BasicSpan, BasicTracer, ConstSampler, InMemoryRecorder
 
 from ..runtimes import every_runtime
 
 
+class InOrder(InMemoryRecorder):
+    """Keeps the order of starts in outlines: some clocks tick only every few milliseconds."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._numbers: dict[int | None, int] = {}
+
+    def span_started(self, span: BasicSpan) -> None:
+        self._numbers[span.context.span_id] = len(self._numbers)
+
+    def in_order(self) -> list[BasicSpan]:
+        return sorted(self.spans, key=lambda span: self._numbers[span.context.span_id])
+
+
 @pytest.fixture
 def recorder() -> InMemoryRecorder:
-    return InMemoryRecorder()
+    return InOrder()
 
 
 @pytest.fixture
@@ -159,7 +173,7 @@ def test_the_tracer_is_looked_up_at_each_call(recorder: InMemoryRecorder) -> Non
 
 def test_a_tracer_of_its_own(tracer: BasicTracer, recorder: InMemoryRecorder) -> None:
     """A tracer given at decoration is used instead of the global one."""
-    own = InMemoryRecorder()
+    own = InOrder()
     with tracer.start_active_span("outer"):
         traced("f", tracer=BasicTracer(own))(lambda: None)()
         list(traced("g", tracer=BasicTracer(own))(numbers)(1))
@@ -541,7 +555,7 @@ def recorded(
     make_manager: Callable[[], ScopeManager], test: Callable[[], None]
 ) -> InMemoryRecorder:
     """The spans of a test on a scope manager, which keeps no scope and logs no warning."""
-    recorder = InMemoryRecorder()
+    recorder = InOrder()
     tracer = BasicTracer(recorder, scope_manager=make_manager())
     with opentracing.use_tracer(tracer):
         test()
@@ -754,7 +768,7 @@ def test_a_generator_that_never_starts_has_no_span(
 @pytest.mark.parametrize("make", [ThreadLocalScopeManager, None, AsyncioScopeManager])
 def test_steps_on_different_threads(make: Any) -> None:
     """Each step is active on its own thread, with the scopes that the generator holds open."""
-    recorder = InMemoryRecorder()
+    recorder = InOrder()
     tracer = BasicTracer(recorder, scope_manager=make and make())
     seen: list[Any] = []
 
@@ -1053,7 +1067,7 @@ def test_a_generator_behaves_as_undecorated(make: Any, run: Any, actions: list[s
     """Any sequence of steps gives the same values and exceptions, and the right parents."""
 
     def test() -> None:
-        recorder = InMemoryRecorder()
+        recorder = InOrder()
         tracer = BasicTracer(recorder, scope_manager=make())
         plain_log: list[Any] = []
         log: list[Any] = []
@@ -1371,7 +1385,7 @@ def result(awaitable: Any) -> Any:
 @given(actions=ACTIONS)
 def test_an_async_generator_behaves_as_undecorated(is_traced: bool, actions: list[str]) -> None:
     """Any sequence of steps gives the same values and exceptions, and the right parents."""
-    recorder = InMemoryRecorder()
+    recorder = InOrder()
     tracer = BasicTracer(recorder) if is_traced else Tracer()
     plain_log: list[Any] = []
     log: list[Any] = []
@@ -1642,7 +1656,7 @@ class Old:
 
 def test_a_scope_manager_written_for_2_4() -> None:
     """Its spans are as without the decorator: a scope held open stays active for the consumer."""
-    recorder = InMemoryRecorder()
+    recorder = InOrder()
     tracer = BasicTracer(recorder, scope_manager=Old.Manager())
     with opentracing.use_tracer(tracer):
         with tracer.start_active_span("consumer"):

@@ -48,7 +48,7 @@ def in_an_except_block() -> None:
     try:
         raise ValueError("handled")
     except ValueError:
-        raise KeyError("while handling") from raised(OSError(2, "no file", "a.txt"))
+        raise KeyError("while handling") from raised(FileNotFoundError("no file"))
 
 
 def with_context() -> None:
@@ -314,7 +314,7 @@ def test_frames_whose_source_cannot_be_read_raise_nothing() -> None:
         ("plain", ""),
         ("two lines", ""),
         ("a cause", " (from KeyError: 'card-number')"),
-        ("a context", " (from FileNotFoundError: [Errno 2] no file: 'a.txt')"),
+        ("a context", " (from FileNotFoundError: no file)"),
         ("no context", ""),
         ("a deep group", ": " + ": ".join(["%s"] * 9) + ": ... (max_group_depth is 10)"),
     ],
@@ -333,8 +333,8 @@ def test_the_members_of_a_group_are_read_from_the_text() -> None:
     """Each has its type and message, and its own cause or members."""
     found = with_causes("failed", text_of(ERRORS["a group"]()))
     assert found == (
-        "failed: ZeroDivisionError: division by zero (from FileNotFoundError: [Errno 2] no file:"
-        " 'a.txt'); KeyError: 'never raised'; ValueError: two"
+        "failed: ZeroDivisionError: division by zero (from FileNotFoundError: no file);"
+        " KeyError: 'never raised'; ValueError: two"
     )
     inner = with_causes("failed", text_of(ERRORS["a group as a cause"]()))
     assert inner.startswith("failed (from ")
