@@ -118,7 +118,7 @@ each call::
     @traced("report", tags={"component": "shop"})
     def report():
         for row in rows():
-            opentracing.tracer.start_span("write " + row).finish()
+            print(row, opentracing.tracer.active_span.operation_name)
 
 
     with opentracing.use_tracer(tracer):
@@ -128,13 +128,13 @@ each call::
 
 which prints::
 
+    tea report
+    pot report
     report
       rows
-      write tea
-      write pot
 
-The spans of a generator's consumer are not the generator's children. `opentracing.decorator` has
-the details.
+The span of a generator is not active in its consumer's code. `opentracing.decorator` has the
+details.
 
 ## Handing work on
 

@@ -17,7 +17,7 @@ and static methods. Signature, name, docstring, kind and type stay those of the 
     @opentracing.traced("report", tags={"component": "shop"})
     def report():
         for number in rows(2):
-            opentracing.tracer.start_span("write").finish()
+            print(number, opentracing.tracer.active_span.operation_name)
 
     with opentracing.use_tracer(BasicTracer(recorder)):
         report()
@@ -25,12 +25,12 @@ and static methods. Signature, name, docstring, kind and type stay those of the 
 
 which prints::
 
+    0 report
+    1 report
     report
       rows
         read
         read
-      write
-      write
 
 - Each call reads `opentracing.tracer`, or uses the given `tracer`. With the no-op tracer, it only
   calls the function; of a generator, it is a ``yield from``.
