@@ -219,7 +219,6 @@ from __future__ import annotations
 import sys
 
 from . import logs, tags
-from .decorator import traced
 from .ext import tags as _ext_tags  # noqa: F401  # `opentracing.ext.tags` is there unasked
 from .propagation import (
     Format,
@@ -241,6 +240,7 @@ from .tracer import (
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from .decorator import traced as traced
     from .executor import TracedExecutor as TracedExecutor
     from .handover import wrap as wrap
 
@@ -280,12 +280,14 @@ is_tracer_registered = False
 def __getattr__(name: str) -> object:
     """The names that are imported when they are asked for.
 
-    `concurrent.futures` alone takes longer to import than this whole package.
+    They take longer to import than all the others; `concurrent.futures` alone does.
     """
     if name == "TracedExecutor":
         from .executor import TracedExecutor as found
     elif name == "wrap":
         from .handover import wrap as found  # type: ignore[assignment]
+    elif name == "traced":
+        from .decorator import traced as found  # type: ignore[assignment]
     else:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     globals()[name] = found
@@ -293,7 +295,7 @@ def __getattr__(name: str) -> object:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), "TracedExecutor", "wrap"})
+    return sorted({*globals(), "TracedExecutor", "traced", "wrap"})
 
 
 def global_tracer() -> Tracer:

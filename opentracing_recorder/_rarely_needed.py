@@ -14,3 +14,5 @@ import queue  # noqa: F401
 import re  # noqa: F401
 import traceback  # noqa: F401
 import weakref  # noqa: F401
+
+from . import _stack_text  # noqa: F401

@@ -55,7 +55,6 @@ from ._failure_log import RateLimit, logger, since_last
 from ._hex_ids import id_text
 from ._json_safe import dict_of, json_safe, text_of
 from ._process import RenewedLock
-from ._stack_text import stack_text
 from .context import (
     BasicSpanContext,
     ExtractedSpanContext,
@@ -731,6 +730,8 @@ def _release_frames(fields: dict[str, t.Any]) -> None:
         _, raised, stack = stack
     is_error = isinstance(raised, BaseException)
     if isinstance(stack, TracebackType) or (stack is None and is_error and _STACK in fields):
+        from ._stack_text import stack_text
+
         fields[_STACK] = stack_text(raised if is_error else None, stack)
     if isinstance(error, BaseException):
         fields[_ERROR_OBJECT] = without_frames(error)

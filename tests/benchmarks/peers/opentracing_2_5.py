@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor, Future
 from contextvars import copy_context
 from itertools import cycle
 from typing import Any
@@ -71,7 +71,16 @@ def _nothing() -> None:
     pass
 
 
-_POOL = ThreadPoolExecutor(1)
+class _Inline(Executor):
+    """Runs a job at once: the change of threads would cost more than all else, and vary more."""
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        future: Future[Any] = Future()
+        future.set_result(fn(*args, **kwargs))
+        return future
+
+
+_POOL = _Inline()
 
 
 def _submit() -> Callable[[], object]:
