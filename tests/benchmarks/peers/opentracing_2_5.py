@@ -166,7 +166,7 @@ for _name, _propagator in _FORMATS.items():
 
 
 # A tenth of the spans, in turn of several traces, so that the processor's caches keep none.
-LEAST = {name: _trees(count // 10, 4) for name, count in TREES.items()}
+LEAST.update({name: _trees(count // 10, 4) for name, count in TREES.items()})
 # Nothing is subtracted, but the ratio is the median of turns that are taken together: those of long
 # calls are few, and the fastest may be of different moments.
 WITHOUT = {name: lambda: int for name in TREES}
