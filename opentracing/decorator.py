@@ -177,13 +177,13 @@ def _name_of(function: t.Any) -> str:
 # One of these functions makes each kind of wrapper. With the no-op tracer, a wrapper only calls.
 
 
-def _source(tracer: t.Tracer | None) -> dict[str, t.Any]:
+def _source(tracer: t.Tracer | None) -> t.Mapping[str, t.Any]:
     """The dict in which a wrapper looks its tracer up. Before 3.11, a module is slower to read."""
-    return opentracing.__dict__ if tracer is None else {"tracer": tracer}
+    return vars(opentracing) if tracer is None else {"tracer": tracer}
 
 
 def _function(
-    function: t.Any, name: str, tags: dict[str, t.Any] | None, source: dict[str, t.Any]
+    function: t.Any, name: str, tags: dict[str, t.Any] | None, source: t.Mapping[str, t.Any]
 ) -> t.Any:
     def call(*args: t.Any, **kwargs: t.Any) -> t.Any:
         tracer = source["tracer"]
@@ -202,7 +202,7 @@ def _function(
 
 
 def _coroutine_function(
-    function: t.Any, name: str, tags: dict[str, t.Any] | None, source: dict[str, t.Any]
+    function: t.Any, name: str, tags: dict[str, t.Any] | None, source: t.Mapping[str, t.Any]
 ) -> t.Any:
     async def call(*args: t.Any, **kwargs: t.Any) -> t.Any:
         tracer = source["tracer"]
@@ -221,7 +221,7 @@ def _coroutine_function(
 
 
 def _generator_function(
-    function: t.Any, name: str, tags: dict[str, t.Any] | None, source: dict[str, t.Any]
+    function: t.Any, name: str, tags: dict[str, t.Any] | None, source: t.Mapping[str, t.Any]
 ) -> t.Any:
     def generate(*args: t.Any, **kwargs: t.Any) -> t.Any:
         tracer = source["tracer"]
@@ -258,7 +258,7 @@ def _generator_function(
 
 
 def _async_generator_function(
-    function: t.Any, name: str, tags: dict[str, t.Any] | None, source: dict[str, t.Any]
+    function: t.Any, name: str, tags: dict[str, t.Any] | None, source: t.Mapping[str, t.Any]
 ) -> t.Any:
     async def generate(*args: t.Any, **kwargs: t.Any) -> t.Any:
         tracer = source["tracer"]
