@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
-from confluent_kafka import KafkaError
+from confluent_kafka import KafkaError, Message
 
 from .span import BasicSpan
 
@@ -33,9 +33,9 @@ class Delivery:
 
     def __init__(self, spans: Sequence[BasicSpan]) -> None:
         self._spans = spans  # kept, or their ids might be used again
-        self.messages: list[list[BasicSpan]] = []
-        """The spans of each message that librdkafka has, or that has failed in this call."""
-        self._failed: list[list[BasicSpan]] = []
+        self.sent: list[BasicSpan] = []
+        """The spans of messages that librdkafka has, or that have failed in this call."""
+        self._failed: list[BasicSpan] = []
         self.errors: list[KafkaError] = []
         """Those of this call."""
         self.attempts = 0
@@ -48,20 +48,26 @@ class Delivery:
         return len(self._spans)
 
     def fail(self, spans: list[BasicSpan], error: KafkaError, _: object = None) -> None:
-        """Note the error of a message; librdkafka calls it with that message."""
-        self._failed.append(spans)
+        """Note the error of a message with these spans; librdkafka calls it with that message."""
+        self._failed += spans
         self.errors.append(error)
+
+    def fail_trace(
+        self, traces: Mapping[int, list[BasicSpan]], error: KafkaError, message: Message
+    ) -> None:
+        """Note the error of a message whose key is one of these traces' ids."""
+        self.fail(traces[int(message.key() or b"", 16)], error)
 
     def begin(self, spans: Sequence[BasicSpan]) -> Sequence[BasicSpan]:
         """Begin a call; return the spans to send: those that are in no message without an error."""
         self.attempts += 1
-        if not self.messages:
+        if not self.sent:
             return spans
         failed = set(map(id, self._failed))
-        self.messages = [each for each in self.messages if id(each) not in failed]
+        self.sent = [each for each in self.sent if id(each) not in failed]
         self._failed.clear()
         self.errors.clear()
-        sent = {id(span) for message in self.messages for span in message}
+        sent = set(map(id, self.sent))
         return [each for each in spans if id(each) not in sent]
 
     @property
@@ -81,5 +87,5 @@ class Delivery:
 
     def numbers(self) -> tuple[int, int]:
         """Of the spans in messages, those without an error, and the others."""
-        lost = sum(map(len, self._failed))
-        return sum(map(len, self.messages)) - lost, lost
+        lost = len(self._failed)
+        return len(self.sent) - lost, lost

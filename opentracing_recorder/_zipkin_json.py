@@ -88,6 +88,7 @@ def to_json(encoded: list[dict[str, Any]]) -> bytes:
 
 # No other object has this key after a comma, and no text has its quotes.
 _FIRST, _BETWEEN, _LAST = b'[{"traceId":', b'},{"traceId":', b"}]"
+_ARRAY = _FIRST + b"%b" + _LAST
 
 
 def to_json_parts(encoded: list[dict[str, Any]]) -> list[bytes]:
@@ -100,7 +101,7 @@ def to_json_parts(encoded: list[dict[str, Any]]) -> list[bytes]:
 
 def array_of(parts: list[bytes]) -> bytes:
     """A JSON array of spans."""
-    return _FIRST + _BETWEEN.join(parts) + _LAST
+    return _ARRAY % _BETWEEN.join(parts)
 
 
 def not_version_1(report: bytes) -> bytes:

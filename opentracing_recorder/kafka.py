@@ -273,33 +273,37 @@ class KafkaRecorder(BatchRecorder):
         encoded = self.encode_each(delivery.begin(spans), encode_and_take)
         if not encoded:
             return
-        traces: dict[Any, tuple[list[BasicSpan], list[Any]]] = {}
+        spans_of: dict[int, list[BasicSpan]] = {}
+        parts_of: dict[int, list[Any]] = {}
         for span, part in zip(taken, self._parts(encoded)):
-            trace = traces.get(span._trace_id)
-            if trace is None:
-                traces[span._trace_id] = [span], [part]
+            trace_id: int = span._trace_id
+            if trace_id in spans_of:
+                spans_of[trace_id].append(span)
+                parts_of[trace_id].append(part)
             else:
-                trace[0].append(span)
-                trace[1].append(part)
+                spans_of[trace_id] = [span]
+                parts_of[trace_id] = [part]
         brokers, topic, body_of, limit = self._brokers, self.topic, self._body, self._max_size
-        produce, fail, add = brokers.ready(), delivery.fail, delivery.messages.append
-        for trace_id, (few, their_parts) in traces.items():
-            key, body = b"%032x" % trace_id, body_of(their_parts)
+        produce, sent = brokers.ready(), delivery.sent
+        fail = partial(delivery.fail_trace, spans_of)  # one for all costs less than one for each
+        for (trace_id, few), parts in zip(spans_of.items(), parts_of.values()):
+            key, body = trace_id.to_bytes(16, "big").hex(), body_of(parts)
             if len(body) <= limit:
                 try:  # `Brokers.produce` unrolled
-                    produce(topic, body, key, -1, partial(fail, few))
+                    produce(topic, body, key, -1, fail)
                 except (BufferError, KafkaException):
                     reraise_interrupt()
-                    brokers.produce(topic, body, key, partial(fail, few), seconds_left)
-                add(few)  # not if that has raised
+                    brokers.produce(topic, body, key, partial(delivery.fail, few), seconds_left)
+                sent += few  # not if that has raised
                 continue
-            for some, body in self._divided(few, their_parts):
+            for some, body in self._divided(few, parts):
+                fail_some = partial(delivery.fail, some)
                 if len(body) <= limit:
-                    brokers.produce(topic, body, key, partial(fail, some), seconds_left)
+                    brokers.produce(topic, body, key, fail_some, seconds_left)
                 else:
                     text = f"a message of {len(body)} bytes; max_message_size is {limit}"
-                    fail(some, too_large(text))
-                add(some)
+                    fail_some(too_large(text))
+                sent += some
 
     def _divided(
         self, spans: list[BasicSpan], parts: list[Any]

@@ -12,6 +12,7 @@ import time
 import uuid
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -450,24 +451,24 @@ class ScriptedProducer:
     stored: list[str]
 
     def __init__(self, config: dict[str, Any], logger: Any = None) -> None:
-        self._open: list[tuple[str, Callable[..., None]]] = []
+        self._open: list[tuple[str, str, Callable[..., None]]] = []
         self._is_purged = False
         self.made.append(self)
 
-    def produce(self, _: str, body: bytes, key: bytes, partition: int, on_delivery: Any) -> None:
+    def produce(self, _: str, body: bytes, key: str, partition: int, on_delivery: Any) -> None:
         (span,) = spans_in(body)
-        self._open.append((span["name"], on_delivery))
+        self._open.append((span["name"], key, on_delivery))
 
     def poll(self, seconds: float) -> int:
         messages, self._open = self._open, []
-        for name, on_delivery in messages:
+        for name, key, on_delivery in messages:
             found = KafkaError(KafkaError._PURGE_QUEUE) if self._is_purged else self.outcome(name)
             if found is None:
                 self.stored.append(name)
             elif isinstance(found, str):
-                self._open.append((name, on_delivery))
+                self._open.append((name, key, on_delivery))
             else:
-                on_delivery(found, None)
+                on_delivery(found, SimpleNamespace(key=key.encode))
         if self._open:
             time.sleep(seconds)  # as the real one waits
         return len(messages) - len(self._open)
