@@ -80,7 +80,7 @@ class Brokers:
         self._events = _Events(given)
         self._config = {
             "client.id": "opentracing-python",
-            "linger.ms": 1,  # nothing follows a batch for which it could wait
+            "linger.ms": 1,  # of a batch, librdkafka has all messages at once
             "partitioner": "murmur2_random",  # that of Kafka's own clients
             "queue.buffering.max.messages": max_messages,
             "queue.buffering.max.kbytes": 65536 + max_message_size // 1024,

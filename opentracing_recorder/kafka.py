@@ -54,6 +54,7 @@ brokers refuse more than 1 MiB. |
 Set by the recorder, and refused in ``config``: ``acks=all``, ``enable.idempotence`` and
 ``message.timeout.ms=0``, which it needs to send each span once; the callbacks for deliveries,
 errors and logs; what has an option of its own. Its defaults, which ``config`` may replace:
+``linger.ms=1``, as librdkafka gets a whole batch at once and need not wait for more;
 ``partitioner=murmur2_random``, which is that of Kafka's own clients;
 ``queue.buffering.max.messages``, the batch size; ``queue.buffering.max.kbytes``, 64 MiB beyond
 ``max_message_size``; ``socket.timeout.ms``, the send timeout; ``reconnect.backoff.max.ms=5000``.
@@ -62,7 +63,7 @@ errors and logs; what has an option of its own. Its defaults, which ``config`` m
 
 The spans of one trace in one batch are one message. Its key is the trace's id in 32 hexadecimal
 digits, so a trace stays in one partition, as tail sampling needs it. Many small traces cost more
-than few large ones: a trace of a single span takes about half as much again of CPU as over HTTP.
+than few large ones: a trace of a single span takes up to half as much again of CPU as over HTTP.
 A message above ``max_message_size`` is divided. librdkafka sends many messages at once, and
 compresses them together.
 
@@ -276,7 +277,7 @@ class KafkaRecorder(BatchRecorder):
         spans_of: dict[int, list[BasicSpan]] = {}
         parts_of: dict[int, list[Any]] = {}
         for span, part in zip(taken, self._parts(encoded)):
-            trace_id: int = span._trace_id
+            trace_id: Any = span._trace_id
             if trace_id in spans_of:
                 spans_of[trace_id].append(span)
                 parts_of[trace_id].append(part)

@@ -424,11 +424,12 @@ def test_what_is_left_at_close_is_not_sent_later(
     assert names(messages_in(broker, topic)) == ["before"]
 
 
+@pytest.mark.parametrize("format", ["zipkin", "otlp"])
 def test_values_that_cannot_be_encoded_cost_their_span_alone(
-    broker: str, topic: str, make_tracer: Callable[..., BasicTracer]
+    broker: str, topic: str, make_tracer: Callable[..., BasicTracer], format: str
 ) -> None:
     """So does an id that cannot be a key."""
-    tracer = make_tracer(interval=5)
+    tracer = make_tracer(interval=5, format=format)
     for trace_id in (0, 1 << 128, -1, None, "x", 1.5, [1]):
         span: Any = tracer.start_span("odd")
         span._trace_id = trace_id
@@ -437,11 +438,12 @@ def test_values_that_cannot_be_encoded_cost_their_span_alone(
     assert not tracer.flush(30)
     stats = tracer.recorder.stats
     assert (stats.sent, stats.failed) == (1, 7)
-    assert names(messages_in(broker, topic)) == ["fine"]
+    (message,) = messages_in(broker, topic)
+    assert b"fine" in message.value
 
 
 class ScriptedProducer:
-    """Stands for confluent-kafka's Producer; `outcome` of a span's name decides on its message.
+    """Stands for confluent-kafka's Producer; `outcome` of a message's first name decides on it.
 
     It is None for an acknowledgement, an error, or "wait" for one that never comes.
     """
@@ -449,24 +451,25 @@ class ScriptedProducer:
     outcome: Callable[[str], Any]
     made: list[ScriptedProducer]
     stored: list[str]
+    """The names of the spans that are acknowledged."""
 
     def __init__(self, config: dict[str, Any], logger: Any = None) -> None:
-        self._open: list[tuple[str, str, Callable[..., None]]] = []
+        self._open: list[tuple[list[str], str, Callable[..., None]]] = []
         self._is_purged = False
         self.made.append(self)
 
     def produce(self, _: str, body: bytes, key: str, partition: int, on_delivery: Any) -> None:
-        (span,) = spans_in(body)
-        self._open.append((span["name"], key, on_delivery))
+        self._open.append(([span["name"] for span in spans_in(body)], key, on_delivery))
 
     def poll(self, seconds: float) -> int:
         messages, self._open = self._open, []
-        for name, key, on_delivery in messages:
-            found = KafkaError(KafkaError._PURGE_QUEUE) if self._is_purged else self.outcome(name)
+        purged = KafkaError(KafkaError._PURGE_QUEUE)
+        for names, key, on_delivery in messages:
+            found = purged if self._is_purged else self.outcome(names[0])
             if found is None:
-                self.stored.append(name)
+                self.stored += names
             elif isinstance(found, str):
-                self._open.append((name, key, on_delivery))
+                self._open.append((names, key, on_delivery))
             else:
                 on_delivery(found, SimpleNamespace(key=key.encode))
         if self._open:
@@ -579,6 +582,37 @@ def test_a_message_that_is_refused_costs_its_spans_alone(
     assert Counter(script.stored) == Counter(["a", "beside", "b"])
     assert "the span 'bad'" in caplog.text
     assert "INVALID_RECORD: no" in caplog.text
+
+
+def test_a_trace_that_fails_is_sent_again_whole(
+    script: type[ScriptedProducer], make_scripted: MakeScripted
+) -> None:
+    """Its spans went in one message; those of the other traces are not sent again."""
+    outcomes = {"root 1": [KafkaError(KafkaError._TIMED_OUT)]}
+    tracer = make_scripted(lambda name: (outcomes.get(name) or [None]).pop(), interval=0.05)
+    roots = [finished(tracer, f"root {number}") for number in range(3)]
+    for number, root in enumerate(roots):
+        finished(tracer, f"child {number}", child_of=root)
+    assert tracer.flush(10)
+    assert tracer.recorder.stats.sent == 6
+    assert script.stored[4:] == ["root 1", "child 1"]
+    assert len(script.stored) == 6
+
+
+def test_of_a_divided_trace_only_the_message_that_fails_is_sent_again(
+    script: type[ScriptedProducer], make_scripted: MakeScripted
+) -> None:
+    """All of them have one key, but each has its own spans."""
+    outcomes = {"3": [KafkaError(KafkaError._TIMED_OUT)]}
+    tracer = make_scripted(
+        lambda name: (outcomes.get(name) or [None]).pop(), interval=0.05, max_message_size=2000
+    )
+    root = finished(tracer, "0", tags={"text": "x" * 1500})
+    for number in range(1, 6):
+        finished(tracer, str(number), child_of=root, tags={"text": "x" * 1500})
+    assert tracer.flush(10)
+    assert tracer.recorder.stats.sent == 6
+    assert script.stored == ["0", "1", "2", "4", "5", "3"]
 
 
 # Processes.
