@@ -454,6 +454,7 @@ class ScriptedProducer:
     """The names of the spans that are acknowledged."""
 
     def __init__(self, config: dict[str, Any], logger: Any = None) -> None:
+        self.config = config
         self._open: list[tuple[list[str], str, Callable[..., None]]] = []
         self._is_purged = False
         self.made.append(self)
@@ -514,6 +515,23 @@ def make_scripted(
         return tracer
 
     return make
+
+
+def test_a_producer_waits_for_all_brokers_and_is_idempotent(
+    script: type[ScriptedProducer], make_scripted: MakeScripted
+) -> None:
+    """It never gives a message up by itself; a setting of the application's changes none of it."""
+    tracer = make_scripted(lambda name: None, config={"linger.ms": 20})
+    finished(tracer, "x")
+    assert tracer.flush(10)
+    (producer,) = script.made
+    expected = {
+        "acks": "all",
+        "enable.idempotence": True,
+        "message.timeout.ms": 0,
+        "linger.ms": 20,
+    }
+    assert {name: producer.config[name] for name in expected} == expected
 
 
 def test_of_a_batch_that_is_given_up_what_was_acknowledged_counts_as_sent(

@@ -169,6 +169,26 @@ def test_a_span_that_the_broker_finds_too_large_fails_alone(
     assert names_in(kafka, topic) == Counter(map(str, range(100)))
 
 
+@pytest.mark.parametrize("format", ["zipkin", "otlp"])
+def test_a_trace_larger_than_the_brokers_limit_arrives_in_parts(
+    kafka: KafkaServer, make_recorder: MakeRecorder, topic: str, format: str
+) -> None:
+    """The broker takes 1 MiB, as it does by default; some of the parts are nearly as large."""
+    recorder = make_recorder(topic=topic, format=format, interval=5)
+    tracer = BasicTracer(recorder)
+    with tracer.start_active_span("root") as scope:
+        for number in range(20):
+            tracer.start_span(f"{number}", tags={"text": "x" * 290_000}).finish()
+    assert tracer.flush(60)
+    assert (recorder.stats.sent, recorder.stats.failed) == (21, 0)
+    messages = messages_in(kafka.address, topic)
+    assert {each.key.decode() for each in messages} == {f"{scope.span.context.trace_id:032x}"}
+    sizes = [len(each.value) for each in messages]
+    assert sum(sizes) > 5_800_000
+    assert 850_000 < max(sizes) <= 900 * 1024
+    assert sum(each.value.count(b"x" * 290_000) for each in messages) == 20
+
+
 def test_spans_that_the_broker_refuses_fail(
     kafka: KafkaServer, make_recorder: MakeRecorder, topic: str, caplog: pytest.LogCaptureFixture
 ) -> None:
