@@ -171,9 +171,7 @@ def within(recorder: Any) -> list[Any]:
     found: list[Any] = []
     level = [recorder]
     for _ in range(_DEEPEST):
-        level = [
-            each for each in level if hasattr(each, "record_span") and not _has(found, each)
-        ]
+        level = [each for each in level if hasattr(each, "record_span") and not _has(found, each)]
         found += [each for number, each in enumerate(level) if not _has(level[:number], each)]
         level = [inner for each in level for inner in _inside(each)]
     return found

@@ -169,7 +169,9 @@ class Operations:
             self._names.add(shown)
             is_known = True
         status = "STATUS_CODE_ERROR" if failed else "STATUS_CODE_UNSET"
-        labels = Labels(visible(service[:MAX_NAME]), shown if is_known else OTHER, KINDS[kind], status)
+        labels = Labels(
+            visible(service[:MAX_NAME]), shown if is_known else OTHER, KINDS[kind], status
+        )
         series = self._series.get(labels)
         if series is None:
             series = self._series[labels] = Series(len(self.options.buckets))

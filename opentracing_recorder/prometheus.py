@@ -90,5 +90,5 @@ def _kinds(kinds: t.Any) -> frozenset[str]:
     check_type("kinds", kinds, Iterable, "kinds of spans")
     given = [kinds] if isinstance(kinds, str) else list(kinds)
     for kind in given:
-        check_range("kinds", kind, kind in KINDS, f"among {', '.join(KINDS)}")
+        check_range("kinds", kind, kind in list(KINDS), f"among {', '.join(KINDS)}")
     return frozenset(given)
