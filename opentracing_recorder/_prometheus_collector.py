@@ -1,4 +1,4 @@
-"""What a Prometheus scrape reads of the recorders and operations of one registry."""
+"""Shows the recorders and operations of one registry to each Prometheus scrape."""
 
 from __future__ import annotations
 
