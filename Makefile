@@ -13,6 +13,7 @@ COLLECTOR := env/collector
 KAFKA := env/kafka
 SERVERS := env/servers
 OPENTELEMETRY := env/opentelemetry
+PROMETHEUS := env/prometheus
 WHEELS := env/wheels
 
 # The first number is that of the Python in it, 3.14, without the dot.
@@ -27,7 +28,7 @@ TYPED := opentracing opentracing_recorder $(wildcard tests/typing/*.py)
 
 .DEFAULT_GOAL := help
 .PHONY: help bootstrap demo demo-zipkin wheel installed installed-threads test test-all test-collector test-downstream \
-  test-faults test-installs test-kafka test-opentelemetry test-pyodide test-servers test-threads test-zipkin soak fuzz lint types \
+  test-faults test-installs test-kafka test-opentelemetry test-prometheus test-pyodide test-servers test-threads test-zipkin soak fuzz lint types \
   bench bench-check docs dist clean
 
 help:  ## show this list (the default)
@@ -161,6 +162,20 @@ HAVE_KAFKA := $(and $(shell command -v java),$(shell command -v mvn))
 test-kafka: $(if $(HAVE_KAFKA),$(KAFKA)/.installed $(KAFKA)/broker $(if $(shell command -v go),$(COLLECTOR)/otelcol))  ## send spans through a real Kafka to Zipkin and a Collector
 	@$(if $^,$(KAFKA)/bin/python -m pytest -q -rs tests/backends/kafka,\
 	  echo "Left out the tests with Kafka: install Java 17 and Maven; on Debian: apt-get install default-jre-headless maven")
+
+# Debian's and Ubuntu's package, unpacked: it is not installed, and starts no server of its own.
+$(PROMETHEUS)/usr/bin/prometheus:
+	@rm -rf $(PROMETHEUS)
+	@mkdir -p $(PROMETHEUS)
+	cd $(PROMETHEUS) && apt-get download --quiet prometheus && dpkg -x *.deb .
+	@rm $(PROMETHEUS)/*.deb
+	@touch $@
+
+HAVE_PROMETHEUS := $(and $(shell command -v apt-get),$(shell command -v dpkg))
+
+test-prometheus: $(if $(HAVE_PROMETHEUS),$(INSTALLED)-tests $(PROMETHEUS)/usr/bin/prometheus)  ## have a real Prometheus scrape metrics and fire alerts
+	@$(if $^,PATH=$(abspath $(PROMETHEUS))/usr/bin:$$PATH $(RUN) -m pytest -q -rs tests/backends/prometheus,\
+	  echo "Left out the tests with Prometheus, whose package apt-get downloads")
 
 # Packages come from the index as for any Python, but in wheels without machine code.
 env/pyodide/.installed: $(RUN) Makefile

@@ -9,7 +9,8 @@ Put a `MetricsRecorder` around all other recorders. It needs ``opentracing[prome
     from opentracing_recorder.prometheus import MetricsRecorder
 
     registry = CollectorRegistry()  # leave it out to use prometheus_client's own
-    tracer = BasicTracer(MetricsRecorder(InMemoryRecorder(), registry=registry), service_name="shop")
+    recorder = MetricsRecorder(InMemoryRecorder(), registry=registry)
+    tracer = BasicTracer(recorder, service_name="shop")
     for error in (False, False, True):
         tags = {"span.kind": "server", "error": error}
         tracer.start_span("GET /order", tags=tags).finish()
@@ -21,8 +22,8 @@ Put a `MetricsRecorder` around all other recorders. It needs ``opentracing[prome
 
 which prints::
 
-    GET /order STATUS_CODE_UNSET 2.0
-    GET /order STATUS_CODE_ERROR 1.0
+    GET /order STATUS_CODE_UNSET 2
+    GET /order STATUS_CODE_ERROR 1
 
 In an application, call ``prometheus_client.start_http_server(9464)`` once, and let Prometheus
 scrape that port. In a web application, mount one of these at ``/metrics`` instead::
