@@ -21,6 +21,7 @@ from opentracing.interrupts import reraise_interrupt
 from ._failure_log import FailureLog
 from ._hex_ids import id_text
 from ._process import RenewedLock, at_fork
+from ._prometheus_files import MetricFiles, are_used
 from ._prometheus_operations import Labels, Operations, Options
 from .batch import BatchRecorder, Stats
 
@@ -51,12 +52,18 @@ class RecorderCollector:
 
     def __init__(self, options: Options) -> None:
         self.options = options
-        self.operations = Operations(options)
+        self.files = MetricFiles(self.collect) if are_used() else None
+        self.operations = self._new_operations()
         self._recorders: dict[str, tuple[Any, FailureLog]] = {}  # by their labels
 
     def renew(self) -> None:
         """Begin anew in a forked child: the parent counts what came before."""
-        self.operations = Operations(self.options)
+        if self.files is not None:
+            self.files.renew()
+        self.operations = self._new_operations()
+
+    def _new_operations(self) -> Operations:
+        return Operations(self.options, None if self.files is None else self.files.start)
 
     def add(self, recorder: Any) -> None:
         """Show a recorder and all inside it, each under its class, and a number if need be."""

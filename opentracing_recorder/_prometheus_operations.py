@@ -10,7 +10,7 @@ import threading
 import time
 from bisect import bisect_left
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from math import inf
 from typing import Any, NamedTuple
 
@@ -80,8 +80,11 @@ class Series:
 class Operations:
     """The series of one registry in one process."""
 
-    def __init__(self, options: Options) -> None:
+    def __init__(self, options: Options, begin: Callable[[], bool] | None = None) -> None:
+        """`begin` is called with each span, until it returns True."""
         self.options = options
+        self._begin = begin
+        self._limit = _AT_ONCE if begin is None else 1
         self._bounds = options.buckets[:-1]
         self._notes: deque[Any] = deque()
         self._names: set[str] = set()
@@ -114,7 +117,9 @@ class Operations:
                 span._span_id,
             )
         )
-        if len(notes) >= _AT_ONCE:
+        if len(notes) >= self._limit:
+            if self._begin is not None and self._begin():
+                self._begin, self._limit = None, _AT_ONCE
             self._count_notes(wait=False)
 
     def all(self) -> list[tuple[Labels, Sequence[int], Sequence[Exemplar | None], float]]:

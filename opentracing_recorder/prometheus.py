@@ -132,9 +132,24 @@ percentile of an operation's durations is ``histogram_quantile(0.95, sum by (spa
 
 ## Processes
 
-A forked child counts its own spans, from zero, as `stats` does. Each process has metrics of its
-own, and needs a port of its own: with gunicorn, call ``start_http_server(9464 + worker.age)`` in
-``post_fork``.
+A forked child counts its own spans, from zero, as `stats` does. If several processes serve one
+port, as with gunicorn or uWSGI, use prometheus_client's multiprocess mode. Set
+``PROMETHEUS_MULTIPROC_DIR`` to an empty folder before the server starts, and serve the sum of all
+processes::
+
+    from prometheus_client.multiprocess import MultiProcessCollector
+
+
+    def metrics(environ, start_response):
+        registry = CollectorRegistry()
+        MultiProcessCollector(registry)
+        return make_wsgi_app(registry)(environ, start_response)
+
+Call ``prometheus_client.multiprocess.mark_process_dead(worker.pid)`` in gunicorn's ``child_exit``,
+so that gauges are those of living processes. In this mode a thread of each process writes the
+metrics to that folder once a second, and again when the recorder is flushed or closed and when the
+process ends. A process that is killed takes up to a second of counts with it. The mode has no
+exemplars.
 """
 
 from __future__ import annotations
@@ -208,6 +223,17 @@ class MetricsRecorder(Wrapping):
             reraise_interrupt()
             self._failures.report("record_span")
         self.recorder.record_span(span)
+
+    def flush(self, timeout: float | None = None) -> bool:
+        return self._and_write(super().flush(timeout))
+
+    def close(self, timeout: float | None = None) -> bool:
+        return self._and_write(super().close(timeout))
+
+    def _and_write(self, answer: bool) -> bool:
+        if self._collector.files is not None:
+            self._collector.files.write()
+        return answer
 
 
 def _bounds(buckets: t.Any) -> tuple[float, ...]:

@@ -11,6 +11,7 @@ import weakref
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
@@ -36,6 +37,7 @@ from opentracing_recorder._wrapping import Wrapping
 from opentracing_recorder.harness import RecorderCheckMixin
 from opentracing_recorder.prometheus import MetricsRecorder
 
+from ..programs import FORKING, run_program
 from ..threads import on_threads
 from .scripted import Backend, Scripted
 
@@ -630,6 +632,79 @@ def test_the_sums_are_those_of_the_spans(spans: list[Any], max_operations: int) 
     assert (value(registry, f"{SECONDS}_count") or 0) == len(spans)
     seconds = value(registry, f"{SECONDS}_sum") or 0.0
     assert seconds == pytest.approx(sum(duration for *_, duration in spans))
+
+
+# Several processes.
+
+_PROCESSES = """
+import logging, os, sys
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
+from opentracing_recorder import BasicTracer, BatchRecorder, Rejected
+from opentracing_recorder.prometheus import MetricsRecorder
+
+logging.getLogger("opentracing_recorder").addHandler(logging.NullHandler())
+
+class Half(BatchRecorder):
+    sends = 0
+
+    def send(self, spans):
+        self.sends += 1
+        if self.sends == 2:
+            raise Rejected("400")
+
+tracer = BasicTracer(MetricsRecorder(Half(queue_size=8)), service_name="shop")
+
+def serve(ends):
+    for each in range(300):
+        tracer.start_span("GET", tags={"span.kind": "server"}).finish(finish_time=None)
+        if each in (1, 3):
+            tracer.flush()
+    ends()
+
+tracer.start_span("loaded").finish()
+tracer.flush()
+children = []
+for ends in (sys.exit, tracer.close):
+    child = os.fork()
+    if child == 0:
+        serve(ends)
+        sys.exit()
+    children.append(child)
+for child in children:
+    assert os.waitpid(child, 0)[1] == 0
+    mark_process_dead(child)
+tracer.close()
+registry = CollectorRegistry()
+MultiProcessCollector(registry)
+print(generate_latest(registry).decode())
+"""
+
+
+@pytest.mark.needs_os
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
+def test_a_scrape_has_all_processes_in_multiprocess_mode(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The sums of all, those that have ended included; gauges are those of the living."""
+    monkeypatch.setenv("PROMETHEUS_MULTIPROC_DIR", str(tmp_path))
+    ended = run_program([*FORKING, "-c", _PROCESSES])
+    assert (ended.error, ended.code) == ("", 0)
+    found = {
+        (each.name, each.labels.get("span_name") or each.labels.get("le")): each.value
+        for family in read_text(ended.output)
+        for each in family.samples
+        if each.name.startswith("opentracing") or each.labels["span_name"] != "loaded"
+    }
+    spans = "opentracing_recorder_spans_"
+    assert found[CALLS, "GET"] == found[f"{SECONDS}_count", "GET"] == 600
+    assert found[f"{spans}recorded_total", None] == 601
+    assert found[f"{spans}failed_total", None] == 4
+    outcomes = [found[f"{spans}{each}_total", None] for each in ("sent", "dropped", "failed")]
+    assert sum(outcomes) == 601
+    assert found[f"{spans}queued", None] == 0
+    assert found["opentracing_recorder_queue_size", None] == 8
+    assert "exemplar" not in ended.output
 
 
 @pytest.mark.needs_os
