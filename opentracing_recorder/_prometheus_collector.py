@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from prometheus_client import CollectorRegistry
@@ -45,6 +45,7 @@ _collectors: weakref.WeakKeyDictionary[CollectorRegistry, RecorderCollector] = (
     weakref.WeakKeyDictionary()
 )
 _lock = RenewedLock()
+_bound_text: Callable[[float], str] = floatToGoString
 
 
 class RecorderCollector:
@@ -139,7 +140,7 @@ class RecorderCollector:
         duration = HistogramMetricFamily(
             DURATION, "Durations of spans by operation, kind and outcome", labels=Labels._fields
         )
-        bounds = [floatToGoString(each) for each in self.options.buckets]
+        bounds = [_bound_text(each) for each in self.options.buckets]
         for labels, numbers, exemplars, seconds in series:
             buckets: list[Any] = []
             total = 0
@@ -212,9 +213,10 @@ def _stats_of(recorder: Any) -> Stats | None:
 
 def _counts_of(recorder: Any) -> dict[str, float]:
     counts = getattr(recorder, "counts", None)
-    if not isinstance(counts, tuple) or not hasattr(counts, "_asdict"):
+    as_dict = getattr(counts, "_asdict", None)
+    if as_dict is None or not isinstance(counts, tuple):
         return {}
-    return {name: each for name, each in counts._asdict().items() if type(each) in (int, float)}
+    return {name: each for name, each in as_dict().items() if type(each) in (int, float)}
 
 
 def _shown(exemplar: Any) -> Exemplar:

@@ -203,13 +203,13 @@ class MetricsRecorder(Wrapping):
         options = Options(
             _bounds(buckets), check_count("max_operations", max_operations), _kinds(kinds)
         )
+        self.registry: CollectorRegistry = registry
         for each in within(recorder):
             if isinstance(each, MetricsRecorder) and each.registry is registry:
                 raise ValueError(
                     "registry already counts the spans of a MetricsRecorder inside this one; give"
                     " one of them a registry of its own"
                 )
-        self.registry = registry
         service = self.service_name
         self._service = None if service is None else text_of(service)
         self._failures = FailureLog(self)
@@ -239,14 +239,11 @@ class MetricsRecorder(Wrapping):
 def _bounds(buckets: t.Any) -> tuple[float, ...]:
     check_type("buckets", buckets, Iterable, "numbers of seconds")
     given = list(buckets)
-    bounds = [number_or_none(each) for each in given if each != inf]
-    numbers = [each for each in bounds if each is not None]
-    is_rising = all(first < second for first, second in zip(numbers, numbers[1:]))
+    bounds = [number_or_none(each) or 0.0 for each in given if each != inf]
+    is_rising = all(first < second for first, second in zip([0.0, *bounds], bounds))
     wanted = "numbers of seconds, at least one, above 0 and in rising order"
-    check_range(
-        "buckets", given, bool(bounds) and numbers == bounds and is_rising and bounds[0] > 0, wanted
-    )
-    return (*numbers, inf)
+    check_range("buckets", given, bool(bounds) and is_rising, wanted)
+    return (*bounds, inf)
 
 
 def _kinds(kinds: t.Any) -> frozenset[str]:
