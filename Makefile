@@ -62,7 +62,8 @@ $(INSTALLED)-dev: $(RUN) setup.py pyproject.toml
 # those that can are older than their newest versions.
 $(INSTALLED)-threads: $(RUN) setup.py pyproject.toml
 	$(PIP) 'pip>=21.3'
-	$(PIP) --prefer-binary --editable . 'pytest>=8.4' 'hypothesis>=6' 'jsonschema>=4.18' 'urllib3>=2'
+	$(PIP) --prefer-binary --editable . 'pytest>=8.4' 'hypothesis>=6' 'jsonschema>=4.18' \
+	  'urllib3>=2' 'prometheus-client>=0.20'
 	@touch $@
 
 bootstrap: $(INSTALLED)-dev  ## install the project and all that its development needs
@@ -182,7 +183,7 @@ env/pyodide/.installed: $(RUN) Makefile
 	@rm -rf $(@D)
 	npm install --loglevel=error --no-audit --no-fund --prefix $(@D) pyodide@$(PYODIDE)
 	$(PIP) --target $(@D)/python --platform any --python-version $(firstword $(subst ., ,$(PYODIDE))) \
-	  --only-binary :all: pytest hypothesis six freezegun
+	  --only-binary :all: pytest hypothesis six freezegun prometheus-client
 	@touch $@
 
 test-pyodide: env/pyodide/.installed  ## run what can run there on Pyodide, in Node
