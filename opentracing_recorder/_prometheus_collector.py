@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 import weakref
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
@@ -22,7 +23,7 @@ from ._failure_log import FailureLog
 from ._hex_ids import id_text
 from ._process import RenewedLock, at_fork
 from ._prometheus_files import MetricFiles, are_used
-from ._prometheus_operations import Labels, Operations, Options
+from ._prometheus_operations import Labels, Note, Operations, Options
 from .batch import BatchRecorder, Stats
 
 CALLS = "traces_span_metrics_calls"
@@ -37,7 +38,7 @@ _SPANS = {
 }
 
 # The fields of a wrapper's `counts` that go down, too. All others only grow.
-_GAUGES = frozenset({"queued", "held", "waiting", "open"})
+_GAUGES = frozenset({"held", "queued"})
 
 _DEEPEST = 32  # recorders inside each other
 
@@ -141,15 +142,13 @@ class RecorderCollector:
             DURATION, "Durations of spans by operation, kind and outcome", labels=Labels._fields
         )
         bounds = [_bound_text(each) for each in self.options.buckets]
-        for labels, numbers, exemplars, seconds in series:
+        for labels, numbers, latest, seconds in series:
             buckets: list[Any] = []
             total = 0
-            for bound, number, exemplar in zip(bounds, numbers, exemplars):
+            for bound, number, note in zip(bounds, numbers, latest):
                 total += number
-                bucket: tuple[Any, ...] = (bound, total)
-                if exemplar is not None:
-                    bucket += (_shown(exemplar),)
-                buckets.append(bucket)
+                exemplar = () if note is None else (_exemplar(note),)
+                buckets.append((bound, total, *exemplar))
             calls.add_metric(labels, total)
             duration.add_metric(labels, buckets, seconds)
         yield calls
@@ -219,10 +218,13 @@ def _counts_of(recorder: Any) -> dict[str, float]:
     return {name: each for name, each in as_dict().items() if type(each) in (int, float)}
 
 
-def _shown(exemplar: Any) -> Exemplar:
+def _exemplar(note: Note) -> Exemplar:
+    _, duration, start_time, trace_id, span_id = note
     # Both ids together have 63 characters: OpenMetrics allows 128.
-    ids = {"trace_id": id_text(exemplar.trace_id), "span_id": id_text(exemplar.span_id)}
-    return Exemplar(ids, exemplar.duration, exemplar.end_time)
+    ids = {"trace_id": id_text(trace_id), "span_id": id_text(span_id)}
+    end_time = start_time + duration
+    # Prometheus refuses an exemplar of the future; without a time, it has that of the scrape.
+    return Exemplar(ids, duration, end_time if 0.0 < end_time <= time.time() else None)
 
 
 def _renew_all() -> None:

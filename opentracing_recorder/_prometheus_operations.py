@@ -7,12 +7,11 @@ the last of them, and before each scrape.
 from __future__ import annotations
 
 import threading
-import time
 from bisect import bisect_left
 from collections import deque
 from collections.abc import Callable, Sequence
 from math import inf
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Optional
 
 from opentracing import tags
 
@@ -57,23 +56,18 @@ class Labels(NamedTuple):
     status_code: str
 
 
-class Exemplar(NamedTuple):
-    """The latest span of a bucket."""
-
-    trace_id: int
-    span_id: int
-    duration: float
-    end_time: float
+Note = tuple[tuple[str, str, Optional[str], bool], float, float, Any, Any]
+"""Of a span: what its labels come from, its duration and start in seconds, and its ids."""
 
 
 class Series:
-    """The spans of one operation, kind and outcome: numbers and exemplars by bucket."""
+    """The spans of one operation, kind and outcome: by bucket their number, and the latest."""
 
-    __slots__ = ("exemplars", "numbers", "sum")
+    __slots__ = ("latest", "numbers", "sum")
 
     def __init__(self, buckets: int) -> None:
         self.numbers = [0] * buckets
-        self.exemplars: list[Exemplar | None] = [None] * buckets
+        self.latest: list[Note | None] = [None] * buckets
         self.sum = 0.0
 
 
@@ -86,7 +80,7 @@ class Operations:
         self._begin = begin
         self._limit = _AT_ONCE if begin is None else 1
         self._bounds = options.buckets[:-1]
-        self._notes: deque[Any] = deque()
+        self._notes: deque[Note] = deque()
         self._names: set[str] = set()
         self._series: dict[Labels, Series] = {}
         self._known: dict[Any, Series] = {}  # the same, by what a note says
@@ -102,8 +96,8 @@ class Operations:
             name = text_of(name)
         if type(kind) is not str and kind is not None:
             kind = text_of(kind)
-        if type(duration) is not float:
-            duration = number_or_none(duration) or 0.0
+        if type(duration) is not float or not 0.0 <= duration < inf:
+            duration = max(0.0, number_or_none(duration) or 0.0)
         if service is None:
             service = span._tracer.service_name or ""
         notes = self._notes
@@ -122,11 +116,11 @@ class Operations:
                 self._begin, self._limit = None, _AT_ONCE
             self._count_notes(wait=False)
 
-    def all(self) -> list[tuple[Labels, Sequence[int], Sequence[Exemplar | None], float]]:
+    def all(self) -> list[tuple[Labels, Sequence[int], Sequence[Note | None], float]]:
         """All series, with every span that was noted before."""
         self._count_notes(wait=True)
         return [
-            (labels, list(each.numbers), list(each.exemplars), each.sum)
+            (labels, list(each.numbers), list(each.latest), each.sum)
             for labels, each in list(self._series.items())
         ]
 
@@ -136,29 +130,19 @@ class Operations:
             return
         try:
             if lock.acquire(wait):
-                notes, now = self._notes, time.time()
+                notes, known, bounds = self._notes, self._known, self._bounds
                 for _ in range(len(notes)):
-                    self._count(notes.popleft(), now)
+                    note = notes.popleft()
+                    series = known.get(note[0]) or self._series_of(note[0])
+                    if series is not None:
+                        duration = note[1]
+                        place = bisect_left(bounds, duration)
+                        series.numbers[place] += 1
+                        series.sum += duration
+                        series.latest[place] = note
         finally:
             if lock._is_owned():
                 lock.release()
-
-    def _count(self, note: Any, now: float) -> None:
-        key, duration, start_time, trace_id, span_id = note
-        series = self._known.get(key)
-        if series is None:
-            series = self._series_of(key)
-            if series is None:
-                return
-        if not 0.0 <= duration < inf:
-            duration = 0.0
-        place = bisect_left(self._bounds, duration)
-        series.numbers[place] += 1
-        series.sum += duration
-        end_time = start_time + duration
-        if not 0.0 < end_time < now:
-            end_time = now
-        series.exemplars[place] = Exemplar(trace_id, span_id, duration, end_time)
 
     def _series_of(self, key: tuple[str, str, str | None, bool]) -> Series | None:
         """The series of spans like this one; None if they are not counted."""

@@ -51,7 +51,7 @@ failed. |
 | ``opentracing_recorder_slow_sends_total`` | Reports that lasted longer than ``send_timeout``. |
 | ``opentracing_recorder_counts_total`` | A field of a wrapping recorder's ``counts``, by the \
 label ``count``. |
-| ``opentracing_recorder_current`` | The same for fields that go down, too: a gauge. |
+| ``opentracing_recorder_current`` | A gauge: the same for ``held`` and ``queued``. |
 
 Of operations, by the names that the OpenTelemetry Collector's span metrics have, so that
 dashboards for those show these as well:
