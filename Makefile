@@ -13,6 +13,7 @@ COLLECTOR := env/collector
 KAFKA := env/kafka
 SERVERS := env/servers
 OPENTELEMETRY := env/opentelemetry
+PROMETHEUS := env/prometheus
 WHEELS := env/wheels
 
 # The first number is that of the Python in it, 3.14, without the dot.
@@ -27,7 +28,7 @@ TYPED := opentracing opentracing_recorder $(wildcard tests/typing/*.py)
 
 .DEFAULT_GOAL := help
 .PHONY: help bootstrap demo demo-zipkin wheel installed installed-threads test test-all test-collector test-downstream \
-  test-faults test-installs test-kafka test-opentelemetry test-pyodide test-servers test-threads test-zipkin soak fuzz lint types \
+  test-faults test-installs test-kafka test-opentelemetry test-prometheus test-pyodide test-servers test-threads test-zipkin soak fuzz lint types \
   bench bench-check docs dist clean
 
 help:  ## show this list (the default)
@@ -61,7 +62,8 @@ $(INSTALLED)-dev: $(RUN) setup.py pyproject.toml
 # those that can are older than their newest versions.
 $(INSTALLED)-threads: $(RUN) setup.py pyproject.toml
 	$(PIP) 'pip>=21.3'
-	$(PIP) --prefer-binary --editable . 'pytest>=8.4' 'hypothesis>=6' 'jsonschema>=4.18' 'urllib3>=2'
+	$(PIP) --prefer-binary --editable . 'pytest>=8.4' 'hypothesis>=6' 'jsonschema>=4.18' \
+	  'urllib3>=2' 'prometheus-client>=0.20'
 	@touch $@
 
 bootstrap: $(INSTALLED)-dev  ## install the project and all that its development needs
@@ -162,12 +164,26 @@ test-kafka: $(if $(HAVE_KAFKA),$(KAFKA)/.installed $(KAFKA)/broker $(if $(shell 
 	@$(if $^,$(KAFKA)/bin/python -m pytest -q -rs tests/backends/kafka,\
 	  echo "Left out the tests with Kafka: install Java 17 and Maven; on Debian: apt-get install default-jre-headless maven")
 
+# Debian's and Ubuntu's package, unpacked: it is not installed, and starts no server of its own.
+$(PROMETHEUS)/usr/bin/prometheus:
+	@rm -rf $(PROMETHEUS)
+	@mkdir -p $(PROMETHEUS)
+	cd $(PROMETHEUS) && apt-get download --quiet prometheus && dpkg -x *.deb .
+	@rm $(PROMETHEUS)/*.deb
+	@touch $@
+
+HAVE_PROMETHEUS := $(and $(shell command -v apt-get),$(shell command -v dpkg))
+
+test-prometheus: $(if $(HAVE_PROMETHEUS),$(INSTALLED)-tests $(PROMETHEUS)/usr/bin/prometheus)  ## have a real Prometheus scrape metrics and fire alerts
+	@$(if $^,PATH=$(abspath $(PROMETHEUS))/usr/bin:$$PATH $(RUN) -m pytest -q -rs tests/backends/prometheus,\
+	  echo "Left out the tests with Prometheus, whose package apt-get downloads")
+
 # Packages come from the index as for any Python, but in wheels without machine code.
 env/pyodide/.installed: $(RUN) Makefile
 	@rm -rf $(@D)
 	npm install --loglevel=error --no-audit --no-fund --prefix $(@D) pyodide@$(PYODIDE)
 	$(PIP) --target $(@D)/python --platform any --python-version $(firstword $(subst ., ,$(PYODIDE))) \
-	  --only-binary :all: pytest hypothesis six freezegun
+	  --only-binary :all: pytest hypothesis six freezegun prometheus-client
 	@touch $@
 
 test-pyodide: env/pyodide/.installed  ## run what can run there on Pyodide, in Node

@@ -16,6 +16,7 @@ HTTP = ["urllib3>=2"]
 # no marker can name these builds. Without orjson, the standard library's json does the same.
 ORJSON = ["orjson>=3.9; platform_python_implementation == 'CPython'"]
 KAFKA = ["confluent-kafka>=2.3"]
+PROMETHEUS = ["prometheus-client>=0.20"]
 
 TESTS = [
     "pytest>=8.4",  # earlier ones may not find the modules that tests share
@@ -26,6 +27,7 @@ TESTS = [
     "freezegun>=1.2",
     *HTTP,
     *ORJSON,
+    *PROMETHEUS,
     # There are no wheels for PyPy.
     "confluent-kafka>=2.3; platform_python_implementation == 'CPython'"
     " and sys_platform != 'emscripten'",
@@ -112,6 +114,7 @@ setup(
         "tornado": ["tornado>=4.5"],
         "kafka": KAFKA,
         "otlp": HTTP,
+        "prometheus": PROMETHEUS,
         "zipkin": HTTP,
         "orjson": ORJSON,
         "opentelemetry": ["opentelemetry-sdk>=1.20"],

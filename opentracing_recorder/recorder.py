@@ -155,6 +155,19 @@ class CompositeRecorder(Recorder):
         """The recorders, in the order in which they are called."""
         return tuple(each for each, _ in self._recorders)
 
+    @property
+    def stats(self) -> t.Any:
+        """The recorders' `Stats`, added up field by field; None if none of them counts.
+
+        A span that two of them count is counted twice.
+        """
+        found = [getattr(each, "stats", None) for each in self.recorders]
+        counted: list[t.Any] = [each for each in found if hasattr(type(each), "_fields")]
+        if not counted:
+            return None
+        kind = type(counted[0])
+        return kind(*map(sum, zip(*(each for each in counted if type(each) is kind))))
+
     def __repr__(self) -> str:
         return f"<{type(self).__name__} of {', '.join(map(text_of, self.recorders))}>"
 

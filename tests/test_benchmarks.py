@@ -23,6 +23,7 @@ CASES = [
     "decorated call",
     "asyncio.gather of 100 spans",
     "8 threads",
+    "record_span of a MetricsRecorder",
     "extract last of 5",
     "inject binary",
     "import the tracer",

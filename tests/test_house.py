@@ -140,7 +140,7 @@ _LAYERS: list[set[str]] = [
 # Two of OpenTelemetry's are for OTLP as well.
 _BACKENDS = (
     *("kafka", "opentelemetry(?!_api|_fields|_conventions)", "opentelemetry_api"),
-    *("otlp", "zipkin"),
+    *("otlp", "prometheus", "zipkin"),
 )
 # It has no format of its own: it sends what the modules of other backends encode.
 _CARRIES_FORMATS = f"{_RECORDER}.kafka"

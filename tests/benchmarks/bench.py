@@ -48,6 +48,7 @@ CASES = (
     "asyncio.gather of 100 spans",
     "8 threads",
     "record_span of a BatchRecorder",
+    "record_span of a MetricsRecorder",
     "job of a TracedExecutor, against a copied context",
     "wrap and call without a tracer, against a call",
     *(f"{verb} {format}" for format in FORMATS for verb in ("extract", "inject")),

@@ -13,6 +13,9 @@ from unittest import mock
 
 from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export import ConsoleSpanExporter, SpanExporter, SpanExportResult
+from prometheus_client import CollectorRegistry
+from prometheus_client.openmetrics.exposition import generate_latest
+from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
 from opentracing_recorder import (
     BasicSpan,
@@ -32,6 +35,7 @@ from opentracing_recorder._json_bytes import dumps_without_orjson
 from opentracing_recorder.captrace import CapTrace, snapshot
 from opentracing_recorder.opentelemetry import OpenTelemetryRecorder
 from opentracing_recorder.otlp import OTLPRecorder
+from opentracing_recorder.prometheus import MetricsRecorder
 from opentracing_recorder.timeline import render_html, render_text
 from opentracing_recorder.zipkin import ZipkinRecorder
 
@@ -66,6 +70,27 @@ class InMemory(Sink):
         assert repr(spans)
         assert self.memory.outline(["key", "error"])
         self.memory.find(tags={"key": 1}, error=True)
+
+
+class Counted(Sink):
+    """Prometheus scrapes as many spans as are kept in memory."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self.memory = InMemoryRecorder()
+        super().__init__(MetricsRecorder(self.memory, registry=self.registry))
+
+    def arrived(self) -> list[str]:
+        text = generate_latest(self.registry).decode()
+        counted = sum(
+            sample.value
+            for family in text_string_to_metric_families(text)
+            for sample in family.samples
+            if sample.name == "traces_span_metrics_calls_total"
+        )
+        spans = self.memory.spans
+        assert counted == len(spans)
+        return [span.context.to_span_id() for span in spans]
 
 
 class Timelines(InMemory):
@@ -233,6 +258,7 @@ def all_sinks(server: ScriptedServer, path: Path) -> dict[str, Sink]:
     """One sink for each recorder, by name."""
     return {
         "InMemoryRecorder": InMemory(),
+        "MetricsRecorder": Counted(),
         "the timelines": Timelines(),
         "captrace": Captured(),
         "LoggingRecorder": Logged(),

@@ -20,6 +20,7 @@ from types import FrameType
 from typing import Any
 
 import pytest
+from prometheus_client import CollectorRegistry
 
 import opentracing
 import opentracing_recorder
@@ -39,6 +40,7 @@ from opentracing_recorder import (
     TraceContextPropagator,
 )
 from opentracing_recorder import span as span_module
+from opentracing_recorder.prometheus import MetricsRecorder
 
 from .calling import Calling
 
@@ -475,6 +477,23 @@ def test_alarms_at_the_file_recorder(tmp_path: Path) -> None:
     lines = (tmp_path / "spans.jsonl").read_text().splitlines()
     ids = [json.loads(line)["span_id"] for line in lines]
     assert len(ids) == len(set(ids)) > 0
+
+
+def test_alarms_at_the_metrics_recorder() -> None:
+    """Every alarm reaches the application; no span is counted twice, and each alarm loses one."""
+    registry, memory = CollectorRegistry(), InMemoryRecorder()
+    tracer = BasicTracer(MetricsRecorder(memory, registry=registry))
+    raised, seen = storm(lambda: request(tracer))
+    assert raised > 20
+    assert seen == raised
+    tracer.start_span("after").finish()
+    labels = {"service_name": "", "span_kind": "SPAN_KIND_INTERNAL"}
+    counted = 0.0
+    for name, status in (("job", "UNSET"), ("job", "ERROR"), ("after", "UNSET")):
+        labels.update(span_name=name, status_code=f"STATUS_CODE_{status}")
+        counted += registry.get_sample_value("traces_span_metrics_calls_total", labels) or 0
+    assert counted > 1
+    assert -raised <= counted - len(memory.spans) <= raised
 
 
 def test_alarms_at_the_logging_recorder(monkeypatch: pytest.MonkeyPatch) -> None:

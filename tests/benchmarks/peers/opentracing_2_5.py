@@ -67,6 +67,17 @@ def _record_span() -> Callable[[], object]:
     return lambda: recorder.record_span(span)
 
 
+def _count_for_prometheus() -> Callable[[], object]:
+    from prometheus_client import CollectorRegistry
+
+    from opentracing_recorder.prometheus import MetricsRecorder
+
+    recorder = MetricsRecorder(_Discard(), registry=CollectorRegistry())
+    span = BasicTracer().start_span("GET", tags={"span.kind": "server"})
+    span.finish()
+    return lambda: recorder.record_span(span)
+
+
 def _nothing() -> None:
     pass
 
@@ -156,6 +167,7 @@ CASES = {
     **{name: _trees(count, 1) for name, count in TREES.items()},
     **span_cases(_tracer),
     "record_span of a BatchRecorder": _record_span,
+    "record_span of a MetricsRecorder": _count_for_prometheus,
     SUBMIT: _submit,
     WRAP: lambda: lambda: opentracing.wrap(_nothing)(),
     **header_cases("ot-tracer-*", _tracer),
