@@ -389,7 +389,7 @@ def to_basic_context(context: SpanContext, baggage: Any = None) -> BasicSpanCont
     return made
 
 
-class _CountedLink(Link):
+class CountedLink(Link):
     """A link with the number of attributes that it has left out."""
 
     def __init__(self, context: SpanContext, attributes: dict[str, Any], dropped: int) -> None:
@@ -420,4 +420,4 @@ def usable_link(context: Any, attributes: Any, length: int | None) -> Link | Non
     cleaned, dropped = cleaned_attributes(attributes, MAX_ATTRIBUTES, length)
     if not (context.is_valid or cleaned or dropped or context.trace_state):
         return None
-    return _CountedLink(context, cleaned, dropped)
+    return CountedLink(context, cleaned, dropped)
