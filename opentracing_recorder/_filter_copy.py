@@ -108,41 +108,14 @@ def settle(span: t.Any) -> None:
     details = getattr(span, _DETAILS, None)
     if details is None:
         return
-    status = details.status
-    if status is not None and _DESCRIPTION in details.own:
+    if _DESCRIPTION in details.own:
         shown = span.tags.get(_DESCRIPTION)
-        if shown != status.description:
-            details.status = _status(status, shown)
+        if shown != details.status.description:
+            details.describe(None if shown is None else text_of(shown))
     for log in span._logs or ():
         name = getattr(log, "name", None)
         if name is not None and not log.is_error:
-            log.name = log.key_values.get("event", name)
-
-
-def _status(status: t.Any, description: t.Any) -> t.Any:
-    return type(status)(status.status_code, None if description is None else text_of(description))
-
-
-def redact_details(span: t.Any, text: t.Any, mapping: t.Any) -> None:
-    """Redact what a copy has for OpenTelemetry alone, by a function for texts and for mappings."""
-    details = getattr(span, _DETAILS, None)
-    if details is None:
-        return
-    status = details.status
-    if status is not None and status.description:
-        description = text(status.description)
-        if description is not status.description:
-            details.status = _status(status, description)
-            if _DESCRIPTION in details.own:
-                span.tags[_DESCRIPTION] = description
-    if details.links:
-        details.links = tuple(_link(each, mapping(dict(each.attributes))) for each in details.links)
-
-
-def _link(link: t.Any, attributes: dict[str, t.Any]) -> t.Any:
-    from ._opentelemetry_api_values import CountedLink  # loaded with the span's `Details`
-
-    return CountedLink(link.context, attributes, link.dropped_attributes)
+            log.name = text_of(log.key_values.get("event", name))
 
 
 def bare_copy(span: t.Any) -> t.Any:
@@ -167,12 +140,7 @@ def bare_copy(span: t.Any) -> t.Any:
     bare.references = bare_references(span)
     details = getattr(span, _DETAILS, None)
     if details is not None:
-        from copy import copy
-
-        bare.opentelemetry = details = copy(details)
-        if details.status is not None:
-            details.status = _status(details.status, None)
-        details.links = tuple(_link(each, {}) for each in details.links)
+        bare.opentelemetry = details.replaced(lambda text: None, lambda attributes: {})
     return bare
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from ._arguments import check_type
-from ._filter_copy import bare_references, redact_details, set_baggage
+from ._filter_copy import bare_references, set_baggage
 from ._filter_suspects import COUNTED, SUSPECT, Suspects, is_card_number
 from ._json_safe import Parts, json_safe, text_of
 from .context import copied_baggage
@@ -69,7 +69,9 @@ class Redaction:
             set_baggage(span, self._redact(dict(copied_baggage(baggage))))
         if span.references:
             span.references = bare_references(span)
-        redact_details(span, self._text, self._redact)
+        details = getattr(span, "opentelemetry", None)
+        if details is not None:
+            span.opentelemetry = details.replaced(self._text, self._redact)  # type: ignore[attr-defined]
         return span
 
     def redacted(self, key: str, value: Any) -> Any:
@@ -150,9 +152,9 @@ class Redaction:
     def _number(self, number: float) -> Any:
         if -self._harmless < number < self._harmless:
             return number
-        if self._has_defaults and _NO_CARD <= abs(number) < _TOO_LONG:
-            if is_card_number(str(abs(int(number)))):
-                return self._replacement
+        is_long = self._has_defaults and _NO_CARD <= abs(number) < _TOO_LONG
+        if is_long and is_card_number(str(abs(int(number)))):
+            return self._replacement
         if self._patterns and self._text(text_of(json_safe(number))) is self._replacement:
             return self._replacement
         return number

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from copy import copy
 from itertools import islice
 from typing import Any
 
@@ -149,6 +150,30 @@ class Details:
             for key, value in span_tags.items()
             if key not in own
         }
+
+    def describe(self, description: str | None) -> None:
+        """Replace the description of the status."""
+        if self.status is not None:
+            self.status = Status(self.status.status_code, description)
+
+    def replaced(
+        self,
+        text: Callable[[str], str | None],
+        attributes: Callable[[dict[str, Any]], dict[str, Any]],
+    ) -> Details:
+        """A copy, whose status description and attributes of links went through these functions."""
+        made = copy(self)
+        if self.status is not None and self.status.description is not None:
+            made.describe(text(self.status.description))
+        made.links = tuple(
+            _CountedLink(
+                each.context,
+                attributes(dict(each.attributes or {})),
+                getattr(each, "dropped_attributes", 0),
+            )
+            for each in self.links
+        )
+        return made
 
 
 UNSET = Status()
@@ -389,7 +414,7 @@ def to_basic_context(context: SpanContext, baggage: Any = None) -> BasicSpanCont
     return made
 
 
-class CountedLink(Link):
+class _CountedLink(Link):
     """A link with the number of attributes that it has left out."""
 
     def __init__(self, context: SpanContext, attributes: dict[str, Any], dropped: int) -> None:
@@ -420,4 +445,4 @@ def usable_link(context: Any, attributes: Any, length: int | None) -> Link | Non
     cleaned, dropped = cleaned_attributes(attributes, MAX_ATTRIBUTES, length)
     if not (context.is_valid or cleaned or dropped or context.trace_state):
         return None
-    return CountedLink(context, cleaned, dropped)
+    return _CountedLink(context, cleaned, dropped)
