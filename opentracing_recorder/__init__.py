@@ -32,6 +32,7 @@ Every name below can be imported from this package. The guides are in the module
   `opentracing_recorder.logging`, `opentracing_recorder.json_lines`.
 - Send spans over a network: `opentracing_recorder.otlp`, `opentracing_recorder.zipkin`,
   `opentracing_recorder.kafka`, `opentracing_recorder.opentelemetry`.
+- Change, drop or redact spans on their way out: `opentracing_recorder.filter`.
 - Record what is instrumented for OpenTelemetry: `opentracing_recorder.opentelemetry_api`.
 - Set up a tracer by environment variables, or without code: `opentracing_recorder.environment`.
 - Send the last spans of a process: `opentracing_recorder.shutdown`.
@@ -71,6 +72,8 @@ if TYPE_CHECKING:
     from .context import RemoteSpanContext as RemoteSpanContext
     from .edge_propagator import EdgePropagator as EdgePropagator
     from .environment import tracer_from_environment as tracer_from_environment
+    from .filter import FilterRecorder as FilterRecorder
+    from .filter import Redaction as Redaction
     from .in_memory import InMemoryRecorder as InMemoryRecorder
     from .jaeger_propagator import JaegerPropagator as JaegerPropagator
     from .json_lines import JSONLinesRecorder as JSONLinesRecorder
@@ -114,6 +117,7 @@ else:
         "ConsoleRecorder": "console",
         "ConstSampler": "sampler",
         "EdgePropagator": "edge_propagator",
+        "FilterRecorder": "filter",
         "FlushAtShutdown": "shutdown",
         "InMemoryRecorder": "in_memory",
         "JSONLinesRecorder": "json_lines",
@@ -128,6 +132,7 @@ else:
         "Propagator": "propagator",
         "RateLimitingSampler": "sampler",
         "Recorder": "recorder",
+        "Redaction": "filter",
         "Rejected": "batch",
         "RemoteSpanContext": "context",
         "Sampler": "sampler",

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from copy import copy
 from itertools import islice
 from typing import Any
 
@@ -149,6 +150,30 @@ class Details:
             for key, value in span_tags.items()
             if key not in own
         }
+
+    def describe(self, description: str | None) -> None:
+        """Replace the description of the status."""
+        if self.status is not None:
+            self.status = Status(self.status.status_code, description)
+
+    def replaced(
+        self,
+        text: Callable[[str], str | None],
+        attributes: Callable[[dict[str, Any]], dict[str, Any]],
+    ) -> Details:
+        """A copy, whose status description and attributes of links went through these functions."""
+        made = copy(self)
+        if self.status is not None and self.status.description is not None:
+            made.describe(text(self.status.description))
+        made.links = tuple(
+            _CountedLink(
+                each.context,
+                attributes(dict(each.attributes or {})),
+                getattr(each, "dropped_attributes", 0),
+            )
+            for each in self.links
+        )
+        return made
 
 
 UNSET = Status()

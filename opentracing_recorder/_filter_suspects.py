@@ -1,0 +1,290 @@
+"""Keys and texts that may hold a secret: the default set of `Redaction`.
+
+A search takes time linear in the text: each repetition is bounded, or ends where the next search
+begins.
+"""
+
+from __future__ import annotations
+
+import binascii
+import re
+from collections.abc import Iterable
+
+KEPT, COUNTED, SUSPECT = range(3)
+"""The kinds of keys. Under one that is `COUNTED`, such as ``max_tokens``, numbers are kept."""
+
+# Keys. Words are joined by any of these, or by nothing.
+
+_JOINT = "[-_. ]?"
+
+# These may also end a longer word, as in `dbpassword` and `csrftoken`.
+_ENDINGS = (
+    "password", "passwort", "passwd", "passphrase", "passcode", "secret", "authorization", "cookie",
+    "credential", "token", "api key", "access key", "private key", "secret key", "signing key",
+    "encryption key", "sessionid", "sessid",
+)  # fmt: skip
+_WORDS = (
+    "pwd", "jwt", "csrf", "xsrf", "pin", "otp", "cvv", "cvv2", "cvc", "cvc2", "ssn", "connect sid",
+    "session key", "account key", "shared key", "auth key", "card number", "card no", "credit card",
+    "debit card", "access key id", "amz signature", "amz credential", "goog signature",
+)  # fmt: skip
+# OpenTelemetry's `session.id`, which is not in the first group because of its dot, is no secret.
+_EXACT = (r"session[-_]id", r"auth(?=$)")
+# A key that ends with one of these is about a secret, and holds none.
+_ABOUT = (
+    "at|age|algorithm|arn|audience|banner|consent|count|counts|counter|date|domain|duration|enabled"
+    "|endpoint|error|errors|expired|expires|expires in|expires at|expiration|expiry|format|index"
+    "|invalid|issuer|kind|length|lifetime|limit|limits|max age|method|missing|name|names|path"
+    "|per second|policy|position|present|provider|rate|required|reset|result|role|scheme|scope"
+    "|scopes|size|source|state|status|strength|time|ttl|type|types|uri|url|usage|used|valid|version"
+).replace(" ", _JOINT)
+# A word begins behind anything but a letter, or with a capital, as in `dbPwd`.
+_START = r"(?:(?<![A-Za-z])|(?<=[a-z])(?=[A-Z]))"
+
+
+def _phrase(words: str) -> list[str]:
+    """The characters of words in a key, as patterns."""
+    atoms: list[str] = []
+    for part in re.split("[-_. ]+", words.strip()):
+        atoms += [_JOINT] * bool(atoms and part) + list(map(re.escape, part))
+    return atoms
+
+
+def _any_of(phrases: Iterable[str]) -> str:
+    """A pattern for any of these, in which no two alternatives have the same beginning."""
+    tree: dict[str, dict] = {}  # type: ignore[type-arg]
+    for phrase in phrases:
+        branch = tree
+        for atom in _phrase(phrase):
+            branch = branch.setdefault(atom, {})
+        branch[""] = {}
+    return _pattern(tree)
+
+
+def _pattern(tree: dict[str, dict]) -> str:  # type: ignore[type-arg]
+    longest_first = [atom + _pattern(tree[atom]) for atom in tree if atom] + [""] * ("" in tree)
+    return longest_first[0] if len(longest_first) == 1 else f"(?:{'|'.join(longest_first)})"
+
+
+class Suspects:
+    """Finds what may hold a secret, in keys and in texts."""
+
+    def __init__(self, keys: Iterable[str], kept_keys: Iterable[str], defaults: bool) -> None:
+        words = [*keys, *(_WORDS if defaults else ())]
+        found = [rf"{_START}(?i:{_any_of(words)})"] if words else []
+        hints = [each.lower() for each in words]
+        if defaults:
+            found = [f"(?i:{_any_of(_ENDINGS)})", *found]
+            found += [f"{_START}(?i:{each})" for each in _EXACT]
+            hints += [*_ENDINGS, "session id", "auth"]
+        # A lower-case letter behind it makes another word of it, such as `tokenizer`.
+        self._in_key = re.compile(
+            rf"(?:{'|'.join(found) or '(?!)'})(?P<plural>[sS]?)(?![a-z])(?!{_JOINT}(?i:{_ABOUT})$)"
+        )
+        self._hint = re.compile(_any_of(hints) if hints else "(?!)")
+        self._kept = {key.lower() for key in kept_keys}
+        self._kinds: dict[str, int] = {}
+        self._defaults = defaults
+
+    def kind_of(self, key: str) -> int:
+        """`KEPT`, `COUNTED` or `SUSPECT`."""
+        kind = self._kinds.get(key)
+        if kind is None:
+            kinds = [
+                COUNTED if found[0].lower() == "tokens" else SUSPECT
+                for found in self._in_key.finditer(key)
+            ]
+            kind = KEPT if key.lower() in self._kept else max(kinds, default=KEPT)
+            if len(self._kinds) >= _MOST_KINDS:
+                self._kinds.clear()
+            if len(key) <= _LONGEST_KEY:
+                self._kinds[key] = kind
+        return kind
+
+    def are_in(self, text: str) -> bool:
+        """Whether a text has a key with a value, or anything else that looks like a secret."""
+        if self._defaults:
+            if any(map(_is_secret, _SECRETS.finditer(text))):
+                return True
+            if len(text) >= 13 and _LONG_NUMBER.search(text) and has_card_number(text):
+                return True
+        if not _SIGN.search(text):
+            return False
+        lower = text.lower()
+        if len(lower) != len(text):
+            text = lower
+        return any(self._has_value(text, hint) for hint in self._hint.finditer(lower))
+
+    def _has_value(self, text: str, hint: re.Match[str]) -> bool:
+        """Whether a word in a text is one of a suspicious key that has a value."""
+        found = _AFTER.match(text, hint.end())
+        if found is None:
+            return False
+        start = hint.start()
+        first = max(0, start - _LONGEST_KEY)
+        while start > first and (text[start - 1].isalnum() or text[start - 1] in "_-."):
+            start -= 1
+        key = text[start : found.end("rest")]
+        kind = self.kind_of(key.lstrip("-."))
+        sign, quote, shown = found["sign"], found["quote"], found["shown"]
+        before = text[max(0, start - 16) : start]
+        if (
+            kind == KEPT
+            or (kind == COUNTED and _COUNT.match(shown))
+            or (sign == ">" and not before.endswith("<"))  # of XML
+            or (sign == "," and not (quote and found["close"] and _OPEN.search(before)))  # a pair
+            or (sign.isspace() and not key.startswith("--"))  # of a command line
+        ):
+            return False
+        if quote:
+            return not _NO_TEXT.match(shown)
+        if _NO_VALUE.match(shown) or (not found["close"] and _PARSED.search(before)):
+            return False
+        name = _NAME.match(shown)
+        if name is not None and found.end("sign") < found.start("shown"):
+            if sign == ":" and _PROSE.match(shown):
+                return False
+            if "." in name[0] and self.kind_of(name[0]) == SUSPECT:  # a column of SQL
+                return False
+        return not _is_source(text, start)
+
+
+_LONGEST_KEY = 100
+_MOST_KINDS = 4000
+
+_SIGN = re.compile(r"[=:>,]|%3|--")
+_AFTER = re.compile(
+    r"(?P<rest>[\w.-]{0,60})\]?(?P<close>\\{0,3}[\"']|%2[27])?[\s)]{0,4}?"
+    r"(?P<sign>={1,3}>?|:(?!//)=?|>|,|%3[ADad]|[ \t])\s{0,8}(?:b(?=[\"']))?"
+    r"(?P<quote>\\{0,3}[\"']|%2[27])?(?P<shown>.{0,100})",
+    re.DOTALL,
+)
+_HIDDEN = r"\W?(?i:redacted|filtered|hidden|masked|removed)\b|\*+|x{3,}\b"
+# Behind a quote, and without one: nothing, a placeholder, or what something else has replaced.
+_NO_TEXT = re.compile(
+    r"\\?[\"']|%2[27]|\Z|(?i:none|null|true|false|string)?[\"']|[$%]?[{(]{1,2}\w*[})]|%s|\?[\"']|"
+    + _HIDDEN
+)
+_NO_VALUE = re.compile(
+    r"[\s,;&)}\]<|]|\Z|[{(\[]\s*[})\]]|\?|%s|%\(\w+\)s|[$:@]\d{1,3}\b|\{\w*\}|\{\{|\.\.\."
+    r"|[:@$]\{?(?i:p\d|param|\w{0,20}(?:passw|secret|token|key|cookie|auth|cred|pwd))"
+    r"|(?i:(?:none|null|nil|undefined|true|false|yes|no|string|str|varchar|optional)\b)|" + _HIDDEN
+)
+_COUNT = re.compile(r"[-\d.,]+(?![\w-])|[Nn]one|null|[Tt]rue|[Ff]alse")
+_NAME = re.compile(r"[A-Za-z_'][\w.']*")
+_OPEN = re.compile(r"(?:\(|\[\[|\], ?\[)b?[\"']\Z")
+# Behind the colon of a message, no secret begins with one of these.
+_PROSE = re.compile(
+    r"(?i:an?|and|are|as|at|bad|be|by|can|can't|cannot|could|denied|did|does|doesn't|empty|error"
+    r"|expected|expired|failed|failure|field|for|forbidden|format|from|got|had|has|have|if|illegal"
+    r"|in|incorrect|invalid|is|isn't|it|its|length|malformed|may|mismatch|missing|must|no|not|of|ok"
+    r"|on|or|permission|rejected|required|revoked|shall|should|that|the|this|to|too|unauthorized"
+    r"|unexpected|unknown|unsupported|valid|value|was|were|will|with|wrong|you|your)(?![\w'])"
+)
+# A parser's token.
+_PARSED = re.compile(
+    r"(?i:unexpected|expected|unknown|illegal|current|next|last|first|lookahead|unrecognized"
+    r"|unterminated)\W{1,3}\Z"
+)
+
+
+def _is_source(text: str, position: int) -> bool:
+    """Whether this is in a line of source code that a stack shows: values have names there."""
+    for line in reversed(text[max(0, position - 600) : position].split("\n")):
+        code = line.lstrip(" |")
+        if code.startswith('File "'):
+            return True
+        if len(line) - len(code) < 4:
+            return False
+    return False
+
+
+# Secrets without a key. Each alternative begins with a letter of its own, which is fast.
+
+_SECRETS = re.compile(
+    "|".join(
+        (
+            *(
+                first + r"(?i:earer)\s{1,4}(?!(?i:token|auth\w*|realm|scheme|error|format|header"
+                r"|is|was|not|or|and|of|for|in|with|from|has|to|the|required|missing|invalid)\b)"
+                r"[\w.~+/=-]{4}"
+                for first in "bB"
+            ),
+            *(first + r"(?i:asic)\s{1,4}[A-Za-z0-9+/_-]{6,400}" for first in "bB"),
+            r"eyJ(?<![\w-]eyJ)[\w-]{10,4000}\.[\w-]{10}",  # a JSON web token
+            r"-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY",
+            r"://[^\s/?@:]{0,200}:(?!(?:" + _HIDDEN + r")\W?@)[^\s/?@]{1,200}@",
+            r"\?(?i:sig|signature)=[^&\s]",
+            r"&(?i:sig|signature)=[^&\s]",
+            r"A(?:KI|SI)A[A-Z0-9]{16}(?![A-Za-z0-9])",  # Amazon
+            r"AIza[\w-]{30}",  # Google
+            r"gh[opsru]_[A-Za-z0-9]{20}",
+            r"github_pat_\w{20}",
+            r"glpat-[\w-]{15}",
+            r"xox[abeprs]-[\w-]{8}",  # Slack
+            r"sk_(?:live|test)_\w{8}",  # Stripe
+            r"rk_(?:live|test)_\w{8}",
+            r"sk-(?<!\wsk-)(?:(?:ant|proj|svcacct)-[\w-]{10}|[A-Za-z0-9]{20})",
+        )
+    )
+)
+
+
+def _is_secret(found: re.Match[str]) -> bool:
+    text = found[0]
+    if text[:5].lower() != "basic":
+        return True
+    encoded = text[5:].lstrip()
+    try:
+        decoded = binascii.a2b_base64(encoded[: len(encoded) // 4 * 4])
+    except binascii.Error:
+        return False
+    return b":" in decoded  # between user and password
+
+
+# Card numbers.
+
+_LONG_NUMBER = re.compile(r"[0-9](?:(?:[ \-.+_/\xa0]|%20)?[0-9]){12}")
+_RUN = re.compile(r"(?<![0-9])[0-9]{13,}")
+_SPACED = re.compile(r"[0-9]+(?:[ -][0-9]+)+")
+# In the groups that are printed on cards.
+_GROUPED = re.compile(
+    r"(?<![0-9A-Za-z])(?<![0-9]\.)(?=([0-9]{4}([ \-.+_/\xa0]|%20)(?:[0-9]{4}\2[0-9]{4}\2[0-9]{4}"
+    r"(?:\2[0-9]{1,3})?|[0-9]{6}\2[0-9]{4,5})(?![0-9A-Za-z])))"
+)
+_NETWORKS = re.compile(
+    r"4(?:\d{12}|\d{15}|\d{18})|3[47]\d{13}|3[0689](?:\d{12}|\d{14})|35\d{14,17}|2[2-7]\d{14,17}"
+    r"|5[1-5]\d{14}|(?:5[06-9]|6\d)\d{12,17}"
+)
+_DOUBLED = str.maketrans("0123456789", "0246813579")
+
+
+def is_card_number(digits: str) -> bool:
+    """Whether digits have the prefix, the length and the check digit of a payment card."""
+    if not 13 <= len(digits) <= 19 or not _NETWORKS.fullmatch(digits):
+        return False
+    backwards = digits[::-1]
+    doubled = backwards[1::2].translate(_DOUBLED)
+    return (sum(map(int, backwards[::2])) + sum(map(int, doubled))) % 10 == 0
+
+
+def has_card_number(text: str) -> bool:
+    """Whether a text has a card number, which no letter or digit touches."""
+    for found in _RUN.finditer(text):
+        if is_card_number(found[0]) and _stands_alone(text, *found.span()):
+            return True
+    for found in _GROUPED.finditer(text):
+        if is_card_number("".join(filter(str.isdigit, found[1].replace("%20", "")))):
+            return True
+    for found in _SPACED.finditer(text):
+        if 15 <= found.end() - found.start() <= 40 and _stands_alone(text, *found.span()):
+            digits = found[0].replace(" ", "").replace("-", "")
+            if len(digits) > 13 and is_card_number(digits):
+                return True
+    return False
+
+
+def _stands_alone(text: str, start: int, end: int) -> bool:
+    before, after = text[max(0, start - 2) : start], text[end : end + 1]
+    is_fraction = before[-1:] == "." and before[0].isdigit()
+    return not (before[-1:].isalpha() or before[-1:] == "+" or after.isalpha() or is_fraction)
