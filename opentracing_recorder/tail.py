@@ -64,7 +64,7 @@ that have ended, or by the rate. Its spans pass on, or go. What follows in the t
 decision, and is not held. `keep` is not called for no spans; in an early decision, the last span of
 its list is not the root.
 
-The seconds are looked at when a span starts or ends. No thread and no timer does it.
+The seconds are looked at when a trace begins, and when a span below a root ends. There is no timer.
 
 Spans that end after their root follow the decision about their trace. A span that starts after the
 root has ended, with a parent that no longer runs, is a local root itself. The last `max_traces`
@@ -114,7 +114,6 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 from itertools import count, islice
-from time import perf_counter
 from typing import Any, NamedTuple
 from weakref import WeakSet
 
@@ -122,6 +121,7 @@ from opentracing import tags
 from opentracing.interrupts import reraise_interrupt
 
 from ._arguments import check_count, check_range, check_seconds
+from ._clock import system
 from ._failure_log import FailureLog
 from ._process import RenewedLock, at_exit, at_fork, cover_child
 from ._wrapping import Wrapping
@@ -180,10 +180,9 @@ class TailCounts(NamedTuple):
 _REASONS = ("failed", "slow", "followed", "chosen", "sampled", "unkept")
 _FAILED, _SLOW, _FOLLOWED, _CHOSEN, _SAMPLED, _UNKEPT = _REASONS
 
-_NONE: Any = frozenset()
+_NO_OTHERS: frozenset[Any] = frozenset()
 _ERROR = tags.ERROR
-
-_lock = RenewedLock()  # for what is rare: a part of several spans, and a look at the counts
+_ABSENT = object()
 
 
 class _Part:
@@ -195,16 +194,16 @@ class _Part:
 
     __slots__ = ("others", "reason", "root", "root_id", "running", "since", "spans")
 
-    root: BasicSpan
-    """The local root; the first of them, if others start before it has ended."""
+    root: BasicSpan | None
+    """The local root; the first of them, if others start before it has ended. None once decided."""
 
     root_id: int | None
 
     others: frozenset[int | None]
     """The ids of the other local roots."""
 
-    running: set[int | None]
-    """The ids of the spans that run, without the root's while that is alone."""
+    running: dict[int | None, None]
+    """The ids of the spans that run, without the root's while that is alone. A dict is smaller."""
 
     since: float
     """When the root started, on the clock `perf_counter`."""
@@ -226,25 +225,18 @@ class _Part:
 
     def run(self, span_id: int | None, most: int) -> None:
         """Note that a span runs; if more than `most` do, the others may never end."""
-        if self.running is _NONE:
-            with _lock.current:
-                if self.running is _NONE:
-                    self.running = set()
         if len(self.running) >= most:
             self.running.clear()
-        self.running.add(span_id)
+        self.running[span_id] = None
 
     def is_ended_by(self, span_id: int | None) -> bool:
         """Whether this end of a span is that of the last local root."""
-        running, is_root = self.running, span_id == self.root_id
-        was_running = span_id in running
-        if was_running:
-            running.discard(span_id)
-        if is_root and not was_running:
+        was_running = self.running.pop(span_id, _ABSENT) is None
+        if span_id == self.root_id and not was_running:
             return True
         if not (self.others and self.has_root(span_id)):
             return False  # also the server's half of the root, if Zipkin's halves have one id
-        return self.root_id not in running and self.others.isdisjoint(running)
+        return self.root_id not in self.running and self.others.isdisjoint(self.running)
 
     def has_root(self, span_id: int | None) -> bool:
         return span_id == self.root_id or span_id in self.others
@@ -306,6 +298,7 @@ class TailRecorder(Wrapping):
         self._early, self._keep_raised = _Count(), _Count()
         self._reasons = {reason: _Count() for reason in _REASONS}
         self._count_reason = {reason: each.add_one for reason, each in self._reasons.items()}
+        self._count_unkept = self._count_reason[_UNKEPT]
         # The numbers of spans that were ever put into a part, and taken out.
         self._put_numbers, self._taken_numbers = count(1), count(1)
         self._put = self._taken = 0
@@ -321,7 +314,7 @@ class TailRecorder(Wrapping):
         else:
             trace_id, span_id = context.trace_id, context.span_id
         part = self._parts.get(trace_id)
-        if part is None and self._decided:
+        if self._decided:
             decided = self._decided.get(trace_id)
             if decided is not None and span.parent_id in decided.running:
                 part = decided
@@ -329,10 +322,11 @@ class TailRecorder(Wrapping):
             new = _Part()
             new.root = span
             new.root_id = span_id
-            new.others = new.running = _NONE
+            new.others = _NO_OTHERS
+            new.running = {}
             new.spans = []
             new.reason = None
-            new.since = since = span._started or perf_counter()
+            new.since = since = span._started or system.perf_counter()
             part = self._parts.setdefault(trace_id, new)
             if part is new:
                 part = None
@@ -353,13 +347,14 @@ class TailRecorder(Wrapping):
         decided = self._decided.get(trace_id) if self._decided else None
         if decided is not None and (part is None or span_id in decided.running):
             part = decided
-            decided.running.discard(span_id)
+            decided.running.pop(span_id, None)
             if not decided.running:
                 self._decided.pop(trace_id, None)
         elif part is None:  # its start was not seen
             part = _Part()
             part.root_id = span_id
-            part.others = part.running = _NONE
+            part.others = _NO_OTHERS
+            part.running = {}
             part.spans = []
             self._decide(part, trace_id, self._reason([span], trace_id, span.duration), span)
             return
@@ -370,15 +365,26 @@ class TailRecorder(Wrapping):
                 seconds = max([each.duration for each in roots])
                 self._decide(part, trace_id, self._reason(spans, trace_id, seconds), span)
                 return
-        elif self._takes(part, trace_id):
-            reason = self._reason([*part.spans, span], trace_id, span.duration)
-            self._decide(part, trace_id, reason, span)
-            return
+        else:  # `_takes` and `_decide`, unrolled: a root below which nothing runs
+            found = self._parts.pop(trace_id, None)
+            if found is part:
+                reason = self._reason([*part.spans, span], trace_id, span.duration)
+                if reason is not _UNKEPT or part.spans:
+                    self._decide(part, trace_id, reason, span)
+                    return
+                part.reason = reason
+                self._count_unkept()
+                self._count_dropped()
+                if part.spans:  # of another thread
+                    self._release(part)
+                return
+            if found is not None:
+                self._parts[trace_id] = found
         part.spans.append(span)
         self._put = next(self._put_numbers)
         if part.reason is not None:
             self._release(part)
-        elif self._put - self._taken > self._max_spans or perf_counter() >= self._due:
+        elif self._put - self._taken > self._max_spans or system.perf_counter() >= self._due:
             self._decide_oldest()
         if not self._is_covered:
             self._is_covered = True
@@ -389,7 +395,7 @@ class TailRecorder(Wrapping):
         if part.running:  # these spans follow the decision
             former = self._decided.get(trace_id)
             if former is not None and former is not part:
-                part.running |= former.running
+                part.running.update(former.running.copy())
             self._decided[trace_id] = part
             if len(self._decided) > self._max_traces:  # the spans may never end
                 _drop_oldest(self._decided)
@@ -426,6 +432,7 @@ class TailRecorder(Wrapping):
     ) -> None:
         """Set the decision, and pass or drop what is held, and the root if that has just ended."""
         part.reason = reason
+        part.root = None
         self._count_reason[reason]()
         if reason is not _SAMPLED and reason is not _UNKEPT:
             self._kept.pop(trace_id, None)
@@ -473,22 +480,23 @@ class TailRecorder(Wrapping):
 
     def _decide_oldest(self) -> None:
         """Decide parts early until no limit is exceeded, the oldest first."""
-        now = perf_counter()
+        now = system.perf_counter()
         self._due = now + self._max_seconds
-        while True:
-            oldest = _oldest(self._parts, 1)
-            if not oldest:
-                return
+        is_over = self._put - self._taken > self._max_spans
+        held = self._held() if is_over else 0  # the numbers may be old for a moment
+        while oldest := _oldest(self._parts, 1):
             part = self._parts.get(oldest[0])
             if part is None:  # another thread has decided it
                 continue
-            is_over = (
-                len(self._parts) > self._max_traces or self._put - self._taken > self._max_spans
-            )
+            is_over = len(self._parts) > self._max_traces or held > self._max_spans
             if not is_over and now - part.since < self._max_seconds:
                 self._due = part.since + self._max_seconds
                 return
+            held -= len(part.spans)
             self._decide_early(part, oldest[0])
+
+    def _held(self) -> int:
+        return sum(len(part.spans) for part in self._parts.copy().values())
 
     def _decide_each(self, is_last: bool) -> None:
         """Decide all parts early, or only those of which something would be passed on now."""
@@ -499,12 +507,18 @@ class TailRecorder(Wrapping):
     def _decide_early(self, part: _Part, trace_id: int | None) -> None:
         if not part.others and _runs(part.root):
             part.run(part.root_id, self._max_spans)
-        if self._takes(part, trace_id):
+        if not self._takes(part, trace_id):
+            return
+        if part.running or part.spans:
             self._early.add_one()
             self._decide(part, trace_id, self._reason_now(part, trace_id))
+        else:  # its root was un-sampled, and never gets here
+            part.reason = _UNKEPT
+            self._release(part)
 
     def _reason_now(self, part: _Part, trace_id: int | None) -> str:
-        seconds = perf_counter() - part.since if _runs(part.root) or part.others else 0.0
+        is_running = part.others or _runs(part.root)
+        seconds = system.perf_counter() - part.since if is_running else 0.0
         return self._reason(part.spans.copy(), trace_id, seconds)
 
     # For the application.
@@ -512,7 +526,7 @@ class TailRecorder(Wrapping):
     @property
     def counts(self) -> TailCounts:
         """Numbers of spans and of decisions; exact while no span is recorded."""
-        held = sum(len(part.spans) for part in self._parts.copy().values())
+        held = self._held()
         passed, dropped = self._passed.read(), self._dropped.read()
         reasons = {reason: number.read() for reason, number in self._reasons.items()}
         return TailCounts(
@@ -555,10 +569,13 @@ class _Count:
 
     def read(self) -> int:
         # A reading takes a number too.
-        with _lock.current:
+        with _reading.current:
             number = self.add_one() - self._readings
             self._readings += 1
             return number
+
+
+_reading = RenewedLock()
 
 
 def _id_of(span: BasicSpan) -> int | None:
@@ -566,9 +583,9 @@ def _id_of(span: BasicSpan) -> int | None:
     return span._span_id if context is None else context.span_id
 
 
-def _runs(root: BasicSpan) -> bool:
+def _runs(root: BasicSpan | None) -> bool:
     """Whether a root will get here; ``sampling.priority`` may have un-sampled it."""
-    return root.sampled and not root.finished
+    return root is not None and root.sampled and not root.finished
 
 
 def _oldest(mapping: dict[Any, Any], number: int) -> list[Any]:
