@@ -184,9 +184,11 @@ _NO_OTHERS: frozenset[Any] = frozenset()
 _ERROR = tags.ERROR
 _ABSENT = object()
 
+_lock = RenewedLock()  # for what is rare: a trace gets a second span, or the counts are read
+
 
 class _Part:
-    """The local part of a trace: what is held of it, or the decision about it.
+    """The local part of a trace that has several spans: those that are held, or the decision.
 
     Threads need no lock for it. A span is appended, and then the decision is looked at; who decides
     sets the decision, and then takes the spans. So each span is taken by one of them.
@@ -194,25 +196,15 @@ class _Part:
 
     __slots__ = ("others", "reason", "root", "root_id", "running", "since", "spans")
 
-    root: BasicSpan | None
-    """The local root; the first of them, if others start before it has ended. None once decided."""
-
-    root_id: int | None
-
-    others: frozenset[int | None]
-    """The ids of the other local roots."""
-
-    running: dict[int | None, None]
-    """The ids of the spans that run, without the root's while that is alone. A dict is smaller."""
-
-    since: float
-    """When the root started, on the clock `perf_counter`."""
-
-    spans: list[BasicSpan]
-    """Those that are held, in the order in which they ended."""
-
-    reason: str | None
-    """One of `_REASONS`; None while nothing is decided."""
+    def __init__(self, root: BasicSpan | None, root_id: int | None, since: float) -> None:
+        self.root = root  # the first of them, if others start before it ends; None once decided
+        self.root_id = root_id
+        self.others: frozenset[int | None] = _NO_OTHERS  # the ids of the other local roots
+        # The ids of the spans that run, without the root's while that is alone.
+        self.running: dict[int | None, None] = {}
+        self.since = since  # when the root started, on the clock `perf_counter`
+        self.spans: list[BasicSpan] = []  # that are held, in the order in which they ended
+        self.reason: str | None = None  # one of `_REASONS`, once decided
 
     def start(self, span_id: int | None, parent_id: int | None, most: int) -> None:
         """Add a span that starts in the trace, beside the root: one below it, or another root."""
@@ -286,8 +278,10 @@ class TailRecorder(Wrapping):
 
     def _forget(self) -> None:
         """Start with nothing, as a new recorder and a forked child do."""
-        # Undecided parts by trace, the oldest first; and those that are decided, but still run.
-        self._parts: dict[int | None, _Part] = {}
+        # What is undecided, by trace, the oldest first. A local root alone stands for itself, which
+        # takes a third of the time.
+        self._parts: dict[int | None, _Part | BasicSpan] = {}
+        # What is decided, but still runs.
         self._decided: dict[int | None, _Part] = {}
         # Traces that were kept, but not by the rate. A trace that was not kept needs no place: the
         # rate does not keep it.
@@ -313,27 +307,27 @@ class TailRecorder(Wrapping):
             trace_id, span_id = span._trace_id, span._span_id
         else:
             trace_id, span_id = context.trace_id, context.span_id
-        part = self._parts.get(trace_id)
+        part: Any = self._parts.get(trace_id)
         if self._decided:
             decided = self._decided.get(trace_id)
             if decided is not None and span.parent_id in decided.running:
                 part = decided
         if part is None and not self._is_closed:
-            new = _Part()
-            new.root = span
-            new.root_id = span_id
-            new.others = _NO_OTHERS
-            new.running = {}
-            new.spans = []
-            new.reason = None
-            new.since = since = span._started or system.perf_counter()
+            since = span._started
+            new: Any = span
+            if since is None:  # its start was given
+                since = system.perf_counter()
+                new = _Part(span, span_id, since)
             part = self._parts.setdefault(trace_id, new)
             if part is new:
                 part = None
                 if since >= self._due or len(self._parts) > self._max_traces:
                     self._decide_oldest()
         if part is not None:
-            part.start(span_id, span.parent_id, self._max_spans)
+            if type(part) is not _Part:
+                part = self._joined(trace_id)
+            if part is not None:
+                part.start(span_id, span.parent_id, self._max_spans)
         if self._hook is not None:
             self._hook(span)
 
@@ -343,43 +337,39 @@ class TailRecorder(Wrapping):
             trace_id, span_id = span._trace_id, span._span_id
         else:
             trace_id, span_id = context.trace_id, context.span_id
-        part = self._parts.get(trace_id)
+        part: Any = self._parts.get(trace_id)
+        if part is span:
+            found = self._parts.pop(trace_id, None)
+            if found is part:  # `_decide`, unrolled
+                reason = self._reason([span], trace_id, span.duration)
+                if reason is _UNKEPT:
+                    self._count_unkept()
+                    self._count_dropped()
+                else:
+                    self._count(reason, trace_id)
+                    self._pass(span, reason, is_root=True)
+                return
+            part = found
+            if found is not None:  # a span below it has just started
+                self._parts[trace_id] = found
         decided = self._decided.get(trace_id) if self._decided else None
         if decided is not None and (part is None or span_id in decided.running):
             part = decided
             decided.running.pop(span_id, None)
             if not decided.running:
                 self._decided.pop(trace_id, None)
-        elif part is None:  # its start was not seen
-            part = _Part()
-            part.root_id = span_id
-            part.others = _NO_OTHERS
-            part.running = {}
-            part.spans = []
+        elif part is not None and type(part) is not _Part:
+            part = self._joined(trace_id)
+        if part is None:  # its start was not seen
+            part = _Part(None, span_id, 0.0)
             self._decide(part, trace_id, self._reason([span], trace_id, span.duration), span)
             return
-        elif part.running or span_id != part.root_id:
-            if part.is_ended_by(span_id) and self._takes(part, trace_id):
-                spans = [*part.spans, span]
-                roots = [each for each in spans if part.has_root(_id_of(each))]
-                seconds = max([each.duration for each in roots])
-                self._decide(part, trace_id, self._reason(spans, trace_id, seconds), span)
-                return
-        else:  # `_takes` and `_decide`, unrolled: a root below which nothing runs
-            found = self._parts.pop(trace_id, None)
-            if found is part:
-                reason = self._reason([*part.spans, span], trace_id, span.duration)
-                if reason is not _UNKEPT or part.spans:
-                    self._decide(part, trace_id, reason, span)
-                    return
-                part.reason = reason
-                self._count_unkept()
-                self._count_dropped()
-                if part.spans:  # of another thread
-                    self._release(part)
-                return
-            if found is not None:
-                self._parts[trace_id] = found
+        if part.reason is None and part.is_ended_by(span_id) and self._takes(part, trace_id):
+            spans = [*part.spans, span]
+            roots = [each for each in spans if part.has_root(_id_of(each))]
+            seconds = max([each.duration for each in roots])
+            self._decide(part, trace_id, self._reason(spans, trace_id, seconds), span)
+            return
         part.spans.append(span)
         self._put = next(self._put_numbers)
         if part.reason is not None:
@@ -389,6 +379,20 @@ class TailRecorder(Wrapping):
         if not self._is_covered:
             self._is_covered = True
             cover_child()
+
+    def _joined(self, trace_id: int | None) -> _Part | None:
+        """The undecided part of a trace, made of a root that was alone; None if it has ended."""
+        with _lock.current:
+            found: Any = self._parts.get(trace_id)
+            if found is None or type(found) is _Part:
+                return found
+            since = getattr(found, "_started", None) or system.perf_counter()
+            self._parts[trace_id] = part = _Part(found, _id_of(found), since)
+        if not found.finished:
+            return part
+        # Perhaps another thread had taken the root before the part was put in its place.
+        self._decide_early(part, trace_id)
+        return None
 
     def _takes(self, part: _Part, trace_id: int | None) -> bool:
         """Whether this thread takes a part, to decide it; each is taken once."""
@@ -433,19 +437,19 @@ class TailRecorder(Wrapping):
         """Set the decision, and pass or drop what is held, and the root if that has just ended."""
         part.reason = reason
         part.root = None
+        self._count(reason, trace_id)
+        if part.spans:
+            self._release(part)
+        if root is not None:
+            self._pass(root, reason, is_root=True)
+
+    def _count(self, reason: str, trace_id: int | None) -> None:
         self._count_reason[reason]()
         if reason is not _SAMPLED and reason is not _UNKEPT:
             self._kept.pop(trace_id, None)
             self._kept[trace_id] = None
             if len(self._kept) > self._max_traces:
                 _drop_oldest(self._kept)
-        if part.spans:
-            self._release(part)
-        if root is not None:
-            if reason is _UNKEPT:
-                self._count_dropped()
-            else:
-                self._pass(root, part)
 
     def _release(self, part: _Part) -> None:
         """Pass or drop what a part holds that is decided."""
@@ -459,16 +463,17 @@ class TailRecorder(Wrapping):
             return
         spans.reverse()
         self._taken = deque(islice(self._taken_numbers, len(spans)), maxlen=1)[0]
+        assert part.reason is not None
         for span in spans:
-            if part.reason is _UNKEPT:
-                self._count_dropped()
-            else:
-                self._pass(span, part)
+            self._pass(span, part.reason, part.has_root(_id_of(span)))
 
-    def _pass(self, span: BasicSpan, part: _Part) -> None:
+    def _pass(self, span: BasicSpan, reason: str, is_root: bool) -> None:
+        if reason is _UNKEPT:
+            self._count_dropped()
+            return
         self._count_passed()
         try:
-            if part.reason is _SAMPLED and self._rate < 1 and part.has_root(_id_of(span)):
+            if reason is _SAMPLED and is_root and self._rate < 1:
                 span.tags.setdefault("sampler.type", "probabilistic")
                 span.tags.setdefault("sampler.param", self._rate)
             self.recorder.record_span(span)
@@ -485,23 +490,36 @@ class TailRecorder(Wrapping):
         is_over = self._put - self._taken > self._max_spans
         held = self._held() if is_over else 0  # the numbers may be old for a moment
         while oldest := _oldest(self._parts, 1):
-            part = self._parts.get(oldest[0])
-            if part is None:  # another thread has decided it
+            trace_id = oldest[0]
+            found: Any = self._parts.get(trace_id)
+            if found is None:  # another thread has decided it
                 continue
+            since = found.since if type(found) is _Part else getattr(found, "_started", now)
             is_over = len(self._parts) > self._max_traces or held > self._max_spans
-            if not is_over and now - part.since < self._max_seconds:
-                self._due = part.since + self._max_seconds
+            if not is_over and now - since < self._max_seconds:
+                self._due = since + self._max_seconds
                 return
-            held -= len(part.spans)
-            self._decide_early(part, oldest[0])
+            part = self._joined(trace_id)
+            if part is not None:
+                held -= len(part.spans)
+                self._decide_early(part, trace_id)
 
     def _held(self) -> int:
-        return sum(len(part.spans) for part in self._parts.copy().values())
+        parts = self._parts.copy().values()
+        return sum(len(part.spans) for part in parts if isinstance(part, _Part))
 
     def _decide_each(self, is_last: bool) -> None:
         """Decide all parts early, or only those of which something would be passed on now."""
-        for trace_id, part in self._parts.copy().items():
-            if is_last or (part.spans and self._reason_now(part, trace_id) is not _UNKEPT):
+        for trace_id, found in self._parts.copy().items():
+            part: Any = found
+            if is_last and type(part) is not _Part:
+                # Nothing is held. Without the lock, which a signal's handler may have interrupted.
+                part = self._parts.pop(trace_id, None)
+                if type(part) is _Part:
+                    self._parts[trace_id] = part
+            if type(part) is _Part and (
+                is_last or (part.spans and self._reason_now(part, trace_id) is not _UNKEPT)
+            ):
                 self._decide_early(part, trace_id)
 
     def _decide_early(self, part: _Part, trace_id: int | None) -> None:
@@ -569,13 +587,10 @@ class _Count:
 
     def read(self) -> int:
         # A reading takes a number too.
-        with _reading.current:
+        with _lock.current:
             number = self.add_one() - self._readings
             self._readings += 1
             return number
-
-
-_reading = RenewedLock()
 
 
 def _id_of(span: BasicSpan) -> int | None:
