@@ -33,6 +33,7 @@ Every name below can be imported from this package. The guides are in the module
 - Send spans over a network: `opentracing_recorder.otlp`, `opentracing_recorder.zipkin`,
   `opentracing_recorder.kafka`, `opentracing_recorder.opentelemetry`.
 - Change, drop or redact spans on their way out: `opentracing_recorder.filter`.
+- Keep the traces that failed or were slow, and few of the others: `opentracing_recorder.tail`.
 - Record what is instrumented for OpenTelemetry: `opentracing_recorder.opentelemetry_api`.
 - Set up a tracer by environment variables, or without code: `opentracing_recorder.environment`.
 - Send the last spans of a process: `opentracing_recorder.shutdown`.
@@ -97,6 +98,8 @@ if TYPE_CHECKING:
     from .span_files import read_spans as read_spans
     from .span_files import write_spans as write_spans
     from .statistics import critical_path as critical_path
+    from .tail import TailCounts as TailCounts
+    from .tail import TailRecorder as TailRecorder
     from .text_propagator import TextPropagator as TextPropagator
     from .trace import Trace as Trace
     from .trace_context_propagator import TraceContextPropagator as TraceContextPropagator
@@ -140,6 +143,8 @@ else:
         "SpanContextFilter": "logging",
         "SpanRejected": "batch",
         "Stats": "batch",
+        "TailCounts": "tail",
+        "TailRecorder": "tail",
         "TextPropagator": "text_propagator",
         "Trace": "trace",
         "TraceContextPropagator": "trace_context_propagator",

@@ -106,17 +106,21 @@ _flushes: list[Callable[[], object]] = []
 _covered_child: int | None = None
 
 
-def at_exit(act: Callable[[], object], flush: Callable[[], object]) -> None:
+def at_exit(
+    act: Callable[[], object], flush: Callable[[], object], is_first: bool = False
+) -> None:
     """Have `act` called when the interpreter exits, and `flush` when an application is shut down.
 
-    After a flush the process may go on. A second call with the same `act` does nothing.
+    After a flush the process may go on. A second call with the same `act` does nothing. If
+    `is_first`, they come before all others: they pass spans on to recorders that these close.
     """
     if act in _last_acts:
         return
     if not _last_acts:
         atexit.register(run_last_acts)
-    _last_acts.append(act)
-    _flushes.append(flush)
+    place = 0 if is_first else len(_last_acts)
+    _last_acts.insert(place, act)
+    _flushes.insert(place, flush)
 
 
 def cover_child() -> None:

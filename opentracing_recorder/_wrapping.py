@@ -11,14 +11,16 @@ from .recorder import Recorder, started_hook
 class Wrapping(Recorder):
     """A recorder in front of another one, `recorder`, which it flushes, closes and answers for.
 
-    A subclass defines `record_span`.
+    A subclass defines `record_span`. If it defines `span_started` too, that calls the recorder's.
     """
 
     def __init__(self, recorder: Recorder) -> None:
         check_has("recorder", recorder, "record_span")
         self.recorder = recorder
         hook = started_hook(recorder)
-        if hook is not None:  # otherwise the tracer sees that there is none, and calls none
+        has_own = type(self).span_started is not Recorder.span_started
+        # If there is none, the tracer sees that, and calls none.
+        if hook is not None and not has_own:
             self.span_started = hook  # type: ignore[method-assign]
 
     def __repr__(self) -> str:

@@ -335,7 +335,7 @@ class BasicTracer(Tracer):
             except Exception:
                 reraise_interrupt()
                 self._own_failures.report("place_span")
-        if self._span_started is not None and span.sampled:
+        if self._span_started is not None and (span._plain or span.sampled):
             try:
                 self._span_started(span)
             except Exception:
