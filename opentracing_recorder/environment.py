@@ -71,74 +71,133 @@ other exporters are used.
 from __future__ import annotations
 
 import logging
-from importlib import import_module
 from importlib.util import find_spec
 from typing import Any
 
 import opentracing
-from opentracing import Format
 from opentracing.interrupts import reraise_interrupt
 
-from ._environment_variables import (
-    named_service,
-    otlp_value_of,
-    resource_attributes,
-    value_of,
-    warn,
+from ._environment_exporters import is_grpc, recorder_of_environment
+from ._environment_instrumentations import instrument, patch_by_gevent
+from ._environment_limits import Limits, limits_of_environment
+from ._environment_names import report_unread
+from ._environment_propagators import (
+    W3C,
+    known_propagators,
+    named_propagators,
+    propagators_of,
+    single,
 )
+from ._environment_variables import named_service, resource_attributes, value_of, warn
 from ._errors import loggable
-from .logging import LoggingRecorder
-from .recorder import CompositeRecorder, NoopRecorder, Recorder
+from .edge_propagator import EdgePropagator
+from .recorder import NoopRecorder
 from .sampler import ConstSampler, ProbabilisticSampler, Sampler
-from .trace_context_propagator import TraceContextPropagator
+from .shutdown import close_at_signals
 from .tracer import BasicTracer
 
-__all__ = ["Configurator", "provider_from_environment", "tracer_from_environment"]
+__all__ = [
+    "Configurator",
+    "provider_from_environment",
+    "set_up_from_environment",
+    "tracer_from_environment",
+]
 
 _logger = logging.getLogger(__name__)
+
 _NAME = "opentracing"
 """The name of this package's entry points."""
 
 
 def tracer_from_environment() -> BasicTracer:
-    """A new tracer with trace ids of 128 bits, as the ``OTEL_*`` variables describe it.
+    """A new tracer, as the ``OTEL_*`` variables describe it. Nothing raises.
 
-    It reads and writes W3C's headers, in HTTP_HEADERS and TEXT_MAP.
     If opentelemetry-api is installed, its active span is OpenTelemetry's current span.
     """
-    try:
-        from .opentelemetry_api import OpenTelemetryScopeManager
-
-        scope_manager: Any = OpenTelemetryScopeManager()
-    except ImportError:
-        scope_manager = None
-    name = named_service()
-    is_disabled = value_of("OTEL_SDK_DISABLED").lower() == "true"
-    recorder = NoopRecorder() if is_disabled else _recorder(name)
-    sampler = ConstSampler(False) if is_disabled else _sampler()
-    w3c = TraceContextPropagator()
-    return BasicTracer(
-        recorder,
-        sampler,
-        scope_manager,
-        propagators={Format.HTTP_HEADERS: w3c, Format.TEXT_MAP: w3c},
-        trace_id_bits=128,
-        service_name=name,
-    )
+    names = named_propagators()
+    return _tracer(limits_of_environment(), known_propagators(names))
 
 
 def provider_from_environment() -> Any:
     """A `BasicTracerProvider` on a `tracer_from_environment`.
 
     The entry point of ``OTEL_PYTHON_TRACER_PROVIDER=opentracing``. The tracer becomes the global
-    tracer of `opentracing`, unless one is set.
+    tracer of `opentracing`, unless one is set. OpenTelemetry's `propagate` gets the propagators
+    that ``OTEL_PROPAGATORS`` names, if it names others than W3C's.
     """
+    from ._opentelemetry_api_propagator import is_installed, set_propagators
     from .opentelemetry_api import BasicTracerProvider
 
-    tracer = tracer_from_environment()
+    limits, names = limits_of_environment(), named_propagators()
+    # Those of other packages serve OpenTelemetry's API alone.
+    others = tuple(each for each in names if is_installed(each))
+    known = known_propagators(names, others)
+    tracer = _tracer(limits, known)
+    if set(names) != set(W3C):
+        chosen = [each for each in names if each in known or each in others] or known
+        set_propagators(chosen, lambda name: single(name, encode_values=True))
     if not opentracing.is_global_tracer_registered():
         opentracing.set_global_tracer(tracer)
-    return BasicTracerProvider(tracer, resource_attributes=resource_attributes())
+    provider = BasicTracerProvider(tracer, resource_attributes=resource_attributes())
+    limits.set_on_provider(provider)
+    return provider
+
+
+def set_up_from_environment() -> None:
+    """Trace this process as the command ``run`` does. Call it before the application's imports.
+
+    The tracer becomes the global tracer of both APIs, if OpenTelemetry's is installed; then
+    OpenTelemetry's instrumentations are loaded; and `close_at_signals` is called. Nothing raises.
+    """
+    try:
+        patch_by_gevent()
+        _set_tracer()
+        close_at_signals()
+    except Exception as error:
+        reraise_interrupt()
+        _logger.warning("This process is not traced", exc_info=loggable(error))
+
+
+def _set_tracer() -> None:
+    try:
+        from opentelemetry import trace
+    except ImportError:
+        opentracing.set_global_tracer(tracer_from_environment())
+        return
+    trace.set_tracer_provider(provider_from_environment())
+    instrument()
+
+
+def _tracer(limits: Limits, formats: tuple[str, ...]) -> BasicTracer:
+    report_unread(is_grpc())
+    scope_manager: Any = None
+    try:
+        from .opentelemetry_api import OpenTelemetryScopeManager
+
+        scope_manager = OpenTelemetryScopeManager()
+    except ImportError:
+        pass
+    name = named_service()
+    is_disabled = value_of("OTEL_SDK_DISABLED").lower() == "true"
+    sampler, follows_parent = (ConstSampler(False), True) if is_disabled else _sampler()
+    propagators: dict[Any, Any] = propagators_of(formats)
+    if not follows_parent:
+        propagators = {
+            format: EdgePropagator(propagator) for format, propagator in propagators.items()
+        }
+        if scope_manager is not None:
+            scope_manager.decides_anew = True
+    tracer = BasicTracer(
+        NoopRecorder() if is_disabled else limits.cut(recorder_of_environment(name)),
+        sampler,
+        scope_manager,
+        propagators=propagators,
+        # Longer ones lose their half on the wire.
+        trace_id_bits=64 if "ottrace" in formats else 128,
+        service_name=name,
+    )
+    limits.set_on_tracer(tracer)
+    return tracer
 
 
 class Configurator:
@@ -180,17 +239,20 @@ def _is_installed(module: str) -> bool:
         return False
 
 
-def _sampler() -> Sampler:
+def _sampler() -> tuple[Sampler, bool]:
+    """The sampler, and whether a caller's decision comes before its own."""
     variable, default = "OTEL_TRACES_SAMPLER", "parentbased_always_on"
     name = value_of(variable).lower() or default
-    kind = name[len("parentbased_") :] if name.startswith("parentbased_") else name
+    follows_parent = name.startswith("parentbased_")
+    kind = name[len("parentbased_") :] if follows_parent else name
     if kind == "always_off":
-        return ConstSampler(False)
+        return ConstSampler(False), follows_parent
     if kind == "traceidratio":
-        return ProbabilisticSampler(_rate())
+        return ProbabilisticSampler(_rate()), follows_parent
     if kind != "always_on":
         warn(variable, "always_on, always_off, traceidratio or parentbased_ and these", default)
-    return ConstSampler(True)
+        return ConstSampler(True), True
+    return ConstSampler(True), follows_parent
 
 
 def _rate() -> float:
@@ -204,115 +266,3 @@ def _rate() -> float:
         return rate
     warn(variable, "a number between 0.0 and 1.0", 1.0)
     return 1.0
-
-
-def _batch_options() -> dict[str, Any]:
-    """Those of BatchRecorder that are set."""
-    options: dict[str, Any] = {}
-    for variable, option, default, scale in (
-        ("OTEL_BSP_SCHEDULE_DELAY", "interval", 1000, 1000),
-        ("OTEL_BSP_EXPORT_TIMEOUT", "send_timeout", 10000, 1000),
-        ("OTEL_BSP_MAX_QUEUE_SIZE", "queue_size", 16384, 1),
-        ("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "batch_size", 512, 1),
-    ):
-        text = value_of(variable)
-        if text:
-            try:
-                number = int(text)
-            except ValueError:
-                reraise_interrupt()
-                number = 0
-            if 0 < number < 10**9:
-                options[option] = number / scale if scale > 1 else number
-            else:
-                warn(variable, "a whole number from 1 to 999999999", default)
-    queue_size = options.get("queue_size", 16384)
-    if options.get("batch_size", 512) > queue_size:
-        if "batch_size" in options:
-            warn("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "at most the queue's size", queue_size)
-        options["batch_size"] = queue_size
-    return options
-
-
-def _recorder(service_name: str) -> Recorder:
-    variable, default = "OTEL_TRACES_EXPORTER", "otlp"
-    names = [each.strip().lower() for each in (value_of(variable) or default).split(",")]
-    names = list(dict.fromkeys(filter(None, names))) or [default]
-    makers = {"otlp": _otlp, "console": _console, "zipkin": _zipkin, "none": None}
-    if not set(names) <= set(makers):
-        names = [each for each in names if each in makers] or [default]
-        warn(variable, "otlp, console, zipkin or none, or several by comma", ",".join(names))
-    options = _batch_options()
-    recorders = []
-    for name in names:
-        make = makers[name]
-        if make is None:
-            continue
-        try:
-            recorder = make(service_name, options)
-        except Exception as error:
-            reraise_interrupt()
-            _logger.warning("The exporter %s is left out: %s", name, loggable(error))
-            continue
-        if recorder is not None:
-            recorders.append(recorder)
-    if len(recorders) == 1:
-        return recorders[0]
-    return CompositeRecorder(recorders) if recorders else NoopRecorder()
-
-
-def _console(service_name: str, options: dict[str, Any]) -> Recorder:
-    # Not among the application's loggers: its settings neither hide the lines nor repeat them.
-    logger = logging.Logger("opentracing.spans", logging.INFO)
-    logger.addHandler(logging.StreamHandler())
-    return LoggingRecorder(logger)
-
-
-def _zipkin(service_name: str, options: dict[str, Any]) -> Recorder | None:
-    try:
-        from .zipkin import DEFAULT_URL, ZipkinRecorder
-    except ImportError:
-        _missing("zipkin", "opentracing[zipkin]")
-        return None
-    variable = "OTEL_EXPORTER_ZIPKIN_ENDPOINT"
-    try:
-        return ZipkinRecorder(service_name, value_of(variable) or DEFAULT_URL, **options)
-    except ValueError:
-        reraise_interrupt()
-        warn(variable, "a URL with http or https", DEFAULT_URL)
-        return ZipkinRecorder(service_name, DEFAULT_URL, **options)
-
-
-def _otlp(service_name: str, options: dict[str, Any]) -> Recorder | None:
-    if otlp_value_of("PROTOCOL").lower() == "grpc":
-        return _otlp_over_grpc(service_name, options)
-    try:
-        from ._otlp_environment import timeout_of_environment
-        from .otlp import OTLPRecorder
-    except ImportError:
-        _missing("otlp", "opentracing[otlp]")
-        return None
-    limit = options.get("send_timeout")
-    if limit is not None:
-        options = {**options, "send_timeout": min(limit, timeout_of_environment(limit))}
-    return OTLPRecorder(service_name, **options)
-
-
-def _otlp_over_grpc(service_name: str, options: dict[str, Any]) -> Recorder | None:
-    try:
-        from .opentelemetry import OpenTelemetryRecorder
-
-        module = import_module("opentelemetry.exporter.otlp.proto.grpc.trace_exporter")
-    except ImportError:
-        _missing("otlp", "opentracing[opentelemetry] opentelemetry-exporter-otlp-proto-grpc")
-        return None
-    return OpenTelemetryRecorder(module.OTLPSpanExporter, service_name, **options)
-
-
-def _missing(name: str, packages: str) -> None:
-    _logger.warning(
-        "OTEL_TRACES_EXPORTER: no span is sent by the exporter %s, because packages are missing."
-        " Install them (pip install '%s'), or choose another exporter.",
-        name,
-        packages.replace(" ", "' '"),
-    )

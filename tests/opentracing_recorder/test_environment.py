@@ -12,8 +12,8 @@ from opentracing import Format
 from opentracing_recorder import (
     BatchRecorder,
     CompositeRecorder,
+    ConsoleRecorder,
     ConstSampler,
-    LoggingRecorder,
     NoopRecorder,
     ProbabilisticSampler,
     tracer_from_environment,
@@ -88,11 +88,14 @@ def test_headers_are_those_of_opentelemetry(env: pytest.MonkeyPatch, format: str
 
 
 def test_console(env: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    """Each span is one line on standard error."""
+    """Each trace is a tree on standard error."""
     env.setenv("OTEL_TRACES_EXPORTER", "console")
-    with tracer_from_environment() as tracer:
-        tracer.start_span("order").finish()
-    assert capsys.readouterr().err.startswith("order ")
+    with tracer_from_environment() as tracer, tracer.start_active_span("order"):
+        tracer.start_span("look up").finish()
+    first, _, *tree = capsys.readouterr().err.splitlines()
+    assert "2 spans · unknown_service" in first
+    assert "order" in tree[0]
+    assert "look up" in tree[1]
 
 
 @pytest.mark.needs_os
@@ -104,7 +107,7 @@ def test_several_exporters(env: pytest.MonkeyPatch) -> None:
     env.setenv("OTEL_BSP_MAX_QUEUE_SIZE", "100")
     recorder = _made().recorder
     assert isinstance(recorder, CompositeRecorder)
-    assert [type(each) for each in recorder.recorders] == [LoggingRecorder, ZipkinRecorder]
+    assert [type(each) for each in recorder.recorders] == [ConsoleRecorder, ZipkinRecorder]
 
 
 @pytest.mark.needs_os
