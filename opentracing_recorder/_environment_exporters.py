@@ -31,7 +31,7 @@ def recorder_of_environment(service_name: str) -> Recorder:
         names = [each for each in names if each in _MAKERS] or [_DEFAULT]
         warn(_VARIABLE, f"of {', '.join(_MAKERS)}, or several by comma", ",".join(names))
     options = _batch_options()
-    recorders = []
+    recorders: list[Recorder] = []
     for name in names:
         try:
             recorder = _MAKERS[name](service_name, options)

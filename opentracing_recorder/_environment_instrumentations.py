@@ -1,8 +1,9 @@
-"""Loads OpenTelemetry's instrumentations that are installed, as ``opentelemetry-instrument`` does."""
+"""Loads OpenTelemetry's instrumentations, as ``opentelemetry-instrument`` does."""
 
 from __future__ import annotations
 
 import logging
+from importlib import import_module
 from typing import Any
 
 from opentracing.interrupts import reraise_interrupt
@@ -23,7 +24,7 @@ def patch_by_gevent() -> None:
         _logger.warning("%s must be patch_all. Nothing is patched", variable)
         return
     try:
-        from gevent import monkey
+        monkey = import_module("gevent.monkey")
     except ImportError:
         _logger.warning("%s: nothing is patched, because gevent is not installed", variable)
     else:
@@ -38,15 +39,16 @@ def instrument() -> None:
         each.strip() for each in value_of("OTEL_PYTHON_DISABLED_INSTRUMENTATIONS").split(",")
     ]
     try:
-        from opentelemetry.instrumentation.dependencies import get_dist_dependency_conflicts
         from opentelemetry.util._importlib_metadata import entry_points
+
+        dependencies = import_module("opentelemetry.instrumentation.dependencies")
     except ImportError:  # there is none
         return
     for each in entry_points(group="opentelemetry_pre_instrument"):
         _call(each)
     for each in () if "*" in disabled else entry_points(group="opentelemetry_instrumentor"):
         if each.name not in disabled:
-            _call(each, get_dist_dependency_conflicts)
+            _call(each, dependencies.get_dist_dependency_conflicts)
     for each in entry_points(group="opentelemetry_post_instrument"):
         _call(each)
 

@@ -51,7 +51,7 @@ class HeadersPropagator(TextMapPropagator):
         self, carrier: Any, context: Context | None = None, setter: Any = default_setter
     ) -> None:
         held = get_current() if context is None else context
-        span = _trace_api.get_current_span(held)
+        span: Any = _trace_api.get_current_span(held)
         own: BasicSpanContext
         if type(span) in OURS:
             own = basic_context(context_of(span.basic_span))

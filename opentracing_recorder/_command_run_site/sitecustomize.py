@@ -19,12 +19,15 @@ def _start() -> None:
             sys.modules["sitecustomize"] = module = module_from_spec(next_one)
             next_one.loader.exec_module(module)
     finally:
-        try:
-            from opentracing_recorder.environment import set_up_from_environment
-        except ImportError:  # a child process with another Python, which does not have it
-            set_up_from_environment = None
-        if set_up_from_environment is not None:
-            set_up_from_environment()
+        _set_up()
+
+
+def _set_up() -> None:
+    try:
+        from opentracing_recorder.environment import set_up_from_environment
+    except ImportError:  # a child process with another Python, which does not have it
+        return
+    set_up_from_environment()
 
 
 _start()
