@@ -1,6 +1,12 @@
 """tracer_from_environment: a tracer set up by OpenTelemetry's environment variables.
 
-::
+Three variables are enough for most services: a name, an exporter, and where it sends::
+
+    OTEL_SERVICE_NAME=shop OTEL_TRACES_EXPORTER=otlp \\
+        OTEL_EXPORTER_OTLP_ENDPOINT=http://collector:4318 \\
+        python -m opentracing_recorder run app.py
+
+The same in the application's code::
 
     import os
     from unittest.mock import patch
@@ -18,8 +24,42 @@ which prints::
 
 ## Without a line of code
 
-Install ``opentracing[opentelemetry-api]``, ``opentelemetry-instrumentation`` and the packages for
-what the application uses, such as ``opentelemetry-instrumentation-flask``. Then::
+``python -m opentracing_recorder run`` takes the arguments that ``python`` takes::
+
+    python -m opentracing_recorder run app.py --port 80
+    python -m opentracing_recorder run -m gunicorn --workers 4 app:app
+
+- Before the program's first line, the tracer is set up and becomes `opentracing.global_tracer`.
+- If opentelemetry-api is installed, it serves OpenTelemetry's API too
+  (`opentracing_recorder.opentelemetry_api`), and the packages
+  ``opentelemetry-instrumentation-*`` that are installed instrument their libraries, so that an
+  application which knows neither API is traced: install ``opentracing[opentelemetry-api]``, and,
+  for Flask, ``opentelemetry-instrumentation-flask``. ``OTEL_PYTHON_DISABLED_INSTRUMENTATIONS`` has
+  the names of those to leave out, or ``*``.
+- Queued spans are sent at the exit, and at SIGTERM and SIGHUP (`close_at_signals`). With these
+  signals' default actions, ``docker stop`` then loses no span. A handler of the application's own
+  takes their place.
+- Forked children are traced, such as the workers of gunicorn and Celery, and so are the Python
+  programs that it starts, such as those of Flask's reloader and of ``uvicorn --workers``: each
+  process has its own queue, which it sends at its end.
+
+`set_up_from_environment` does the same from code, where you cannot change the command.
+
+From ``opentelemetry-instrument`` it differs in this:
+
+- Its arguments are Python's, and it has no options of its own: set variables. For a script such as
+  ``flask``, run its module: ``run -m flask``.
+- No distro and no configurator runs. If one instrumentation fails, it is reported, and the others
+  are loaded.
+- There are spans alone. What ``OTEL_METRICS_EXPORTER`` and ``OTEL_LOGS_EXPORTER`` say is ignored.
+- ``OTEL_PROPAGATORS`` needs no packages for ``b3``, ``b3multi``, ``jaeger`` and ``ottrace``.
+
+Python finds the set-up by ``PYTHONPATH``, in a module ``sitecustomize``, which then imports yours
+if there is one. Options of Python that ignore it, ``-E``, ``-I`` and ``-S``, are refused.
+
+## With opentelemetry-instrument
+
+::
 
     OTEL_PYTHON_CONFIGURATOR=opentracing OTEL_TRACES_EXPORTER=console \\
         opentelemetry-instrument python app.py
@@ -31,6 +71,8 @@ what the application uses, such as ``opentelemetry-instrumentation-flask``. Then
   other configurator that is installed runs, if there is one.
 - ``opentelemetry-instrument`` runs one configurator, and warns of each other one: "Configuration of
   X not loaded, Y already loaded". That is harmless.
+- A name in ``OTEL_PROPAGATORS`` needs its package, such as ``opentelemetry-propagator-b3``.
+  Otherwise OpenTelemetry raises before this tracer is asked.
 
 The tracer becomes `opentracing.global_tracer` too, unless the application has set one.
 
@@ -40,32 +82,100 @@ The tracer becomes `opentracing.global_tracer` too, unless the application has s
 |---|---|---|
 | ``OTEL_SERVICE_NAME`` | the service's name | ``service.name`` of the next |
 | ``OTEL_RESOURCE_ATTRIBUTES`` | ``key=value,...``, percent-encoded | none; ``unknown_service`` |
-| ``OTEL_TRACES_EXPORTER`` | exporters, see below | ``otlp`` |
+| ``OTEL_TRACES_EXPORTER`` | exporters, see below | otlp |
 | ``OTEL_EXPORTER_OTLP_*`` | see `opentracing_recorder.otlp` | its own |
 | ``OTEL_EXPORTER_ZIPKIN_ENDPOINT`` | a URL | ``http://localhost:9411/api/v2/spans`` |
+| ``OTEL_EXPORTER_ZIPKIN_TIMEOUT`` | milliseconds for one report | 10000 |
+| ``OPENTRACING_FILE`` | the file of the exporter file | ``spans.jsonl`` |
+| ``OPENTRACING_KAFKA_BOOTSTRAP_SERVERS`` | ``host:port,...`` | ``localhost:9092`` |
+| ``OPENTRACING_KAFKA_FORMAT`` | zipkin or otlp | zipkin |
+| ``OPENTRACING_KAFKA_TOPIC`` | a topic | zipkin or ``otlp_spans``, by format |
+| ``OPENTRACING_KAFKA_CONFIG`` | ``key=value,...``, percent-encoded, of librdkafka | none |
 | ``OTEL_TRACES_SAMPLER`` | a sampler, see below | ``parentbased_always_on`` |
 | ``OTEL_TRACES_SAMPLER_ARG`` | the share of traces kept, 0.0 to 1.0 | 1.0 |
+| ``OTEL_PROPAGATORS`` | formats of headers, see below | ``tracecontext,baggage`` |
 | ``OTEL_BSP_SCHEDULE_DELAY`` | milliseconds between batches | 1000 |
 | ``OTEL_BSP_EXPORT_TIMEOUT`` | milliseconds for one report, see below | 10000 |
 | ``OTEL_BSP_MAX_QUEUE_SIZE`` | spans | 16384 |
 | ``OTEL_BSP_MAX_EXPORT_BATCH_SIZE`` | spans, at most the queue's size | 512 |
-| ``OTEL_SDK_DISABLED`` | ``true`` records nothing | ``false`` |
-| ``OTEL_PROPAGATORS`` | headers for OpenTelemetry's API alone | ``tracecontext,baggage`` |
+| ``OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT`` | tags of a span | that of ``OTEL_ATTRIBUTE_COUNT_LIMIT`` |
+| ``OTEL_SPAN_EVENT_COUNT_LIMIT`` | logs of a span | 128 |
+| ``OTEL_SPAN_LINK_COUNT_LIMIT`` | links of a span | 128 |
+| ``OTEL_EVENT_ATTRIBUTE_COUNT_LIMIT`` | attributes of an event, see below | the same |
+| ``OTEL_LINK_ATTRIBUTE_COUNT_LIMIT`` | attributes of a link, see below | the same |
+| ``OTEL_ATTRIBUTE_COUNT_LIMIT`` | the default of three limits | 128 |
+| ``OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT`` | characters of a text in a span's tags \
+| that of ``OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT`` |
+| ``OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT`` | characters of any text, see below | no limit |
+| ``OTEL_SDK_DISABLED`` | true records nothing | false |
+| ``OTEL_PYTHON_DISABLED_INSTRUMENTATIONS`` | names for run, see below | none |
+| ``OTEL_PYTHON_AUTO_INSTRUMENTATION_EXPERIMENTAL_GEVENT_PATCH`` \
+| ``patch_all``: run patches by gevent first | none |
 
-- Exporters are ``otlp``, ``console``, ``zipkin`` and ``none``, or several, separated by commas.
-- ``otlp`` needs ``opentracing[otlp]``, and ``zipkin`` needs ``opentracing[zipkin]``. With
-  ``OTEL_EXPORTER_OTLP_PROTOCOL=grpc``, ``otlp`` needs ``opentracing[opentelemetry]`` and
-  ``opentelemetry-exporter-otlp-proto-grpc``, whose exporter reads the other variables.
-- Over OTLP, ``OTEL_EXPORTER_OTLP_TIMEOUT`` replaces ``OTEL_BSP_EXPORT_TIMEOUT`` if it is shorter.
-- ``console`` writes a line for each span to standard error.
-- Samplers are ``always_on``, ``always_off`` and ``traceidratio``, each with or without
-  ``parentbased_`` before it: a parent's decision is always kept.
+An empty value is none, as OpenTelemetry's specification says; the limits of its SDK for Python take
+it for no limit.
+
+## Exporters
+
+``otlp``, ``zipkin``, ``kafka``, ``file``, ``console`` and ``none``, or several, separated by
+commas.
+
+- ``otlp`` needs ``opentracing[otlp]``. With ``OTEL_EXPORTER_OTLP_PROTOCOL=grpc`` it needs
+  ``opentracing[opentelemetry]`` and ``opentelemetry-exporter-otlp-proto-grpc``, whose exporter
+  reads the other variables. The shorter one of ``OTEL_EXPORTER_OTLP_TIMEOUT`` and
+  ``OTEL_BSP_EXPORT_TIMEOUT`` holds.
+- ``zipkin`` needs ``opentracing[zipkin]``. The shorter one of ``OTEL_EXPORTER_ZIPKIN_TIMEOUT`` and
+  ``OTEL_BSP_EXPORT_TIMEOUT`` holds.
+- ``kafka`` needs ``opentracing[kafka]``. ``OPENTRACING_KAFKA_CONFIG`` has settings of librdkafka,
+  such as ``security.protocol=SASL_SSL,sasl.username=shop``, with ``%2C`` for a comma in a value.
+- ``file`` appends a line of JSON for each span to ``OPENTRACING_FILE``, which all processes share;
+  a relative path starts at the folder in which the process starts.
+- ``console`` draws each trace on standard error as soon as it ends (`ConsoleRecorder`), for
+  developing.
+
+## Samplers
+
+``always_on``, ``always_off`` and ``traceidratio`` decide for each trace, whatever the caller's
+headers say. With ``parentbased_`` before the name, a caller's decision is kept. A caller's debug
+flag counts as such a decision. ``traceidratio`` keeps a share as `ProbabilisticSampler` does, which
+OpenTelemetry's SDK does not do alike: use ``parentbased_traceidratio`` behind other services.
+
+## Propagators
+
+``tracecontext``, ``baggage``, ``b3`` (one header), ``b3multi``, ``jaeger`` and ``ottrace``, or
+several; or ``none``. They serve HTTP_HEADERS and TEXT_MAP of OpenTracing's API, and OpenTelemetry's
+`propagate`. All of them are written. If a request has several, the last one counts, as in
+OpenTelemetry; baggage of ``baggage`` is read in addition.
+
+- With ``ottrace``, trace ids have 64 bits, as its readers take no more. Of longer ones the low 64
+  bits are written. Otherwise trace ids have 128 bits.
+- A name of another package's, such as ``xray``, serves OpenTelemetry's API alone.
+- OpenTelemetry's own propagators for ``b3`` and ``b3multi`` write no parent; that for ``jaeger``
+  writes the debug flag for each sampled span, and these do not. Those for ``jaeger`` and
+  ``ottrace`` take no baggage without a trace, nor do these.
+
+## Limits
+
+- A limit may be 0. What is over the limits of a span is left out, as
+  `opentracing_recorder.tracer` and `opentracing_recorder.opentelemetry_api` describe it. Limits of
+  an event's and a link's attributes hold for OpenTelemetry's API, whose newest are kept.
+- Texts are cut when the span is recorded, in tags and in lists among them. The name and the kind of
+  a span, and the name of an event, stay whole. ``OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT`` is for
+  tags alone; ``OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT`` also for logs, stacks among them, and links.
+
+## What to watch, and what is lost when
+
+``opentracing.global_tracer().recorder.stats`` counts spans by outcome, if there is one exporter
+over a network; `opentracing_recorder.batch` says what the counts mean, and what is lost if the
+queue is full or the process is killed. The log of ``opentracing_recorder`` has the rest.
 
 ## Errors
 
 Nothing raises. For a value that cannot serve, one warning in the log names the variable and the
-default that is used. If the packages for an exporter are missing, one warning names them, and the
-other exporters are used.
+default that is used. A value itself is never shown: it may be a secret. One warning lists the
+variables for tracing that are set and that nobody reads, such as one with a slip in its name. If an
+exporter's packages are missing, or it cannot be set up, one warning says so, and the other
+exporters are used.
 """
 
 from __future__ import annotations
