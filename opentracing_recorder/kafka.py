@@ -120,7 +120,7 @@ from ._batch_retry import BatchTooLarge, SendError, SpanRejected, Unavailable
 from ._errors import shown, visible
 from ._failure_log import RateLimit, since_last
 from ._kafka_delivery import Delivery, too_large
-from ._kafka_producer import Brokers
+from ._kafka_producer import Brokers, check_encodable
 from ._otlp_protobuf import resource_field
 from ._otlp_resource import resource_of
 from ._zipkin_endpoint import local_endpoint
@@ -175,6 +175,7 @@ class KafkaRecorder(BatchRecorder):
         check_type("topic", self.topic, str)
         if not self.topic:
             raise ValueError("topic must not be empty")
+        check_encodable("topic", self.topic)
         of_others: dict[str, Any] = {
             "resource_attributes": resource_attributes,
             "semantic_names": semantic_names,
