@@ -94,6 +94,7 @@ setup(
             "timeline_model.js",
             "timeline_paths.js",
             "timeline_tip.js",
+            "_command_run_site/sitecustomize.py",
         ],
     },
     # By the module's own name, which `-p` takes where plugins are not found: else pytest could not

@@ -1,4 +1,5 @@
-"""The commands ``python -m opentracing_recorder``: show, ask about, and convert spans of files.
+"""The commands ``python -m opentracing_recorder``: show, ask about, and convert spans of files; run
+a program that is traced.
 
 ``show`` draws the spans of one or more files, in any of the formats that
 `opentracing_recorder.span_files` lists. The spans of several services are drawn together::
@@ -41,6 +42,11 @@ files. `opentracing_recorder.statistics` explains the answers::
     python -m opentracing_recorder compare yesterday.jsonl today.jsonl
     python -m opentracing_recorder critical-path spans.jsonl --trace 3f1a
 
+``run`` runs a Python program, which is traced as environment variables say. ``run --help`` lists
+them, and `opentracing_recorder.environment` explains them::
+
+    OTEL_SERVICE_NAME=shop python -m opentracing_recorder run app.py
+
 Text that is no span, such as the last line of a process that was killed, is reported on standard
 error with its place, and skipped. The exit status is 1 if a file or a trace could not be shown, or
 if there is no span.
@@ -53,14 +59,14 @@ import os
 import sys
 from collections.abc import Sequence
 
-from . import _command_convert, _command_questions, _command_show
+from . import _command_convert, _command_questions, _command_run, _command_show
 from ._command_files import FORMATS_HELP, report
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command, and return its exit status: 1 if a file or a trace cannot be shown."""
     options = _parser().parse_args(arguments)
-    if sys.stdout is None:
+    if sys.stdout is None and getattr(options, "needs_output", True):
         report("output: standard output is closed")
         return 1
     try:
@@ -77,12 +83,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m opentracing_recorder",
-        description=f"Look at spans in files. {FORMATS_HELP}",
+        description=f"Look at spans in files, or run a program that is traced. {FORMATS_HELP}",
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     _command_show.add_parsers(commands)
     _command_questions.add_parsers(commands)
     _command_convert.add_parsers(commands)
+    _command_run.add_parsers(commands)
     return parser
 
 

@@ -9,6 +9,8 @@ import logging
 import os
 from urllib.parse import unquote
 
+from opentracing.interrupts import reraise_interrupt
+
 _logger = logging.getLogger("opentracing_recorder.environment")
 
 SERVICE_NAME = "service.name"
@@ -68,3 +70,19 @@ def otlp_variable(name: str) -> str:
     """The one of these variables that is set; the latter if neither is."""
     own, general = f"OTEL_EXPORTER_OTLP_TRACES_{name}", f"OTEL_EXPORTER_OTLP_{name}"
     return own if value_of(own) else general
+
+
+def number_of(variable: str, default: object, least: int = 1) -> int | None:
+    """A whole number from `least` to 999999999; None if it is not set, or reported."""
+    text = value_of(variable)
+    if not text:
+        return None
+    try:
+        number = int(text) if len(text) < 20 else -1
+    except ValueError:
+        reraise_interrupt()
+        number = -1
+    if least <= number < 10**9:
+        return number
+    warn(variable, f"a whole number from {least} to 999999999", default)
+    return None

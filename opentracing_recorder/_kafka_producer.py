@@ -57,6 +57,16 @@ _LONGEST_END = 1.0
 _UNKNOWN = "opentracing"  # no property has this name
 
 
+def check_encodable(name: str, text: object) -> None:
+    """Raise ValueError for text that UTF-8 cannot encode: confluent-kafka does not check it."""
+    try:
+        if isinstance(text, str):
+            text.encode()
+    except UnicodeEncodeError:
+        reraise_interrupt()
+        raise ValueError(f"{name} must be text that UTF-8 can encode") from None
+
+
 class Brokers:
     """The brokers, and the producer that sends to them, which is made when it is first used.
 
@@ -76,7 +86,10 @@ class Brokers:
         check_type("bootstrap_servers", bootstrap_servers, str)
         if not bootstrap_servers.strip():
             raise ValueError("bootstrap_servers must name a broker, such as kafka:9092")
+        check_encodable("bootstrap_servers", bootstrap_servers)
         given = _checked({} if config is None else config)
+        for text in (*given, *given.values()):
+            check_encodable("config", text)
         self._events = _Events(given)
         self._config = {
             "client.id": "opentracing-python",

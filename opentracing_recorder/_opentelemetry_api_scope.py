@@ -220,6 +220,9 @@ class OpenTelemetryScopeManager(ScopeManager):
     - All managers of this class share the one current span of OpenTelemetry.
     """
 
+    decides_anew = False
+    """Whether the tracer's sampler decides for traces of other processes, and not the caller."""
+
     def activate(self, span: Span, finish_on_close: bool) -> Scope:
         """Make `span` the current one for both APIs until the returned scope is closed."""
         outside = current()
@@ -257,8 +260,10 @@ class OpenTelemetryScopeManager(ScopeManager):
             return _Borrowed(self, shown.basic_span) if scope is None else scope
         context = valid_context_of(shown)
         if context is not None:
-            items = text_baggage(held.get(BAGGAGE_KEY))
-            return _Borrowed(self, _Placeholder(to_basic_context(context, items), held))
+            made = to_basic_context(context, text_baggage(held.get(BAGGAGE_KEY)))
+            if self.decides_anew and context.is_remote:
+                made.sampled = None
+            return _Borrowed(self, _Placeholder(made, held))
         items = held.get(BAGGAGE_KEY)
         if items:  # of a trace that is still to start
             made = BasicSpanContext(None, None, text_baggage(items), None)

@@ -171,8 +171,10 @@ class BridgedSpan(Span):
             return
         if not span._plain and self._is_over("add_event"):
             return
-        length = None if details is None else details.length
-        cleaned, dropped = cleaned_attributes(attributes, MAX_ATTRIBUTES, length)
+        length, most = None, MAX_ATTRIBUTES
+        if details is not None:
+            length, most = details.length, details.origin.provider.max_event_attributes
+        cleaned, dropped = cleaned_attributes(attributes, most, length)
         if type(name) is not str:
             name = text_of(name)
         log = EventLog(name, cleaned, time_or_none(timestamp), dropped)
@@ -185,7 +187,10 @@ class BridgedSpan(Span):
 
     def add_link(self, context: SpanContext, attributes: Mapping[str, Any] | None = None) -> None:
         details = self._details
-        link = usable_link(context, attributes, None if details is None else details.length)
+        length, most = None, MAX_ATTRIBUTES
+        if details is not None:
+            length, most = details.length, details.origin.provider.max_link_attributes
+        link = usable_link(context, attributes, length, most)
         if link is None or self._is_over("add_link"):
             return
         add_links(self.basic_span, details, (link,))

@@ -122,6 +122,8 @@ class BridgeTracer(_trace_api.Tracer):
             if given is not None:
                 parent = to_basic_context(given)
                 is_remote = given.is_remote
+                if is_remote and provider.scope_manager.decides_anew:
+                    parent.sampled = None
                 is_random = bool(given.trace_flags & RANDOM_TRACE_ID)
             elif context is None:
                 parent = provider.active_span()
@@ -204,7 +206,9 @@ class BridgeTracer(_trace_api.Tracer):
             kept, dropped = cleaned or cleaned_attributes(late, None, length)
             made.set_attributes(kept)
             span.dropped_tags += dropped
-        if links is not None and (usable := usable_links(links, length)):
+        if links is not None and (
+            usable := usable_links(links, length, provider.max_link_attributes)
+        ):
             add_links(span, details, usable)
         for processor in provider.processors:
             call(processor, "on_start", made, context)

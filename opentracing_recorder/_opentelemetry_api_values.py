@@ -426,10 +426,10 @@ class _CountedLink(Link):
         return self._dropped
 
 
-def usable_links(links: Any, length: int | None) -> tuple[Link, ...]:
+def usable_links(links: Any, length: int | None, most: int) -> tuple[Link, ...]:
     """Links with cleaned attributes; one without a valid context needs more to be kept."""
     try:
-        made = [usable_link(each.context, each.attributes, length) for each in links if each]
+        made = [usable_link(each.context, each.attributes, length, most) for each in links if each]
         return tuple(each for each in made if each is not None)
     except Exception:
         reraise_interrupt()
@@ -437,12 +437,12 @@ def usable_links(links: Any, length: int | None) -> tuple[Link, ...]:
         return ()
 
 
-def usable_link(context: Any, attributes: Any, length: int | None) -> Link | None:
+def usable_link(context: Any, attributes: Any, length: int | None, most: int) -> Link | None:
     """A link with cleaned attributes; None if it has neither a valid context nor anything else."""
     context = usable_context(context)
     if context is None:
         return None
-    cleaned, dropped = cleaned_attributes(attributes, MAX_ATTRIBUTES, length)
+    cleaned, dropped = cleaned_attributes(attributes, most, length)
     if not (context.is_valid or cleaned or dropped or context.trace_state):
         return None
     return _CountedLink(context, cleaned, dropped)

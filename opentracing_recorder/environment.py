@@ -1,6 +1,12 @@
 """tracer_from_environment: a tracer set up by OpenTelemetry's environment variables.
 
-::
+Three variables are enough for most services: a name, an exporter, and where it sends::
+
+    OTEL_SERVICE_NAME=shop OTEL_TRACES_EXPORTER=otlp \\
+        OTEL_EXPORTER_OTLP_ENDPOINT=http://collector:4318 \\
+        python -m opentracing_recorder run app.py
+
+The same in the application's code::
 
     import os
     from unittest.mock import patch
@@ -18,8 +24,42 @@ which prints::
 
 ## Without a line of code
 
-Install ``opentracing[opentelemetry-api]``, ``opentelemetry-instrumentation`` and the packages for
-what the application uses, such as ``opentelemetry-instrumentation-flask``. Then::
+``python -m opentracing_recorder run`` takes the arguments that ``python`` takes::
+
+    python -m opentracing_recorder run app.py --port 80
+    python -m opentracing_recorder run -m gunicorn --workers 4 app:app
+
+- Before the program's first line, the tracer is set up and becomes `opentracing.global_tracer`.
+- If opentelemetry-api is installed, it serves OpenTelemetry's API too
+  (`opentracing_recorder.opentelemetry_api`), and the packages
+  ``opentelemetry-instrumentation-*`` that are installed instrument their libraries, so that an
+  application which knows neither API is traced: install ``opentracing[opentelemetry-api]``, and,
+  for Flask, ``opentelemetry-instrumentation-flask``. ``OTEL_PYTHON_DISABLED_INSTRUMENTATIONS`` has
+  the names of those to leave out, or ``*``.
+- Queued spans are sent at the exit, and at SIGTERM and SIGHUP (`close_at_signals`). With these
+  signals' default actions, ``docker stop`` then loses no span. A handler of the application's own
+  takes their place.
+- Forked children are traced, such as the workers of gunicorn and Celery, and so are the Python
+  programs that it starts, such as those of Flask's reloader and of ``uvicorn --workers``: each
+  process has its own queue, which it sends at its end.
+
+`set_up_from_environment` does the same from code, where you cannot change the command.
+
+From ``opentelemetry-instrument`` it differs in this:
+
+- Its arguments are Python's, and it has no options of its own: set variables. For a script such as
+  ``flask``, run its module: ``run -m flask``.
+- No distro and no configurator runs. If one instrumentation fails, it is reported, and the others
+  are loaded.
+- There are spans alone. What ``OTEL_METRICS_EXPORTER`` and ``OTEL_LOGS_EXPORTER`` say is ignored.
+- ``OTEL_PROPAGATORS`` needs no packages for ``b3``, ``b3multi``, ``jaeger`` and ``ottrace``.
+
+Python finds the set-up by ``PYTHONPATH``, in a module ``sitecustomize``, which then imports yours
+if there is one. Options of Python that ignore it, ``-E``, ``-I`` and ``-S``, are refused.
+
+## With opentelemetry-instrument
+
+::
 
     OTEL_PYTHON_CONFIGURATOR=opentracing OTEL_TRACES_EXPORTER=console \\
         opentelemetry-instrument python app.py
@@ -31,6 +71,8 @@ what the application uses, such as ``opentelemetry-instrumentation-flask``. Then
   other configurator that is installed runs, if there is one.
 - ``opentelemetry-instrument`` runs one configurator, and warns of each other one: "Configuration of
   X not loaded, Y already loaded". That is harmless.
+- A name in ``OTEL_PROPAGATORS`` needs its package, such as ``opentelemetry-propagator-b3``.
+  Otherwise OpenTelemetry raises before this tracer is asked.
 
 The tracer becomes `opentracing.global_tracer` too, unless the application has set one.
 
@@ -40,105 +82,232 @@ The tracer becomes `opentracing.global_tracer` too, unless the application has s
 |---|---|---|
 | ``OTEL_SERVICE_NAME`` | the service's name | ``service.name`` of the next |
 | ``OTEL_RESOURCE_ATTRIBUTES`` | ``key=value,...``, percent-encoded | none; ``unknown_service`` |
-| ``OTEL_TRACES_EXPORTER`` | exporters, see below | ``otlp`` |
+| ``OTEL_TRACES_EXPORTER`` | exporters, see below | otlp |
 | ``OTEL_EXPORTER_OTLP_*`` | see `opentracing_recorder.otlp` | its own |
 | ``OTEL_EXPORTER_ZIPKIN_ENDPOINT`` | a URL | ``http://localhost:9411/api/v2/spans`` |
+| ``OTEL_EXPORTER_ZIPKIN_TIMEOUT`` | milliseconds for one report | 10000 |
+| ``OPENTRACING_FILE`` | the file of the exporter file | ``spans.jsonl`` |
+| ``OPENTRACING_KAFKA_BOOTSTRAP_SERVERS`` | ``host:port,...`` | ``localhost:9092`` |
+| ``OPENTRACING_KAFKA_FORMAT`` | zipkin or otlp | zipkin |
+| ``OPENTRACING_KAFKA_TOPIC`` | a topic | zipkin or ``otlp_spans``, by format |
+| ``OPENTRACING_KAFKA_CONFIG`` | ``key=value,...``, percent-encoded, of librdkafka | none |
 | ``OTEL_TRACES_SAMPLER`` | a sampler, see below | ``parentbased_always_on`` |
 | ``OTEL_TRACES_SAMPLER_ARG`` | the share of traces kept, 0.0 to 1.0 | 1.0 |
+| ``OTEL_PROPAGATORS`` | formats of headers, see below | ``tracecontext,baggage`` |
 | ``OTEL_BSP_SCHEDULE_DELAY`` | milliseconds between batches | 1000 |
 | ``OTEL_BSP_EXPORT_TIMEOUT`` | milliseconds for one report, see below | 10000 |
 | ``OTEL_BSP_MAX_QUEUE_SIZE`` | spans | 16384 |
 | ``OTEL_BSP_MAX_EXPORT_BATCH_SIZE`` | spans, at most the queue's size | 512 |
-| ``OTEL_SDK_DISABLED`` | ``true`` records nothing | ``false`` |
-| ``OTEL_PROPAGATORS`` | headers for OpenTelemetry's API alone | ``tracecontext,baggage`` |
+| ``OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT`` | tags of a span | that of ``OTEL_ATTRIBUTE_COUNT_LIMIT`` |
+| ``OTEL_SPAN_EVENT_COUNT_LIMIT`` | logs of a span | 128 |
+| ``OTEL_SPAN_LINK_COUNT_LIMIT`` | links of a span | 128 |
+| ``OTEL_EVENT_ATTRIBUTE_COUNT_LIMIT`` | attributes of an event, see below | the same |
+| ``OTEL_LINK_ATTRIBUTE_COUNT_LIMIT`` | attributes of a link, see below | the same |
+| ``OTEL_ATTRIBUTE_COUNT_LIMIT`` | the default of three limits | 128 |
+| ``OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT`` | characters of a text in a span's tags \
+| that of ``OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT`` |
+| ``OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT`` | characters of any text, see below | no limit |
+| ``OTEL_SDK_DISABLED`` | true records nothing | false |
+| ``OTEL_PYTHON_DISABLED_INSTRUMENTATIONS`` | names for run, see below | none |
+| ``OTEL_PYTHON_AUTO_INSTRUMENTATION_EXPERIMENTAL_GEVENT_PATCH`` \
+| ``patch_all``: run patches by gevent first | none |
 
-- Exporters are ``otlp``, ``console``, ``zipkin`` and ``none``, or several, separated by commas.
-- ``otlp`` needs ``opentracing[otlp]``, and ``zipkin`` needs ``opentracing[zipkin]``. With
-  ``OTEL_EXPORTER_OTLP_PROTOCOL=grpc``, ``otlp`` needs ``opentracing[opentelemetry]`` and
-  ``opentelemetry-exporter-otlp-proto-grpc``, whose exporter reads the other variables.
-- Over OTLP, ``OTEL_EXPORTER_OTLP_TIMEOUT`` replaces ``OTEL_BSP_EXPORT_TIMEOUT`` if it is shorter.
-- ``console`` writes a line for each span to standard error.
-- Samplers are ``always_on``, ``always_off`` and ``traceidratio``, each with or without
-  ``parentbased_`` before it: a parent's decision is always kept.
+An empty value is none, as OpenTelemetry's specification says; the limits of its SDK for Python take
+it for no limit.
+
+## Exporters
+
+``otlp``, ``zipkin``, ``kafka``, ``file``, ``console`` and ``none``, or several, separated by
+commas.
+
+- ``otlp`` needs ``opentracing[otlp]``. With ``OTEL_EXPORTER_OTLP_PROTOCOL=grpc`` it needs
+  ``opentracing[opentelemetry]`` and ``opentelemetry-exporter-otlp-proto-grpc``, whose exporter
+  reads the other variables. The shorter one of ``OTEL_EXPORTER_OTLP_TIMEOUT`` and
+  ``OTEL_BSP_EXPORT_TIMEOUT`` holds.
+- ``zipkin`` needs ``opentracing[zipkin]``. The shorter one of ``OTEL_EXPORTER_ZIPKIN_TIMEOUT`` and
+  ``OTEL_BSP_EXPORT_TIMEOUT`` holds.
+- ``kafka`` needs ``opentracing[kafka]``. ``OPENTRACING_KAFKA_CONFIG`` has settings of librdkafka,
+  such as ``security.protocol=SASL_SSL,sasl.username=shop``, with ``%2C`` for a comma in a value.
+- ``file`` appends a line of JSON for each span to ``OPENTRACING_FILE``, which all processes share;
+  a relative path starts at the folder in which the process starts.
+- ``console`` draws each trace on standard error as soon as it ends (`ConsoleRecorder`), for
+  developing.
+
+## Samplers
+
+``always_on``, ``always_off`` and ``traceidratio`` decide for each trace, whatever the caller's
+headers say. With ``parentbased_`` before the name, a caller's decision is kept. A caller's debug
+flag counts as such a decision. ``traceidratio`` keeps a share as `ProbabilisticSampler` does, which
+OpenTelemetry's SDK does not do alike: use ``parentbased_traceidratio`` behind other services.
+
+## Propagators
+
+``tracecontext``, ``baggage``, ``b3`` (one header), ``b3multi``, ``jaeger`` and ``ottrace``, or
+several; or ``none``. They serve HTTP_HEADERS and TEXT_MAP of OpenTracing's API, and OpenTelemetry's
+`propagate`. All of them are written. If a request has several, the last one counts, as in
+OpenTelemetry; baggage of ``baggage`` is read in addition.
+
+- With ``ottrace``, trace ids have 64 bits, as its readers take no more. Of longer ones the low 64
+  bits are written. Otherwise trace ids have 128 bits.
+- A name of another package's, such as ``xray``, serves OpenTelemetry's API alone.
+- OpenTelemetry's own propagators for ``b3`` and ``b3multi`` write no parent; that for ``jaeger``
+  writes the debug flag for each sampled span, and these do not. Those for ``jaeger`` and
+  ``ottrace`` take no baggage without a trace, nor do these.
+
+## Limits
+
+- A limit may be 0. What is over the limits of a span is left out, as
+  `opentracing_recorder.tracer` and `opentracing_recorder.opentelemetry_api` describe it. Limits of
+  an event's and a link's attributes hold for OpenTelemetry's API, whose newest are kept.
+- Texts are cut when the span is recorded, in tags and in lists among them. The name and the kind of
+  a span, and the name of an event, stay whole. ``OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT`` is for
+  tags alone; ``OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT`` also for logs, stacks among them, and links.
+
+## What to watch, and what is lost when
+
+``opentracing.global_tracer().recorder.stats`` counts spans by outcome, if there is one exporter
+over a network; `opentracing_recorder.batch` says what the counts mean, and what is lost if the
+queue is full or the process is killed. The log of ``opentracing_recorder`` has the rest.
 
 ## Errors
 
 Nothing raises. For a value that cannot serve, one warning in the log names the variable and the
-default that is used. If the packages for an exporter are missing, one warning names them, and the
-other exporters are used.
+default that is used. A value itself is never shown: it may be a secret. One warning lists the
+variables for tracing that are set and that nobody reads, such as one with a slip in its name. If an
+exporter's packages are missing, or it cannot be set up, one warning says so, and the other
+exporters are used.
 """
 
 from __future__ import annotations
 
 import logging
-from importlib import import_module
 from importlib.util import find_spec
 from typing import Any
 
 import opentracing
-from opentracing import Format
 from opentracing.interrupts import reraise_interrupt
 
-from ._environment_variables import (
-    named_service,
-    otlp_value_of,
-    resource_attributes,
-    value_of,
-    warn,
+from ._environment_exporters import is_grpc, recorder_of_environment
+from ._environment_instrumentations import instrument, patch_by_gevent
+from ._environment_limits import Limits, limits_of_environment
+from ._environment_names import report_unread
+from ._environment_propagators import (
+    W3C,
+    known_propagators,
+    named_propagators,
+    propagators_of,
+    single,
 )
+from ._environment_variables import named_service, resource_attributes, value_of, warn
 from ._errors import loggable
-from .logging import LoggingRecorder
-from .recorder import CompositeRecorder, NoopRecorder, Recorder
+from .edge_propagator import EdgePropagator
+from .recorder import NoopRecorder
 from .sampler import ConstSampler, ProbabilisticSampler, Sampler
-from .trace_context_propagator import TraceContextPropagator
+from .shutdown import close_at_signals
 from .tracer import BasicTracer
 
-__all__ = ["Configurator", "provider_from_environment", "tracer_from_environment"]
+__all__ = [
+    "Configurator",
+    "provider_from_environment",
+    "set_up_from_environment",
+    "tracer_from_environment",
+]
 
 _logger = logging.getLogger(__name__)
+
 _NAME = "opentracing"
 """The name of this package's entry points."""
 
 
 def tracer_from_environment() -> BasicTracer:
-    """A new tracer with trace ids of 128 bits, as the ``OTEL_*`` variables describe it.
+    """A new tracer, as the ``OTEL_*`` variables describe it. Nothing raises.
 
-    It reads and writes W3C's headers, in HTTP_HEADERS and TEXT_MAP.
     If opentelemetry-api is installed, its active span is OpenTelemetry's current span.
     """
-    try:
-        from .opentelemetry_api import OpenTelemetryScopeManager
-
-        scope_manager: Any = OpenTelemetryScopeManager()
-    except ImportError:
-        scope_manager = None
-    name = named_service()
-    is_disabled = value_of("OTEL_SDK_DISABLED").lower() == "true"
-    recorder = NoopRecorder() if is_disabled else _recorder(name)
-    sampler = ConstSampler(False) if is_disabled else _sampler()
-    w3c = TraceContextPropagator()
-    return BasicTracer(
-        recorder,
-        sampler,
-        scope_manager,
-        propagators={Format.HTTP_HEADERS: w3c, Format.TEXT_MAP: w3c},
-        trace_id_bits=128,
-        service_name=name,
-    )
+    names = named_propagators()
+    return _tracer(limits_of_environment(), known_propagators(names))
 
 
 def provider_from_environment() -> Any:
     """A `BasicTracerProvider` on a `tracer_from_environment`.
 
     The entry point of ``OTEL_PYTHON_TRACER_PROVIDER=opentracing``. The tracer becomes the global
-    tracer of `opentracing`, unless one is set.
+    tracer of `opentracing`, unless one is set. OpenTelemetry's `propagate` gets the propagators
+    that ``OTEL_PROPAGATORS`` names, if it names others than W3C's.
     """
+    from ._opentelemetry_api_propagator import is_installed, set_propagators
     from .opentelemetry_api import BasicTracerProvider
 
-    tracer = tracer_from_environment()
+    limits, names = limits_of_environment(), named_propagators()
+    # Those of other packages serve OpenTelemetry's API alone.
+    others = tuple(each for each in names if is_installed(each))
+    known = known_propagators(names, others)
+    tracer = _tracer(limits, known)
+    if set(names) != set(W3C):
+        chosen = [each for each in names if each in known or each in others] or known
+        set_propagators(chosen, lambda name: single(name, encode_values=True))
     if not opentracing.is_global_tracer_registered():
         opentracing.set_global_tracer(tracer)
-    return BasicTracerProvider(tracer, resource_attributes=resource_attributes())
+    provider = BasicTracerProvider(tracer, resource_attributes=resource_attributes())
+    limits.set_on_provider(provider)
+    return provider
+
+
+def set_up_from_environment() -> None:
+    """Trace this process as the command ``run`` does. Call it before the application's imports.
+
+    The tracer becomes the global tracer of both APIs, if OpenTelemetry's is installed; then
+    OpenTelemetry's instrumentations are loaded; and `close_at_signals` is called. Nothing raises.
+    """
+    try:
+        patch_by_gevent()
+        _set_tracer()
+        close_at_signals()
+    except Exception as error:
+        reraise_interrupt()
+        _logger.warning("This process is not traced", exc_info=loggable(error))
+
+
+def _set_tracer() -> None:
+    try:
+        from opentelemetry import trace
+    except ImportError:
+        opentracing.set_global_tracer(tracer_from_environment())
+        return
+    trace.set_tracer_provider(provider_from_environment())
+    instrument()
+
+
+def _tracer(limits: Limits, formats: tuple[str, ...]) -> BasicTracer:
+    report_unread(is_grpc())
+    scope_manager: Any = None
+    try:
+        from .opentelemetry_api import OpenTelemetryScopeManager
+
+        scope_manager = OpenTelemetryScopeManager()
+    except ImportError:
+        pass
+    name = named_service()
+    is_disabled = value_of("OTEL_SDK_DISABLED").lower() == "true"
+    sampler, follows_parent = (ConstSampler(False), True) if is_disabled else _sampler()
+    propagators: dict[Any, Any] = propagators_of(formats)
+    if not follows_parent:
+        propagators = {
+            format: EdgePropagator(propagator) for format, propagator in propagators.items()
+        }
+        if scope_manager is not None:
+            scope_manager.decides_anew = True
+    tracer = BasicTracer(
+        NoopRecorder() if is_disabled else limits.cut(recorder_of_environment(name)),
+        sampler,
+        scope_manager,
+        propagators=propagators,
+        # Longer ones lose their half on the wire.
+        trace_id_bits=64 if "ottrace" in formats else 128,
+        service_name=name,
+    )
+    limits.set_on_tracer(tracer)
+    return tracer
 
 
 class Configurator:
@@ -180,17 +349,20 @@ def _is_installed(module: str) -> bool:
         return False
 
 
-def _sampler() -> Sampler:
+def _sampler() -> tuple[Sampler, bool]:
+    """The sampler, and whether a caller's decision comes before its own."""
     variable, default = "OTEL_TRACES_SAMPLER", "parentbased_always_on"
     name = value_of(variable).lower() or default
-    kind = name[len("parentbased_") :] if name.startswith("parentbased_") else name
+    follows_parent = name.startswith("parentbased_")
+    kind = name[len("parentbased_") :] if follows_parent else name
     if kind == "always_off":
-        return ConstSampler(False)
+        return ConstSampler(False), follows_parent
     if kind == "traceidratio":
-        return ProbabilisticSampler(_rate())
+        return ProbabilisticSampler(_rate()), follows_parent
     if kind != "always_on":
         warn(variable, "always_on, always_off, traceidratio or parentbased_ and these", default)
-    return ConstSampler(True)
+        return ConstSampler(True), True
+    return ConstSampler(True), follows_parent
 
 
 def _rate() -> float:
@@ -204,115 +376,3 @@ def _rate() -> float:
         return rate
     warn(variable, "a number between 0.0 and 1.0", 1.0)
     return 1.0
-
-
-def _batch_options() -> dict[str, Any]:
-    """Those of BatchRecorder that are set."""
-    options: dict[str, Any] = {}
-    for variable, option, default, scale in (
-        ("OTEL_BSP_SCHEDULE_DELAY", "interval", 1000, 1000),
-        ("OTEL_BSP_EXPORT_TIMEOUT", "send_timeout", 10000, 1000),
-        ("OTEL_BSP_MAX_QUEUE_SIZE", "queue_size", 16384, 1),
-        ("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "batch_size", 512, 1),
-    ):
-        text = value_of(variable)
-        if text:
-            try:
-                number = int(text)
-            except ValueError:
-                reraise_interrupt()
-                number = 0
-            if 0 < number < 10**9:
-                options[option] = number / scale if scale > 1 else number
-            else:
-                warn(variable, "a whole number from 1 to 999999999", default)
-    queue_size = options.get("queue_size", 16384)
-    if options.get("batch_size", 512) > queue_size:
-        if "batch_size" in options:
-            warn("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "at most the queue's size", queue_size)
-        options["batch_size"] = queue_size
-    return options
-
-
-def _recorder(service_name: str) -> Recorder:
-    variable, default = "OTEL_TRACES_EXPORTER", "otlp"
-    names = [each.strip().lower() for each in (value_of(variable) or default).split(",")]
-    names = list(dict.fromkeys(filter(None, names))) or [default]
-    makers = {"otlp": _otlp, "console": _console, "zipkin": _zipkin, "none": None}
-    if not set(names) <= set(makers):
-        names = [each for each in names if each in makers] or [default]
-        warn(variable, "otlp, console, zipkin or none, or several by comma", ",".join(names))
-    options = _batch_options()
-    recorders = []
-    for name in names:
-        make = makers[name]
-        if make is None:
-            continue
-        try:
-            recorder = make(service_name, options)
-        except Exception as error:
-            reraise_interrupt()
-            _logger.warning("The exporter %s is left out: %s", name, loggable(error))
-            continue
-        if recorder is not None:
-            recorders.append(recorder)
-    if len(recorders) == 1:
-        return recorders[0]
-    return CompositeRecorder(recorders) if recorders else NoopRecorder()
-
-
-def _console(service_name: str, options: dict[str, Any]) -> Recorder:
-    # Not among the application's loggers: its settings neither hide the lines nor repeat them.
-    logger = logging.Logger("opentracing.spans", logging.INFO)
-    logger.addHandler(logging.StreamHandler())
-    return LoggingRecorder(logger)
-
-
-def _zipkin(service_name: str, options: dict[str, Any]) -> Recorder | None:
-    try:
-        from .zipkin import DEFAULT_URL, ZipkinRecorder
-    except ImportError:
-        _missing("zipkin", "opentracing[zipkin]")
-        return None
-    variable = "OTEL_EXPORTER_ZIPKIN_ENDPOINT"
-    try:
-        return ZipkinRecorder(service_name, value_of(variable) or DEFAULT_URL, **options)
-    except ValueError:
-        reraise_interrupt()
-        warn(variable, "a URL with http or https", DEFAULT_URL)
-        return ZipkinRecorder(service_name, DEFAULT_URL, **options)
-
-
-def _otlp(service_name: str, options: dict[str, Any]) -> Recorder | None:
-    if otlp_value_of("PROTOCOL").lower() == "grpc":
-        return _otlp_over_grpc(service_name, options)
-    try:
-        from ._otlp_environment import timeout_of_environment
-        from .otlp import OTLPRecorder
-    except ImportError:
-        _missing("otlp", "opentracing[otlp]")
-        return None
-    limit = options.get("send_timeout")
-    if limit is not None:
-        options = {**options, "send_timeout": min(limit, timeout_of_environment(limit))}
-    return OTLPRecorder(service_name, **options)
-
-
-def _otlp_over_grpc(service_name: str, options: dict[str, Any]) -> Recorder | None:
-    try:
-        from .opentelemetry import OpenTelemetryRecorder
-
-        module = import_module("opentelemetry.exporter.otlp.proto.grpc.trace_exporter")
-    except ImportError:
-        _missing("otlp", "opentracing[opentelemetry] opentelemetry-exporter-otlp-proto-grpc")
-        return None
-    return OpenTelemetryRecorder(module.OTLPSpanExporter, service_name, **options)
-
-
-def _missing(name: str, packages: str) -> None:
-    _logger.warning(
-        "OTEL_TRACES_EXPORTER: no span is sent by the exporter %s, because packages are missing."
-        " Install them (pip install '%s'), or choose another exporter.",
-        name,
-        packages.replace(" ", "' '"),
-    )

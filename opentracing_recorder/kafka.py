@@ -8,7 +8,7 @@ several readers. Install ``opentracing[kafka,orjson]``, and at the start of your
     from opentracing_recorder.zipkin import ZipkinTracer
 
     recorder = KafkaRecorder("shop", bootstrap_servers="kafka-1:9092,kafka-2:9092")
-    opentracing.set_global_tracer(ZipkinTracer("shop", recorder=recorder))
+    opentracing.set_global_tracer(ZipkinTracer(recorder=recorder))
 
 Start Zipkin with ``KAFKA_BOOTSTRAP_SERVERS``. For the Collector's Kafka receiver, send OTLP::
 
@@ -27,7 +27,7 @@ Start Zipkin with ``KAFKA_BOOTSTRAP_SERVERS``. For the Collector's Kafka receive
             "compression.type": "zstd",
         },
     )
-    tracer = OTLPTracer("shop", recorder=recorder)
+    tracer = OTLPTracer(recorder=recorder)
 
 ## Options of KafkaRecorder
 
@@ -121,7 +121,7 @@ from ._batch_retry import BatchTooLarge, SendError, SpanRejected, Unavailable
 from ._errors import shown, visible
 from ._failure_log import RateLimit, since_last
 from ._kafka_delivery import Delivery, too_large
-from ._kafka_producer import Brokers
+from ._kafka_producer import Brokers, check_encodable
 from ._otlp_protobuf import resource_field
 from ._otlp_resource import resource_of
 from ._zipkin_endpoint import local_endpoint
@@ -168,6 +168,7 @@ class KafkaRecorder(BatchRecorder):
         exit_timeout: float = 5.0,
     ) -> None:
         check_type("service_name", service_name, str)
+        self._service_name = service_name
         check_type("format", format, str)
         if format not in TOPICS:
             raise ValueError(f"format must be {' or '.join(TOPICS)}, not {format!r}")
@@ -175,6 +176,7 @@ class KafkaRecorder(BatchRecorder):
         check_type("topic", self.topic, str)
         if not self.topic:
             raise ValueError("topic must not be empty")
+        check_encodable("topic", self.topic)
         of_others: dict[str, Any] = {
             "resource_attributes": resource_attributes,
             "semantic_names": semantic_names,
@@ -216,6 +218,11 @@ class KafkaRecorder(BatchRecorder):
             attempts=attempts,
             exit_timeout=exit_timeout,
         )
+
+    @property
+    def service_name(self) -> str:
+        """The name that spans are sent under, and that of a tracer to which none is given."""
+        return self._service_name
 
     def send(self, spans: Sequence[BasicSpan]) -> int:
         delivery, brokers = self._delivery, self._brokers

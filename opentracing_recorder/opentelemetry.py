@@ -166,6 +166,11 @@ class OpenTelemetryRecorder(BatchRecorder):
             exit_timeout=exit_timeout,
         )
 
+    @property
+    def service_name(self) -> str:
+        """The name that spans are sent under, and that of a tracer to which none is given."""
+        return str(self._resource_attributes["service.name"])
+
     # Called by BatchRecorder.
 
     def send(self, spans: Sequence[BasicSpan]) -> None:

@@ -57,8 +57,8 @@ fixture serves it:
 - The tracer's sampler decides; `Sampler.sampled_start` sees kind and attributes. A span that is not
   sampled is a `NonRecordingSpan`.
 - Limits are the tracer's `max_tags` and `max_logs`, and `max_links`. A span's attribute over the
-  limit is left out; OpenTelemetry's SDK drops the oldest. An event and a link keep their newest 128
-  attributes, as with the SDK.
+  limit is left out; OpenTelemetry's SDK drops the oldest. An event and a link keep their newest
+  attributes, as with the SDK: `max_event_attributes` and `max_link_attributes`.
 - Each call of OpenTelemetry's API on an ended span is reported; of OpenTracing's, the first.
 - A span that OpenTracing's API started, and OpenTelemetry's API changes, keeps OpenTracing's form:
   an error is the tag ``error``.
@@ -203,6 +203,8 @@ class BasicTracerProvider(_trace_api.TracerProvider):
 
     - `resource_attributes` describe the process beside the tracer's `service_name`.
     - `max_links` is the greatest number of links of a span: the newest are kept.
+    - `max_event_attributes` and `max_link_attributes` are the greatest numbers of attributes of an
+      event and of a link: the newest are kept.
     - `max_attribute_length` is the greatest length of a text among attributes, in characters; None
       is no limit.
 
@@ -217,10 +219,14 @@ class BasicTracerProvider(_trace_api.TracerProvider):
         resource_attributes: Mapping[str, Any] | None = None,
         max_links: int = 128,
         max_attribute_length: int | None = None,
+        max_event_attributes: int = MAX_ATTRIBUTES,
+        max_link_attributes: int = MAX_ATTRIBUTES,
     ) -> None:
         check_type("tracer", tracer, BasicTracer)
         self.tracer = tracer
         self.max_links = check_count("max_links", max_links)
+        self.max_event_attributes = check_count("max_event_attributes", max_event_attributes)
+        self.max_link_attributes = check_count("max_link_attributes", max_link_attributes)
         if max_attribute_length is not None:
             check_count("max_attribute_length", max_attribute_length)
         self.max_attribute_length = max_attribute_length

@@ -22,7 +22,7 @@ options of its own; give it to the tracer, or to any `BasicTracer`::
         resource_attributes={"deployment.environment.name": "production"},
         queue_size=65536,
     )
-    tracer = OTLPTracer("shop", recorder=recorder)
+    tracer = OTLPTracer(recorder=recorder)
 
 OpenTelemetry's packages are not needed. Spans that OpenTelemetry's API started
 (`opentracing_recorder.opentelemetry_api`) arrive as its SDK would send them.
@@ -114,13 +114,14 @@ from ._errors import shown
 from ._failure_log import RateLimit, since_last
 from ._http_post import Path
 from ._http_report import HTTPReports
+from ._json_safe import text_of
 from ._otlp_environment import report_options, timeout_of_environment
 from ._otlp_reply import rejected_spans
 from ._otlp_resource import resource_of
 from .b3_propagator import B3Propagator
 from .batch import BatchRecorder
 from .propagator import CompositePropagator, Propagator
-from .recorder import Recorder
+from .recorder import Recorder, named
 from .sampler import Sampler
 from .span import BasicSpan
 from .trace_context_propagator import TraceContextPropagator
@@ -196,6 +197,11 @@ class OTLPRecorder(BatchRecorder):
             exit_timeout=exit_timeout,
         )
 
+    @property
+    def service_name(self) -> str:
+        """The name that spans are sent under, and that of a tracer to which none is given."""
+        return text_of(self._resource[SERVICE_NAME])
+
     def send(self, spans: Sequence[BasicSpan]) -> int:
         encoded = self.encode_each(spans, self._encode_span)
         if not encoded:
@@ -232,7 +238,8 @@ class OTLPTracer(BasicTracer):
 
     - `service_name` and `endpoint` are those of the `OTLPRecorder`, which has its defaults
       otherwise.
-    - `recorder` is used instead: an `OTLPRecorder` with other options, or any other.
+    - `recorder` is used instead: an `OTLPRecorder` with other options, or any other. The tracer
+      has its `service_name`, if it has one and none is given.
     - `propagators` are added to W3C and B3 for HTTP_HEADERS and TEXT_MAP. B3 is read, and not
       written.
     - The other arguments are those of `BasicTracer`.
@@ -271,7 +278,9 @@ class OTLPTracer(BasicTracer):
             trace_id_bits=trace_id_bits,
             max_tags=max_tags,
             max_logs=max_logs,
-            service_name=named_service() if service_name is None else service_name,
+            service_name=named(recorder) or named_service()
+            if service_name is None
+            else service_name,
         )
 
 

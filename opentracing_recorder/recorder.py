@@ -168,6 +168,11 @@ class CompositeRecorder(Recorder):
         kind = type(counted[0])
         return kind(*map(sum, zip(*(each for each in counted if type(each) is kind))))
 
+    @property
+    def service_name(self) -> str | None:
+        """The name of the first recorder that has one; None if none has."""
+        return next(filter(None, map(named, self.recorders)), None)
+
     def __repr__(self) -> str:
         return f"<{type(self).__name__} of {', '.join(map(text_of, self.recorders))}>"
 
@@ -220,6 +225,12 @@ def _detached(span: t.Any) -> t.Any:
     except Exception:  # a stand-in, or a subclass that cannot be copied: it is shared, not lost
         reraise_interrupt()
         return span
+
+
+def named(recorder: t.Any) -> str | None:
+    """The recorder's `service_name`; None if it has none, or no text."""
+    name = getattr(recorder, "service_name", None)
+    return name if isinstance(name, str) else None
 
 
 def started_hook(recorder: t.Any) -> t.Any:

@@ -104,7 +104,7 @@ from .context import (
     basic_context,
     copied_baggage,
 )
-from .recorder import NoopRecorder, Recorder, started_hook
+from .recorder import NoopRecorder, Recorder, named, started_hook
 from .span import BasicSpan, StartedSpan, context_of, text_tags
 
 _MAX_REFERENCES = 10_000  # that are taken from an iterator, which may have no end
@@ -127,7 +127,8 @@ class BasicTracer(Tracer):
       binary for BINARY.
     - `trace_id_bits` is 64 or 128.
     - `max_tags` and `max_logs` limit each span.
-    - `service_name` is shown with this tracer's spans.
+    - `service_name` is shown with this tracer's spans (default: that of the recorder, if it has
+      one when the tracer is made). A recorder sends spans under its own.
 
     Raises TypeError or ValueError for an argument that cannot serve, and names it.
     """
@@ -163,7 +164,7 @@ class BasicTracer(Tracer):
         self.sampler = ConstSampler(True) if sampler is None else sampler
         self.max_tags = check_count("max_tags", max_tags)
         self.max_logs = check_count("max_logs", max_logs)
-        self.service_name = service_name
+        self.service_name = named(self.recorder) if service_name is None else service_name
         self._trace_id_bits = trace_id_bits
         self._new_id: Callable[[int], int] = random_bits
         self._propagators: dict[t.Any, t.Propagator] = dict(REQUIRED_PROPAGATORS)

@@ -21,7 +21,7 @@ to any `BasicTracer`::
         headers={"Authorization": "Bearer ..."},
         queue_size=65536,
     )
-    tracer = ZipkinTracer("shop", recorder=recorder)
+    tracer = ZipkinTracer(recorder=recorder)
 
 ## Options of ZipkinRecorder
 
@@ -173,6 +173,7 @@ class ZipkinRecorder(BatchRecorder):
         exit_timeout: float = 5.0,
     ) -> None:
         self._encode_span = span_encoder(local_endpoint(service_name, ip, port))
+        self._service_name = service_name
         self._reports = HTTPReports(
             "Zipkin",
             url,
@@ -195,6 +196,11 @@ class ZipkinRecorder(BatchRecorder):
             attempts=attempts,
             exit_timeout=exit_timeout,
         )
+
+    @property
+    def service_name(self) -> str:
+        """The name that spans are sent under, and that of a tracer to which none is given."""
+        return self._service_name
 
     def send(self, spans: Sequence[BasicSpan]) -> None:
         encoded = self.encode_each(spans, self._encode_span)
@@ -227,7 +233,8 @@ class ZipkinTracer(BasicTracer):
         tracer = ZipkinTracer("shop", url="http://zipkin:9411")
 
     - `url` is that of the `ZipkinRecorder`, which has its defaults otherwise.
-    - `recorder` is used instead: a `ZipkinRecorder` with other options, or any other.
+    - `recorder` is used instead: a `ZipkinRecorder` with other options, or any other. The tracer
+      has its `service_name`, if it has one and none is given.
     - `propagators` are added to B3 for HTTP_HEADERS and TEXT_MAP.
     - `one_span_per_rpc` gives a server's span the id of its caller's span: see the guide of this
       module.
@@ -238,7 +245,7 @@ class ZipkinTracer(BasicTracer):
 
     def __init__(
         self,
-        service_name: str,
+        service_name: str | None = None,
         url: str | None = None,
         sampler: Sampler | None = None,
         scope_manager: ScopeManager | None = None,
@@ -251,6 +258,8 @@ class ZipkinTracer(BasicTracer):
         one_span_per_rpc: bool = False,
     ) -> None:
         if recorder is None:
+            if service_name is None:
+                raise TypeError("service_name must be given, or a recorder that has one")
             recorder = ZipkinRecorder(service_name, DEFAULT_URL if url is None else url)
         elif url is not None:
             raise TypeError("url cannot be given beside recorder: give it to the recorder")

@@ -172,7 +172,8 @@ def test_nothing_else_imports_a_backend(backend: str) -> None:
         for each in _ALL
         if own.match(each.imported)
         and not own.match(each.importer)
-        and each.importer not in (f"{_RECORDER}._captrace_provider", f"{_RECORDER}.environment")
+        and each.importer != f"{_RECORDER}._captrace_provider"
+        and not re.match(rf"{_RECORDER}\._?environment(_(?!variables)|$)", each.importer)
         and not each.importer.startswith(f"{_RECORDER}._span_files_")
         and not (each.importer == _CARRIES_FORMATS and _is_private(each.imported))
     ] == []

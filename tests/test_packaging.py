@@ -137,10 +137,15 @@ def test_packages_are_typed(package: str) -> None:
 
 
 def test_every_file_that_a_package_reads_is_shipped() -> None:
-    """Files beside the modules that are no modules are named in setup.py."""
+    """Files that are no modules of the package are named in setup.py."""
     for package, named in literals()["package_data"].items():
-        files = [each for each in (ROOT / package).iterdir() if each.is_file()]
-        assert {each.name for each in files if each.suffix not in (".py", ".pyc")} == set(named)
+        folder = ROOT / package
+        files = [each for each in folder.iterdir() if each.is_file()]
+        found = {each.name for each in files if each.suffix not in (".py", ".pyc")}
+        for each in folder.glob("*/*.py"):  # in a folder that is no package
+            if not each.with_name("__init__.py").exists():
+                found.add(each.relative_to(folder).as_posix())
+        assert found == set(named)
 
 
 @pytest.mark.needs_os

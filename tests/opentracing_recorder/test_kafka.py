@@ -206,6 +206,9 @@ def test_the_options_and_defaults_are_those_of_every_batch_recorder() -> None:
     ("options", "error", "text"),
     [
         ({"service_name": None}, TypeError, "service_name must be a str, not NoneType"),
+        ({"topic": "\udcff"}, ValueError, "topic must be text that UTF-8 can encode"),
+        ({"bootstrap_servers": "\udcff"}, ValueError, "bootstrap_servers must be text"),
+        ({"config": {"client.id": "\udcff"}}, ValueError, "config must be text"),
         ({"bootstrap_servers": 9092}, TypeError, "bootstrap_servers must be a str, not int"),
         ({"bootstrap_servers": " "}, ValueError, "bootstrap_servers must name a broker"),
         ({"format": "thrift"}, ValueError, "format must be zipkin or otlp, not 'thrift'"),
