@@ -15,7 +15,7 @@ HTTP = ["urllib3>=2"]
 # Not in the one above: there are no wheels for builds without the GIL, nor for some platforms, and
 # no marker can name these builds. Without orjson, the standard library's json does the same.
 ORJSON = ["orjson>=3.9; platform_python_implementation == 'CPython'"]
-KAFKA = ["confluent-kafka>=2.3"]
+KAFKA = ["confluent-kafka>=2.4"]
 PROMETHEUS = ["prometheus-client>=0.20"]
 
 TESTS = [
@@ -29,7 +29,7 @@ TESTS = [
     *ORJSON,
     *PROMETHEUS,
     # There are no wheels for PyPy.
-    "confluent-kafka>=2.3; platform_python_implementation == 'CPython'"
+    "confluent-kafka>=2.4; platform_python_implementation == 'CPython'"
     " and sys_platform != 'emscripten'",
     "jsonschema>=4.18; sys_platform != 'emscripten'",
     "gevent; platform_python_implementation == 'CPython' and sys_platform != 'emscripten'",
