@@ -64,9 +64,9 @@ What the function gets:
 
 Failures. If the function raises, or returns anything but a span or None, the span goes out without
 tags, logs, baggage, status description and attributes of links, and with the name ``filter
-failed``, as a name may hold a secret too. Its ids, references and times stay; so do the kind and the
-status code of a span of OpenTelemetry's API. It is counted, and the exception is logged, at most
-once a minute. The span never goes out as it was.
+failed``, as a name may hold a secret too. Its ids, references and times stay; so do the kind and
+the status code of a span of OpenTelemetry's API. It is counted, and the exception is logged, at
+most once a minute. The span never goes out as it was.
 
 What `Redaction` replaces:
 
