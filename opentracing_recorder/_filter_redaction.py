@@ -89,9 +89,10 @@ class Redaction:
             kind = type(value)
             if known == KEPT:
                 if kind is str:
-                    if value in clean:
-                        continue
-                elif kind is bool or (kind is int and -harmless < value < harmless):
+                    if value not in clean and self._text(value) is not value:
+                        changed[key] = self._replacement
+                    continue
+                if kind is bool or (kind is int and -harmless < value < harmless):
                     continue
             elif known == SUSPECT and kind is str:
                 changed[key] = self._replacement

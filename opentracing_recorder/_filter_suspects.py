@@ -83,6 +83,8 @@ class Suspects:
             rf"(?!{_JOINT}(?i:counts?(?![a-z])|usage(?![a-z])|(?:{_ABOUT})$))"
         )
         self._hint = re.compile(_any_of(hints) if hints else "(?!)")
+        gate = [*hints, *(_SECRET_STARTS if defaults else ())]
+        self._gate = re.compile(_any_of(gate) if gate else "(?!)")
         self._kept = {key.lower() for key in kept_keys}
         self._kinds: dict[str, int] = {}
         self._defaults = defaults
@@ -104,20 +106,16 @@ class Suspects:
 
     def are_in(self, text: str) -> bool:
         """Whether a text has a key with a value, or anything else that looks like a secret."""
-        # Each loop is entered only if there is something to find: most texts have nothing.
-        if self._defaults:
-            if _SECRETS.search(text) and any(map(_is_secret, _SECRETS.finditer(text))):
-                return True
-            if len(text) >= 13 and _LONG_NUMBER.search(text) and has_card_number(text):
-                return True
-        if not _SIGN.search(text):
-            return False
         lower = text.lower()
-        if not self._hint.search(lower):
-            return False
-        if len(lower) != len(text):
-            text = lower
-        return any(self._has_value(text, hint) for hint in self._hint.finditer(lower))
+        # Most texts have nothing of all this, and need no further search.
+        if self._gate.search(lower) or ("@" in text and "://" in text):
+            if self._defaults and any(map(_is_secret, _SECRETS.finditer(text))):
+                return True
+            if _SIGN.search(text):
+                shown = text if len(lower) == len(text) else lower
+                if any(self._has_value(shown, hint) for hint in self._hint.finditer(lower)):
+                    return True
+        return bool(self._defaults and _LONG_NUMBER.search(text) and has_card_number(text))
 
     def _has_value(self, text: str, hint: re.Match[str]) -> bool:
         """Whether a word in a text is one of a suspicious key that has a value."""
@@ -156,7 +154,7 @@ class Suspects:
 _LONGEST_KEY = 100
 _MOST_KINDS = 4000
 
-_SIGN = re.compile(r"[=>,]|:(?!//)|%3|--")
+_SIGN = re.compile("[=:>,%]|--")
 _AFTER = re.compile(
     r"(?P<rest>[\w.-]{0,60})\]?(?P<close>\\{0,3}[\"']|%2[27])?[\s)]{0,4}"
     r"(?P<sign>={1,3}>?|:(?!//)=?|>|,|%3[ADad]|[ \t])\s{0,8}(?:b(?=[\"']))?"
@@ -236,6 +234,14 @@ _SECRETS = re.compile(
 )
 
 
+# Each of them holds one of these, in lower case, or is a URL. (A phrase's joints may be missing.)
+_SECRET_STARTS = (
+    "bearer", "basic", "eyj", "begin", "sig", "akia", "asia", "aiza", "ghp", "gho", "ghu", "ghs",
+    "ghr", "github pat", "glpat", "xox", "sk live", "sk test", "rk live", "rk test", "sk ant",
+    "sk proj", "sk svcacct", "sk-",
+)  # fmt: skip
+
+
 def _is_secret(found: re.Match[str]) -> bool:
     text = found[0]
     if text[:5].lower() != "basic":
@@ -250,7 +256,7 @@ def _is_secret(found: re.Match[str]) -> bool:
 
 # Card numbers.
 
-_LONG_NUMBER = re.compile(r"[0-9](?:[ \-.+_/\xa0%]?[0-9]){12}")
+_LONG_NUMBER = re.compile(r"[0-9]{4}[0-9 \-.+_/\xa0%]{9}")
 _RUN = re.compile(r"(?<![0-9])[0-9]{13,}")
 _SPACED = re.compile(r"(?<![0-9])[0-9]{1,19}(?:[ -][0-9]{1,19})+")
 # In the groups that are printed on cards.
