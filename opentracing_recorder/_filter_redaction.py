@@ -6,6 +6,8 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
+from opentracing.interrupts import reraise_interrupt
+
 from ._arguments import check_type
 from ._filter_copy import bare_references, set_baggage
 from ._filter_suspects import COUNTED, KEPT, SUSPECT, Suspects, is_card_number
@@ -48,8 +50,9 @@ class Redaction:
         self._has_defaults = defaults
         # Below it, a number needs no search.
         self._harmless = 0 if self._patterns else _NO_CARD
-        # The kinds of keys, and short texts in which nothing was found. A dict is changed in one
-        # atomic step.
+        # Tags in which nothing was found, the kinds of keys, and short texts. A dict is changed in
+        # one atomic step.
+        self._usual: dict[tuple[Any, Any], int] = {}
         self._kinds: dict[Any, int] = {}
         self._clean: dict[str, int] = {replacement: KEPT}
 
@@ -80,16 +83,24 @@ class Redaction:
 
     def _redact(self, values: dict[Any, Any]) -> dict[Any, Any]:
         """Replace what is suspicious in this dict."""
-        kinds, clean, harmless = self._kinds, self._clean, self._harmless
+        usual, kinds, clean, harmless = self._usual, self._kinds, self._clean, self._harmless
         changed: dict[Any, Any] = {}
         hidden = []
-        for key, value in values.items():
-            # Usual keys and values, without a call.
+        for item in values.items():
+            # What comes again and again, without a call.
+            try:
+                if item in usual:
+                    continue
+            except Exception:  # the value has no hash
+                reraise_interrupt()
+            key, value = item
             known = kinds.get(key)
             kind = type(value)
             if known == KEPT:
                 if kind is str:
-                    if value not in clean and self._text(value) is not value:
+                    if value in clean:
+                        _remember(usual, item, KEPT)
+                    elif self._text(value) is not value:
                         changed[key] = self._replacement
                     continue
                 if kind is bool or (kind is int and -harmless < value < harmless):
@@ -222,7 +233,7 @@ class Redaction:
         return kind([self._counted(each, depth - 1, parts) for each in value])
 
 
-def _remember(known: dict[Any, int], text: str, kind: int) -> None:
+def _remember(known: dict[Any, int], text: Any, kind: int) -> None:
     if len(known) >= _MOST_REMEMBERED:
         known.clear()
     known[text] = kind

@@ -179,8 +179,9 @@ class FilterRecorder(Wrapping):
         _recorders.add(self)
 
     def _count_anew(self) -> None:
-        # `next` is one atomic step, so that nothing goes uncounted.
+        # `next` is one atomic step, so nothing goes uncounted.
         self._passed, self._dropped, self._failed = count(), count(), count()
+        self._count_passed = self._passed.__next__
 
     @property
     def function(self) -> Callable[[BasicSpan], BasicSpan | None]:
@@ -220,7 +221,7 @@ class FilterRecorder(Wrapping):
         if given is None:
             next(self._dropped)
         else:
-            next(self._passed)
+            self._count_passed()
             self.recorder.record_span(given)
 
     def _record_bare(self, span: BasicSpan) -> None:

@@ -115,7 +115,7 @@ def _with_ten_tags(recorder: Recorder) -> Callable[[], None]:
             span.set_tag("http.url", f"http://shop/orders/{number}?page=2")
             span.set_tag("http.status_code", 200)
             span.set_tag("http.request.header.authorization", "Bearer 9f8e7d6c5b4a")
-            span.set_tag("order", f"order-{number}")
+            span.set_tag("order", number)
             span.set_tag("peer.service", "payment")
             span.set_tag("peer.port", 8080)
 
