@@ -9,7 +9,7 @@ from typing import Any
 from opentracing.interrupts import reraise_interrupt
 
 from ._arguments import check_type
-from ._filter_copy import bare_references, set_baggage
+from ._filter_copy import bare_references, made, set_baggage
 from ._filter_suspects import COUNTED, KEPT, SUSPECT, Suspects, is_card_number
 from ._json_safe import Parts, json_safe, text_of
 from .context import copied_baggage
@@ -61,6 +61,7 @@ class Redaction:
 
     def __call__(self, span: BasicSpan) -> BasicSpan:
         """Replace the values of a span that may hold a secret, and return the span."""
+        span = made(span)  # now, which saves a call
         if span.operation_name not in self._clean:
             span.operation_name = self._text(text_of(span.operation_name))
         self._redact(span.tags)
@@ -186,22 +187,22 @@ class Redaction:
                 self._key(key): self._value(key, each, depth - 1, parts)
                 for key, each in value.copy().items()  # another thread may be changing it
             }
-        made = []
+        copied = []
         name: Any = None  # of the option before, in a command line
         for each in value.copy() if type(value) is list else value:
             if type(each) in (list, tuple) and len(each) == 2 and type(each[0]) in (str, bytes):
                 # A header of a list of pairs, for example.
                 key, second = each
                 pair = (self._text_or_bytes(key), self._value(key, second, depth - 1, parts))
-                made.append(pair if type(each) is tuple else [*pair])
+                copied.append(pair if type(each) is tuple else [*pair])
                 continue
             is_option = type(each) is str and each.startswith("-")
             if name is not None and type(each) is str and not is_option:
-                made.append(self._value(name, each, depth - 1, parts))
+                copied.append(self._value(name, each, depth - 1, parts))
             else:
-                made.append(self._searched(each, depth - 1, parts))
+                copied.append(self._searched(each, depth - 1, parts))
             name = each.lstrip("-") if is_option else None
-        return tuple(made) if type(value) is tuple else made
+        return tuple(copied) if type(value) is tuple else copied
 
     def _text_or_bytes(self, value: Any) -> Any:
         return self._searched(value, 1, Parts())

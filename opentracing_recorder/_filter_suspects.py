@@ -115,7 +115,7 @@ class Suspects:
                 shown = text if len(lower) == len(text) else lower
                 if any(self._has_value(shown, hint) for hint in self._hint.finditer(lower)):
                     return True
-        return bool(self._defaults and _LONG_NUMBER.search(text) and has_card_number(text))
+        return self._defaults and _LONG_NUMBER.search(text) is not None and has_card_number(text)
 
     def _has_value(self, text: str, hint: re.Match[str]) -> bool:
         """Whether a word in a text is one of a suspicious key that has a value."""

@@ -18,12 +18,14 @@ from opentracing_recorder import (
     BasicSpan,
     BatchRecorder,
     CompositeRecorder,
+    FilterRecorder,
     InMemoryRecorder,
     JSONLinesRecorder,
     LoggingRecorder,
     NoopRecorder,
     NotASpan,
     Recorder,
+    Redaction,
     Trace,
     _zipkin_json,
     read_spans,
@@ -66,6 +68,25 @@ class InMemory(Sink):
         assert repr(spans)
         assert self.memory.outline(["key", "error"])
         self.memory.find(tags={"key": 1}, error=True)
+
+
+class Filtered(InMemory):
+    """A redaction, in front of which another filter changes each span."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._counted = FilterRecorder(FilterRecorder(self.memory, Redaction()), self._tag)
+        self.recorder = self._counted
+
+    @staticmethod
+    def _tag(span: BasicSpan) -> BasicSpan:
+        span.tags["seen"] = True
+        return span
+
+    def look_at(self, spans: Sequence[Any]) -> None:
+        assert self._counted.counts.failed == 0
+        inner: Any = self._counted.recorder
+        assert inner.counts.failed == 0
 
 
 class Timelines(InMemory):
@@ -233,6 +254,7 @@ def all_sinks(server: ScriptedServer, path: Path) -> dict[str, Sink]:
     """One sink for each recorder, by name."""
     return {
         "InMemoryRecorder": InMemory(),
+        "FilterRecorder": Filtered(),
         "the timelines": Timelines(),
         "captrace": Captured(),
         "LoggingRecorder": Logged(),
