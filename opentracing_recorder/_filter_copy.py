@@ -31,10 +31,7 @@ class Untouched(StartedSpan):
         def __getattribute__(self, name):
             return getattr(made(self), name)
 
-        def __delattr__(self, name):
-            delattr(made(self), name)
-
-        # Not by `__setattr__`: the recorder itself sets `_started`, at once.
+        # Not by `__setattr__`, nor by `__delattr__`: the recorder itself sets `_started`, at once.
         for _name in (
             *BasicSpan.__slots__, "context", "_context", "references", "dropped_tags",
             "dropped_logs", _DETAILS,

@@ -6,9 +6,11 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
+from opentracing.interrupts import reraise_interrupt
+
 from ._arguments import check_type
-from ._filter_copy import bare_references, set_baggage
-from ._filter_suspects import COUNTED, SUSPECT, Suspects, is_card_number
+from ._filter_copy import bare_references, made, set_baggage
+from ._filter_suspects import COUNTED, KEPT, SUSPECT, Suspects, is_card_number
 from ._json_safe import Parts, json_safe, text_of
 from .context import copied_baggage
 from .span import BasicSpan
@@ -48,16 +50,18 @@ class Redaction:
         self._has_defaults = defaults
         # Below it, a number needs no search.
         self._harmless = 0 if self._patterns else _NO_CARD
-        # Keys whose values are only searched, and short texts in which nothing was found. A dict is
-        # changed in one atomic step.
-        self._kept: dict[Any, None] = {}
-        self._clean: dict[str, None] = {replacement: None}
+        # Tags in which nothing was found, the kinds of keys, and short texts. A dict is changed in
+        # one atomic step.
+        self._usual: dict[tuple[Any, Any], int] = {}
+        self._kinds: dict[Any, int] = {}
+        self._clean: dict[str, int] = {replacement: KEPT}
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__}>"
 
     def __call__(self, span: BasicSpan) -> BasicSpan:
         """Replace the values of a span that may hold a secret, and return the span."""
+        span = made(span)  # now, which saves a call
         if span.operation_name not in self._clean:
             span.operation_name = self._text(text_of(span.operation_name))
         self._redact(span.tags)
@@ -80,26 +84,38 @@ class Redaction:
 
     def _redact(self, values: dict[Any, Any]) -> dict[Any, Any]:
         """Replace what is suspicious in this dict."""
-        kept, clean, harmless = self._kept, self._clean, self._harmless
-        parts = None
+        usual, kinds, clean, harmless = self._usual, self._kinds, self._clean, self._harmless
         changed: dict[Any, Any] = {}
         hidden = []
-        for key, value in values.items():
-            if key in kept:  # usual values, without a call
-                kind = type(value)
+        for item in values.items():
+            # What comes again and again, without a call.
+            try:
+                if item in usual:
+                    continue
+            except Exception:  # the value has no hash
+                reraise_interrupt()
+            key, value = item
+            known = kinds.get(key)
+            kind = type(value)
+            if known == KEPT:
                 if kind is str:
                     if value in clean:
-                        continue
-                elif kind is bool or (kind is int and -harmless < value < harmless):
+                        _remember(usual, item, KEPT)
+                    elif self._text(value) is not value:
+                        changed[key] = self._replacement
                     continue
-            if parts is None:
-                parts = Parts()
-            new = self._value(key, value, _MAX_DEPTH, parts)
+                if kind is bool or (kind is int and -harmless < value < harmless):
+                    continue
+            elif known == SUSPECT and kind is str:
+                changed[key] = self._replacement
+                continue
+            new = self._value(key, value, _MAX_DEPTH, None)
             if new is not value:
                 changed[key] = new
-            if self._key(key) is not key:
+            if known is None and self._key(key) is not key:
                 hidden.append(key)
-        values.update(changed)
+        if changed:
+            values.update(changed)
         for key in hidden:
             values[self._key(key)] = values.pop(key)
         return values
@@ -109,19 +125,21 @@ class Redaction:
         text = key if type(key) is str else text_of(key)
         return key if self._text(text) is text else self._replacement
 
-    def _value(self, key: Any, value: Any, depth: int, parts: Parts) -> Any:
+    def _value(self, key: Any, value: Any, depth: int, parts: Parts | None) -> Any:
         """The value that goes out under this key: itself, or the replacement."""
         text = key if type(key) is str else text_of(key)
-        kind = self._suspects.kind_of(text)
+        kind = self._kinds.get(text)
+        if kind is None:
+            kind = self._suspects.kind_of(text)
+            if len(text) <= _LONGEST_REMEMBERED and self._text(text) is text:
+                _remember(self._kinds, text, kind)
         if kind == SUSPECT:
             return value if value is None or type(value) is bool else self._replacement
         if kind == COUNTED:
             return self._counted(value, depth, parts)
-        if len(text) <= _LONGEST_REMEMBERED and self._text(text) is text:
-            _remember(self._kept, text)
         return self._searched(value, depth, parts)
 
-    def _searched(self, value: Any, depth: int, parts: Parts) -> Any:
+    def _searched(self, value: Any, depth: int, parts: Parts | None) -> Any:
         kind = type(value)
         if kind is str:
             return self._text(value)
@@ -146,7 +164,7 @@ class Redaction:
             if pattern.search(text):
                 return self._replacement
         if len(text) <= _LONGEST_REMEMBERED:
-            _remember(self._clean, text)
+            _remember(self._clean, text, KEPT)
         return text
 
     def _number(self, number: float) -> Any:
@@ -159,7 +177,8 @@ class Redaction:
             return self._replacement
         return number
 
-    def _container(self, value: Any, depth: int, parts: Parts) -> Any:
+    def _container(self, value: Any, depth: int, parts: Parts | None) -> Any:
+        parts = parts or Parts()
         if depth <= 0 or len(value) > parts.left:
             return self._replacement
         parts.left -= len(value)
@@ -168,27 +187,27 @@ class Redaction:
                 self._key(key): self._value(key, each, depth - 1, parts)
                 for key, each in value.copy().items()  # another thread may be changing it
             }
-        made = []
+        copied = []
         name: Any = None  # of the option before, in a command line
         for each in value.copy() if type(value) is list else value:
             if type(each) in (list, tuple) and len(each) == 2 and type(each[0]) in (str, bytes):
                 # A header of a list of pairs, for example.
                 key, second = each
                 pair = (self._text_or_bytes(key), self._value(key, second, depth - 1, parts))
-                made.append(pair if type(each) is tuple else [*pair])
+                copied.append(pair if type(each) is tuple else [*pair])
                 continue
             is_option = type(each) is str and each.startswith("-")
             if name is not None and type(each) is str and not is_option:
-                made.append(self._value(name, each, depth - 1, parts))
+                copied.append(self._value(name, each, depth - 1, parts))
             else:
-                made.append(self._searched(each, depth - 1, parts))
+                copied.append(self._searched(each, depth - 1, parts))
             name = each.lstrip("-") if is_option else None
-        return tuple(made) if type(value) is tuple else made
+        return tuple(copied) if type(value) is tuple else copied
 
     def _text_or_bytes(self, value: Any) -> Any:
         return self._searched(value, 1, Parts())
 
-    def _counted(self, value: Any, depth: int, parts: Parts) -> Any:
+    def _counted(self, value: Any, depth: int, parts: Parts | None) -> Any:
         """The value that goes out under a key such as ``tokens``: a number, and no text."""
         kind = type(value)
         if value is None or kind is bool:
@@ -201,6 +220,7 @@ class Redaction:
             safe = json_safe(value)
             is_text = issubclass(kind, bytes) or type(safe) is str
             return self._replacement if is_text else self._counted(safe, depth, parts)
+        parts = parts or Parts()
         if depth <= 0 or len(value) > parts.left:
             return self._replacement
         parts.left -= len(value)
@@ -214,10 +234,10 @@ class Redaction:
         return kind([self._counted(each, depth - 1, parts) for each in value])
 
 
-def _remember(known: dict[Any, None], text: str) -> None:
+def _remember(known: dict[Any, int], text: Any, kind: int) -> None:
     if len(known) >= _MOST_REMEMBERED:
         known.clear()
-    known[text] = None
+    known[text] = kind
 
 
 def _words(name: str, given: Iterable[str]) -> list[str]:

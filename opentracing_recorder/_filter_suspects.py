@@ -32,11 +32,11 @@ _WORDS = (
 _EXACT = (r"session[-_]id", r"auth(?=$)")
 # A key that ends with one of these is about a secret, and holds none.
 _ABOUT = (
-    "at|age|algorithm|arn|audience|banner|consent|count|counts|counter|date|domain|duration|enabled"
+    "at|age|algorithm|arn|audience|banner|consent|counter|date|domain|duration|enabled"
     "|endpoint|error|errors|expired|expires|expires in|expires at|expiration|expiry|format|index"
     "|invalid|issuer|kind|length|lifetime|limit|limits|max age|method|missing|name|names|path"
     "|per second|policy|position|present|provider|rate|required|reset|result|role|scheme|scope"
-    "|scopes|size|source|state|status|strength|time|ttl|type|types|uri|url|usage|used|valid|version"
+    "|scopes|size|source|state|status|strength|time|ttl|type|types|uri|url|used|valid|version"
 ).replace(" ", _JOINT)
 # A word begins behind anything but a letter, or with a capital, as in `dbPwd`.
 _START = r"(?:(?<![A-Za-z])|(?<=[a-z])(?=[A-Z]))"
@@ -79,9 +79,12 @@ class Suspects:
             hints += [*_ENDINGS, "session id", "auth"]
         # A lower-case letter behind it makes another word of it, such as `tokenizer`.
         self._in_key = re.compile(
-            rf"(?:{'|'.join(found) or '(?!)'})(?P<plural>[sS]?)(?![a-z])(?!{_JOINT}(?i:{_ABOUT})$)"
+            rf"(?:{'|'.join(found) or '(?!)'})(?P<plural>[sS]?)(?![a-z])"
+            rf"(?!{_JOINT}(?i:counts?(?![a-z])|usage(?![a-z])|(?:{_ABOUT})$))"
         )
         self._hint = re.compile(_any_of(hints) if hints else "(?!)")
+        gate = [*hints, *(_SECRET_STARTS if defaults else ())]
+        self._gate = re.compile(_any_of(gate) if gate else "(?!)")
         self._kept = {key.lower() for key in kept_keys}
         self._kinds: dict[str, int] = {}
         self._defaults = defaults
@@ -103,17 +106,16 @@ class Suspects:
 
     def are_in(self, text: str) -> bool:
         """Whether a text has a key with a value, or anything else that looks like a secret."""
-        if self._defaults:
-            if any(map(_is_secret, _SECRETS.finditer(text))):
-                return True
-            if len(text) >= 13 and _LONG_NUMBER.search(text) and has_card_number(text):
-                return True
-        if not _SIGN.search(text):
-            return False
         lower = text.lower()
-        if len(lower) != len(text):
-            text = lower
-        return any(self._has_value(text, hint) for hint in self._hint.finditer(lower))
+        # Most texts have nothing of all this, and need no further search.
+        if self._gate.search(lower) or ("@" in text and "://" in text):
+            if self._defaults and any(map(_is_secret, _SECRETS.finditer(text))):
+                return True
+            if _SIGN.search(text):
+                shown = text if len(lower) == len(text) else lower
+                if any(self._has_value(shown, hint) for hint in self._hint.finditer(lower)):
+                    return True
+        return self._defaults and _LONG_NUMBER.search(text) is not None and has_card_number(text)
 
     def _has_value(self, text: str, hint: re.Match[str]) -> bool:
         """Whether a word in a text is one of a suspicious key that has a value."""
@@ -152,9 +154,9 @@ class Suspects:
 _LONGEST_KEY = 100
 _MOST_KINDS = 4000
 
-_SIGN = re.compile(r"[=:>,]|%3|--")
+_SIGN = re.compile("[=:>,%]|--")
 _AFTER = re.compile(
-    r"(?P<rest>[\w.-]{0,60})\]?(?P<close>\\{0,3}[\"']|%2[27])?[\s)]{0,4}?"
+    r"(?P<rest>[\w.-]{0,60})\]?(?P<close>\\{0,3}[\"']|%2[27])?[\s)]{0,4}"
     r"(?P<sign>={1,3}>?|:(?!//)=?|>|,|%3[ADad]|[ \t])\s{0,8}(?:b(?=[\"']))?"
     r"(?P<quote>\\{0,3}[\"']|%2[27])?(?P<shown>.{0,100})",
     re.DOTALL,
@@ -168,7 +170,8 @@ _NO_TEXT = re.compile(
 _NO_VALUE = re.compile(
     r"[\s,;&)}\]<|]|\Z|[{(\[]\s*[})\]]|\?|%s|%\(\w+\)s|[$:@]\d{1,3}\b|\{\w*\}|\{\{|\.\.\."
     r"|[:@$]\{?(?i:p\d|param|\w{0,20}(?:passw|secret|token|key|cookie|auth|cred|pwd))"
-    r"|(?i:(?:none|null|nil|undefined|true|false|yes|no|string|str|varchar|optional)\b)|" + _HIDDEN
+    r"|(?i:(?:none|null|nil|undefined|true|false|yes|no|string|id|str|varchar|optional)\b)|"
+    + _HIDDEN
 )
 _COUNT = re.compile(r"[-\d.,]+(?![\w-])|[Nn]one|null|[Tt]rue|[Ff]alse")
 _NAME = re.compile(r"[A-Za-z_'][\w.']*")
@@ -205,7 +208,8 @@ _SECRETS = re.compile(
     "|".join(
         (
             *(
-                first + r"(?i:earer)\s{1,4}(?!(?i:token|auth\w*|realm|scheme|error|format|header"
+                first
+                + r"(?i:earer)\s{1,4}(?!(?i:bearer|token|auth\w*|realm|scheme|error|format|header"
                 r"|is|was|not|or|and|of|for|in|with|from|has|to|the|required|missing|invalid)\b)"
                 r"[\w.~+/=-]{4}"
                 for first in "bB"
@@ -230,6 +234,14 @@ _SECRETS = re.compile(
 )
 
 
+# Each of them holds one of these, in lower case, or is a URL. (A phrase's joints may be missing.)
+_SECRET_STARTS = (
+    "bearer", "basic", "eyj", "begin", "sig", "akia", "asia", "aiza", "ghp", "gho", "ghu", "ghs",
+    "ghr", "github pat", "glpat", "xox", "sk live", "sk test", "rk live", "rk test", "sk ant",
+    "sk proj", "sk svcacct", "sk-",
+)  # fmt: skip
+
+
 def _is_secret(found: re.Match[str]) -> bool:
     text = found[0]
     if text[:5].lower() != "basic":
@@ -244,28 +256,29 @@ def _is_secret(found: re.Match[str]) -> bool:
 
 # Card numbers.
 
-_LONG_NUMBER = re.compile(r"[0-9](?:(?:[ \-.+_/\xa0]|%20)?[0-9]){12}")
+_LONG_NUMBER = re.compile(r"[0-9]{4}[0-9 \-.+_/\xa0%]{9}")
 _RUN = re.compile(r"(?<![0-9])[0-9]{13,}")
-_SPACED = re.compile(r"[0-9]+(?:[ -][0-9]+)+")
+_SPACED = re.compile(r"(?<![0-9])[0-9]{1,19}(?:[ -][0-9]{1,19})+")
 # In the groups that are printed on cards.
 _GROUPED = re.compile(
-    r"(?<![0-9A-Za-z])(?<![0-9]\.)(?=([0-9]{4}([ \-.+_/\xa0]|%20)(?:[0-9]{4}\2[0-9]{4}\2[0-9]{4}"
+    r"(?<![0-9A-Za-z])(?<![0-9]\.)(?=([0-9]{4}([ \-.+_/\xa0]|%20)(?:[0-9]{4}\2[0-9]{4}\2[0-9]{1,4}"
     r"(?:\2[0-9]{1,3})?|[0-9]{6}\2[0-9]{4,5})(?![0-9A-Za-z])))"
 )
 _NETWORKS = re.compile(
-    r"4(?:\d{12}|\d{15}|\d{18})|3[47]\d{13}|3[0689](?:\d{12}|\d{14})|35\d{14,17}|2[2-7]\d{14,17}"
+    r"4(?:[0-9]{12}|\d{15}|\d{18})|3[47]\d{13}|3[0689](?:\d{12}|\d{14})|35\d{14,17}|2[2-7]\d{14,17}"
     r"|5[1-5]\d{14}|(?:5[06-9]|6\d)\d{12,17}"
 )
-_DOUBLED = str.maketrans("0123456789", "0246813579")
+_SINGLE = bytes.maketrans(b"0123456789", bytes(range(10)))
+_DOUBLED = bytes.maketrans(b"0123456789", bytes([0, 2, 4, 6, 8, 1, 3, 5, 7, 9]))
 
 
 def is_card_number(digits: str) -> bool:
     """Whether digits have the prefix, the length and the check digit of a payment card."""
     if not 13 <= len(digits) <= 19 or not _NETWORKS.fullmatch(digits):
         return False
-    backwards = digits[::-1]
+    backwards = digits[::-1].encode("ascii")
     doubled = backwards[1::2].translate(_DOUBLED)
-    return (sum(map(int, backwards[::2])) + sum(map(int, doubled))) % 10 == 0
+    return (sum(backwards[::2].translate(_SINGLE)) + sum(doubled)) % 10 == 0
 
 
 def has_card_number(text: str) -> bool:
@@ -274,7 +287,9 @@ def has_card_number(text: str) -> bool:
         if is_card_number(found[0]) and _stands_alone(text, *found.span()):
             return True
     for found in _GROUPED.finditer(text):
-        if is_card_number("".join(filter(str.isdigit, found[1].replace("%20", "")))):
+        digits = found[1].replace(found[2], "")
+        # An expiry date may follow.
+        if is_card_number(digits) or (len(digits) > 16 and is_card_number(digits[:16])):
             return True
     for found in _SPACED.finditer(text):
         if 15 <= found.end() - found.start() <= 40 and _stands_alone(text, *found.span()):

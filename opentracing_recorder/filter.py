@@ -64,9 +64,9 @@ What the function gets:
 
 Failures. If the function raises, or returns anything but a span or None, the span goes out without
 tags, logs, baggage, status description and attributes of links, and with the name ``filter
-failed``, as a name may hold a secret too. Its ids, references and times stay; so do the kind and the
-status code of a span of OpenTelemetry's API. It is counted, and the exception is logged, at most
-once a minute. The span never goes out as it was.
+failed``, as a name may hold a secret too. Its ids, references and times stay; so do the kind and
+the status code of a span of OpenTelemetry's API. It is counted, and the exception is logged, at
+most once a minute. The span never goes out as it was.
 
 What `Redaction` replaces:
 
@@ -179,8 +179,9 @@ class FilterRecorder(Wrapping):
         _recorders.add(self)
 
     def _count_anew(self) -> None:
-        # `next` is one atomic step, so that nothing goes uncounted.
+        # `next` is one atomic step, so nothing goes uncounted.
         self._passed, self._dropped, self._failed = count(), count(), count()
+        self._count_passed = self._passed.__next__
 
     @property
     def function(self) -> Callable[[BasicSpan], BasicSpan | None]:
@@ -220,7 +221,7 @@ class FilterRecorder(Wrapping):
         if given is None:
             next(self._dropped)
         else:
-            next(self._passed)
+            self._count_passed()
             self.recorder.record_span(given)
 
     def _record_bare(self, span: BasicSpan) -> None:

@@ -483,15 +483,25 @@ class BasicSpan(Span):
 
         It is `made`, a `StartedSpan` without fields, if that is given and this is one too.
         """
-        from copy import copy
-
-        if type(self) is StartedSpan:  # field by field, which costs a fifth of `copy`
+        if type(self) is StartedSpan:  # `copy` unrolled, all fields but the one `finish` deletes
             made = StartedSpan() if made is None else made
-            for field in _FIELDS:  # all but the one that `finish` deletes
-                field.__set__(made, field.__get__(self))
+            made._tracer = self._tracer
+            made._own_context = self._own_context
+            made._trace_id = self._trace_id
+            made._span_id = self._span_id
+            made._sampled = self._sampled
+            made._plain = self._plain
+            made._baggage = self._baggage
+            made._logs = self._logs
+            made.operation_name = self.operation_name
+            made.parent_id = self.parent_id
+            made.duration = self.duration
+            made.start_time = self.start_time
             if self.__dict__:
                 made.__dict__.update(self.__dict__)
         else:
+            from copy import copy
+
             made = copy(self)
         made.tags = self.tags.copy()
         if self._logs is not None:
@@ -502,6 +512,8 @@ class BasicSpan(Span):
                     own = _Log()
                     own.timestamp = log.timestamp
                 else:
+                    from copy import copy
+
                     own = copy(log)
                 own.key_values = log.key_values.copy()
                 logs.append(own)
@@ -629,9 +641,6 @@ class StartedSpan(BasicSpan):
 
     else:
         __init__ = object.__init__
-
-
-_FIELDS = [vars(BasicSpan)[name] for name in BasicSpan.__slots__ if name != "_started"]
 
 
 class _TravelledSpan(BasicSpan):

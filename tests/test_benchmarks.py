@@ -24,6 +24,7 @@ CASES = [
     "asyncio.gather of 100 spans",
     "8 threads",
     "record_span of a MetricsRecorder",
+    "added by the redaction of ten tags",
     "extract last of 5",
     "inject binary",
     "import the tracer",

@@ -49,6 +49,8 @@ CASES = (
     "8 threads",
     "record_span of a BatchRecorder",
     "record_span of a MetricsRecorder",
+    "added by a FilterRecorder that passes a span through",
+    "added by the redaction of ten tags",
     "job of a TracedExecutor, against a copied context",
     "wrap and call without a tracer, against a call",
     *(f"{verb} {format}" for format in FORMATS for verb in ("extract", "inject")),

@@ -21,12 +21,14 @@ from opentracing_recorder import (
     BasicSpan,
     BatchRecorder,
     CompositeRecorder,
+    FilterRecorder,
     InMemoryRecorder,
     JSONLinesRecorder,
     LoggingRecorder,
     NoopRecorder,
     NotASpan,
     Recorder,
+    Redaction,
     Trace,
     _zipkin_json,
     read_spans,
@@ -91,6 +93,25 @@ class Counted(Sink):
         spans = self.memory.spans
         assert counted == len(spans)
         return [span.context.to_span_id() for span in spans]
+
+
+class Filtered(InMemory):
+    """A redaction, in front of which another filter changes each span."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._counted = FilterRecorder(FilterRecorder(self.memory, Redaction()), self._tag)
+        self.recorder = self._counted
+
+    @staticmethod
+    def _tag(span: BasicSpan) -> BasicSpan:
+        span.tags["seen"] = True
+        return span
+
+    def look_at(self, spans: Sequence[Any]) -> None:
+        assert self._counted.counts.failed == 0
+        inner: Any = self._counted.recorder
+        assert inner.counts.failed == 0
 
 
 class Timelines(InMemory):
@@ -259,6 +280,7 @@ def all_sinks(server: ScriptedServer, path: Path) -> dict[str, Sink]:
     return {
         "InMemoryRecorder": InMemory(),
         "MetricsRecorder": Counted(),
+        "FilterRecorder": Filtered(),
         "the timelines": Timelines(),
         "captrace": Captured(),
         "LoggingRecorder": Logged(),

