@@ -114,6 +114,7 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from collections.abc import Callable
+from math import inf
 from typing import Any, NamedTuple
 from weakref import WeakSet
 
@@ -243,7 +244,7 @@ class TailRecorder(Wrapping):
             check_seconds("slower_than", slower_than)
         if keep is not None and not callable(keep):
             raise TypeError(f"keep must be a function of spans, not {type(keep).__name__}")
-        self._slower_than = slower_than
+        self._longest = inf if slower_than is None else slower_than
         self._keep = keep
         self._sampler = ProbabilisticSampler(rate)  # refuses a wrong rate
         self._rate = rate
@@ -276,6 +277,7 @@ class TailRecorder(Wrapping):
         self._kept: OrderedDict[int | None, None] = OrderedDict()
         self._due = 0.0  # when the oldest part may have been held for too long
         self._held = self._passed = self._dropped = self._early = self._keep_raised = 0
+        self._unkept_alone = 0  # traces of one span that were dropped
         self._reasons = dict.fromkeys(_REASONS, 0)
         self._is_covered = False
 
@@ -297,7 +299,7 @@ class TailRecorder(Wrapping):
                 self._roots[trace_id] = span
                 is_root = True
             if is_root:
-                since = getattr(span, "_started", None)
+                since = None if span.duration >= 0 else span._started
                 if since is None:  # its start was given
                     since = system.perf_counter()
                     self._parts[trace_id] = _Part(span, span_id, since)
@@ -343,17 +345,25 @@ class TailRecorder(Wrapping):
             self._record(span, trace_id, span_id)
             return
         # A root that is alone. The decision is known before it goes: what starts then follows it.
-        reason = self._reason([span], trace_id, span.duration)
+        if (
+            self._keep is not None
+            or _ERROR in span.tags
+            or span.duration > self._longest
+            or trace_id in self._kept
+        ):
+            reason = self._reason([span], trace_id, span.duration)
+        else:
+            reason = self._reason_of_rate(trace_id) if self._rate else _UNKEPT
         lock = self.lock
         try:  # `under_lock`, unrolled
             lock.acquire()
             is_alone = trace_id not in self._parts and trace_id in self._roots
             if is_alone:
                 del self._roots[trace_id]
-                self._reasons[reason] += 1
                 if reason is _UNKEPT:
-                    self._dropped += 1
+                    self._unkept_alone += 1
                 else:
+                    self._reasons[reason] += 1
                     self._passed += 1
             lock.release()
         except BaseException:
@@ -457,7 +467,7 @@ class TailRecorder(Wrapping):
         for span in spans:
             if _ERROR in span.tags and is_failed(span.tags):
                 return self._remembered(_FAILED, trace_id)
-        if self._slower_than is not None and seconds > self._slower_than:
+        if seconds > self._longest:
             return self._remembered(_SLOW, trace_id)
         if trace_id in self._kept:
             return self._remembered(_FOLLOWED, trace_id)
@@ -470,10 +480,11 @@ class TailRecorder(Wrapping):
                 self._keep_raised += 1
                 self._keep_failures.report("keep")
                 return self._remembered(_CHOSEN, trace_id)
-        rate = self._rate
-        if rate and (rate >= 1 or self._sampler.sampled(trace_id or 0, "")):
-            return _SAMPLED
-        return _UNKEPT
+        return self._reason_of_rate(trace_id) if self._rate else _UNKEPT
+
+    def _reason_of_rate(self, trace_id: int | None) -> str:
+        is_kept = self._rate >= 1 or self._sampler.sampled(trace_id or 0, "")
+        return _SAMPLED if is_kept else _UNKEPT
 
     @under_lock
     def _remembered(self, reason: str, trace_id: int | None) -> str:
@@ -559,12 +570,14 @@ class TailRecorder(Wrapping):
 
     @under_lock
     def _counts(self) -> TailCounts:
+        dropped = self._dropped + self._unkept_alone
+        reasons = {**self._reasons, _UNKEPT: self._reasons[_UNKEPT] + self._unkept_alone}
         return TailCounts(
-            self._passed + self._dropped + self._held,
+            self._passed + dropped + self._held,
             self._passed,
-            self._dropped,
+            dropped,
             self._held,
-            **self._reasons,
+            **reasons,
             early=self._early,
             keep_raised=self._keep_raised,
         )
