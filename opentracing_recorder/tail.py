@@ -184,6 +184,9 @@ _FAILED, _SLOW, _FOLLOWED, _CHOSEN, _SAMPLED, _UNKEPT = _REASONS
 
 _ERROR = tags.ERROR
 
+# Spans of one part, and parts that are decided.
+_MOST_RUNNING = 100_000
+
 
 class _Part:
     """The local part of a trace that has several spans: those that are held, or the decision."""
@@ -201,11 +204,10 @@ class _Part:
         self.spans: list[BasicSpan] = []  # that are held, in the order in which they ended
         self.reason: str | None = None  # one of `_REASONS`, once decided
 
-    def start(self, span_id: int | None, parent_id: int | None, most: int) -> None:
-        """Note that a span runs; if more than `most` do, the others may never end."""
+    def start(self, span_id: int | None, parent_id: int | None) -> None:
         if not (parent_id in self.running or parent_id in self.roots or span_id in self.roots):
             self.roots += (span_id,)
-        if len(self.running) > most:
+        if len(self.running) >= _MOST_RUNNING:  # they may never end
             self.running.clear()
         self.running[span_id] = self.running.get(span_id, 0) + 1
 
@@ -324,7 +326,7 @@ class TailRecorder(Wrapping):
                     self._roots[trace_id] = span
                 return not self._is_closed
             part = self._part(root, trace_id)
-        part.start(span_id, span.parent_id, self._max_spans)
+        part.start(span_id, span.parent_id)
         return False
 
     def _part(self, root: BasicSpan, trace_id: int | None) -> _Part:
@@ -449,7 +451,7 @@ class TailRecorder(Wrapping):
             if former is not None:
                 part.running.update(former.running)
             self._decided[trace_id] = part
-            if len(self._decided) > self._max_spans:
+            if len(self._decided) > _MOST_RUNNING:  # their spans may never end
                 self._decided.popitem(last=False)
         return spans
 
