@@ -23,6 +23,7 @@ CASES = [
     "decorated call",
     "asyncio.gather of 100 spans",
     "8 threads",
+    "added by a TailRecorder that decides by a rate as well",
     "extract last of 5",
     "inject binary",
     "import the tracer",

@@ -48,6 +48,8 @@ CASES = (
     "asyncio.gather of 100 spans",
     "8 threads",
     "record_span of a BatchRecorder",
+    "added by a TailRecorder that holds and decides",
+    "added by a TailRecorder that decides by a rate as well",
     "job of a TracedExecutor, against a copied context",
     "wrap and call without a tracer, against a call",
     *(f"{verb} {format}" for format in FORMATS for verb in ("extract", "inject")),

@@ -87,6 +87,7 @@ BUDGETS = (
         for verb, at_most in (("extract", 0.5), ("inject", 1))
     ),
     Budget("record_span of a BatchRecorder", 0.5),
+    Budget("added by a TailRecorder that holds and decides", 1.5),
     Budget("job of a TracedExecutor, against a copied context", 2),
     Budget(BYTES, 520),
     Budget("import opentracing", 0.8, BASICTRACER),

@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, Future
 from contextvars import copy_context
+from functools import partial
 from itertools import cycle
 from typing import Any
 
+import least_work
 from opentracing_cases import (
+    active_span,
     binary_cases,
     header_cases,
     noop_case,
@@ -31,6 +34,7 @@ from opentracing_recorder import (
     JaegerPropagator,
     Propagator,
     Recorder,
+    TailRecorder,
     TextPropagator,
     Trace,
     TraceContextPropagator,
@@ -88,6 +92,13 @@ def _submit() -> Callable[[], object]:
     tracer.start_active_span("GET")
     pool = opentracing.TracedExecutor(_POOL, tracer=tracer)
     return lambda: pool.submit(_nothing).result()
+
+
+TAILS = {
+    "added by a TailRecorder that holds and decides": 0.0,
+    "added by a TailRecorder that decides by a rate as well": 0.1,
+}
+"""The rate, by case."""
 
 
 SUBMIT = "job of a TracedExecutor, against a copied context"
@@ -169,7 +180,27 @@ for _name, _propagator in _FORMATS.items():
 LEAST.update({name: _trees(count // 10, 4) for name, count in TREES.items()})
 # Nothing is subtracted, but the ratio is the median of turns that are taken together: those of long
 # calls are few, and the fastest may be of different moments.
-WITHOUT = {name: lambda: int for name in TREES}
+WITHOUT: dict[str, Callable[[], Callable[[], object]]] = {name: lambda: int for name in TREES}
+
+
+def _tail(rate: float) -> Callable[[], object]:
+    recorder = TailRecorder(_Discard(), slower_than=1.0, rate=rate)
+    return _and_then(active_span(BasicTracer(recorder)), _nothing)
+
+
+def _and_then(span: Callable[[], object], second: Callable[[], object]) -> Callable[[], None]:
+    def run() -> None:
+        span()
+        second()
+
+    return run
+
+
+for _name, _rate in TAILS.items():
+    # A span with the recorder, less one without it, in ratio to the least work for an active span.
+    CASES[_name] = partial(_tail, _rate)
+    LEAST[_name] = lambda: _and_then(active_span(_tracer()), least_work.active_span)
+    WITHOUT[_name] = lambda: _and_then(active_span(_tracer()), _nothing)
 
 
 def kept_span() -> Callable[[], object]:
