@@ -24,9 +24,9 @@ failed and every slow request whole, and few of the others::
 
 which prints::
 
-    POST /order
+    POST /order !
       look up stock
-      charge
+      charge !
     3 spans passed, 1 dropped, 0 held
 
 ## Options
@@ -43,12 +43,13 @@ which prints::
 A trace with a failed span is always kept: one whose tag ``error`` is set. So by default, the failed
 traces are kept, and no others.
 
-- "Trace" means its local part here: the spans below one local root. A local root is a span whose
-  parent does not run in this process, such as the span of a request. Each request of a trace is
-  decided alone. But if one was kept, those that follow in the same trace are kept as well.
-- `keep` gets a list of the trace's finished spans, of which the last is the local root. It is
-  called on the thread that ends the root, which waits for it. If it raises, that is logged at most
-  once a minute, and counted; the trace is kept.
+- "Trace" means its local part here: the spans below a local root. A local root is a span whose
+  parent does not run in this process, such as the span of a request. Requests of one trace that
+  overlap are one part, and end with the last of them. Those that do not overlap are decided one by
+  one. But if one was kept, those that follow in the same trace are kept as well.
+- `keep` gets a list of the spans, in the order in which they ended; the local root that ended last
+  is the last. It is called on the thread that ends the root, which waits for it. If it raises, the
+  trace is kept; that is counted, and logged at most once a minute.
 - `rate` decides by the trace id as `ProbabilisticSampler` does, so all services with the same rate
   keep the same traces. The local root of a trace that only the rate has kept gets the tags
   ``sampler.type`` (``probabilistic``) and ``sampler.param`` (the rate), as Jaeger's tracers set
@@ -59,31 +60,34 @@ traces are kept, and no others.
 ## Limits
 
 If a limit is exceeded, the oldest trace is decided early, by what is known: it is kept if one of
-its spans has failed, if it already takes longer than `slower_than`, if `keep` says so for the spans
-that have ended, or by the rate. Its spans pass on, or go. What follows in the trace follows the
-decision, and is not held. `keep` is not called for no spans; in an early decision, the last span of
-its list is not the root.
+its ended spans has failed, if it already takes longer than `slower_than`, if `keep` returns
+something true for the spans that have ended, or by the rate. What is held of it passes or is
+dropped. What follows in the trace follows the decision, and is not held. `keep` is not called
+without spans; in an early decision, no root need be among them.
 
 The seconds are looked at when a trace begins, and when a span below a root ends. There is no timer.
 
-Spans that end after their root follow the decision about their trace. A span that starts after the
-root has ended, with a parent that no longer runs, is a local root itself. The last `max_traces`
+Spans that end after their root follow the decision about their trace, as do spans that start below
+them. A span that starts when its parent has ended is a local root itself. The last `max_traces`
 traces that were kept are remembered; beyond these, the rate decides, which is the same each time.
 A span whose start was not seen, because the recorder was set later or the span was sampled late,
-belongs to the trace of its parent if that runs; otherwise it is decided alone.
+belongs to its trace if a local root of that runs; otherwise it is decided alone.
+
+100,000 spans in flight with two tags each, held or running, take 55 MB on CPython 3.11, of which at
+most 70 bytes a span are this recorder's own.
 
 ## What to watch
 
-`counts` is exact at any quiet moment: ``recorded`` is the sum of ``passed``, ``dropped`` and
-``held``. `stats` is the other recorder's, which may drop or fail to send what was passed to it.
+`counts` is exact: ``recorded`` is the sum of ``passed``, ``dropped`` and ``held``. `stats` is the
+other recorder's, which may drop or fail to send what was passed to it.
 
 - ``early`` grows: traces are decided before their end, and some are kept or dropped wrongly. Raise
   the limit that is reached, or find the spans that are started and never finished.
-- ``keep_raised`` grows: `keep` has an error, and everything that it fails for is stored.
+- ``keep_raised`` grows: `keep` has an error, and every trace that it fails for is stored.
 
 ## What is lost
 
-- A killed process loses the spans that it holds: by SIGKILL, or by a signal without
+- A killed process loses the spans that it holds: by SIGKILL, by `os._exit`, or by a signal without
   `close_at_signals`. At the exit, everything that is held is decided early, and passed on before
   the other recorder closes.
 - `flush` passes on the held spans of each running trace that would be kept by what is known now.
@@ -91,17 +95,16 @@ belongs to the trace of its parent if that runs; otherwise it is decided alone.
   that an early decision would have kept. So it is right before a freeze, such as AWS Lambda's.
 - `close` decides everything. From then on, nothing is held: each new span is decided alone.
 - A forked child forgets what its parent holds, and starts with zero counts. The parent keeps it.
-- Other services decide for themselves. A trace that is kept here since it failed here may be
+- Other services decide for themselves. A trace that is kept here because it failed here may be
   missing elsewhere, unless the rate keeps it. If it must be whole, decide in one place behind all
   of them: the OpenTelemetry Collector's ``tail_sampling`` is made for that.
 - If a trace was dropped, and a later request of it fails, only that request is kept.
 
 ## With other recorders
 
-Everything behind this recorder is paid for kept traces only: put `FilterRecorder` there, as in
-``TailRecorder(FilterRecorder(OTLPRecorder("shop"), function))``. Put a recorder that counts all
-requests before it. In a `CompositeRecorder`, other recorders beside it get every span.
-
+What is behind this recorder works for kept traces only: redact there, as in
+``TailRecorder(FilterRecorder(OTLPRecorder("shop"), function))``. A recorder that counts all
+requests stands in front of it. In a `CompositeRecorder`, the recorders beside it get every span.
 The other recorder's `span_started` is called for each span, also for those that are dropped later.
 
 It may be used from any thread. The other recorder is called on the thread that decides, in the

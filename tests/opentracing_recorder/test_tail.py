@@ -566,6 +566,32 @@ def test_the_root_of_a_decided_trace_can_be_freed() -> None:
     assert sys.getrefcount(freed) <= 2 if hasattr(sys, "getrefcount") else True
 
 
+@pytest.mark.skipif(sys.implementation.name != "cpython", reason="PyPy cannot trace memory")
+def test_the_memory_of_what_is_held_is_bounded() -> None:
+    """At most 70 bytes a span beside the spans themselves, with ten spans in a trace."""
+    import tracemalloc
+
+    roots, spans = [], []
+    test = Tail()
+    for _ in range(500):
+        root = BasicTracer().start_span("root")
+        roots.append(root)
+        spans += [BasicTracer().start_span("child", root) for _ in range(9)]
+    tracemalloc.start()
+    try:
+        for root in roots:
+            test.recorder.span_started(root)
+        for span in spans:
+            test.recorder.span_started(span)
+            test.recorder.record_span(span)
+        gc.collect()
+        kept = tracemalloc.get_traced_memory()[0]
+    finally:
+        tracemalloc.stop()
+    assert test.counts.held == len(spans) == 4500
+    assert kept / 5000 < 90
+
+
 @pytest.mark.parametrize(
     ("options", "error"),
     [
