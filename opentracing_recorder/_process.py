@@ -103,16 +103,21 @@ if hasattr(os, "register_at_fork"):
 
 _last_acts: list[Callable[[], object]] = []
 _flushes: list[Callable[[], object]] = []
+_locks: list[Callable[[], bool]] = []
 _covered_child: int | None = None
 
 
 def at_exit(
-    act: Callable[[], object], flush: Callable[[], object], is_first: bool = False
+    act: Callable[[], object],
+    flush: Callable[[], object],
+    owns_lock: Callable[[], bool] | None = None,
+    is_first: bool = False,
 ) -> None:
     """Have `act` called when the interpreter exits, and `flush` when an application is shut down.
 
-    After a flush the process may go on. A second call with the same `act` does nothing. If
-    `is_first`, they come before all others: they pass spans on to recorders that these close.
+    After a flush the process may go on. A second call with the same `act` does nothing. `owns_lock`
+    says whether this thread has a lock that `act` takes. If `is_first`, they come before all
+    others: they pass spans on to recorders that these close.
     """
     if act in _last_acts:
         return
@@ -121,6 +126,13 @@ def at_exit(
     place = 0 if is_first else len(_last_acts)
     _last_acts.insert(place, act)
     _flushes.insert(place, flush)
+    if owns_lock is not None:
+        _locks.append(owns_lock)
+
+
+def holds_lock() -> bool:
+    """Whether a signal interrupts this thread while the last acts on another would wait for it."""
+    return any(owns_lock() for owns_lock in _locks)
 
 
 def cover_child() -> None:

@@ -177,7 +177,7 @@ class BatchRecorder(Recorder):
         self._queue = self._worker.queue  # `record_span` looks up one attribute less
         # At the first recorder, not at the import: the exit handlers of the backend's libraries
         # were registered before, and so run later.
-        at_exit(_close_all, _flush_all)
+        at_exit(_close_all, _flush_all, _holds_lock)
         at_fork(_renew_all)
         _open.add(self)
 
@@ -366,8 +366,8 @@ def longest_exit() -> float:
     return max((each.exit_timeout for each in _all_open()), default=0.0)
 
 
-def holds_lock() -> bool:
-    """Whether a signal interrupts this thread while it counts spans: none can be sent then."""
+def _holds_lock() -> bool:
+    """Whether this thread counts spans: none can be sent then."""
     return any(each._worker.queue.lock._is_owned() for each in _all_open())  # type: ignore[attr-defined]
 
 

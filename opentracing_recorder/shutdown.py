@@ -43,8 +43,8 @@ from typing import Any
 from opentracing.interrupts import reraise_interrupt
 
 from ._batch_worker import is_worker
-from ._process import run_flushes, run_last_acts
-from .batch import holds_lock, longest_exit
+from ._process import holds_lock, run_flushes, run_last_acts
+from .batch import longest_exit
 
 __all__ = ["FlushAtShutdown", "close_at_signals"]
 

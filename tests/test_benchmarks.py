@@ -25,6 +25,7 @@ CASES = [
     "8 threads",
     "record_span of a MetricsRecorder",
     "added by the redaction of ten tags",
+    "added by a TailRecorder that decides by a rate as well",
     "extract last of 5",
     "inject binary",
     "import the tracer",

@@ -51,6 +51,8 @@ CASES = (
     "record_span of a MetricsRecorder",
     "added by a FilterRecorder that passes a span through",
     "added by the redaction of ten tags",
+    "added by a TailRecorder that holds and decides",
+    "added by a TailRecorder that decides by a rate as well",
     "job of a TracedExecutor, against a copied context",
     "wrap and call without a tracer, against a call",
     *(f"{verb} {format}" for format in FORMATS for verb in ("extract", "inject")),

@@ -90,6 +90,7 @@ BUDGETS = (
     Budget("added by a FilterRecorder that passes a span through", 0.3, known=0.35),
     # A URL of each span is new, and is searched; the other tags come again.
     Budget("added by the redaction of ten tags", 5, known=7),
+    Budget("added by a TailRecorder that holds and decides", 1.5),
     Budget("job of a TracedExecutor, against a copied context", 2),
     Budget(BYTES, 520),
     Budget("import opentracing", 0.8, BASICTRACER),

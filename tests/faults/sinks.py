@@ -29,6 +29,7 @@ from opentracing_recorder import (
     NotASpan,
     Recorder,
     Redaction,
+    TailRecorder,
     Trace,
     _zipkin_json,
     read_spans,
@@ -132,6 +133,17 @@ class Captured(Sink):
         assert self.captrace.unfinished == []
         assert json.dumps(snapshot(self.captrace.spans), allow_nan=False)
         return [span.context.to_span_id() for span in self.captrace.spans]
+
+
+class Tail(Sink):
+    """Holds each span below a root that runs, and passes it on as failed or as a share."""
+
+    def __init__(self) -> None:
+        self.memory = InMemoryRecorder()
+        super().__init__(TailRecorder(self.memory, keep=lambda spans: bool(spans)))
+
+    def arrived(self) -> list[str]:
+        return [span.context.to_span_id() for span in self.memory.spans]
 
 
 class Logged(Sink):
@@ -283,6 +295,7 @@ def all_sinks(server: ScriptedServer, path: Path) -> dict[str, Sink]:
         "FilterRecorder": Filtered(),
         "the timelines": Timelines(),
         "captrace": Captured(),
+        "TailRecorder": Tail(),
         "LoggingRecorder": Logged(),
         "JSONLinesRecorder": JSONLines(path),
         "ZipkinRecorder": Zipkin(server),

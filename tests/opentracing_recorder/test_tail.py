@@ -6,20 +6,16 @@ import gc
 import os
 import sys
 import threading
-from collections.abc import Callable, Iterator, Sequence
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 import opentracing
 from opentracing_recorder import (
     BasicSpan,
     BasicSpanContext,
     BasicTracer,
-    BatchRecorder,
     CompositeRecorder,
     ConsoleRecorder,
     InMemoryRecorder,
@@ -62,6 +58,11 @@ class Tail:
 def remote(trace_id: int = 7, span_id: int = 1) -> BasicSpanContext:
     """The context of a span of another process."""
     return BasicSpanContext(trace_id=trace_id, span_id=span_id, sampled=True)
+
+
+def is_empty(recorder: TailRecorder) -> bool:
+    """Whether it refers to no span."""
+    return not any((recorder._roots, recorder._parts, recorder._decided))
 
 
 @pytest.fixture
@@ -269,7 +270,7 @@ def test_both_halves_of_a_shared_span_belong_to_the_trace() -> None:
     """Zipkin's client and server have one id, also if both run here, and if they are the root."""
     memory = InMemoryRecorder()
     recorder = TailRecorder(memory)
-    tracer = ZipkinTracer("shop", recorder=recorder)
+    tracer = ZipkinTracer("shop", recorder=recorder, one_span_per_rpc=True)
 
     def call(client: Any) -> Any:
         carrier: dict[str, str] = {}
@@ -395,13 +396,12 @@ def test_a_span_that_is_sampled_late() -> None:
 def test_a_root_that_is_unsampled_late_leaves_nothing(clock: SimpleNamespace) -> None:
     """It never ends here: it counts as no trace that was decided early."""
     test = Tail(max_seconds=10, slower_than=5)
-    for start in (None, 1.0):
-        root = test.tracer.start_span("health", start_time=start)
-        root.set_tag("sampling.priority", 0).finish()
-    clock.seconds += 1e9
+    root = test.tracer.start_span("health", start_time=1)
+    root.set_tag("sampling.priority", 0).finish()
+    clock.seconds += 11
     test.tracer.start_span("next", start_time=1).finish(2)
     assert test.counts == (1, 0, 1, 0, 0, 0, 0, 0, 0, 1, 0, 0)
-    assert not test.recorder._parts
+    assert is_empty(test.recorder)
 
 
 def test_placed_spans_are_held_by_the_ids_that_they_get() -> None:
@@ -427,10 +427,10 @@ def test_spans_of_opentelemetrys_api() -> None:
     pytest.importorskip("opentelemetry")
     from opentelemetry.trace import StatusCode, set_span_in_context
 
-    from opentracing_recorder.opentelemetry_api import TracerProvider
+    from opentracing_recorder.opentelemetry_api import BasicTracerProvider
 
     test = Tail()
-    tracer = TracerProvider(test.tracer).get_tracer("tests")
+    tracer = BasicTracerProvider(test.tracer).get_tracer("tests")
     for status in (StatusCode.ERROR, StatusCode.OK):
         root = tracer.start_span("root", start_time=10**18)
         child = tracer.start_span("child", set_span_in_context(root))
@@ -522,7 +522,12 @@ def test_a_trace_that_is_decided_early_is_marked_at_its_root() -> None:
 def test_the_function_is_asked_early_about_the_spans_that_have_ended() -> None:
     """It is not called for none."""
     seen = []
-    test = Tail(keep=lambda spans: seen.append([span.operation_name for span in spans]), max_traces=1)
+
+    def keep(spans: list[BasicSpan]) -> bool:
+        seen.append([span.operation_name for span in spans])
+        return False
+
+    test = Tail(keep=keep, max_traces=1)
     root = test.start("root")
     test.start("child", root).finish()
     second = test.start("second")
@@ -532,16 +537,17 @@ def test_the_function_is_asked_early_about_the_spans_that_have_ended() -> None:
     assert seen == [["child"], ["third"]]
 
 
-def test_spans_that_never_end_do_not_pile_up() -> None:
+def test_spans_that_never_end_do_not_pile_up(monkeypatch: pytest.MonkeyPatch) -> None:
     """Neither roots nor the spans below them, of which some are forgotten."""
-    test = Tail(max_traces=10, max_spans=20)
+    monkeypatch.setattr(tail, "_MOST_RUNNING", 20)
+    test = Tail(max_traces=10)
     for _ in range(50):
         root = test.start("root")
         for _ in range(50):
             test.start("never", root)
     recorder = test.recorder
-    assert len(recorder._parts) <= 10
-    assert len(recorder._decided) <= 10
+    assert len(recorder._parts) <= len(recorder._roots) <= 10
+    assert len(recorder._decided) <= 20
     parts = [*recorder._parts.values(), *recorder._decided.values()]
     assert all(len(part.running) <= 20 for part in parts)
     root.set_tag("error", True).finish()
@@ -558,6 +564,32 @@ def test_the_root_of_a_decided_trace_can_be_freed() -> None:
     del root
     gc.collect()
     assert sys.getrefcount(freed) <= 2 if hasattr(sys, "getrefcount") else True
+
+
+@pytest.mark.skipif(sys.implementation.name != "cpython", reason="PyPy cannot trace memory")
+def test_the_memory_of_what_is_held_is_bounded() -> None:
+    """At most 70 bytes a span beside the spans themselves, with ten spans in a trace."""
+    import tracemalloc
+
+    roots, spans = [], []
+    test = Tail()
+    for _ in range(500):
+        root = BasicTracer().start_span("root")
+        roots.append(root)
+        spans += [BasicTracer().start_span("child", root) for _ in range(9)]
+    tracemalloc.start()
+    try:
+        for root in roots:
+            test.recorder.span_started(root)
+        for span in spans:
+            test.recorder.span_started(span)
+            test.recorder.record_span(span)
+        gc.collect()
+        kept = tracemalloc.get_traced_memory()[0]
+    finally:
+        tracemalloc.stop()
+    assert test.counts.held == len(spans) == 4500
+    assert kept / 5000 < 90
 
 
 @pytest.mark.parametrize(
@@ -617,7 +649,7 @@ def test_close_decides_everything() -> None:
     new.finish()
     assert test.passed == ["a", "failed", "below", "alone", "below new", "new"]
     assert test.counts.held == 0
-    assert not test.recorder._parts
+    assert is_empty(test.recorder)
 
 
 def test_flush_and_close_are_the_recorders() -> None:
@@ -792,12 +824,12 @@ def test_spans_of_one_trace_on_many_threads_pass_together() -> None:
             root = test.start("root", error=decision)
             barrier = threading.Barrier(5)
 
-            def work() -> None:
+            def work(test: Tail, root: BasicSpan, barrier: threading.Barrier) -> None:
                 barrier.wait(timeout=30)
                 for _ in range(50):
                     test.start("child", root).finish()
 
-            threads = [threading.Thread(target=work) for _ in range(4)]
+            threads = [threading.Thread(target=work, args=(test, root, barrier)) for _ in range(4)]
             for thread in threads:
                 thread.start()
             barrier.wait(timeout=30)

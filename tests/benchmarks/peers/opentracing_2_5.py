@@ -36,6 +36,7 @@ from opentracing_recorder import (
     Propagator,
     Recorder,
     Redaction,
+    TailRecorder,
     TextPropagator,
     Trace,
     TraceContextPropagator,
@@ -140,6 +141,12 @@ FILTERED: dict[str, tuple[Callable[[Recorder], Callable[[], None]], Any]] = {
     REDACTED: (_with_ten_tags, Redaction()),
 }
 """What makes a span for a recorder, and the function of a filter in front of that recorder."""
+TAILS = {
+    "added by a TailRecorder that holds and decides": 0.0,
+    "added by a TailRecorder that decides by a rate as well": 0.1,
+}
+"""The rate, by case."""
+
 
 SUBMIT = "job of a TracedExecutor, against a copied context"
 WRAP = "wrap and call without a tracer, against a call"
@@ -224,6 +231,11 @@ LEAST.update({name: _trees(count // 10, 4) for name, count in TREES.items()})
 WITHOUT: dict[str, Callable[[], Callable[[], object]]] = {name: lambda: int for name in TREES}
 
 
+def _tail(rate: float) -> Callable[[], object]:
+    recorder = TailRecorder(_Discard(), slower_than=1.0, rate=rate)
+    return _then(active_span(BasicTracer(recorder)), _nothing)
+
+
 def _then(span: Callable[[], object], second: Callable[[], object]) -> Callable[[], None]:
     def run() -> None:
         span()
@@ -238,6 +250,11 @@ for _name, (_make, _function) in FILTERED.items():
     CASES[_name] = partial(_then, _make(_filter), _nothing)
     LEAST[_name] = partial(_then, _make(_Discard()), least_work.active_span)
     WITHOUT[_name] = partial(_then, _make(_Discard()), _nothing)
+for _name, _rate in TAILS.items():
+    # A span with the recorder, less one without it, in ratio to the least work for an active span.
+    CASES[_name] = partial(_tail, _rate)
+    LEAST[_name] = lambda: _then(active_span(_tracer()), least_work.active_span)
+    WITHOUT[_name] = lambda: _then(active_span(_tracer()), _nothing)
 
 
 def kept_span() -> Callable[[], object]:
