@@ -17,6 +17,7 @@ import pytest
 
 from opentracing_recorder import _environment_variables, environment
 from opentracing_recorder.__main__ import main
+from opentracing_recorder._environment_instrumentations import instrument, patch_by_gevent
 from opentracing_recorder._environment_names import VARIABLES
 
 from ..http_server import ScriptedServer
@@ -280,7 +281,6 @@ def test_the_list_is_what_the_code_reads(monkeypatch: pytest.MonkeyPatch, tmp_pa
     asked: set[str] = set()
     monkeypatch.setattr(_Recorded, "asked", asked)
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(environment, "close_at_signals", lambda: None)
     for variables in (
         {"OTEL_TRACES_EXPORTER": "otlp,zipkin,file,kafka,console"},
         {"OTEL_TRACES_EXPORTER": "none", "OTEL_TRACES_SAMPLER": "traceidratio"},
@@ -288,8 +288,8 @@ def test_the_list_is_what_the_code_reads(monkeypatch: pytest.MonkeyPatch, tmp_pa
         environ = _Recorded({**os.environ, **variables})
         monkeypatch.setattr(_environment_variables, "os", SimpleNamespace(environ=environ))
         environment.tracer_from_environment().close()
-        environment.patch_by_gevent()
-        environment.instrument()
+        patch_by_gevent()
+        instrument()
     read = {name for name in asked if name.startswith(("OTEL_", "OPENTRACING_"))}
     otlp = {name for name in read if name.startswith("OTEL_EXPORTER_OTLP_")}
     listed = {each.name for each in VARIABLES} - {"OTEL_EXPORTER_OTLP_*"}
