@@ -205,6 +205,35 @@ if __name__ == "__main__":
     assert _names(backend) == (["child"] if kind == "exec" else ["child", "parent"]), ran.stderr
 
 
+@pytest.mark.parametrize("names", ["b3", "ottrace,jaeger", "pigeon", "none", "b3, none"])
+def test_propagators_of_both_apis_need_no_packages(folder: Path, names: str) -> None:
+    """OpenTelemetry, which would raise, gets those that OTEL_PROPAGATORS names; it keeps its value
+    for others to read.
+    """
+    program = """
+import os
+from opentelemetry import propagate, trace
+from opentracing import Format, global_tracer
+with trace.get_tracer("x").start_as_current_span("y"):
+    by_both = {}, {}
+    propagate.inject(by_both[0])
+    global_tracer().inject(global_tracer().active_span, Format.HTTP_HEADERS, by_both[1])
+assert by_both[0].keys() == by_both[1].keys(), by_both
+print(*sorted(by_both[0]), os.environ["OTEL_PROPAGATORS"], sep=";")
+"""
+    expected = {
+        "b3": ["b3"],
+        "ottrace,jaeger": [
+            *("ot-tracer-sampled", "ot-tracer-spanid", "ot-tracer-traceid"),
+            "uber-trace-id",
+        ],
+        "pigeon": ["traceparent"],
+    }
+    ran = _python(*RUN, "-c", program, folder=folder, OTEL_PROPAGATORS=names)
+    assert ran.stdout == ";".join([*expected.get(names, []), f"{names}\n"]), ran.stderr
+    assert ("OTEL_PROPAGATORS must be of" in ran.stderr) == (names == "pigeon")
+
+
 @pytest.mark.skipif(sys.prefix == sys.base_prefix, reason="needs a virtual environment")
 def test_a_python_without_this_package_runs(folder: Path) -> None:
     """A child process with another Python is not traced, and says nothing."""
