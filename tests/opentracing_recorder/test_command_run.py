@@ -13,6 +13,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
+from unittest import mock
 
 import pytest
 
@@ -55,7 +56,13 @@ def backend() -> Iterator[ScriptedServer]:
 
 def _environ(**variables: str) -> dict[str, str]:
     kept = {key: value for key, value in os.environ.items() if not key.startswith("OTEL_")}
-    return {**kept, "PYTHONPATH": str(ROOT), "OTEL_TRACES_EXPORTER": "none", **variables}
+    return {
+        **kept,
+        "PYTHONPATH": str(ROOT),
+        "OTEL_TRACES_EXPORTER": "none",
+        "PYTHONUNBUFFERED": "",
+        **variables,
+    }
 
 
 def _python(
@@ -107,6 +114,13 @@ def test_options_of_python_before_the_command_hold(folder: Path) -> None:
     expected = _python(*options, "app.py", "0", folder=folder)
     assert expected.returncode == 0, expected.stderr
     assert _python(*options, *RUN, "app.py", "0", folder=folder).stdout == expected.stdout
+
+
+def test_output_is_unbuffered_if_python_was_asked_for_that(folder: Path) -> None:
+    """Nothing of it is lost if the program is killed."""
+    program = "import os; print(1); os._exit(0)"
+    assert _python("-u", *RUN, "-c", program, folder=folder).stdout == "1\n"
+    assert _python(*RUN, "-c", program, folder=folder).stdout == ""
 
 
 def test_spans_are_drawn(folder: Path) -> None:
@@ -311,6 +325,7 @@ def test_the_list_is_what_the_code_reads(monkeypatch: pytest.MonkeyPatch, tmp_pa
     asked: set[str] = set()
     monkeypatch.setattr(_Recorded, "asked", asked)
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(environment, "_other_configurator", mock.Mock())
     for variables in (
         {"OTEL_TRACES_EXPORTER": "otlp,zipkin,file,kafka,console"},
         {"OTEL_TRACES_EXPORTER": "none", "OTEL_TRACES_SAMPLER": "traceidratio"},
@@ -318,6 +333,7 @@ def test_the_list_is_what_the_code_reads(monkeypatch: pytest.MonkeyPatch, tmp_pa
         environ = _Recorded({**os.environ, **variables})
         monkeypatch.setattr(_environment_variables, "os", SimpleNamespace(environ=environ))
         environment.tracer_from_environment().close()
+        environment.Configurator().configure()
         patch_by_gevent()
         instrument()
     read = {name for name in asked if name.startswith(("OTEL_", "OPENTRACING_"))}
@@ -326,4 +342,7 @@ def test_the_list_is_what_the_code_reads(monkeypatch: pytest.MonkeyPatch, tmp_pa
     if find_spec("confluent_kafka") is None:  # there are no wheels for PyPy
         listed = {name for name in listed if "KAFKA" not in name}
     assert read - otlp == listed
-    assert otlp
+    (of_otlp,) = (each.meaning for each in VARIABLES if each.name == "OTEL_EXPORTER_OTLP_*")
+    names = of_otlp.partition(", also")[0].split(", ")
+    start = "OTEL_EXPORTER_OTLP_"
+    assert otlp == {f"{start}{kind}{name}" for kind in ("", "TRACES_") for name in names}
