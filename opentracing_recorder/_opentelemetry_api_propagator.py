@@ -42,7 +42,7 @@ _FIELDS["b3multi"] = _FIELDS["b3"]
 
 
 class HeadersPropagator(TextMapPropagator):
-    """One of our formats, by its name in ``OTEL_PROPAGATORS``. Neither method raises."""
+    """One of our formats, by its name in ``OTEL_PROPAGATORS``."""
 
     def __init__(self, name: str, propagator: CarrierPropagator) -> None:
         self._read = _FIELDS[name]

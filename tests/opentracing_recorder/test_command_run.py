@@ -11,7 +11,7 @@ import sys
 from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
-from types import SimpleNamespace
+from types import ModuleType, SimpleNamespace
 from typing import Any
 from unittest import mock
 
@@ -247,6 +247,68 @@ print(*sorted(by_both[0]), os.environ["OTEL_PROPAGATORS"], sep=";")
     ran = _python(*RUN, "-c", program, folder=folder, OTEL_PROPAGATORS=names)
     assert ran.stdout == ";".join([*expected.get(names, []), f"{names}\n"]), ran.stderr
     assert ("OTEL_PROPAGATORS must be of" in ran.stderr) == (names == "pigeon")
+
+
+@pytest.mark.parametrize("value", ["patch_all", "all"])
+def test_gevent_patches_first(folder: Path, value: str) -> None:
+    """If the variable says so, the standard library is patched before anything else is loaded."""
+    program = "import socket; print(socket.socket.__module__.startswith('gevent'))"
+    variable = "OTEL_PYTHON_AUTO_INSTRUMENTATION_EXPERIMENTAL_GEVENT_PATCH"
+    ran = _python(*RUN, "-c", program, folder=folder, **{variable: value})
+    is_patched = value == "patch_all" and find_spec("gevent") is not None
+    assert ran.stdout == f"{is_patched}\n"
+    assert (variable in ran.stderr) != is_patched
+
+
+class _Instrumentation:
+    """An entry point, of a package whose library is another version than it needs, or none."""
+
+    def __init__(self, name: str, loaded: list[str], **conflict: Any) -> None:
+        self.name = name
+        self.dist = conflict
+        self._loaded = loaded
+
+    def load(self) -> Any:
+        if self.name == "broken":
+            raise ValueError("broken instrumentation")
+        if self.name == "missing":
+            raise ModuleNotFoundError("no such library")
+        return lambda: self
+
+    def instrument(self, **options: Any) -> None:
+        self._loaded.append(self.name)
+
+
+def test_a_broken_instrumentation_leaves_the_others_alone(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It is reported, as is one for another version; one without its library is not."""
+    loaded: list[str] = []
+    found = [
+        _Instrumentation("broken", loaded),
+        _Instrumentation("missing", loaded),
+        _Instrumentation("absent", loaded, found=None),
+        _Instrumentation("old", loaded, found="lib 1"),
+        _Instrumentation("off", loaded),
+        _Instrumentation("good", loaded),
+    ]
+    from opentelemetry.util import _importlib_metadata
+
+    monkeypatch.setattr(
+        _importlib_metadata,
+        "entry_points",
+        lambda group: found if group == "opentelemetry_instrumentor" else [],
+    )
+    dependencies: Any = ModuleType("dependencies")
+    dependencies.get_dist_dependency_conflicts = lambda dist: dist and SimpleNamespace(**dist)
+    name = "opentelemetry.instrumentation"
+    monkeypatch.setitem(sys.modules, name, ModuleType(name))
+    monkeypatch.setitem(sys.modules, f"{name}.dependencies", dependencies)
+    monkeypatch.setenv("OTEL_PYTHON_DISABLED_INSTRUMENTATIONS", "x, off")
+    instrument()
+    assert loaded == ["good"]
+    reported = [each.getMessage().split()[0] for each in caplog.records]
+    assert reported == ["broken", "old"]
 
 
 @pytest.mark.skipif(sys.prefix == sys.base_prefix, reason="needs a virtual environment")
