@@ -142,7 +142,7 @@ def make_tracer(service: str, recorder: InMemoryRecorder, zipkin: str | None) ->
     from opentracing_recorder.zipkin import ZipkinRecorder, ZipkinTracer  # needs an extra
 
     both = CompositeRecorder([recorder, ZipkinRecorder(service, f"{zipkin}/api/v2/spans")])
-    return ZipkinTracer(service, recorder=both)
+    return ZipkinTracer(recorder=both)
 
 
 class Stock(Service):

@@ -67,6 +67,8 @@ def run_python(parser: argparse.ArgumentParser, arguments: list[str]) -> int:
         return 2
     # Such as -X dev and -W error.
     flags: list[str] = subprocess._args_from_interpreter_flags()  # type: ignore[attr-defined]
+    if getattr(sys.stdout, "write_through", False):  # no flag shows -u
+        flags.append("-u")
     command = [sys.executable, *flags, *arguments]
     path = os.environ.get("PYTHONPATH")
     environ = {

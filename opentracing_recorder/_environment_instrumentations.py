@@ -68,6 +68,7 @@ def _call(entry_point: Any, conflicts_of: Any = None) -> None:
             return
         entry_point.load()().instrument(skip_dep_check=package is not None)
     except ModuleNotFoundError as error:
+        reraise_interrupt()
         _logger.debug("%s is not instrumented: %s", entry_point.name, error)
     except Exception as error:
         reraise_interrupt()

@@ -21,13 +21,24 @@ class Variable(NamedTuple):
     default: str
 
 
+_OTLP = (
+    *("ENDPOINT", "PROTOCOL", "HEADERS", "TIMEOUT", "COMPRESSION"),
+    *("CERTIFICATE", "CLIENT_CERTIFICATE", "CLIENT_KEY"),
+)
+_OVER_GRPC = ("INSECURE",)
+"""Read by OpenTelemetry's exporter for gRPC."""
+
 VARIABLES = [
     Variable(*row)
     for row in (
         ("OTEL_SERVICE_NAME", "the service's name", "service.name of the next"),
         ("OTEL_RESOURCE_ATTRIBUTES", "key=value,..., percent-encoded", "none; unknown_service"),
-        ("OTEL_TRACES_EXPORTER", "exporters, see below", "otlp"),
-        ("OTEL_EXPORTER_OTLP_*", "see opentracing_recorder.otlp", "its own"),
+        ("OTEL_TRACES_EXPORTER", "otlp, zipkin, kafka, file, console, none, or several", "otlp"),
+        (
+            "OTEL_EXPORTER_OTLP_*",
+            f"{', '.join(_OTLP)}, also as TRACES_*; see opentracing_recorder.otlp",
+            "its own",
+        ),
         ("OTEL_EXPORTER_ZIPKIN_ENDPOINT", "a URL", "http://localhost:9411/api/v2/spans"),
         ("OTEL_EXPORTER_ZIPKIN_TIMEOUT", "milliseconds for one report", "10000"),
         ("OPENTRACING_FILE", "the file of the exporter file", "spans.jsonl"),
@@ -35,32 +46,46 @@ VARIABLES = [
         ("OPENTRACING_KAFKA_FORMAT", "zipkin or otlp", "zipkin"),
         ("OPENTRACING_KAFKA_TOPIC", "a topic", "zipkin or otlp_spans, by format"),
         ("OPENTRACING_KAFKA_CONFIG", "key=value,..., percent-encoded, of librdkafka", "none"),
-        ("OTEL_TRACES_SAMPLER", "a sampler, see below", "parentbased_always_on"),
+        (
+            "OTEL_TRACES_SAMPLER",
+            "always_on, always_off, traceidratio, or parentbased_*",
+            "parentbased_always_on",
+        ),
         ("OTEL_TRACES_SAMPLER_ARG", "the share of traces kept, 0.0 to 1.0", "1.0"),
-        ("OTEL_PROPAGATORS", "formats of headers, see below", "tracecontext,baggage"),
+        (
+            "OTEL_PROPAGATORS",
+            "tracecontext, baggage, b3, b3multi, jaeger, ottrace, none",
+            "tracecontext,baggage",
+        ),
         ("OTEL_BSP_SCHEDULE_DELAY", "milliseconds between batches", "1000"),
-        ("OTEL_BSP_EXPORT_TIMEOUT", "milliseconds for one report, see below", "10000"),
+        ("OTEL_BSP_EXPORT_TIMEOUT", "milliseconds for one report", "10000"),
         ("OTEL_BSP_MAX_QUEUE_SIZE", "spans", "16384"),
         ("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "spans, at most the queue's size", "512"),
         ("OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT", "tags of a span", "that of OTEL_ATTRIBUTE_COUNT_LIMIT"),
         ("OTEL_SPAN_EVENT_COUNT_LIMIT", "logs of a span", "128"),
         ("OTEL_SPAN_LINK_COUNT_LIMIT", "links of a span", "128"),
-        ("OTEL_EVENT_ATTRIBUTE_COUNT_LIMIT", "attributes of an event, see below", "the same"),
-        ("OTEL_LINK_ATTRIBUTE_COUNT_LIMIT", "attributes of a link, see below", "the same"),
-        ("OTEL_ATTRIBUTE_COUNT_LIMIT", "the default of three limits", "128"),
+        ("OTEL_EVENT_ATTRIBUTE_COUNT_LIMIT", "attributes of an event", "the same"),
+        ("OTEL_LINK_ATTRIBUTE_COUNT_LIMIT", "attributes of a link", "the same"),
+        ("OTEL_ATTRIBUTE_COUNT_LIMIT", "the default of the three limits of attributes", "128"),
         (
             "OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT",
             "characters of a text in a span's tags",
             "that of OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT",
         ),
-        ("OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT", "characters of any text, see below", "no limit"),
+        ("OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT", "characters of any other text", "no limit"),
         ("OTEL_SDK_DISABLED", "true records nothing", "false"),
-        ("OTEL_PYTHON_DISABLED_INSTRUMENTATIONS", "names for run, see below", "none"),
+        (
+            "OTEL_PYTHON_DISABLED_INSTRUMENTATIONS",
+            "instrumentations that run leaves out; * for all",
+            "none",
+        ),
         (
             "OTEL_PYTHON_AUTO_INSTRUMENTATION_EXPERIMENTAL_GEVENT_PATCH",
             "patch_all: run patches by gevent first",
             "none",
         ),
+        ("OTEL_PYTHON_CONFIGURATOR", "opentracing, for opentelemetry-instrument", "none"),
+        ("OTEL_PYTHON_TRACER_PROVIDER", "opentracing, for OpenTelemetry's API", "none"),
     )
 ]
 
@@ -74,18 +99,11 @@ _OF_TRACING = (
 
 _OF_OTHERS = ("OTEL_EXPORTER_OTLP_METRICS_", "OTEL_EXPORTER_OTLP_LOGS_")
 
-_OTLP = {
-    *("ENDPOINT", "HEADERS", "COMPRESSION", "CERTIFICATE", "CLIENT_CERTIFICATE", "CLIENT_KEY"),
-    *("PROTOCOL", "TIMEOUT"),
-}
-_OVER_GRPC = {"INSECURE"}
-"""Read by OpenTelemetry's exporter for gRPC."""
-
 
 def report_unread(is_grpc: bool, environ: Mapping[str, str] | None = None) -> None:
     """Log one warning, which names the variables for tracing that are set and not read."""
     read = {each.name for each in VARIABLES}
-    for name in _OTLP | _OVER_GRPC if is_grpc else _OTLP:
+    for name in (*_OTLP, *(_OVER_GRPC if is_grpc else ())):
         read |= {f"OTEL_EXPORTER_OTLP_{name}", f"OTEL_EXPORTER_OTLP_TRACES_{name}"}
     unread = sorted(
         name

@@ -6,6 +6,7 @@ import logging
 import os
 import sys
 from collections.abc import Callable, Iterable
+from importlib import import_module
 from typing import Any
 
 from opentelemetry import baggage as _baggage_api
@@ -41,7 +42,7 @@ _FIELDS["b3multi"] = _FIELDS["b3"]
 
 
 class HeadersPropagator(TextMapPropagator):
-    """One of our formats, by its name in ``OTEL_PROPAGATORS``. Neither method raises."""
+    """One of our formats, by its name in ``OTEL_PROPAGATORS``."""
 
     def __init__(self, name: str, propagator: CarrierPropagator) -> None:
         self._read = _FIELDS[name]
@@ -136,11 +137,11 @@ def _installed(name: str) -> list[Any]:
 
 def _propagate() -> Any:
     """OpenTelemetry's module, which would raise at its import for a name that is not installed."""
-    if "opentelemetry.propagate" not in sys.modules:
-        given = os.environ.pop(_VARIABLE, None)
-        try:
-            pass
-        finally:
-            if given is not None:
-                os.environ[_VARIABLE] = given
-    return sys.modules["opentelemetry.propagate"]
+    if "opentelemetry.propagate" in sys.modules:
+        return sys.modules["opentelemetry.propagate"]
+    given = os.environ.pop(_VARIABLE, None)
+    try:
+        return import_module("opentelemetry.propagate")
+    finally:
+        if given is not None:
+            os.environ[_VARIABLE] = given

@@ -39,6 +39,8 @@ which prints::
 - Queued spans are sent at the exit, and at SIGTERM and SIGHUP (`close_at_signals`). With these
   signals' default actions, ``docker stop`` then loses no span. A handler of the application's own
   takes their place.
+- A process that is the first of a container, which the system does not end at SIGTERM by itself,
+  ends at it too. A program in a long call of C code ends after that.
 - Forked children are traced, such as the workers of gunicorn and Celery, and so are the Python
   programs that it starts, such as those of Flask's reloader and of ``uvicorn --workers``: each
   process has its own queue, which it sends at its end.
@@ -82,8 +84,10 @@ The tracer becomes `opentracing.global_tracer` too, unless the application has s
 |---|---|---|
 | ``OTEL_SERVICE_NAME`` | the service's name | ``service.name`` of the next |
 | ``OTEL_RESOURCE_ATTRIBUTES`` | ``key=value,...``, percent-encoded | none; ``unknown_service`` |
-| ``OTEL_TRACES_EXPORTER`` | exporters, see below | otlp |
-| ``OTEL_EXPORTER_OTLP_*`` | see `opentracing_recorder.otlp` | its own |
+| ``OTEL_TRACES_EXPORTER`` | otlp, zipkin, kafka, file, console, none, or several | otlp |
+| ``OTEL_EXPORTER_OTLP_*`` | ENDPOINT, PROTOCOL, HEADERS, TIMEOUT, COMPRESSION, CERTIFICATE, \
+``CLIENT_CERTIFICATE``, ``CLIENT_KEY``, also as TRACES_*; see `opentracing_recorder.otlp` | its \
+own |
 | ``OTEL_EXPORTER_ZIPKIN_ENDPOINT`` | a URL | ``http://localhost:9411/api/v2/spans`` |
 | ``OTEL_EXPORTER_ZIPKIN_TIMEOUT`` | milliseconds for one report | 10000 |
 | ``OPENTRACING_FILE`` | the file of the exporter file | ``spans.jsonl`` |
@@ -91,26 +95,31 @@ The tracer becomes `opentracing.global_tracer` too, unless the application has s
 | ``OPENTRACING_KAFKA_FORMAT`` | zipkin or otlp | zipkin |
 | ``OPENTRACING_KAFKA_TOPIC`` | a topic | zipkin or ``otlp_spans``, by format |
 | ``OPENTRACING_KAFKA_CONFIG`` | ``key=value,...``, percent-encoded, of librdkafka | none |
-| ``OTEL_TRACES_SAMPLER`` | a sampler, see below | ``parentbased_always_on`` |
+| ``OTEL_TRACES_SAMPLER`` | always_on, always_off, traceidratio, or parentbased_* | \
+``parentbased_always_on`` |
 | ``OTEL_TRACES_SAMPLER_ARG`` | the share of traces kept, 0.0 to 1.0 | 1.0 |
-| ``OTEL_PROPAGATORS`` | formats of headers, see below | ``tracecontext,baggage`` |
+| ``OTEL_PROPAGATORS`` | tracecontext, baggage, b3, b3multi, jaeger, ottrace, none | \
+``tracecontext,baggage`` |
 | ``OTEL_BSP_SCHEDULE_DELAY`` | milliseconds between batches | 1000 |
-| ``OTEL_BSP_EXPORT_TIMEOUT`` | milliseconds for one report, see below | 10000 |
+| ``OTEL_BSP_EXPORT_TIMEOUT`` | milliseconds for one report | 10000 |
 | ``OTEL_BSP_MAX_QUEUE_SIZE`` | spans | 16384 |
 | ``OTEL_BSP_MAX_EXPORT_BATCH_SIZE`` | spans, at most the queue's size | 512 |
 | ``OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT`` | tags of a span | that of ``OTEL_ATTRIBUTE_COUNT_LIMIT`` |
 | ``OTEL_SPAN_EVENT_COUNT_LIMIT`` | logs of a span | 128 |
 | ``OTEL_SPAN_LINK_COUNT_LIMIT`` | links of a span | 128 |
-| ``OTEL_EVENT_ATTRIBUTE_COUNT_LIMIT`` | attributes of an event, see below | the same |
-| ``OTEL_LINK_ATTRIBUTE_COUNT_LIMIT`` | attributes of a link, see below | the same |
-| ``OTEL_ATTRIBUTE_COUNT_LIMIT`` | the default of three limits | 128 |
-| ``OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT`` | characters of a text in a span's tags \
-| that of ``OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT`` |
-| ``OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT`` | characters of any text, see below | no limit |
+| ``OTEL_EVENT_ATTRIBUTE_COUNT_LIMIT`` | attributes of an event | the same |
+| ``OTEL_LINK_ATTRIBUTE_COUNT_LIMIT`` | attributes of a link | the same |
+| ``OTEL_ATTRIBUTE_COUNT_LIMIT`` | the default of the three limits of attributes | 128 |
+| ``OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT`` | characters of a text in a span's tags | that of \
+``OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT`` |
+| ``OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT`` | characters of any other text | no limit |
 | ``OTEL_SDK_DISABLED`` | true records nothing | false |
-| ``OTEL_PYTHON_DISABLED_INSTRUMENTATIONS`` | names for run, see below | none |
-| ``OTEL_PYTHON_AUTO_INSTRUMENTATION_EXPERIMENTAL_GEVENT_PATCH`` \
-| ``patch_all``: run patches by gevent first | none |
+| ``OTEL_PYTHON_DISABLED_INSTRUMENTATIONS`` | instrumentations that run leaves out; * for all | \
+none |
+| ``OTEL_PYTHON_AUTO_INSTRUMENTATION_EXPERIMENTAL_GEVENT_PATCH`` | ``patch_all``: run patches by \
+gevent first | none |
+| ``OTEL_PYTHON_CONFIGURATOR`` | opentracing, for opentelemetry-instrument | none |
+| ``OTEL_PYTHON_TRACER_PROVIDER`` | opentracing, for OpenTelemetry's API | none |
 
 An empty value is none, as OpenTelemetry's specification says; the limits of its SDK for Python take
 it for no limit.

@@ -70,6 +70,7 @@ fixture serves it:
 - Headers are the tracer's propagators' in `tracer.inject` and `tracer.extract`, and those of
   ``OTEL_PROPAGATORS`` in OpenTelemetry's `propagate`. Both are W3C's with an
   `opentracing_recorder.otlp.OTLPTracer`, or with a `TraceContextPropagator` for HTTP_HEADERS.
+  `opentracing_recorder.environment` makes them the same.
 - With another scope manager, an OpenTelemetry span without a parent of its own becomes a child of
   the tracer's active span, but the tracer does not see OpenTelemetry's.
 - Nothing that an application passes raises: what cannot serve is left out, and reported in the log.

@@ -53,6 +53,8 @@ The contract:
   ``close`` once. If others may close the recorder too, it accepts a second call, and a span after
   it.
 - `span_started` is optional, and called with each sampled span at its start.
+- `service_name` is optional: the name that spans are sent under, as text. A tracer to which none is
+  given has it.
 
 Prove a recorder with the harness, under pytest or unittest. It tries threads, values of every type,
 repeated and late calls, and a fork. If the spans stay in this process's memory, override

@@ -7,6 +7,7 @@ import os
 import sys
 from importlib.machinery import PathFinder
 from importlib.util import module_from_spec
+from typing import Any
 
 
 def _start() -> None:
@@ -15,9 +16,10 @@ def _start() -> None:
     sys.path[:] = [each for each in sys.path if os.path.abspath(each) != folder]
     try:
         next_one = PathFinder.find_spec("sitecustomize")
-        if next_one is not None and next_one.loader is not None:
+        loader: Any = None if next_one is None else next_one.loader
+        if next_one is not None and loader is not None:
             sys.modules["sitecustomize"] = module = module_from_spec(next_one)
-            next_one.loader.exec_module(module)
+            loader.exec_module(module)
     finally:
         _set_up()
 

@@ -146,9 +146,9 @@ def test_our_command(
 @pytest.mark.parametrize(
     ("name", "header"),
     [
-        ("b3", f"b3={7:032x}-{9:016x}-1"),
-        ("ottrace", "ot-tracer-traceid=7,ot-tracer-spanid=9,ot-tracer-sampled=true"),
-        ("jaeger, baggage", f"uber-trace-id={7:032x}:{9:016x}:0:1"),
+        ("b3", f"b3={7 << 99:032x}-{9:016x}-1"),
+        ("ottrace", f"ot-tracer-traceid={7 << 99:x},ot-tracer-spanid=9,ot-tracer-sampled=true"),
+        ("jaeger, baggage", f"uber-trace-id={7 << 99:032x}:{9:016x}:0:1"),
     ],
 )
 def test_propagators_need_no_packages(python: Path, name: str, header: str, tmp_path: Path) -> None:
@@ -158,7 +158,7 @@ def test_propagators_need_no_packages(python: Path, name: str, header: str, tmp_
     variables = {"OTEL_TRACES_EXPORTER": "console", "OTEL_PROPAGATORS": name}
     ran = _instrumented(python, program, tmp_path, variables, by_our_command=True)
     (line,) = _traces(ran)
-    assert line.startswith(f"trace {7:032x} "), ran.stderr
+    assert line.startswith(f"trace {7 << 99:032x} "), ran.stderr
 
 
 _HEADERS = """

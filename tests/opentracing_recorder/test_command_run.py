@@ -9,14 +9,17 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
-from types import SimpleNamespace
+from types import ModuleType, SimpleNamespace
 from typing import Any
+from unittest import mock
 
 import pytest
 
 from opentracing_recorder import _environment_variables, environment
 from opentracing_recorder.__main__ import main
+from opentracing_recorder._environment_instrumentations import instrument, patch_by_gevent
 from opentracing_recorder._environment_names import VARIABLES
 
 from ..http_server import ScriptedServer
@@ -53,7 +56,13 @@ def backend() -> Iterator[ScriptedServer]:
 
 def _environ(**variables: str) -> dict[str, str]:
     kept = {key: value for key, value in os.environ.items() if not key.startswith("OTEL_")}
-    return {**kept, "PYTHONPATH": str(ROOT), "OTEL_TRACES_EXPORTER": "none", **variables}
+    return {
+        **kept,
+        "PYTHONPATH": str(ROOT),
+        "OTEL_TRACES_EXPORTER": "none",
+        "PYTHONUNBUFFERED": "",
+        **variables,
+    }
 
 
 def _python(
@@ -105,6 +114,13 @@ def test_options_of_python_before_the_command_hold(folder: Path) -> None:
     expected = _python(*options, "app.py", "0", folder=folder)
     assert expected.returncode == 0, expected.stderr
     assert _python(*options, *RUN, "app.py", "0", folder=folder).stdout == expected.stdout
+
+
+def test_output_is_unbuffered_if_python_was_asked_for_that(folder: Path) -> None:
+    """Nothing of it is lost if the program is killed."""
+    program = "import os; print(1); os._exit(0)"
+    assert _python("-u", *RUN, "-c", program, folder=folder).stdout == "1\n"
+    assert _python(*RUN, "-c", program, folder=folder).stdout == ""
 
 
 def test_spans_are_drawn(folder: Path) -> None:
@@ -204,6 +220,97 @@ if __name__ == "__main__":
     assert _names(backend) == (["child"] if kind == "exec" else ["child", "parent"]), ran.stderr
 
 
+@pytest.mark.parametrize("names", ["b3", "ottrace,jaeger", "pigeon", "none", "b3, none"])
+def test_propagators_of_both_apis_need_no_packages(folder: Path, names: str) -> None:
+    """OpenTelemetry, which would raise, gets those that OTEL_PROPAGATORS names; it keeps its value
+    for others to read.
+    """
+    program = """
+import os
+from opentelemetry import propagate, trace
+from opentracing import Format, global_tracer
+with trace.get_tracer("x").start_as_current_span("y"):
+    by_both = {}, {}
+    propagate.inject(by_both[0])
+    global_tracer().inject(global_tracer().active_span, Format.HTTP_HEADERS, by_both[1])
+assert by_both[0].keys() == by_both[1].keys(), by_both
+print(*sorted(by_both[0]), os.environ["OTEL_PROPAGATORS"], sep=";")
+"""
+    expected = {
+        "b3": ["b3"],
+        "ottrace,jaeger": [
+            *("ot-tracer-sampled", "ot-tracer-spanid", "ot-tracer-traceid"),
+            "uber-trace-id",
+        ],
+        "pigeon": ["traceparent"],
+    }
+    ran = _python(*RUN, "-c", program, folder=folder, OTEL_PROPAGATORS=names)
+    assert ran.stdout == ";".join([*expected.get(names, []), f"{names}\n"]), ran.stderr
+    assert ("OTEL_PROPAGATORS must be of" in ran.stderr) == (names == "pigeon")
+
+
+@pytest.mark.parametrize("value", ["patch_all", "all"])
+def test_gevent_patches_first(folder: Path, value: str) -> None:
+    """If the variable says so, the standard library is patched before anything else is loaded."""
+    program = "import socket; print(socket.socket.__module__.startswith('gevent'))"
+    variable = "OTEL_PYTHON_AUTO_INSTRUMENTATION_EXPERIMENTAL_GEVENT_PATCH"
+    ran = _python(*RUN, "-c", program, folder=folder, **{variable: value})
+    is_patched = value == "patch_all" and find_spec("gevent") is not None
+    assert ran.stdout == f"{is_patched}\n"
+    assert (variable in ran.stderr) != is_patched
+
+
+class _Instrumentation:
+    """An entry point, of a package whose library is another version than it needs, or none."""
+
+    def __init__(self, name: str, loaded: list[str], **conflict: Any) -> None:
+        self.name = name
+        self.dist = conflict
+        self._loaded = loaded
+
+    def load(self) -> Any:
+        if self.name == "broken":
+            raise ValueError("broken instrumentation")
+        if self.name == "missing":
+            raise ModuleNotFoundError("no such library")
+        return lambda: self
+
+    def instrument(self, **options: Any) -> None:
+        self._loaded.append(self.name)
+
+
+def test_a_broken_instrumentation_leaves_the_others_alone(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It is reported, as is one for another version; one without its library is not."""
+    loaded: list[str] = []
+    found = [
+        _Instrumentation("broken", loaded),
+        _Instrumentation("missing", loaded),
+        _Instrumentation("absent", loaded, found=None),
+        _Instrumentation("old", loaded, found="lib 1"),
+        _Instrumentation("off", loaded),
+        _Instrumentation("good", loaded),
+    ]
+    from opentelemetry.util import _importlib_metadata
+
+    monkeypatch.setattr(
+        _importlib_metadata,
+        "entry_points",
+        lambda group: found if group == "opentelemetry_instrumentor" else [],
+    )
+    dependencies: Any = ModuleType("dependencies")
+    dependencies.get_dist_dependency_conflicts = lambda dist: dist and SimpleNamespace(**dist)
+    name = "opentelemetry.instrumentation"
+    monkeypatch.setitem(sys.modules, name, ModuleType(name))
+    monkeypatch.setitem(sys.modules, f"{name}.dependencies", dependencies)
+    monkeypatch.setenv("OTEL_PYTHON_DISABLED_INSTRUMENTATIONS", "x, off")
+    instrument()
+    assert loaded == ["good"]
+    reported = [each.getMessage().split()[0] for each in caplog.records]
+    assert reported == ["broken", "old"]
+
+
 @pytest.mark.skipif(sys.prefix == sys.base_prefix, reason="needs a virtual environment")
 def test_a_python_without_this_package_runs(folder: Path) -> None:
     """A child process with another Python is not traced, and says nothing."""
@@ -280,7 +387,7 @@ def test_the_list_is_what_the_code_reads(monkeypatch: pytest.MonkeyPatch, tmp_pa
     asked: set[str] = set()
     monkeypatch.setattr(_Recorded, "asked", asked)
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(environment, "close_at_signals", lambda: None)
+    monkeypatch.setattr(environment, "_other_configurator", mock.Mock())
     for variables in (
         {"OTEL_TRACES_EXPORTER": "otlp,zipkin,file,kafka,console"},
         {"OTEL_TRACES_EXPORTER": "none", "OTEL_TRACES_SAMPLER": "traceidratio"},
@@ -288,10 +395,16 @@ def test_the_list_is_what_the_code_reads(monkeypatch: pytest.MonkeyPatch, tmp_pa
         environ = _Recorded({**os.environ, **variables})
         monkeypatch.setattr(_environment_variables, "os", SimpleNamespace(environ=environ))
         environment.tracer_from_environment().close()
-        environment.patch_by_gevent()
-        environment.instrument()
+        environment.Configurator().configure()
+        patch_by_gevent()
+        instrument()
     read = {name for name in asked if name.startswith(("OTEL_", "OPENTRACING_"))}
     otlp = {name for name in read if name.startswith("OTEL_EXPORTER_OTLP_")}
     listed = {each.name for each in VARIABLES} - {"OTEL_EXPORTER_OTLP_*"}
+    if find_spec("confluent_kafka") is None:  # there are no wheels for PyPy
+        listed = {name for name in listed if "KAFKA" not in name}
     assert read - otlp == listed
-    assert otlp
+    (of_otlp,) = (each.meaning for each in VARIABLES if each.name == "OTEL_EXPORTER_OTLP_*")
+    names = of_otlp.partition(", also")[0].split(", ")
+    start = "OTEL_EXPORTER_OTLP_"
+    assert otlp == {f"{start}{kind}{name}" for kind in ("", "TRACES_") for name in names}

@@ -18,14 +18,18 @@ from opentracing_recorder import (
     CompositeRecorder,
     ConsoleRecorder,
     ConstSampler,
+    InMemoryRecorder,
     NoopRecorder,
     ProbabilisticSampler,
+    Recorder,
     _environment_variables,
     read_spans,
     tracer_from_environment,
 )
+from opentracing_recorder._environment_limits import Limits
 from opentracing_recorder._environment_names import VARIABLES
 from opentracing_recorder.environment import Configurator
+from opentracing_recorder.harness import RecorderCheckMixin
 from opentracing_recorder.tracer import BasicTracer
 
 LOGGER = "opentracing_recorder.environment"
@@ -540,3 +544,17 @@ def test_unasked_the_other_configurator_runs(env: pytest.MonkeyPatch) -> None:
     env.setattr("opentracing_recorder.environment._other_configurator", Other)
     Configurator().configure(auto_instrumentation_version="1")
     assert calls == [{"auto_instrumentation_version": "1"}]
+
+
+class TestCutTexts(RecorderCheckMixin):
+    """What is in front of a recorder if a length is limited keeps the contract of recorders."""
+
+    def recorder(self) -> Recorder:
+        limits = Limits(128, 128, 128, 128, 128, tag_length=5, length=5)
+        return limits.cut(InMemoryRecorder())
+
+    def delivered(self, recorder: Any) -> list[str]:
+        return [span.operation_name for span in recorder.recorder.spans]
+
+    def check_fork(self) -> bool:
+        return False

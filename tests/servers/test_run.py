@@ -83,7 +83,7 @@ def test_gunicorn(
     load.stop()
     assert server.stop() < LONGEST_EXIT
     spans = backend.spans()
-    assert {(span["name"], span["kind"]) for span in spans} == {("GET /", "SERVER")}
+    assert {(span["name"], span["kind"]) for span in spans} == {("get /", "SERVER")}
     assert {span["localEndpoint"]["serviceName"] for span in spans} == {"shop"}
     traces = Counter(span["traceId"] for span in spans)
     assert max(traces.values()) == 1
