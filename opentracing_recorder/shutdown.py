@@ -44,6 +44,7 @@ from opentracing.interrupts import reraise_interrupt
 
 from ._batch_worker import is_worker
 from ._process import run_flushes, run_last_acts
+from ._shutdown_missed import send_again_while
 from .batch import holds_lock, longest_exit
 
 __all__ = ["FlushAtShutdown", "close_at_signals"]
@@ -171,6 +172,14 @@ def close_at_signals(*signals: int) -> None:
         except (OSError, ValueError) as error:
             reraise_interrupt()
             _logger.warning("close_at_signals does nothing at signal %s: %s", each, error)
+    if threading.current_thread() is threading.main_thread():
+        send_again_while(_is_missed)
+
+
+def _is_missed(signum: int) -> bool:
+    import signal
+
+    return _ending != os.getpid() and signal.getsignal(signum) is _close_and_end
 
 
 _ending: int | None = None

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import multiprocessing
 import os
 import signal
 import textwrap
@@ -590,6 +591,37 @@ def test_signals_that_come_twice(tmp_path: Path) -> None:
     """
     ended = run(tmp_path, program, signal.SIGTERM)
     assert (ended.code, ended.error, ended.delivered) == (-signal.SIGTERM, "", ["main"])
+
+
+@pytest.mark.parametrize("method", multiprocessing.get_all_start_methods())
+def test_a_signal_just_before_a_child_blocks(tmp_path: Path, method: str) -> None:
+    """A child of multiprocessing that blocks in C is woken again, and ends by the signal."""
+    program = f"""
+        def miss():
+            time.sleep(0.2)  # until the main thread blocks, which this signal does not interrupt
+            signal.pthread_kill(threading.get_ident(), signal.SIGTERM)
+
+        def work(forever):
+            if "{method}" != "fork":
+                close_at_signals()
+            span("child")
+            threading.Thread(target=miss, daemon=True).start()
+            forever.acquire()
+
+        if __name__ == "__main__":
+            start = multiprocessing.get_context("{method}")
+            if "{method}" == "fork":  # the child inherits it
+                close_at_signals()
+            forever = start.Semaphore(0)
+            child = start.Process(target=work, args=(forever,))
+            child.start()
+            child.join(30)
+            print(child.exitcode)
+            child.kill()
+    """
+    ended = run(tmp_path, program)
+    assert (ended.code, ended.error) == (0, "")
+    assert (ended.output, ended.delivered) == (f"{-signal.SIGTERM}\n", ["child"])
 
 
 def test_the_first_process_of_a_container(tmp_path: Path) -> None:
