@@ -25,7 +25,9 @@ it could not send. Both raise TypeError for a wrong argument, and nothing later.
 Limits: SIGKILL and `os._exit` leave no time; before the latter, call `tracer.flush()`.
 `FlushAtShutdown` needs a server that speaks ASGI's lifespan protocol, as all do by default;
 ``uvicorn --lifespan off`` turns it off. `close_at_signals` changes no signal that is ignored or
-has a handler.
+has a handler. Python handles a signal that arrives just before the main thread blocks in C when
+that call returns. `Pool.terminate` would wait for such a worker for ever, so a thread in each child
+of multiprocessing sends the signal again every 0.1 seconds (not beside gevent, eventlet or Trio).
 """
 
 from __future__ import annotations
