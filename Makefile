@@ -26,7 +26,7 @@ CPYTHON := 3.14.3-1.5.13
 TYPED := opentracing opentracing_recorder $(wildcard tests/typing/*.py)
 
 .DEFAULT_GOAL := help
-.PHONY: help bootstrap demo demo-zipkin environment wheel installed installed-threads test test-all test-collector test-downstream \
+.PHONY: help bootstrap demo demo-zipkin wheel installed installed-threads test test-all test-collector test-downstream \
   test-faults test-installs test-kafka test-opentelemetry test-pyodide test-servers test-threads test-zipkin soak fuzz lint types \
   bench bench-check docs dist clean
 
@@ -54,8 +54,10 @@ $(INSTALLED)-zipkin: $(RUN) setup.py pyproject.toml
 $(INSTALLED)-tests: $(RUN) setup.py pyproject.toml
 	$(call install,[tests])
 
+# It has what the others have.
 $(INSTALLED)-dev: $(RUN) setup.py pyproject.toml
 	$(call install,[dev])
+	@touch $(INSTALLED) $(INSTALLED)-zipkin $(INSTALLED)-tests
 
 # What the tests with this marker need, and no more: few packages can do without the GIL, and some of
 # those that can are older than their newest versions.
@@ -63,9 +65,6 @@ $(INSTALLED)-threads: $(RUN) setup.py pyproject.toml
 	$(PIP) 'pip>=21.3'
 	$(PIP) --prefer-binary --editable . 'pytest>=8.4' 'hypothesis>=6' 'jsonschema>=4.18' 'urllib3>=2'
 	@touch $@
-
-# For .ci/run, whose targets use this environment at the same time.
-environment: $(INSTALLED) $(INSTALLED)-zipkin $(INSTALLED)-tests $(INSTALLED)-dev
 
 bootstrap: $(INSTALLED)-dev  ## install the project and all that its development needs
 
