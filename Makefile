@@ -55,8 +55,10 @@ $(INSTALLED)-zipkin: $(RUN) setup.py pyproject.toml
 $(INSTALLED)-tests: $(RUN) setup.py pyproject.toml
 	$(call install,[tests])
 
+# It has what the others have.
 $(INSTALLED)-dev: $(RUN) setup.py pyproject.toml
 	$(call install,[dev])
+	@touch $(INSTALLED) $(INSTALLED)-zipkin $(INSTALLED)-tests
 
 # What the tests with this marker need, and no more: few packages can do without the GIL, and some of
 # those that can are older than their newest versions.

@@ -25,7 +25,9 @@ it could not send. Both raise TypeError for a wrong argument, and nothing later.
 Limits: SIGKILL and `os._exit` leave no time; before the latter, call `tracer.flush()`.
 `FlushAtShutdown` needs a server that speaks ASGI's lifespan protocol, as all do by default;
 ``uvicorn --lifespan off`` turns it off. `close_at_signals` changes no signal that is ignored or
-has a handler.
+has a handler. Python handles a signal that arrives just before the main thread blocks in C when
+that call returns. `Pool.terminate` would wait for such a worker for ever, so a thread in each child
+of multiprocessing sends the signal again every 0.1 seconds (not beside gevent, eventlet or Trio).
 """
 
 from __future__ import annotations
@@ -44,6 +46,7 @@ from opentracing.interrupts import reraise_interrupt
 
 from ._batch_worker import is_worker
 from ._process import holds_lock, run_flushes, run_last_acts
+from ._shutdown_missed import send_again_while
 from .batch import longest_exit
 
 __all__ = ["FlushAtShutdown", "close_at_signals"]
@@ -171,6 +174,14 @@ def close_at_signals(*signals: int) -> None:
         except (OSError, ValueError) as error:
             reraise_interrupt()
             _logger.warning("close_at_signals does nothing at signal %s: %s", each, error)
+    if threading.current_thread() is threading.main_thread():
+        send_again_while(_is_missed)
+
+
+def _is_missed(signum: int) -> bool:
+    import signal
+
+    return _ending != os.getpid() and signal.getsignal(signum) is _close_and_end
 
 
 _ending: int | None = None

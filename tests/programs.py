@@ -28,13 +28,18 @@ class Ended(NamedTuple):
 def run_program(
     command: list[Any], kill: signal.Signals | None = None, timeout: float = 60.0
 ) -> Ended:
-    """Run a program to its end; with `kill`, it gets that signal once it has printed a line."""
+    """Run a program to its end; with `kill`, it gets that signal once it has printed a line.
+
+    If it takes longer than `timeout` seconds, it and its children are killed, and TimeoutExpired is
+    raised.
+    """
     process = subprocess.Popen(
         command,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
+        start_new_session=True,
     )
     start = time.monotonic()
     try:
@@ -44,7 +49,8 @@ def run_program(
             start = time.monotonic()
             process.send_signal(kill)
         output, error = process.communicate(timeout=timeout)
-    finally:
-        process.kill()
+    except BaseException:
+        os.killpg(process.pid, signal.SIGKILL)  # a child would hold the output open
         process.communicate()
+        raise
     return Ended(process.returncode, output, error, time.monotonic() - start)

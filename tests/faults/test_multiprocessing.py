@@ -7,18 +7,15 @@ file, which its children import if they are not forked.
 from __future__ import annotations
 
 import multiprocessing
-import os
-import subprocess
-import sys
 import textwrap
 from collections import Counter
 from pathlib import Path
 
 import pytest
 
-pytestmark = [pytest.mark.needs_os, pytest.mark.long]
+from ..programs import FORKING, run_program
 
-ROOT = Path(__file__).resolve().parent.parent.parent
+pytestmark = [pytest.mark.needs_os, pytest.mark.long]
 
 PRELUDE = """
 import multiprocessing, os, sys, threading, time
@@ -111,15 +108,8 @@ def run(tmp_path: Path, method: str, program: str) -> Delivered:
     script.write_text(
         PRELUDE.replace(r"\n", "\\n") + textwrap.indent(textwrap.dedent(program), " " * 4) + END
     )
-    ended = subprocess.run(
-        # From Python 3.12, forking beside a thread gives a warning; its effects are tested here.
-        [sys.executable, "-W", "ignore:This process:DeprecationWarning", script, place, method],
-        capture_output=True,
-        text=True,
-        timeout=120,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-    )
-    assert (ended.stderr, ended.returncode) == ("", 0)
+    ended = run_program([*FORKING, script, place, method], timeout=120)
+    assert (ended.error, ended.code) == ("", 0)
     return Delivered(place)
 
 
