@@ -176,7 +176,8 @@ OpenTelemetry; baggage of ``baggage`` is read in addition.
 
 ``opentracing.global_tracer().recorder.stats`` counts spans by outcome, if there is one exporter
 over a network; `opentracing_recorder.batch` says what the counts mean, and what is lost if the
-queue is full or the process is killed. The log of ``opentracing_recorder`` has the rest.
+queue is full or the process is killed. If no backend answers, the end of a process takes up to 5
+seconds more. The log of ``opentracing_recorder`` has the rest.
 
 ## Errors
 
