@@ -279,6 +279,7 @@ def _compiled(given: Iterable[str | re.Pattern[str]]) -> list[re.Pattern[str]]:
         try:
             pattern = re.compile(each)
         except re.error as error:
+            reraise_interrupt()
             raise ValueError(f"a pattern is no regular expression: {each!r}: {error}") from None
         if isinstance(pattern.pattern, bytes):
             raise TypeError("each of patterns must be for text, not for bytes")
