@@ -31,16 +31,18 @@ class Untouched(StartedSpan):
         def __getattribute__(self, name):
             return getattr(made(self), name)
 
-        # Not by `__setattr__`, nor by `__delattr__`: the recorder itself sets `_started`, at once.
-        for _name in (
-            *BasicSpan.__slots__, "context", "_context", "references", "dropped_tags",
-            "dropped_logs", _DETAILS,
-        ):  # fmt: skip
-            if _name != "_started":
-                locals()[_name] = property(
-                    None, lambda self, value, name=_name: setattr(made(self), name, value)
-                )
-        del _name
+
+def _first_write(name: str) -> property:
+    return property(None, lambda self, value: setattr(made(self), name, value))
+
+
+# Not by `__setattr__`, nor by `__delattr__`: the recorder itself sets `_started`, at once.
+for _each in (
+    *BasicSpan.__slots__, "context", "_context", "references", "dropped_tags", "dropped_logs",
+    _DETAILS,
+):  # fmt: skip
+    if _each != "_started":
+        setattr(Untouched, _each, _first_write(_each))
 
 
 def made(copy: t.Any) -> t.Any:

@@ -19,6 +19,8 @@ _MAX_DEPTH = 8
 _LONGEST_TEXT = 2_000_000  # characters
 _NO_CARD, _TOO_LONG = 10**12, 10**19  # a card's number has 13 to 19 digits
 
+_PLAIN_KEYS = (str, int, float, bool, bytes, type(None))
+
 _LONGEST_REMEMBERED = 100  # characters
 _MOST_REMEMBERED = 4000
 
@@ -95,6 +97,8 @@ class Redaction:
             except Exception:  # the value has no hash
                 reraise_interrupt()
             key, value = item
+            if type(key) is not str:
+                return self._rebuilt(values)
             known = kinds.get(key)
             kind = type(value)
             if known == KEPT:
@@ -120,10 +124,20 @@ class Redaction:
             values[self._key(key)] = values.pop(key)
         return values
 
+    def _rebuilt(self, values: dict[Any, Any]) -> dict[Any, Any]:
+        """The same for a dict with other keys, whose own methods may fail."""
+        items = list(values.items())
+        values.clear()
+        for key, value in items:
+            values[self._key(key)] = self._value(key, value, _MAX_DEPTH, None)
+        return values
+
     def _key(self, key: Any) -> Any:
         """The key that goes out: one may hold a secret, too."""
         text = key if type(key) is str else text_of(key)
-        return key if self._text(text) is text else self._replacement
+        if self._text(text) is not text:
+            return self._replacement
+        return key if type(key) in _PLAIN_KEYS else text
 
     def _value(self, key: Any, value: Any, depth: int, parts: Parts | None) -> Any:
         """The value that goes out under this key: itself, or the replacement."""
@@ -265,6 +279,7 @@ def _compiled(given: Iterable[str | re.Pattern[str]]) -> list[re.Pattern[str]]:
         try:
             pattern = re.compile(each)
         except re.error as error:
+            reraise_interrupt()
             raise ValueError(f"a pattern is no regular expression: {each!r}: {error}") from None
         if isinstance(pattern.pattern, bytes):
             raise TypeError("each of patterns must be for text, not for bytes")

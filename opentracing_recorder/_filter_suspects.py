@@ -10,6 +10,8 @@ import binascii
 import re
 from collections.abc import Iterable
 
+from opentracing.interrupts import reraise_interrupt
+
 KEPT, COUNTED, SUSPECT = range(3)
 """The kinds of keys. Under one that is `COUNTED`, such as ``max_tokens``, numbers are kept."""
 
@@ -250,6 +252,7 @@ def _is_secret(found: re.Match[str]) -> bool:
     try:
         decoded = binascii.a2b_base64(encoded[: len(encoded) // 4 * 4])
     except binascii.Error:
+        reraise_interrupt()
         return False
     return b":" in decoded  # between user and password
 

@@ -304,6 +304,7 @@ def test_a_function_that_traces_itself_ends() -> None:
     assert len(names) < 20
 
 
+@pytest.mark.needs_os
 def test_counts_are_exact_from_many_threads() -> None:
     """Each span is counted once, whatever becomes of it."""
 
@@ -322,6 +323,7 @@ def test_counts_are_exact_from_many_threads() -> None:
     assert len(memory.spans) == 3200
 
 
+@pytest.mark.needs_os
 def test_what_it_wraps_shows_through() -> None:
     """`stats`, `service_name`, `flush` and `close` are those of the other recorder."""
 

@@ -6,6 +6,9 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+
+pytest.importorskip("opentelemetry.trace", reason="opentelemetry-api is not installed")
+
 from opentelemetry.trace import Link, SpanContext, SpanKind, Status, StatusCode, TraceFlags
 
 from opentracing_recorder import BasicTracer, FilterRecorder, InMemoryRecorder, Redaction

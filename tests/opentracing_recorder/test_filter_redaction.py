@@ -582,6 +582,7 @@ def test_it_remembers_no_more_than_a_bounded_number(monkeypatch: pytest.MonkeyPa
     assert "password" not in str(list(redaction._clean))
 
 
+@pytest.mark.needs_os
 def test_it_may_be_called_from_many_threads() -> None:
     """One redaction serves all; nothing gets through while its memory is cleared."""
     redaction = Redaction()
