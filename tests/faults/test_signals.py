@@ -37,6 +37,7 @@ from opentracing_recorder import (
     JSONLinesRecorder,
     LoggingRecorder,
     Recorder,
+    TailRecorder,
     TraceContextPropagator,
 )
 from opentracing_recorder import span as span_module
@@ -531,6 +532,29 @@ def test_alarms_at_a_batch_recorder() -> None:
         assert stats.recorded == stats.sent == len(sent) == len(set(sent)) > 0
     finally:
         recorder.close(1.0)
+
+
+def test_alarms_at_a_tail_recorder() -> None:
+    """Every alarm reaches the application, no span passes twice, and no lock stays taken."""
+    memory = InMemoryRecorder()
+    recorder = TailRecorder(memory, slower_than=30, rate=0.5)
+    tracer = BasicTracer(recorder)
+
+    def requests() -> None:
+        request(tracer)
+        with tracer.start_active_span("root"):
+            request(tracer)
+
+    assert_all_came(requests)
+    assert len(memory.spans) == len({id(span) for span in memory.spans})
+    thread = threading.Thread(target=requests)
+    thread.start()
+    thread.join(timeout=30)
+    assert not thread.is_alive()
+    recorder.close()
+    counts = recorder.counts
+    assert counts.held == 0
+    assert counts.passed >= len(memory.spans)
 
 
 def test_an_alarm_while_the_worker_starts() -> None:

@@ -25,7 +25,6 @@ from opentracing_recorder import (
     tail,
 )
 from opentracing_recorder.harness import RecorderCheckMixin
-from opentracing_recorder.zipkin import ZipkinTracer
 
 from ..threads import on_threads
 
@@ -266,8 +265,12 @@ def test_the_recorders_of_two_tracers_may_be_one() -> None:
     assert test.passed == ["child", "root"]
 
 
+@pytest.mark.needs_os
 def test_both_halves_of_a_shared_span_belong_to_the_trace() -> None:
     """Zipkin's client and server have one id, also if both run here, and if they are the root."""
+    pytest.importorskip("urllib3")
+    from opentracing_recorder.zipkin import ZipkinTracer
+
     memory = InMemoryRecorder()
     recorder = TailRecorder(memory)
     tracer = ZipkinTracer("shop", recorder=recorder, one_span_per_rpc=True)

@@ -23,6 +23,8 @@ from opentracing_recorder import (
     Recorder,
     Redaction,
     Sampler,
+    TailCounts,
+    TailRecorder,
     TextPropagator,
     Trace,
     read_spans,
@@ -127,6 +129,10 @@ def an_application() -> None:
         propagators={Format.HTTP_HEADERS: propagator},
         service_name="shop",
     )
+    tail = TailRecorder(recorder, slower_than=0.5, keep=lambda spans: len(spans) > 9, rate=0.1)
+    counts: TailCounts = tail.counts
+    held: int = counts.held
+    assert held == 0
     with BasicTracer(VendorRecorder(), OwnSampler()) as other:
         span: BasicSpan = other.start_span("x").set_tag("a", 1)
         span.finish()
