@@ -283,7 +283,7 @@ class TailRecorder(Wrapping):
         self._due = 0.0  # when the oldest part may have been held for too long
         self._held = self._passed = self._dropped = self._early = self._keep_raised = 0
         self._unkept_alone = 0  # traces of one span that were dropped
-        self._reasons = dict.fromkeys(_REASONS, 0)
+        self._reasons: dict[str, int] = dict.fromkeys(_REASONS, 0)
         self._is_covered = False
 
     # On the application's threads.
@@ -309,12 +309,14 @@ class TailRecorder(Wrapping):
                     since = system.perf_counter()
                     self._parts[trace_id] = _Part(span, span_id, since)
                 is_due = since >= self._due or len(self._roots) > self._max_traces
+            else:
+                is_due = False
             lock.release()
         except BaseException:
             if lock._is_owned():
                 lock.release()
             raise
-        if is_root and is_due:
+        if is_due:
             self._decide_oldest()
         if self._hook is not None:
             self._hook(span)
