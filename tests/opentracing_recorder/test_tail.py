@@ -542,7 +542,8 @@ def test_the_function_is_asked_early_about_the_spans_that_have_ended() -> None:
 
 def test_spans_that_never_end_do_not_pile_up(monkeypatch: pytest.MonkeyPatch) -> None:
     """Neither roots nor the spans below them, of which some are forgotten."""
-    monkeypatch.setattr(tail, "_MOST_RUNNING", 20)
+    for module in ("tail", "_tail_part"):
+        monkeypatch.setattr(f"opentracing_recorder.{module}.MOST_RUNNING", 20)
     test = Tail(max_traces=10)
     for _ in range(50):
         root = test.start("root")
