@@ -431,6 +431,10 @@ class TailRecorder(Wrapping):
         if is_decision:
             self._reasons[reason] += 1
 
+    @under_lock
+    def _count_raised(self) -> None:
+        self._keep_raised += 1
+
     def _reason(self, spans: list[BasicSpan], trace_id: int | None, seconds: float) -> str:
         """Why to keep a trace with these spans that has lasted so long, or `_UNKEPT`."""
         for span in spans:
@@ -446,7 +450,7 @@ class TailRecorder(Wrapping):
                     return self._remembered(_CHOSEN, trace_id)
             except Exception:
                 reraise_interrupt()
-                self._keep_raised += 1
+                self._count_raised()
                 self._keep_failures.report("keep")
                 return self._remembered(_CHOSEN, trace_id)
         return self._reason_of_rate(trace_id) if self._rate else _UNKEPT
@@ -514,8 +518,9 @@ class TailRecorder(Wrapping):
     def _decide_kept(self) -> None:
         """Decide the parts early of which something would be passed on now."""
         for part, trace_id in self._all_parts():
-            if part.spans and self._reason_now(part, trace_id) is not _UNKEPT:
-                self._decide_early(part, trace_id)
+            reason = self._reason_now(part, trace_id) if part.spans else _UNKEPT
+            if reason is not _UNKEPT:
+                self._decide(part, trace_id, reason, is_early=True)
 
     def _end(self) -> None:
         """Decide all parts, and hold nothing from now on."""

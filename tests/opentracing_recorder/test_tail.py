@@ -656,6 +656,26 @@ def test_close_decides_everything() -> None:
     assert is_empty(test.recorder)
 
 
+def test_flush_asks_keep_once_for_a_trace() -> None:
+    """A `keep` that answers otherwise the second time, or raises, decides and counts once."""
+    calls = []
+
+    def keep(spans: list[BasicSpan]) -> bool:
+        calls.append(len(spans))
+        if len(calls) == 2:
+            raise ValueError
+        return len(calls) == 1
+
+    test = Tail(keep=keep)
+    for _ in range(2):
+        root = test.start("root")
+        test.start("child", root).finish()
+        test.tracer.flush(1)
+        root.finish()
+    assert calls == [1, 1]
+    assert (test.counts.chosen, test.counts.unkept, test.counts.keep_raised) == (2, 0, 1)
+
+
 def test_flush_and_close_are_the_recorders() -> None:
     """Their timeouts and answers pass through, and so do its counts and its name."""
     calls = []
