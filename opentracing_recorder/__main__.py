@@ -42,8 +42,8 @@ files. `opentracing_recorder.statistics` explains the answers::
     python -m opentracing_recorder compare yesterday.jsonl today.jsonl
     python -m opentracing_recorder critical-path spans.jsonl --trace 3f1a
 
-``run`` runs a Python program, which is traced as environment variables say. ``run --help`` lists
-them, and `opentracing_recorder.environment` explains them::
+``run`` runs a Python program, which is traced as environment variables set it up. ``run --help``
+lists them, and `opentracing_recorder.environment` explains them::
 
     OTEL_SERVICE_NAME=shop python -m opentracing_recorder run app.py
 

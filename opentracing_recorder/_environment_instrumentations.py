@@ -15,7 +15,7 @@ _logger = logging.getLogger("opentracing_recorder.environment")
 
 
 def patch_by_gevent() -> None:
-    """Have gevent patch the standard library, if a variable says so."""
+    """Have gevent patch the standard library, if a variable is set to that."""
     variable = "OTEL_PYTHON_AUTO_INSTRUMENTATION_EXPERIMENTAL_GEVENT_PATCH"
     value = value_of(variable)
     if not value:

@@ -53,7 +53,7 @@ From ``opentelemetry-instrument`` it differs in this:
   ``flask``, run its module: ``run -m flask``.
 - No distro and no configurator runs. If one instrumentation fails, it is reported, and the others
   are loaded.
-- There are spans alone. What ``OTEL_METRICS_EXPORTER`` and ``OTEL_LOGS_EXPORTER`` say is ignored.
+- It exports spans alone: ``OTEL_METRICS_EXPORTER`` and ``OTEL_LOGS_EXPORTER`` are ignored.
 - ``OTEL_PROPAGATORS`` needs no packages for ``b3``, ``b3multi``, ``jaeger`` and ``ottrace``.
 
 Python finds the set-up by ``PYTHONPATH``, in a module ``sitecustomize``, which then imports yours
@@ -121,8 +121,8 @@ gevent first | none |
 | ``OTEL_PYTHON_CONFIGURATOR`` | opentracing, for opentelemetry-instrument | none |
 | ``OTEL_PYTHON_TRACER_PROVIDER`` | opentracing, for OpenTelemetry's API | none |
 
-An empty value is none, as OpenTelemetry's specification says; the limits of its SDK for Python take
-it for no limit.
+An empty value counts as unset, as in OpenTelemetry's specification. OpenTelemetry's SDK for Python
+takes an empty limit for no limit.
 
 ## Exporters
 
@@ -144,10 +144,10 @@ commas.
 
 ## Samplers
 
-``always_on``, ``always_off`` and ``traceidratio`` decide for each trace, whatever the caller's
-headers say. With ``parentbased_`` before the name, a caller's decision is kept. A caller's debug
-flag counts as such a decision. ``traceidratio`` keeps a share as `ProbabilisticSampler` does, which
-OpenTelemetry's SDK does not do alike: use ``parentbased_traceidratio`` behind other services.
+``always_on``, ``always_off`` and ``traceidratio`` decide for each trace, and ignore the decision in
+the caller's headers. With ``parentbased_`` before the name, that decision is kept, as is a debug
+flag. ``traceidratio`` keeps the traces that `ProbabilisticSampler` keeps. OpenTelemetry's SDK keeps
+others: use ``parentbased_traceidratio`` behind other services.
 
 ## Propagators
 
