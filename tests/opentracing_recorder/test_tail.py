@@ -6,6 +6,7 @@ import gc
 import os
 import sys
 import threading
+import time
 from types import SimpleNamespace
 from typing import Any
 
@@ -253,6 +254,24 @@ def test_of_overlapping_requests_the_slowest_counts() -> None:
     first.finish(20)
     second.finish(11)
     assert test.counts.slow == 1
+
+
+def test_many_overlapping_requests_of_one_trace_take_no_longer_each() -> None:
+    """As of a consumer, to whom one trace sends all messages; traces of their own are the unit."""
+
+    def seconds(traces: Any) -> float:
+        test = Tail()
+        started = time.thread_time()
+        former = test.start("request", remote(1))
+        for number in range(4000):
+            span = test.start("request", remote(traces(number)))
+            former.finish()
+            former = span
+        former.finish()
+        assert test.counts.dropped == 4001
+        return time.thread_time() - started
+
+    assert seconds(lambda number: 1) < 20 * seconds(lambda number: 2 + number)
 
 
 def test_the_recorders_of_two_tracers_may_be_one() -> None:
