@@ -492,9 +492,8 @@ class TailRecorder(Wrapping):
                     return self._remembered(_CHOSEN, trace_id)
             except Exception:
                 reraise_interrupt()
-                self._keep_raised += 1
                 self._keep_failures.report("keep")
-                return self._remembered(_CHOSEN, trace_id)
+                return self._remembered(_CHOSEN, trace_id, has_raised=True)
         return self._reason_of_rate(trace_id) if self._rate else _UNKEPT
 
     def _reason_of_rate(self, trace_id: int | None) -> str:
@@ -502,8 +501,9 @@ class TailRecorder(Wrapping):
         return _SAMPLED if is_kept else _UNKEPT
 
     @under_lock
-    def _remembered(self, reason: str, trace_id: int | None) -> str:
+    def _remembered(self, reason: str, trace_id: int | None, has_raised: bool = False) -> str:
         """Note that a trace is kept, whatever the rate: what begins later in it is kept, too."""
+        self._keep_raised += has_raised
         self._kept[trace_id] = None
         self._kept.move_to_end(trace_id)
         if len(self._kept) > self._max_traces:
@@ -566,9 +566,9 @@ class TailRecorder(Wrapping):
     def _end(self) -> None:
         """Decide all parts, and hold nothing from now on."""
         self._is_closed = True
+        self._forget_roots()  # first: from then on, no part begins below one
         for part, trace_id in self._all_parts():
             self._decide_early(part, trace_id)
-        self._forget_roots()
 
     @under_lock
     def _forget_roots(self) -> None:
