@@ -73,5 +73,8 @@ def _call(entry_point: Any, conflicts_of: Any = None) -> None:
     except Exception as error:
         reraise_interrupt()
         _logger.warning(
-            "%s is not instrumented: %s", entry_point.name, loggable(error), exc_info=True
+            "%s is not instrumented: %s",
+            entry_point.name,
+            loggable(error),
+            exc_info=loggable(error),
         )

@@ -405,8 +405,8 @@ class TailRecorder(Wrapping):
         if self._parts.get(trace_id) is not part or not (is_early or part.is_over):
             return []
         del self._parts[trace_id], self._roots[trace_id]
-        if not runs(part.root):
-            part.end(part.roots[0])
+        if part.root is not None and not runs(part.root):
+            part.end(id_of(part.root))
         spans, part.spans = part.spans, []
         number = len(spans)
         self._held -= number
@@ -527,9 +527,9 @@ class TailRecorder(Wrapping):
     def _end(self) -> None:
         """Decide all parts, and hold nothing from now on."""
         self._is_closed = True
+        self._forget_roots()  # first: from then on, no part begins below one
         for part, trace_id in self._all_parts():
             self._decide_early(part, trace_id)
-        self._forget_roots()
 
     @under_lock
     def _forget_roots(self) -> None:

@@ -6,6 +6,7 @@ import gc
 import os
 import sys
 import threading
+import time
 from types import SimpleNamespace
 from typing import Any
 
@@ -253,6 +254,24 @@ def test_of_overlapping_requests_the_slowest_counts() -> None:
     first.finish(20)
     second.finish(11)
     assert test.counts.slow == 1
+
+
+def test_many_overlapping_requests_of_one_trace_take_no_longer_each() -> None:
+    """As of a consumer, to whom one trace sends all messages; traces of their own are the unit."""
+
+    def seconds(traces: Any) -> float:
+        test = Tail()
+        started = time.thread_time()
+        former = test.start("request", remote(1))
+        for number in range(4000):
+            span = test.start("request", remote(traces(number)))
+            former.finish()
+            former = span
+        former.finish()
+        assert test.counts.dropped == 4001
+        return time.thread_time() - started
+
+    assert seconds(lambda number: 1) < 20 * seconds(lambda number: 2 + number)
 
 
 def test_the_recorders_of_two_tracers_may_be_one() -> None:
@@ -676,6 +695,30 @@ def test_flush_asks_keep_once_for_a_trace() -> None:
     assert (test.counts.chosen, test.counts.unkept, test.counts.keep_raised) == (2, 0, 1)
 
 
+def test_what_starts_while_close_decides_is_not_held() -> None:
+    """As on another thread: below a root that was alone, or as a new one."""
+    test = Tail()
+    failed, alone = test.start("failed"), test.start("alone")
+    test.start("a", failed, error=True).finish()
+    started: list[BasicSpan] = []
+
+    class Starting(InMemoryRecorder):
+        def record_span(self, span: BasicSpan) -> None:
+            super().record_span(span)
+            if not started:
+                started.extend([test.start("below", alone), test.start("new")])
+
+    test.recorder.recorder = test.memory = Starting()
+    test.recorder.close(1)
+    started[0].set_tag("error", True).finish()
+    assert (test.passed, test.counts.held) == (["a", "below"], 0)
+    started[1].finish()
+    alone.finish()
+    failed.finish()
+    assert test.passed == ["a", "below", "alone", "failed"]
+    assert is_empty(test.recorder)
+
+
 def test_flush_and_close_are_the_recorders() -> None:
     """Their timeouts and answers pass through, and so do its counts and its name."""
     calls = []
@@ -834,6 +877,30 @@ def test_traces_of_many_threads_are_counted_exactly() -> None:
     counts = test.counts
     assert (counts.recorded, counts.held) == (8 * each * 4, 0)
     assert len({id(span) for span in test.memory.spans}) == counts.passed
+
+
+@pytest.mark.threads
+@pytest.mark.needs_os
+def test_what_the_function_raises_on_many_threads_is_counted_exactly() -> None:
+    """Once for each call; without a step of its own, CPython 3.9 loses some."""
+
+    def keep(spans: list[BasicSpan]) -> bool:
+        raise LookupError
+
+    test = Tail(keep=keep)
+    each = 1500
+
+    def work() -> None:
+        for _ in range(each):
+            test.start("root").finish()
+
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        on_threads(work)
+    finally:
+        sys.setswitchinterval(interval)
+    assert test.counts.keep_raised == test.counts.chosen == 8 * each
 
 
 @pytest.mark.threads
