@@ -444,6 +444,18 @@ def test_unread_variables_are_reported_once(
     assert "INSECURE" not in caplog.text
 
 
+@pytest.mark.needs_os
+def test_a_broken_list_is_reported_once(
+    env: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Though the tracer and its recorder both read it."""
+    env.setenv("OTEL_TRACES_EXPORTER", "otlp")
+    env.setenv("OTEL_RESOURCE_ATTRIBUTES", "reported-once,service.name=shop")
+    assert _made().service_name == "shop"
+    (message,) = (each.getMessage() for each in caplog.records)
+    assert message.startswith("OTEL_RESOURCE_ATTRIBUTES must be items such as key=value")
+
+
 @pytest.mark.parametrize(
     "value", ["x" * 100_000, "\udcff,\udc80=\udc00", " , ,, ", "%ff=%,=,=b", "\x00"]
 )
