@@ -429,9 +429,13 @@ def test_unread_variables_are_reported_once(
     """Those for tracing that nobody reads, also with a slip in the name; no value is shown."""
     unread = [
         *("OPENTRACING_KAFKA_SERVERS", "OTEL_CONFIG_FILE", "OTEL_EXPORTER_JAEGER_ENDPOINT"),
-        *("OTEL_EXPORTER_OTLP_TRACES_INSECURE", "OTEL_TRACE_SAMPLER"),
+        *("OTEL_EXPORTER_OLTP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_INSECURE"),
+        *("OTEL_EXPORTR_ZIPKIN_ENDPOINT", "OTEL_SERVICENAME", "OTEL_TRACE_SAMPLER"),
     ]
-    others = ["OTEL_EXPORTER_OTLP_METRICS_ENDPOINT", "OTEL_METRICS_EXPORTER", "OTEL_LOG_LEVEL"]
+    others = [
+        *("OTEL_EXPORTER_OTLP_METRICS_ENDPOINT", "OTEL_METRICS_EXPORTER", "OTEL_LOG_LEVEL"),
+        *("OTEL_RESOURCE_ATTRIBUTES_POD_NAME", "OTEL_EXPORTER_PROMETHEUS_PORT"),
+    ]
     for name in (*unread, *others, "OTEL_EXPORTER_OTLP_HEADERS", "OTEL_SERVICE_NAME"):
         env.setenv(name, "secret")
     env.setenv("OTEL_BSP_EMPTY", " ")
