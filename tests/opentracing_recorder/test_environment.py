@@ -496,6 +496,7 @@ def test_disabled(env: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     ("variable", "value", "default"),
     [
+        ("OTEL_SDK_DISABLED", "1", "false"),
         ("OTEL_TRACES_SAMPLER", "sometimes", "parentbased_always_on"),
         ("OTEL_TRACES_SAMPLER_ARG", "2", "1.0"),
         ("OTEL_TRACES_SAMPLER_ARG", "nan", "1.0"),
