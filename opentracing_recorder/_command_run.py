@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from ._command_files import report
+from ._command_report import report
 from ._environment_names import VARIABLES
 
 SITE = Path(__file__).with_name("_command_run_site")

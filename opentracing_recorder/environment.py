@@ -298,7 +298,7 @@ def _tracer(limits: Limits, formats: tuple[str, ...]) -> BasicTracer:
     except ImportError:
         pass
     name = named_service()
-    is_disabled = value_of("OTEL_SDK_DISABLED").lower() == "true"
+    is_disabled = _is_disabled()
     sampler, follows_parent = (ConstSampler(False), True) if is_disabled else _sampler()
     propagators: dict[Any, Any] = propagators_of(formats)
     if not follows_parent:
@@ -357,6 +357,14 @@ def _is_installed(module: str) -> bool:
     except (ImportError, ValueError):
         reraise_interrupt()
         return False
+
+
+def _is_disabled() -> bool:
+    variable = "OTEL_SDK_DISABLED"
+    value = value_of(variable).lower()
+    if value not in ("", "true", "false"):
+        warn(variable, "true or false", "false")
+    return value == "true"
 
 
 def _sampler() -> tuple[Sampler, bool]:
