@@ -182,10 +182,10 @@ seconds more. The log of ``opentracing_recorder`` has the rest.
 ## Errors
 
 Nothing raises. For a value that cannot serve, one warning in the log names the variable and the
-default that is used. A value itself is never shown: it may be a secret. One warning lists the
-variables for tracing that are set and that nobody reads, such as one with a slip in its name. If an
-exporter's packages are missing, or it cannot be set up, one warning says so, and the other
-exporters are used.
+default that is used. No value is shown, as it may be a secret; only the path of a file that cannot
+be used is. One warning lists the variables for tracing that are set and that nobody reads, such as
+one with a slip in its name. If an exporter's packages are missing, or it cannot be set up, one
+warning says so, and the other exporters are used.
 """
 
 from __future__ import annotations

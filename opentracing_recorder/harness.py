@@ -54,6 +54,7 @@ A backend that listens on TCP can also fail. Return its address, and let the rec
 
 
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Store)
+    server.handle_error = lambda *request: None  # the proxy resets connections
     threading.Thread(target=server.serve_forever, daemon=True).start()
 
 
