@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import math
 import os
+import sys
 import threading
 import urllib.request
 import weakref
@@ -397,7 +398,10 @@ def test_a_recorder_whose_stats_raise_keeps_no_other_from_being_shown(
         def recorder(self) -> Recorder:
             return Endless()
 
-    raising, loop = Raising(), Passing(NoopRecorder())
+    class Loop(Passing):
+        service_name = None
+
+    raising, loop = Raising(), Loop(NoopRecorder())
     loop.recorder = loop
     recorders = [raising, Odd(), Sieve(NoopRecorder()), Endless(), loop]
     MetricsRecorder(CompositeRecorder(recorders), registry=registry)
@@ -420,6 +424,25 @@ def test_recorders_of_one_registry_share_its_metrics(registry: CollectorRegistry
         tracer.start_span("x").finish()
     assert value(registry, CALLS, service_name="shop") == 2
     assert value(registry, CALLS, service_name="till") == 1
+
+
+@pytest.mark.threads
+@pytest.mark.needs_os
+def test_recorders_that_threads_add_at_once_are_all_shown() -> None:
+    """Each has a label of its own."""
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        for _ in range(100):
+            registry = CollectorRegistry()
+            inner = [Passing(Scripted()) for _ in range(8)]
+            on_threads(lambda: MetricsRecorder(inner.pop(), registry=registry))
+            shown = [
+                each for each in samples(registry) if each.name.endswith("spans_recorded_total")
+            ]
+            assert len(shown) == 8
+    finally:
+        sys.setswitchinterval(interval)
 
 
 @pytest.mark.parametrize(
