@@ -34,6 +34,7 @@ Every name below can be imported from this package. The guides are in the module
   `opentracing_recorder.kafka`, `opentracing_recorder.opentelemetry`.
 - Change, drop or redact spans on their way out: `opentracing_recorder.filter`.
 - Keep the traces that failed or were slow, and few of the others: `opentracing_recorder.tail`.
+- Count spans, requests, errors and durations for Prometheus: `opentracing_recorder.prometheus`.
 - Record what is instrumented for OpenTelemetry: `opentracing_recorder.opentelemetry_api`.
 - Set up a tracer by environment variables, or without code: `opentracing_recorder.environment`.
 - Send the last spans of a process: `opentracing_recorder.shutdown`.
@@ -73,6 +74,7 @@ if TYPE_CHECKING:
     from .context import RemoteSpanContext as RemoteSpanContext
     from .edge_propagator import EdgePropagator as EdgePropagator
     from .environment import tracer_from_environment as tracer_from_environment
+    from .filter import FilterCounts as FilterCounts
     from .filter import FilterRecorder as FilterRecorder
     from .filter import Redaction as Redaction
     from .in_memory import InMemoryRecorder as InMemoryRecorder
@@ -120,6 +122,7 @@ else:
         "ConsoleRecorder": "console",
         "ConstSampler": "sampler",
         "EdgePropagator": "edge_propagator",
+        "FilterCounts": "filter",
         "FilterRecorder": "filter",
         "FlushAtShutdown": "shutdown",
         "InMemoryRecorder": "in_memory",

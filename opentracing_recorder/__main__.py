@@ -42,8 +42,8 @@ files. `opentracing_recorder.statistics` explains the answers::
     python -m opentracing_recorder compare yesterday.jsonl today.jsonl
     python -m opentracing_recorder critical-path spans.jsonl --trace 3f1a
 
-``run`` runs a Python program, which is traced as environment variables say. ``run --help`` lists
-them, and `opentracing_recorder.environment` explains them::
+``run`` runs a Python program, which is traced as environment variables set it up. ``run --help``
+lists them, and `opentracing_recorder.environment` explains them::
 
     OTEL_SERVICE_NAME=shop python -m opentracing_recorder run app.py
 
@@ -58,14 +58,18 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
+from types import ModuleType
 
-from . import _command_convert, _command_questions, _command_run, _command_show
-from ._command_files import FORMATS_HELP, report
+from . import _command_run
+from ._command_report import report
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command, and return its exit status: 1 if a file or a trace cannot be shown."""
-    options = _parser().parse_args(arguments)
+    given = sys.argv[1:] if arguments is None else arguments
+    # An application's start waits for `run`, which needs none of the others.
+    parser = _parser() if given[:1] == ["run"] else _parser_of_all()
+    options = parser.parse_args(given)
     if sys.stdout is None and getattr(options, "needs_output", True):
         report("output: standard output is closed")
         return 1
@@ -81,17 +85,25 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return status
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m opentracing_recorder",
-        description=f"Look at spans in files, or run a program that is traced. {FORMATS_HELP}",
-    )
+def _parser(description: str | None = None, *others: ModuleType) -> argparse.ArgumentParser:
+    """A parser for ``run``, and for the commands of the `others`."""
+    parser = argparse.ArgumentParser(prog="python -m opentracing_recorder", description=description)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    _command_show.add_parsers(commands)
-    _command_questions.add_parsers(commands)
-    _command_convert.add_parsers(commands)
-    _command_run.add_parsers(commands)
+    for module in (*others, _command_run):
+        module.add_parsers(commands)
     return parser
+
+
+def _parser_of_all() -> argparse.ArgumentParser:
+    from . import _command_convert, _command_questions, _command_show
+    from ._command_files import FORMATS_HELP
+
+    return _parser(
+        f"Look at spans in files, or run a program that is traced. {FORMATS_HELP}",
+        _command_show,
+        _command_questions,
+        _command_convert,
+    )
 
 
 if __name__ == "__main__":

@@ -7,7 +7,8 @@ import os
 from itertools import chain
 from typing import Any
 
-from ._command_files import FILES_HELP, FORMATS_HELP, Files, report
+from ._command_files import FILES_HELP, FORMATS_HELP, Files
+from ._command_report import report
 from .span_files import write_spans
 
 _FORMATS = {

@@ -1,13 +1,12 @@
-"""The files of a command line, and the reports on standard error, for all commands."""
+"""The files of a command line, for all commands that read spans."""
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from ._errors import visible
+from ._command_report import report
 from ._span_files_reports import Reports
 from .span_files import read_spans
 from .trace import Trace
@@ -51,11 +50,3 @@ def chosen_traces(files: Files, trace_id: str | None) -> list[Trace]:
     if not traces:
         report("no spans" if trace_id is None else f"no trace {trace_id}")
     return traces
-
-
-def report(message: str) -> None:
-    """Print a message on standard error, as one line."""
-    # If standard error is closed, `print` would write to standard output.
-    if sys.stderr is not None:
-        # The names of files are untrusted.
-        print(visible(message, unicode=False), file=sys.stderr)

@@ -8,9 +8,10 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from . import statistics
-from ._command_files import FILES_HELP, Files, chosen_traces, report
+from ._command_files import FILES_HELP, Files, chosen_traces
 from ._command_filters import add_filters, where_of
 from ._command_output import Output, add_output_arguments, at_least_one
+from ._command_report import report
 from ._command_table import Cell, Column
 from ._critical_path import SpanTimes
 from ._terminal_text import BOLD, DIM, GREEN, RED

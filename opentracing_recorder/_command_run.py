@@ -1,4 +1,4 @@
-"""The command ``run``, which starts a Python program that is traced as variables say."""
+"""The command ``run``, which starts a Python program that is traced as variables set it up."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from ._command_files import report
+from ._command_report import report
 from ._environment_names import VARIABLES
 
 SITE = Path(__file__).with_name("_command_run_site")
@@ -20,10 +20,10 @@ def add_parsers(commands: Any) -> None:
     """Add the command to those of an `argparse` parser."""
     run = commands.add_parser(
         "run",
-        help="run a Python program, traced as environment variables say",
+        help="run a Python program, traced as environment variables set it up",
         usage="python -m opentracing_recorder run [OPTION ...] FILE | -m MODULE [ARG ...]",
         description="Run a Python program with the arguments that python itself takes. It is traced"
-        " as the variables below say, and so are the Python programs that it starts.",
+        " as the variables below set it up, and so are the Python programs that it starts.",
         epilog="\n".join(_listed()),
         formatter_class=_Help,
         prefix_chars="\0",  # all arguments are Python's
@@ -51,7 +51,7 @@ def _listed() -> list[str]:
     return [
         *lines,
         "",
-        "The guide of opentracing_recorder.environment says more.",
+        "The guide of opentracing_recorder.environment has the details.",
     ]
 
 

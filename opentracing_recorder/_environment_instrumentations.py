@@ -15,7 +15,7 @@ _logger = logging.getLogger("opentracing_recorder.environment")
 
 
 def patch_by_gevent() -> None:
-    """Have gevent patch the standard library, if a variable says so."""
+    """Have gevent patch the standard library, if a variable is set to that."""
     variable = "OTEL_PYTHON_AUTO_INSTRUMENTATION_EXPERIMENTAL_GEVENT_PATCH"
     value = value_of(variable)
     if not value:
@@ -73,5 +73,8 @@ def _call(entry_point: Any, conflicts_of: Any = None) -> None:
     except Exception as error:
         reraise_interrupt()
         _logger.warning(
-            "%s is not instrumented: %s", entry_point.name, loggable(error), exc_info=True
+            "%s is not instrumented: %s",
+            entry_point.name,
+            loggable(error),
+            exc_info=loggable(error),
         )

@@ -90,14 +90,17 @@ VARIABLES = [
 ]
 
 _OF_TRACING = (
-    *("OTEL_SERVICE_", "OTEL_RESOURCE_", "OTEL_TRACE", "OTEL_SAMPLER", "OTEL_PROPAGATOR"),
-    *("OTEL_BSP_", "OTEL_SPAN_", "OTEL_EVENT_", "OTEL_LINK_", "OTEL_ATTRIBUTE_", "OTEL_SDK_"),
-    *("OTEL_EXPORTER_OTLP", "OTEL_EXPORTER_ZIPKIN", "OTEL_EXPORTER_JAEGER", "OPENTRACING_"),
+    *("OTEL_SERVICE", "OTEL_RESOURCE", "OTEL_TRACE", "OTEL_SAMPLER", "OTEL_PROPAGATOR"),
+    *("OTEL_BSP", "OTEL_SPAN", "OTEL_EVENT", "OTEL_LINK", "OTEL_ATTRIBUTE", "OTEL_SDK"),
+    *("OTEL_EXPORT", "OTEL_OTLP", "OTEL_ZIPKIN", "OPENTRACING_"),
     *("OTEL_CONFIG_FILE", "OTEL_EXPERIMENTAL_CONFIG_FILE", "OTEL_PYTHON_ID_GENERATOR"),
 )
 """How the names of variables begin that set up tracing, also of those with a slip."""
 
-_OF_OTHERS = ("OTEL_EXPORTER_OTLP_METRICS_", "OTEL_EXPORTER_OTLP_LOGS_")
+_OF_OTHERS = (
+    *("OTEL_EXPORTER_OTLP_METRICS_", "OTEL_EXPORTER_OTLP_LOGS_", "OTEL_EXPORTER_PROMETHEUS_"),
+    "OTEL_RESOURCE_ATTRIBUTES_",  # parts of the value, which OpenTelemetry's operator sets
+)
 
 
 def report_unread(is_grpc: bool, environ: Mapping[str, str] | None = None) -> None:

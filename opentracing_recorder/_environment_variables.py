@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import os
+from functools import lru_cache
 from urllib.parse import unquote
 
 from opentracing.interrupts import reraise_interrupt
@@ -34,18 +35,24 @@ def pairs(variable: str) -> dict[str, str]:
     """A list such as ``key=value,key=value``, percent-encoded."""
     found = {}
     is_broken = False
-    for item in filter(str.strip, value_of(variable).split(",")):
+    text = value_of(variable)
+    for item in filter(str.strip, text.split(",")):
         key, equals, value = item.partition("=")
         if equals and key.strip():
             found[unquote(key.strip())] = unquote(value.strip())
         else:
             is_broken = True
     if is_broken:
-        _logger.warning(
-            "%s must be items such as key=value, separated by commas. Each other item is left out",
-            variable,
-        )
+        _report_items(variable, text)
     return found
+
+
+@lru_cache(maxsize=16)  # a tracer, its recorder and its provider read the same variable
+def _report_items(variable: str, text: str) -> None:
+    _logger.warning(
+        "%s must be items such as key=value, separated by commas. Each other item is left out",
+        variable,
+    )
 
 
 def resource_attributes() -> dict[str, str]:

@@ -83,7 +83,7 @@ class Operations:
         self._notes: deque[Note] = deque()
         self._names: set[str] = set()
         self._series: dict[Labels, Series] = {}
-        self._known: dict[Any, Series] = {}  # the same, by what a note says
+        self._known: dict[Any, Series] = {}  # the same, by the first item of a note
         # Re-entrant, so that a finalizer or a signal's handler that runs while a thread counts can
         # see that it is this thread's. A thread of the application never waits for it.
         self._lock = threading.RLock()

@@ -53,7 +53,7 @@ From ``opentelemetry-instrument`` it differs in this:
   ``flask``, run its module: ``run -m flask``.
 - No distro and no configurator runs. If one instrumentation fails, it is reported, and the others
   are loaded.
-- There are spans alone. What ``OTEL_METRICS_EXPORTER`` and ``OTEL_LOGS_EXPORTER`` say is ignored.
+- It exports spans alone: ``OTEL_METRICS_EXPORTER`` and ``OTEL_LOGS_EXPORTER`` are ignored.
 - ``OTEL_PROPAGATORS`` needs no packages for ``b3``, ``b3multi``, ``jaeger`` and ``ottrace``.
 
 Python finds the set-up by ``PYTHONPATH``, in a module ``sitecustomize``, which then imports yours
@@ -121,8 +121,8 @@ gevent first | none |
 | ``OTEL_PYTHON_CONFIGURATOR`` | opentracing, for opentelemetry-instrument | none |
 | ``OTEL_PYTHON_TRACER_PROVIDER`` | opentracing, for OpenTelemetry's API | none |
 
-An empty value is none, as OpenTelemetry's specification says; the limits of its SDK for Python take
-it for no limit.
+An empty value counts as unset, as in OpenTelemetry's specification. OpenTelemetry's SDK for Python
+takes an empty limit for no limit.
 
 ## Exporters
 
@@ -144,10 +144,10 @@ commas.
 
 ## Samplers
 
-``always_on``, ``always_off`` and ``traceidratio`` decide for each trace, whatever the caller's
-headers say. With ``parentbased_`` before the name, a caller's decision is kept. A caller's debug
-flag counts as such a decision. ``traceidratio`` keeps a share as `ProbabilisticSampler` does, which
-OpenTelemetry's SDK does not do alike: use ``parentbased_traceidratio`` behind other services.
+``always_on``, ``always_off`` and ``traceidratio`` decide for each trace, and ignore the decision in
+the caller's headers. With ``parentbased_`` before the name, that decision is kept, as is a debug
+flag. ``traceidratio`` keeps the traces that `ProbabilisticSampler` keeps. OpenTelemetry's SDK keeps
+others: use ``parentbased_traceidratio`` behind other services.
 
 ## Propagators
 
@@ -298,7 +298,7 @@ def _tracer(limits: Limits, formats: tuple[str, ...]) -> BasicTracer:
     except ImportError:
         pass
     name = named_service()
-    is_disabled = value_of("OTEL_SDK_DISABLED").lower() == "true"
+    is_disabled = _is_disabled()
     sampler, follows_parent = (ConstSampler(False), True) if is_disabled else _sampler()
     propagators: dict[Any, Any] = propagators_of(formats)
     if not follows_parent:
@@ -357,6 +357,14 @@ def _is_installed(module: str) -> bool:
     except (ImportError, ValueError):
         reraise_interrupt()
         return False
+
+
+def _is_disabled() -> bool:
+    variable = "OTEL_SDK_DISABLED"
+    value = value_of(variable).lower()
+    if value not in ("", "true", "false"):
+        warn(variable, "true or false", "false")
+    return value == "true"
 
 
 def _sampler() -> tuple[Sampler, bool]:

@@ -49,7 +49,7 @@ cookies and other credentials, and numbers of payment cards::
     }
     assert span.logs[0].key_values["message"] == "[redacted]"
 
-What the function gets:
+## The function
 
 - It is called once for each finished, sampled span, on the thread that finished it, possibly on
   several at once. The application waits for it: be quick, and do no I/O.
@@ -62,13 +62,15 @@ What the function gets:
   function does to that tag, and to the field ``event`` of a log, reaches the status and the name of
   the event. Its links are ``span.opentelemetry.links``, a tuple that may be replaced.
 
-Failures. If the function raises, or returns anything but a span or None, the span goes out without
+## Failures
+
+If the function raises, or returns anything but a span or None, the span goes out without
 tags, logs, baggage, status description and attributes of links, and with the name ``filter
 failed``, as a name may hold a secret too. Its ids, references and times stay; so do the kind and
 the status code of a span of OpenTelemetry's API. It is counted, and the exception is logged, at
 most once a minute. The span never goes out as it was.
 
-What `Redaction` replaces:
+## What Redaction replaces
 
 - By key: the value of a tag, log field, baggage item, attribute or item of a mapping with one of
   these words in its key, in any case and joined by ``-``, ``_``, ``.``, a space or nothing:
@@ -88,24 +90,31 @@ What `Redaction` replaces:
   So is a text of more than 2,000,000 characters. An object that is no text, number, list, mapping
   or exception becomes one or a text first: what was searched is what goes out.
 
-Its options:
+## Options of Redaction
 
-- `keys`: more words, such as ``"iban"`` or ``"customer name"``.
-- `patterns`: more regular expressions, as text or compiled. They must not backtrack without end.
-- `kept_keys`: whole keys whose values are searched by pattern alone, such as
-  ``"feature.token"``.
+- `keys`: more words, such as ``"iban"`` or ``"customer name"`` (default: none).
+- `patterns`: more regular expressions, as text or compiled (default: none). They must not backtrack
+  without end.
+- `kept_keys`: whole keys whose values are searched by pattern alone, such as ``"feature.token"``
+  (default: none).
 - `replacement`: ``"[redacted]"`` by default.
-- `defaults`: False leaves out the default keys and patterns.
+- `defaults`: False leaves out the default keys and patterns (default: True).
 
 `Redaction.redacted` shows in a test what becomes of a value. No list is complete: a secret under an
 ordinary key, in a form that nobody knows, is not found. Do not put secrets into spans.
 
-What to watch: ``recorder.counts`` has `recorded`, `passed`, `dropped` and `failed`; the first is
+## What to watch
+
+``recorder.counts`` has `recorded`, `passed`, `dropped` and `failed`; the first is
 the sum of the others. ``recorder.stats`` is the other recorder's. Alert if `failed` grows.
 
-What is lost: the spans that the function drops, and the values of spans for which it fails.
+## What is lost
 
-Order. Recorders wrap each other. A `FilterRecorder` belongs next to the recorder that sends. With a
+The spans that the function drops, and the values of spans for which it fails.
+
+## With other recorders
+
+Recorders wrap each other. A `FilterRecorder` belongs next to the recorder that sends. With a
 `CompositeRecorder`, wrap each recorder that needs it, or all of them at once::
 
     from opentracing_recorder import CompositeRecorder

@@ -89,7 +89,7 @@ takes the place of one. Names are cut to 120 characters, and line breaks in them
 
 ## Alerts
 
-These two rules tell you when spans are lost, and when a service fails::
+These two rules fire when spans are lost, and when a service fails::
 
     groups:
       - name: opentracing
@@ -182,7 +182,7 @@ class MetricsRecorder(Wrapping):
 
     - `registry` shows the metrics: prometheus_client's default registry, or one of your own.
     - `buckets` are the upper bounds of the histograms in seconds.
-    - `max_operations` is the most operation names that are told apart.
+    - `max_operations` is the most operation names that have a label each.
     - `kinds` are the kinds of spans that are counted as requests.
 
     Raises TypeError or ValueError for an option that cannot serve, and names it. Safe from any

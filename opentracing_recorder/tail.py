@@ -129,6 +129,7 @@ from ._batch_queue import under_lock
 from ._clock import system
 from ._failure_log import FailureLog
 from ._process import at_exit, at_fork, cover_child
+from ._tail_part import MOST_RUNNING, Part, id_of, runs
 from ._wrapping import Wrapping
 from .recorder import Recorder, started_hook
 from .sampler import ProbabilisticSampler
@@ -187,53 +188,6 @@ _FAILED, _SLOW, _FOLLOWED, _CHOSEN, _SAMPLED, _UNKEPT = _REASONS
 
 _ERROR = tags.ERROR
 
-# Spans of one part, and parts that are decided.
-_MOST_RUNNING = 100_000
-
-
-class _Part:
-    """The local part of a trace that has several spans: those that are held, or the decision."""
-
-    __slots__ = ("reason", "root", "roots", "running", "running_roots", "since", "spans")
-
-    def __init__(self, root: BasicSpan, root_id: int | None, since: float) -> None:
-        self.root: BasicSpan | None = root  # None once decided: it may be freed then
-        # The ids of the local roots: others may start before it ends, then they are a set.
-        self.roots: tuple[int | None, ...] | set[int | None] = (root_id,)
-        self.running_roots = 1
-        # How many spans of an id run: two, if Zipkin's client and server share it.
-        self.running = {root_id: 1}
-        self.since = since  # when the root started, on the clock `perf_counter`
-        self.spans: list[BasicSpan] = []  # that are held, in the order in which they ended
-        self.reason: str | None = None  # one of `_REASONS`, once decided
-
-    def start(self, span_id: int | None, parent_id: int | None) -> None:
-        roots, running = self.roots, self.running
-        is_root = span_id in roots
-        is_new = not (is_root or parent_id in running or parent_id in roots)
-        if is_new:
-            if isinstance(roots, tuple):
-                roots = self.roots = set(roots)
-            roots.add(span_id)
-        if len(running) >= _MOST_RUNNING:  # they may never end
-            running.clear()
-            self.running_roots = 0
-        number = running.get(span_id, 0)
-        running[span_id] = number + 1
-        self.running_roots += is_new or (is_root and not number)
-
-    def end(self, span_id: int | None) -> None:
-        number = self.running.pop(span_id, 0)
-        if number > 1:
-            self.running[span_id] = number - 1
-        elif number and span_id in self.roots:
-            self.running_roots -= 1
-
-    @property
-    def is_over(self) -> bool:
-        """Whether no local root runs."""
-        return not self.running_roots
-
 
 class TailRecorder(Wrapping):
     """Holds the spans of each trace until its local root ends, and passes on those of some traces.
@@ -284,16 +238,16 @@ class TailRecorder(Wrapping):
         # The local roots that run, of traces that are undecided; the oldest comes first.
         self._roots: dict[int | None, BasicSpan] = {}
         # Their parts. A root that is alone needs none, which saves a third of the time.
-        self._parts: dict[int | None, _Part] = {}
+        self._parts: dict[int | None, Part] = {}
         # The parts that are decided, of which spans still run.
-        self._decided: OrderedDict[int | None, _Part] = OrderedDict()
+        self._decided: OrderedDict[int | None, Part] = OrderedDict()
         # Traces that were kept, but not by the rate. A trace that was not kept needs no place: the
         # rate does not keep it.
         self._kept: OrderedDict[int | None, None] = OrderedDict()
         self._due = 0.0  # when the oldest part may have been held for too long
         self._held = self._passed = self._dropped = self._early = self._keep_raised = 0
         self._unkept_alone = 0  # traces of one span that were dropped
-        self._reasons = dict.fromkeys(_REASONS, 0)
+        self._reasons: dict[str, int] = dict.fromkeys(_REASONS, 0)
         self._is_covered = False
 
     # On the application's threads.
@@ -317,14 +271,16 @@ class TailRecorder(Wrapping):
                 since = None if span.duration >= 0 else span._started
                 if since is None:  # its start was given
                     since = system.perf_counter()
-                    self._parts[trace_id] = _Part(span, span_id, since)
+                    self._parts[trace_id] = Part(span, span_id, since)
                 is_due = since >= self._due or len(self._roots) > self._max_traces
+            else:
+                is_due = False
             lock.release()
         except BaseException:
             if lock._is_owned():
                 lock.release()
             raise
-        if is_root and is_due:
+        if is_due:
             self._decide_oldest()
         if self._hook is not None:
             self._hook(span)
@@ -342,12 +298,12 @@ class TailRecorder(Wrapping):
         part.start(span_id, span.parent_id)
         return False
 
-    def _part(self, root: BasicSpan, trace_id: int | None) -> _Part:
+    def _part(self, root: BasicSpan, trace_id: int | None) -> Part:
         """The part of an undecided root. The lock is held."""
         part = self._parts.get(trace_id)
         if part is None:
             since = getattr(root, "_started", None) or system.perf_counter()
-            part = self._parts[trace_id] = _Part(root, _id_of(root), since)
+            part = self._parts[trace_id] = Part(root, id_of(root), since)
         return part
 
     def record_span(self, span: BasicSpan) -> None:
@@ -400,7 +356,7 @@ class TailRecorder(Wrapping):
             self._pass(span, reason, span_id in part.roots)
         elif part.is_over:
             spans = part.spans.copy()
-            roots = [each.duration for each in spans if _id_of(each) in part.roots]
+            roots = [each.duration for each in spans if id_of(each) in part.roots]
             self._decide(part, trace_id, self._reason(spans, trace_id, max(roots, default=0.0)))
         elif is_due:
             self._decide_oldest()
@@ -411,7 +367,7 @@ class TailRecorder(Wrapping):
     @under_lock
     def _hold(
         self, span: BasicSpan, trace_id: int | None, span_id: int | None
-    ) -> tuple[_Part | None, str | None, bool]:
+    ) -> tuple[Part | None, str | None, bool]:
         """Hold a span that has ended, unless its part is decided: then returns the decision.
 
         The part is None if there is none. Returns also if a limit is exceeded.
@@ -435,22 +391,22 @@ class TailRecorder(Wrapping):
         return part, None, is_due
 
     def _decide(
-        self, part: _Part, trace_id: int | None, reason: str, is_early: bool = False
+        self, part: Part, trace_id: int | None, reason: str, is_early: bool = False
     ) -> None:
         """Pass or drop what is held of a part, unless another thread does it."""
         for span in self._taken(part, trace_id, reason, is_early):
-            self._pass(span, reason, _id_of(span) in part.roots)
+            self._pass(span, reason, id_of(span) in part.roots)
 
     @under_lock
     def _taken(
-        self, part: _Part, trace_id: int | None, reason: str, is_early: bool
+        self, part: Part, trace_id: int | None, reason: str, is_early: bool
     ) -> list[BasicSpan]:
         """Set the decision, and take out what is held. None of it is left for another thread."""
         if self._parts.get(trace_id) is not part or not (is_early or part.is_over):
             return []
         del self._parts[trace_id], self._roots[trace_id]
-        if part.root is not None and not _runs(part.root):
-            part.end(_id_of(part.root))
+        if part.root is not None and not runs(part.root):
+            part.end(id_of(part.root))
         spans, part.spans = part.spans, []
         number = len(spans)
         self._held -= number
@@ -464,7 +420,7 @@ class TailRecorder(Wrapping):
             if former is not None:
                 part.running.update(former.running)
             self._decided[trace_id] = part
-            if len(self._decided) > _MOST_RUNNING:  # their spans may never end
+            if len(self._decided) > MOST_RUNNING:  # their spans may never end
                 self._decided.popitem(last=False)
         return spans
 
@@ -476,6 +432,10 @@ class TailRecorder(Wrapping):
             self._passed += number
         if is_decision:
             self._reasons[reason] += 1
+
+    @under_lock
+    def _count_raised(self) -> None:
+        self._keep_raised += 1
 
     def _reason(self, spans: list[BasicSpan], trace_id: int | None, seconds: float) -> str:
         """Why to keep a trace with these spans that has lasted so long, or `_UNKEPT`."""
@@ -492,8 +452,9 @@ class TailRecorder(Wrapping):
                     return self._remembered(_CHOSEN, trace_id)
             except Exception:
                 reraise_interrupt()
+                self._count_raised()
                 self._keep_failures.report("keep")
-                return self._remembered(_CHOSEN, trace_id, has_raised=True)
+                return self._remembered(_CHOSEN, trace_id)
         return self._reason_of_rate(trace_id) if self._rate else _UNKEPT
 
     def _reason_of_rate(self, trace_id: int | None) -> str:
@@ -501,9 +462,8 @@ class TailRecorder(Wrapping):
         return _SAMPLED if is_kept else _UNKEPT
 
     @under_lock
-    def _remembered(self, reason: str, trace_id: int | None, has_raised: bool = False) -> str:
+    def _remembered(self, reason: str, trace_id: int | None) -> str:
         """Note that a trace is kept, whatever the rate: what begins later in it is kept, too."""
-        self._keep_raised += has_raised
         self._kept[trace_id] = None
         self._kept.move_to_end(trace_id)
         if len(self._kept) > self._max_traces:
@@ -531,7 +491,7 @@ class TailRecorder(Wrapping):
             self._decide_early(*oldest)
 
     @under_lock
-    def _oldest_over(self, now: float) -> tuple[_Part, int | None] | None:
+    def _oldest_over(self, now: float) -> tuple[Part, int | None] | None:
         """The oldest part, if a limit is exceeded."""
         if not self._roots:
             self._due = now + self._max_seconds
@@ -545,23 +505,24 @@ class TailRecorder(Wrapping):
             return None
         return self._part(root, trace_id), trace_id
 
-    def _decide_early(self, part: _Part, trace_id: int | None) -> None:
+    def _decide_early(self, part: Part, trace_id: int | None) -> None:
         self._decide(part, trace_id, self._reason_now(part, trace_id), is_early=True)
 
-    def _reason_now(self, part: _Part, trace_id: int | None) -> str:
-        is_running = len(part.roots) > 1 or _runs(part.root)
+    def _reason_now(self, part: Part, trace_id: int | None) -> str:
+        is_running = len(part.roots) > 1 or runs(part.root)
         seconds = system.perf_counter() - part.since if is_running else 0.0
         return self._reason(part.spans.copy(), trace_id, seconds)
 
     @under_lock
-    def _all_parts(self) -> list[tuple[_Part, int | None]]:
+    def _all_parts(self) -> list[tuple[Part, int | None]]:
         return [(part, trace_id) for trace_id, part in self._parts.items()]
 
     def _decide_kept(self) -> None:
         """Decide the parts early of which something would be passed on now."""
         for part, trace_id in self._all_parts():
-            if part.spans and self._reason_now(part, trace_id) is not _UNKEPT:
-                self._decide_early(part, trace_id)
+            reason = self._reason_now(part, trace_id) if part.spans else _UNKEPT
+            if reason is not _UNKEPT:
+                self._decide(part, trace_id, reason, is_early=True)
 
     def _end(self) -> None:
         """Decide all parts, and hold nothing from now on."""
@@ -609,16 +570,6 @@ class TailRecorder(Wrapping):
         """Decide all traces, pass on what is kept, and close the recorder. Nothing is held then."""
         self._end()
         return super().close(timeout)
-
-
-def _id_of(span: BasicSpan) -> int | None:
-    context = span._own_context
-    return span._span_id if context is None else context.span_id
-
-
-def _runs(root: BasicSpan | None) -> bool:
-    """Whether a root will get here; ``sampling.priority`` may have un-sampled it."""
-    return root is not None and root.sampled and not root.finished
 
 
 _recorders: WeakSet[TailRecorder] = WeakSet()

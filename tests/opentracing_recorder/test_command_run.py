@@ -123,6 +123,20 @@ def test_output_is_unbuffered_if_python_was_asked_for_that(folder: Path) -> None
     assert _python(*RUN, "-c", program, folder=folder).stdout == ""
 
 
+def test_the_other_commands_are_not_imported(folder: Path) -> None:
+    """The start of a program waits for what `run` needs, not for the readers of files."""
+    program = """
+import sys
+from opentracing_recorder.__main__ import main
+main(["run", "--help"])
+print(*sys.modules)
+"""
+    ran = _python("-c", program, folder=folder)
+    start = "opentracing_recorder._command_"
+    imported = {each for each in ran.stdout.split() if each.startswith(start)}
+    assert imported == {f"{start}run", f"{start}report"}, ran.stderr
+
+
 def test_spans_are_drawn(folder: Path) -> None:
     """The exporter console draws each trace on standard error; the tracer is the global one."""
     (folder / "traced.py").write_text(_TRACED + "trace('order')\n", encoding="utf-8")

@@ -429,9 +429,13 @@ def test_unread_variables_are_reported_once(
     """Those for tracing that nobody reads, also with a slip in the name; no value is shown."""
     unread = [
         *("OPENTRACING_KAFKA_SERVERS", "OTEL_CONFIG_FILE", "OTEL_EXPORTER_JAEGER_ENDPOINT"),
-        *("OTEL_EXPORTER_OTLP_TRACES_INSECURE", "OTEL_TRACE_SAMPLER"),
+        *("OTEL_EXPORTER_OLTP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_INSECURE"),
+        *("OTEL_EXPORTR_ZIPKIN_ENDPOINT", "OTEL_SERVICENAME", "OTEL_TRACE_SAMPLER"),
     ]
-    others = ["OTEL_EXPORTER_OTLP_METRICS_ENDPOINT", "OTEL_METRICS_EXPORTER", "OTEL_LOG_LEVEL"]
+    others = [
+        *("OTEL_EXPORTER_OTLP_METRICS_ENDPOINT", "OTEL_METRICS_EXPORTER", "OTEL_LOG_LEVEL"),
+        *("OTEL_RESOURCE_ATTRIBUTES_POD_NAME", "OTEL_EXPORTER_PROMETHEUS_PORT"),
+    ]
     for name in (*unread, *others, "OTEL_EXPORTER_OTLP_HEADERS", "OTEL_SERVICE_NAME"):
         env.setenv(name, "secret")
     env.setenv("OTEL_BSP_EMPTY", " ")
@@ -442,6 +446,18 @@ def test_unread_variables_are_reported_once(
     env.setenv("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc")
     _made()
     assert "INSECURE" not in caplog.text
+
+
+@pytest.mark.needs_os
+def test_a_broken_list_is_reported_once(
+    env: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Though the tracer and its recorder both read it."""
+    env.setenv("OTEL_TRACES_EXPORTER", "otlp")
+    env.setenv("OTEL_RESOURCE_ATTRIBUTES", "reported-once,service.name=shop")
+    assert _made().service_name == "shop"
+    (message,) = (each.getMessage() for each in caplog.records)
+    assert message.startswith("OTEL_RESOURCE_ATTRIBUTES must be items such as key=value")
 
 
 @pytest.mark.parametrize(
@@ -480,6 +496,7 @@ def test_disabled(env: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     ("variable", "value", "default"),
     [
+        ("OTEL_SDK_DISABLED", "1", "false"),
         ("OTEL_TRACES_SAMPLER", "sometimes", "parentbased_always_on"),
         ("OTEL_TRACES_SAMPLER_ARG", "2", "1.0"),
         ("OTEL_TRACES_SAMPLER_ARG", "nan", "1.0"),

@@ -18,13 +18,13 @@ from opentracing_recorder import (
     BasicTracer,
     BatchRecorder,
     CompositeRecorder,
+    FilterCounts,
     FilterRecorder,
     InMemoryRecorder,
     NoopRecorder,
     Recorder,
     Redaction,
 )
-from opentracing_recorder.filter import FilterCounts
 from opentracing_recorder.harness import RecorderCheckMixin
 
 from ..threads import on_threads

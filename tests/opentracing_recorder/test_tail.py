@@ -561,7 +561,8 @@ def test_the_function_is_asked_early_about_the_spans_that_have_ended() -> None:
 
 def test_spans_that_never_end_do_not_pile_up(monkeypatch: pytest.MonkeyPatch) -> None:
     """Neither roots nor the spans below them, of which some are forgotten."""
-    monkeypatch.setattr(tail, "_MOST_RUNNING", 20)
+    for module in ("tail", "_tail_part"):
+        monkeypatch.setattr(f"opentracing_recorder.{module}.MOST_RUNNING", 20)
     test = Tail(max_traces=10)
     for _ in range(50):
         root = test.start("root")
@@ -672,6 +673,26 @@ def test_close_decides_everything() -> None:
     assert test.passed == ["a", "failed", "below", "alone", "below new", "new"]
     assert test.counts.held == 0
     assert is_empty(test.recorder)
+
+
+def test_flush_asks_keep_once_for_a_trace() -> None:
+    """A `keep` that answers otherwise the second time, or raises, decides and counts once."""
+    calls = []
+
+    def keep(spans: list[BasicSpan]) -> bool:
+        calls.append(len(spans))
+        if len(calls) == 2:
+            raise ValueError
+        return len(calls) == 1
+
+    test = Tail(keep=keep)
+    for _ in range(2):
+        root = test.start("root")
+        test.start("child", root).finish()
+        test.tracer.flush(1)
+        root.finish()
+    assert calls == [1, 1]
+    assert (test.counts.chosen, test.counts.unkept, test.counts.keep_raised) == (2, 0, 1)
 
 
 def test_what_starts_while_close_decides_is_not_held() -> None:

@@ -16,6 +16,7 @@ from opentracing_recorder import (
     BasicSpanContext,
     BasicTracer,
     CompositePropagator,
+    FilterCounts,
     FilterRecorder,
     InMemoryRecorder,
     NotASpan,
@@ -118,7 +119,8 @@ class OwnSampler(Sampler):
 
 def an_application() -> None:
     filtered = FilterRecorder(VendorRecorder(), lambda span: span if span.tags else None)
-    dropped: int = FilterRecorder(filtered, Redaction(["iban"])).counts.dropped
+    filter_counts: FilterCounts = FilterRecorder(filtered, Redaction(["iban"])).counts
+    dropped: int = filter_counts.dropped
     assert dropped == 0
     recorder = InMemoryRecorder(max_spans=10)
     propagator = CompositePropagator([TextPropagator(encode_values=True)])
