@@ -69,9 +69,12 @@ class RecorderCollector:
 
     def add(self, recorder: Any) -> None:
         """Show a recorder and all inside it, each under its class, and a number if need be."""
-        known = {id(each) for each, _ in self._recorders.values()}
-        for each in within(recorder):
-            if id(each) not in known and _counts_spans(each):
+        counting = [each for each in within(recorder) if _counts_spans(each)]
+        with _lock.current:  # others may be added at once
+            known = {id(each) for each, _ in self._recorders.values()}
+            for each in counting:
+                if id(each) in known:
+                    continue
                 kind = label = type(each).__name__
                 number = 1
                 while label in self._recorders:

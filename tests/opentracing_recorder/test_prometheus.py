@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import math
 import os
+import sys
 import threading
 import urllib.request
 import weakref
@@ -419,6 +420,29 @@ def test_recorders_of_one_registry_share_its_metrics(registry: CollectorRegistry
         tracer.start_span("x").finish()
     assert value(registry, CALLS, service_name="shop") == 2
     assert value(registry, CALLS, service_name="till") == 1
+
+
+@pytest.mark.threads
+@pytest.mark.needs_os
+def test_recorders_that_threads_add_at_once_are_all_shown() -> None:
+    """Each has a label of its own."""
+
+    class Counting(NoopRecorder):
+        stats = Stats(1, 1, 0, 0, 0)
+
+    def add() -> None:
+        for _ in range(10):
+            MetricsRecorder(Counting(), registry=registry)
+
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        for _ in range(20):
+            registry = CollectorRegistry()
+            on_threads(add)
+            assert value(registry, "opentracing_recorder_spans_recorded_total") == 80
+    finally:
+        sys.setswitchinterval(interval)
 
 
 @pytest.mark.parametrize(
