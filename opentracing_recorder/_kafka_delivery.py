@@ -24,7 +24,7 @@ def too_large(text: str) -> KafkaError:
 
 
 class Delivery:
-    """What became of the spans of one batch, which may take several calls of `send`.
+    """The outcome of one batch, which may take several calls of `send`.
 
     librdkafka goes on with a message when the time of a call is over, and sends it once. So the
     next call waits for it, and sends nothing but what failed. A message without an error is

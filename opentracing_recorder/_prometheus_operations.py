@@ -39,7 +39,7 @@ _ERROR = tags.ERROR
 
 
 class Options(NamedTuple):
-    """What all recorders of one registry have in common."""
+    """The options that all recorders of one registry share."""
 
     buckets: tuple[float, ...]
     """The upper bounds in seconds, in order; the last is infinite."""
