@@ -15,6 +15,8 @@ from ._environment_names import VARIABLES
 SITE = Path(__file__).with_name("_command_run_site")
 """The folder of a module that Python imports at its start."""
 
+_ROOT = str(SITE.parent.parent)
+
 
 def add_parsers(commands: Any) -> None:
     """Add the command to those of an `argparse` parser."""
@@ -70,11 +72,11 @@ def run_python(parser: argparse.ArgumentParser, arguments: list[str]) -> int:
     if getattr(sys.stdout, "write_through", False):  # no flag shows -u
         flags.append("-u")
     command = [sys.executable, *flags, *arguments]
-    path = os.environ.get("PYTHONPATH")
-    environ = {
-        **os.environ,
-        "PYTHONPATH": f"{SITE}{os.pathsep}{path}" if path else str(SITE),
-    }
+    path = [str(SITE)]
+    if sys.path[:1] == [_ROOT] and _ROOT not in sys.path[1:]:  # a clone that is not installed
+        path.append(_ROOT)
+    path += filter(None, [os.environ.get("PYTHONPATH")])
+    environ = {**os.environ, "PYTHONPATH": os.pathsep.join(path)}
     if os.name == "nt":  # there, `exec` ends this process before the other one
         return subprocess.run(command, env=environ, check=False).returncode
     for stream in (sys.stdout, sys.stderr):

@@ -338,6 +338,20 @@ def test_a_python_without_this_package_runs(folder: Path) -> None:
     assert (ran.returncode, ran.stdout, ran.stderr) == (0, "1\n", "")
 
 
+def test_a_clone_that_is_not_installed_traces_a_program() -> None:
+    """The program finds the packages, though its own folder does not have them."""
+    show = "import opentracing; print(type(opentracing.tracer).__name__)"
+    ran = subprocess.run(
+        [sys._base_executable, *RUN, "-c", show],  # type: ignore[attr-defined]
+        cwd=ROOT,
+        env=_environ(PYTHONPATH="", OTEL_TRACES_EXPORTER="none"),
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert (ran.returncode, ran.stdout, ran.stderr) == (0, "BasicTracer\n", "")
+
+
 def test_a_fault_of_the_set_up_leaves_the_program_alone(folder: Path) -> None:
     """It is logged, and the program runs untraced."""
     site = folder / "site"
