@@ -26,6 +26,9 @@ _MOST_REMEMBERED = 4000
 
 _COUNT = re.compile(r"[-+\d.,]{1,20}")
 
+_DIGIT = re.compile(r"\d")
+_WITHOUT_DIGITS = bytes.maketrans(b"123456789", b"000000000")
+
 
 class Redaction:
     """Replaces values that may hold a secret, in the span that it is called with.
@@ -47,16 +50,20 @@ class Redaction:
         check_type("replacement", replacement, str)
         check_type("defaults", defaults, bool)
         self._replacement = replacement
-        self._suspects = Suspects(_words("keys", keys), _words("kept_keys", kept_keys), defaults)
+        words = _words("keys", keys)
+        self._suspects = Suspects(words, _words("kept_keys", kept_keys), defaults)
         self._patterns = _compiled(patterns)
         self._has_defaults = defaults
         # Below it, a number needs no search.
         self._harmless = 0 if self._patterns else _NO_CARD
-        # Tags in which nothing was found, the kinds of keys, and short texts. A dict is changed in
-        # one atomic step.
-        self._usual: dict[tuple[Any, Any], int] = {}
+        # The kinds of keys, those of them that are kept, and short texts in which nothing was
+        # found. A dict is changed in one atomic step.
         self._kinds: dict[Any, int] = {}
+        self._kept: dict[Any, int] = {}
         self._clean: dict[str, int] = {replacement: KEPT}
+        # Texts in which nothing would be found with other digits either, as in a URL with a number.
+        self._shapes: dict[bytes, int] = {}
+        self._has_shapes = not self._patterns and not _DIGIT.search("".join(words))
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__}>"
@@ -86,40 +93,28 @@ class Redaction:
 
     def _redact(self, values: dict[Any, Any]) -> dict[Any, Any]:
         """Replace what is suspicious in this dict."""
-        usual, kinds, clean, harmless = self._usual, self._kinds, self._clean, self._harmless
-        changed: dict[Any, Any] = {}
+        kept, kinds, clean, harmless = self._kept, self._kinds, self._clean, self._harmless
+        lowest = -harmless
         hidden = []
-        for item in values.items():
-            # What comes again and again, without a call.
-            try:
-                if item in usual:
-                    continue
-            except Exception:  # the value has no hash
-                reraise_interrupt()
-            key, value = item
+        for key, value in values.items():
             if type(key) is not str:
                 return self._rebuilt(values)
-            known = kinds.get(key)
             kind = type(value)
-            if known == KEPT:
+            if key in kept:  # what comes again and again, without a call
                 if kind is str:
-                    if value in clean:
-                        _remember(usual, item, KEPT)
-                    elif self._text(value) is not value:
-                        changed[key] = self._replacement
+                    if value not in clean and self._text(value) is not value:
+                        values[key] = self._replacement
                     continue
-                if kind is bool or (kind is int and -harmless < value < harmless):
+                if kind is bool or (kind is int and lowest < value < harmless):
                     continue
-            elif known == SUSPECT and kind is str:
-                changed[key] = self._replacement
+            elif kind is str and kinds.get(key) == SUSPECT:
+                values[key] = self._replacement
                 continue
             new = self._value(key, value, _MAX_DEPTH, None)
             if new is not value:
-                changed[key] = new
-            if known is None and self._key(key) is not key:
+                values[key] = new
+            if key not in kinds and self._key(key) is not key:
                 hidden.append(key)
-        if changed:
-            values.update(changed)
         for key in hidden:
             values[self._key(key)] = values.pop(key)
         return values
@@ -147,6 +142,8 @@ class Redaction:
             kind = self._suspects.kind_of(text)
             if len(text) <= _LONGEST_REMEMBERED and self._text(text) is text:
                 _remember(self._kinds, text, kind)
+                if kind == KEPT:
+                    _remember(self._kept, text, kind)
         if kind == SUSPECT:
             return value if value is None or type(value) is bool else self._replacement
         if kind == COUNTED:
@@ -172,13 +169,24 @@ class Redaction:
     def _text(self, text: str) -> str:
         if text in self._clean:
             return text
-        if len(text) > _LONGEST_TEXT or self._suspects.are_in(text):
+        is_short, shape = len(text) <= _LONGEST_REMEMBERED, None
+        if is_short and self._has_shapes and text.isascii():
+            shape = text.encode().translate(_WITHOUT_DIGITS)
+            if shape in self._shapes:
+                return text
+        if len(text) > _LONGEST_TEXT:
             return self._replacement
+        if self._suspects.may_be_in(text):
+            shape = None
+            if self._suspects.are_found_in(text):
+                return self._replacement
         for pattern in self._patterns:
             if pattern.search(text):
                 return self._replacement
-        if len(text) <= _LONGEST_REMEMBERED:
+        if is_short:
             _remember(self._clean, text, KEPT)
+            if shape is not None:
+                _remember(self._shapes, shape, KEPT)
         return text
 
     def _number(self, number: float) -> Any:

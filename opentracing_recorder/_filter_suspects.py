@@ -108,15 +108,28 @@ class Suspects:
 
     def are_in(self, text: str) -> bool:
         """Whether a text has a key with a value, or anything else that looks like a secret."""
-        lower = text.lower()
-        # Most texts have nothing of all this, and need no further search.
-        if self._gate.search(lower) or ("@" in text and "://" in text):
-            if self._defaults and any(map(_is_secret, _SECRETS.finditer(text))):
+        return self.may_be_in(text) and self.are_found_in(text)
+
+    def may_be_in(self, text: str) -> bool:
+        """Whether a text needs a closer search, as few do.
+
+        The answer is the same for all digits in the place of others, unless a word has one.
+        """
+        return (
+            self._gate.search(text.lower()) is not None
+            or ("@" in text and "://" in text)
+            or (self._defaults and _LONG_NUMBER.search(text) is not None)
+        )
+
+    def are_found_in(self, text: str) -> bool:
+        """The closer search."""
+        if self._defaults and any(map(_is_secret, _SECRETS.finditer(text))):
+            return True
+        if _SIGN.search(text):
+            lower = text.lower()
+            shown = text if len(lower) == len(text) else lower
+            if any(self._has_value(shown, hint) for hint in self._hint.finditer(lower)):
                 return True
-            if _SIGN.search(text):
-                shown = text if len(lower) == len(text) else lower
-                if any(self._has_value(shown, hint) for hint in self._hint.finditer(lower)):
-                    return True
         return self._defaults and _LONG_NUMBER.search(text) is not None and has_card_number(text)
 
     def _has_value(self, text: str, hint: re.Match[str]) -> bool:

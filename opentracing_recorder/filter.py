@@ -190,7 +190,6 @@ class FilterRecorder(Wrapping):
     def _count_anew(self) -> None:
         # `next` is one atomic step, so nothing goes uncounted.
         self._passed, self._dropped, self._failed = count(), count(), count()
-        self._count_passed = self._passed.__next__
 
     @property
     def function(self) -> Callable[[BasicSpan], BasicSpan | None]:
@@ -204,20 +203,17 @@ class FilterRecorder(Wrapping):
         return FilterCounts(passed + dropped + failed, passed, dropped, failed)
 
     def record_span(self, span: BasicSpan) -> None:
+        function = self._function  # called faster than an attribute
+        handed_on: BasicSpan | None = span
         try:
             if type(span) is StartedSpan:
                 own = Untouched()
                 own._started = span  # type: ignore[assignment]
             else:
                 own = own_copy(span)
-            given = self._function(own)
-            if given is own:
-                if type(own) is Untouched:
-                    given = span
-                else:
-                    settle(own)
-            elif given is not None:
-                given = _other(given)
+            given = function(own)
+            if given is not own or type(own) is not Untouched:
+                handed_on = _settled(given)
         except Exception:
             try:
                 reraise_interrupt()
@@ -227,11 +223,11 @@ class FilterRecorder(Wrapping):
         except BaseException:
             self._record_bare(span)
             raise
-        if given is None:
+        if handed_on is None:
             next(self._dropped)
-        else:
-            self._count_passed()
-            self.recorder.record_span(given)
+            return
+        next(self._passed)
+        self.recorder.record_span(handed_on)
 
     def _record_bare(self, span: BasicSpan) -> None:
         next(self._failed)
@@ -241,8 +237,10 @@ class FilterRecorder(Wrapping):
             self.recorder.record_span(bare_copy(span))
 
 
-def _other(given: BasicSpan) -> BasicSpan:
-    """The span that the function has returned in place of its own."""
+def _settled(given: BasicSpan | None) -> BasicSpan | None:
+    """What the function has returned, if that is its own span with changes, another one or None."""
+    if given is None:
+        return None
     if not isinstance(given, BasicSpan):
         raise TypeError(f"the function must return a span or None, not {type(given).__name__}")
     given = made(given)

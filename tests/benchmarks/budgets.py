@@ -87,9 +87,9 @@ BUDGETS = (
         for verb, at_most in (("extract", 0.5), ("inject", 1))
     ),
     Budget("record_span of a BatchRecorder", 0.5),
-    Budget("added by a FilterRecorder that passes a span through", 0.3, known=0.35),
-    # A URL of each span is new, and is searched; the other tags come again.
-    Budget("added by the redaction of ten tags", 5, known=7),
+    Budget("added by a FilterRecorder that passes a span through", 0.3),
+    # A URL and a number of each span are new; the other tags come again.
+    Budget("added by the redaction of ten tags", 5),
     Budget("added by a TailRecorder that holds and decides", 1.5),
     Budget("job of a TracedExecutor, against a copied context", 2),
     Budget(BYTES, 520),

@@ -6,6 +6,7 @@ import base64
 import datetime
 import decimal
 import enum
+import itertools
 import re
 import threading
 import time
@@ -578,8 +579,48 @@ def test_it_remembers_no_more_than_a_bounded_number(monkeypatch: pytest.MonkeyPa
     for number in range(100):
         redaction.redacted(f"key {number}", f"text {number}")
         redaction.redacted("note", f"password={number}")
-    assert max(map(len, (redaction._clean, redaction._kinds, redaction._suspects._kinds))) <= 10
-    assert "password" not in str(list(redaction._clean))
+        redaction.redacted("note", "letters " + "x" * number + "1")
+    known = (redaction._clean, redaction._shapes, redaction._kinds, redaction._kept)
+    assert max(map(len, (*known, redaction._suspects._kinds))) <= 10
+    assert "password" not in str([*redaction._clean, *redaction._shapes])
+
+
+_digits = st.text("0123456789", min_size=1)
+
+
+@given(st.sampled_from([*SUSPECT_TEXTS, *CARDS, "order 7", "x"]), st.lists(_digits), _digits)
+def test_what_is_remembered_of_digits_hides_nothing(
+    text: str, earlier: list[str], last: str
+) -> None:
+    """A text that differs from a clean one in its digits alone is searched as if it came first."""
+
+    def with_digits(digits: str) -> str:
+        source = itertools.cycle(digits)
+        return "".join(next(source) if each in "0123456789" else each for each in text)
+
+    redaction = Redaction()
+    for digits in earlier:
+        redaction.redacted("note", with_digits(digits))
+    for each in (text, with_digits(last)):
+        assert redaction.redacted("note", each) == Redaction().redacted("note", each)
+
+
+@pytest.mark.parametrize(
+    ("redaction", "clean", "secret"),
+    [
+        (Redaction(), "4111 1111 1111 1112", "4111 1111 1111 1111"),
+        (Redaction(), "4111111111111112", "4111111111111111"),
+        (Redaction(), "cvv2=", "cvv2=123"),
+        (Redaction(keys=["oauth2"]), "oauth3=abc", "oauth2=abc"),
+        (Redaction(keys=["2fa"], defaults=False), "3fa=abc", "2fa=abc"),
+        (Redaction(keys=["2fa"]), "3fa=abc", "2fa=abc"),
+        (Redaction(patterns=["customer-7"]), "customer-8", "customer-7"),
+    ],
+)
+def test_a_digit_may_make_a_secret(redaction: Redaction, clean: str, secret: str) -> None:
+    """A clean text does not vouch for one with other digits, where these decide."""
+    assert redaction.redacted("note", clean) == clean
+    assert redaction.redacted("note", secret) == GONE
 
 
 @pytest.mark.needs_os
