@@ -90,17 +90,14 @@ class Redaction:
         changed: dict[Any, Any] = {}
         hidden = []
         for item in values.items():
-            # What comes again and again, without a call.
-            try:
-                if item in usual:
-                    continue
-            except Exception:  # the value has no hash
-                reraise_interrupt()
             key, value = item
             if type(key) is not str:
                 return self._rebuilt(values)
-            known = kinds.get(key)
             kind = type(value)
+            # What comes again and again, without a call. (The hash of a tuple may take for ever.)
+            if kind is str and item in usual:
+                continue
+            known = kinds.get(key)
             if known == KEPT:
                 if kind is str:
                     if value in clean:

@@ -110,7 +110,7 @@ class Suspects:
         """Whether a text has a key with a value, or anything else that looks like a secret."""
         lower = text.lower()
         # Most texts have nothing of all this, and need no further search.
-        if self._gate.search(lower) or ("@" in text and "://" in text):
+        if self._gate.search(lower) or ("@" in text and ("://" in text or ":\\/" in text)):
             if self._defaults and any(map(_is_secret, _SECRETS.finditer(text))):
                 return True
             if _SIGN.search(text):
@@ -260,17 +260,30 @@ _SECRETS = re.compile(
         (
             *(
                 first
-                + r"(?i:earer)\s{1,4}(?!(?i:bearer|token|auth\w*|realm|scheme|error|format|header"
-                r"|is|was|not|or|and|of|for|in|with|from|has|to|the|required|missing|invalid)\b)"
+                + r"(?i:earer)\s{1,4}(?!(?i:bearer|token|auth|authentication|authorization|realm"
+                r"|scheme|error|format|header|is|was|not|or|and|of|for|in|with|from|has|to|the|required"
+                r"|missing|invalid)(?![\w.~+/-]))"
                 r"[\w.~+/=-]{4}"
                 for first in "bB"
             ),
             *(first + r"(?i:asic)\s{1,4}[A-Za-z0-9+/_-]{6,400}" for first in "bB"),
-            r"eyJ(?<![\w-]eyJ)[\w-]{10,4000}\.[\w-]{10}",  # a JSON web token
+            # A JSON web token, encrypted or of a session, too.
+            r"eyJ(?:(?<![\w-]eyJ)|(?<=%[0-9A-F][0-9A-F]eyJ)|(?<=\\[nrt]eyJ))[\w-]{10,4000}"
+            r"\.{1,2}[\w-]{6}",
             r"-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY",
             r"://[^\s/?@:]{0,200}:(?!(?:" + _MASK + r")\W?@)[^\s/?@]{1,200}@",
+            r":\\/\\/[^\s/?@:]{0,200}:[^\s/?@]{1,200}@",
+            r"%3[Aa]%2[Ff]%2[Ff][\w.-]{0,200}%3[Aa][^\s/?@&]{1,200}%40",
             r"\?(?i:sig|signature)=[^&\s]",
             r"&(?i:sig|signature)=[^&\s]",
+            r"u0026(?i:sig|signature)=[^&\s]",
+            r"hooks\.slack\.com/(?:services|workflows|triggers)/\w",
+            r"xapp-\d-[\w-]{8}",
+            r"npm_[A-Za-z0-9]{30}",
+            r"hf_[A-Za-z0-9]{30}",
+            r"SG\.[\w-]{20,24}\.[\w-]{10}",  # SendGrid
+            r"ya29\.[\w-]{10}",
+            r"whsec_\w{16}",
             r"A(?:KI|SI)A[A-Z0-9]{16}(?![A-Za-z0-9])",  # Amazon
             r"AIza[\w-]{30}",  # Google
             r"gh[opsru]_[A-Za-z0-9]{20}",
@@ -289,7 +302,8 @@ _SECRETS = re.compile(
 _SECRET_STARTS = (
     "bearer", "basic", "eyj", "begin", "sig", "akia", "asia", "aiza", "ghp", "gho", "ghu", "ghs",
     "ghr", "github pat", "glpat", "xox", "sk live", "sk test", "rk live", "rk test", "sk ant",
-    "sk proj", "sk svcacct", "sk-",
+    "sk proj", "sk svcacct", "sk-", "%40", "hooks.slack.com", "xapp", "npm", "hf", "sg", "ya29",
+    "whsec",
 )  # fmt: skip
 
 
@@ -308,12 +322,16 @@ def _is_secret(found: re.Match[str]) -> bool:
 
 # Card numbers.
 
-_LONG_NUMBER = re.compile(r"[0-9]{4}[0-9 \-.+_/\xa0%]{9}")
+_LONG_NUMBER = re.compile(r"[0-9]{4}[0-9 \-.+_/\xa0%\\]{9}")
+_ESCAPED = re.compile(
+    r"%B(?=[0-9]{13})"  # on a magnetic stripe
+    r"|%(?:[02][0-9A-Fa-f]|3[A-Fa-f]|[57][B-Fb-f])|\\(?:[nrt]|u[0-9A-Fa-f]{4}|x[0-9A-Fa-f]{2})"
+)
 _RUN = re.compile(r"(?<![0-9])[0-9]{13,}")
 _SPACED = re.compile(r"(?<![0-9])[0-9]{1,19}(?:[ -][0-9]{1,19})+")
 # In the groups that are printed on cards.
 _GROUPED = re.compile(
-    r"(?<![0-9A-Za-z])(?<![0-9]\.)(?=([0-9]{4}([ \-.+_/\xa0]|%20)(?:[0-9]{4}\2[0-9]{4}\2[0-9]{1,4}"
+    r"(?<![0-9A-Za-z])(?<![0-9]\.)(?=([0-9]{4}([ \-.+_/\xa0])(?:[0-9]{4}\2[0-9]{4}\2[0-9]{1,4}"
     r"(?:\2[0-9]{1,3})?|[0-9]{6}\2[0-9]{4,5})(?![0-9A-Za-z])))"
 )
 _NETWORKS = re.compile(
@@ -335,6 +353,8 @@ def is_card_number(digits: str) -> bool:
 
 def has_card_number(text: str) -> bool:
     """Whether a text has a card number, which no letter or digit touches."""
+    if "%" in text or "\\" in text:
+        text = _ESCAPED.sub(" ", text)
     for found in _RUN.finditer(text):
         if is_card_number(found[0]) and _stands_alone(text, *found.span()):
             return True

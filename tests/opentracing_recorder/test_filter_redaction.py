@@ -261,6 +261,25 @@ SUSPECT_TEXTS = [
     "https://ada:hunter2@shop.example/",
     "could not connect to amqp://guest:guest@mq:5672//",
     "redis://:hunter2@cache:6379/0",
+    r'{"dsn":"postgres:\/\/ada:hunter2@db\/x"}',
+    "dsn=postgres%3A%2F%2Fada%3Ahunter2%40db",
+    "got Bearer token-abc123def",
+    "got Bearer auth_abcdef123456",
+    f"x%20{JWT}",
+    f"got:\\n{JWT}",
+    "eyJhbGciOiJkaXIiLCJlbmMiOiJBMTI4Q0JDIn0..abcdefghijkl.abcdefghijkl.abc",
+    "session eyJ1c2VyX2lkIjo0Mn0.ZxYz12.abcdefghijklmnopqrstuvwxyz0",
+    r"https://x/c?sv=2024\u0026sig=abc%3D",
+    "xapp-1-A0123-456-abcdef0123456789",
+    "npm_" + "0123456789abcdefghij0123456789abcdef",
+    "hf_" + "abcdefghijklmnopqrstuvwxyz01234567",
+    "SG.abcdefghijklmnopqrstuv.abcdefghijklmnopqrstuvwxyz",
+    "https://hooks.slack.com/services/T00000000/B00000000/abcdefghijklmnopqrstuvwx",
+    "%B4111111111111111^ADA LOVELACE^3012",
+    "card%204111111111111111",
+    "pan%3D4111111111111111%26x",
+    "%224111111111111111%22",
+    r"card:\n4111111111111111",
     "-----BEGIN RSA PRIVATE KEY-----\nMIIEow",
     "-----BEGIN OPENSSH PRIVATE KEY-----",
     "https://x.blob.core.windows.net/c?sv=2024&sig=abc%3D",
@@ -459,6 +478,14 @@ def test_what_is_nested_too_deep_is_replaced() -> None:
     assert GONE in str(tags["cycle"])
     assert SECRET not in str(tags["wide"])
     assert tags["long"] == GONE
+
+
+def test_a_value_is_not_asked_for_its_hash() -> None:
+    """A tuple that holds another twice, and so on, takes no longer than its parts."""
+    value: Any = ()
+    for _ in range(100):
+        value = (value, value)
+    assert GONE in str(REDACTION.redacted("note", value))
 
 
 def test_the_application_s_values_stay_as_they_are() -> None:
