@@ -136,7 +136,7 @@ class Redaction:
             return self._replacement
         return key if type(key) in _PLAIN_KEYS else text
 
-    def _value(self, key: Any, value: Any, depth: int, parts: Parts | None) -> Any:
+    def _value(self, key: Any, value: Any, depth: int, parts: _Parts | None) -> Any:
         """The value that goes out under this key: itself, or the replacement."""
         text = key if type(key) is str else text_of(key)
         kind = self._kinds.get(text)
@@ -150,7 +150,7 @@ class Redaction:
             return self._counted(value, depth, parts)
         return self._searched(value, depth, parts)
 
-    def _searched(self, value: Any, depth: int, parts: Parts | None) -> Any:
+    def _searched(self, value: Any, depth: int, parts: _Parts | None) -> Any:
         kind = type(value)
         if kind is str:
             return self._text(value)
@@ -164,7 +164,8 @@ class Redaction:
             text = text_of(value)
             return value if self._text(text) is text else self._replacement
         # What is searched has to be what goes out.
-        return self._searched(json_safe(value), depth, parts)
+        parts = parts or _Parts()
+        return self._searched(json_safe(value, parts.made), depth, parts)
 
     def _text(self, text: str) -> str:
         if text in self._clean:
@@ -188,8 +189,8 @@ class Redaction:
             return self._replacement
         return number
 
-    def _container(self, value: Any, depth: int, parts: Parts | None) -> Any:
-        parts = parts or Parts()
+    def _container(self, value: Any, depth: int, parts: _Parts | None) -> Any:
+        parts = parts or _Parts()
         if depth <= 0 or len(value) > parts.left:
             return self._replacement
         parts.left -= len(value)
@@ -216,9 +217,9 @@ class Redaction:
         return tuple(copied) if type(value) is tuple else copied
 
     def _text_or_bytes(self, value: Any) -> Any:
-        return self._searched(value, 1, Parts())
+        return self._searched(value, 1, None)
 
-    def _counted(self, value: Any, depth: int, parts: Parts | None) -> Any:
+    def _counted(self, value: Any, depth: int, parts: _Parts | None) -> Any:
         """The value that goes out under a key such as ``tokens``: a number, and no text."""
         kind = type(value)
         if value is None or kind is bool:
@@ -228,10 +229,11 @@ class Redaction:
         if kind is str:
             return value if _COUNT.fullmatch(value) else self._replacement
         if kind not in (dict, list, tuple):
-            safe = json_safe(value)
+            parts = parts or _Parts()
+            safe = json_safe(value, parts.made)
             is_text = issubclass(kind, bytes) or type(safe) is str
             return self._replacement if is_text else self._counted(safe, depth, parts)
-        parts = parts or Parts()
+        parts = parts or _Parts()
         if depth <= 0 or len(value) > parts.left:
             return self._replacement
         parts.left -= len(value)
@@ -243,6 +245,16 @@ class Redaction:
                 for key, each in value.copy().items()
             }
         return kind([self._counted(each, depth - 1, parts) for each in value])
+
+
+class _Parts(Parts):
+    """The limit of the parts that are searched; `made` is that of the forms made to be searched."""
+
+    __slots__ = ("made",)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.made = Parts()
 
 
 def _remember(known: dict[Any, int], text: Any, kind: int) -> None:

@@ -480,6 +480,19 @@ def test_what_is_nested_too_deep_is_replaced() -> None:
     assert tags["long"] == GONE
 
 
+def test_containers_of_other_types_share_the_limit() -> None:
+    """A list of a thousand deques of thousands of parts is not made plain at full length."""
+    read: list[int] = []
+
+    class Counted(deque[int]):
+        def __iter__(self) -> Any:
+            return (read.append(1) or each for each in super().__iter__())  # type: ignore[func-returns-value]
+
+    value = [Counted(range(1000)) for _ in range(1000)]
+    REDACTION.redacted("note", value)
+    assert 0 < len(read) <= 20_000
+
+
 def test_a_value_is_not_asked_for_its_hash() -> None:
     """A tuple that holds another twice, and so on, takes no longer than its parts."""
     value: Any = ()
