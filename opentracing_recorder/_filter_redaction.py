@@ -73,6 +73,13 @@ class Redaction:
         baggage = span._baggage if context is None else context._baggage
         if baggage:
             set_baggage(span, self._redact(dict(copied_baggage(baggage))))
+        if context is not None and context.extra:
+            # Of other systems, as the trace state: without the header that holds a secret.
+            context.extra = {
+                key: value
+                for key, value in context.extra.items()
+                if type(value) is not str or self._text(value) is value
+            }
         if span.references:
             span.references = bare_references(span)
         details = getattr(span, "opentelemetry", None)
