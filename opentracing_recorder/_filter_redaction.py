@@ -24,6 +24,8 @@ _PLAIN_KEYS = (str, int, float, bool, bytes, type(None))
 _LONGEST_REMEMBERED = 100  # characters
 _MOST_REMEMBERED = 4000
 
+_PAIRS = (("name", "value"), ("Name", "Value"), ("key", "value"), ("Key", "Value"))
+
 _COUNT = re.compile(r"[-+\d.,]{1,20}")
 
 
@@ -202,10 +204,16 @@ class Redaction:
             return self._replacement
         parts.left -= len(value)
         if type(value) is dict:
-            return {
+            made = {
                 self._key(key): self._value(key, each, depth - 1, parts)
                 for key, each in value.copy().items()  # another thread may be changing it
             }
+            # A pair, as of a header or an environment variable.
+            for first, second in _PAIRS:
+                name = made.get(first)
+                if type(name) is str and second in made:
+                    made[second] = self._value(name, made[second], depth - 1, parts)
+            return made
         copied = []
         name: Any = None  # of the option before, in a command line
         for each in value.copy() if type(value) is list else value:

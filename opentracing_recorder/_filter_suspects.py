@@ -82,6 +82,8 @@ class Suspects:
         # A lower-case letter behind it makes another word of it, such as `tokenizer`.
         self._in_key = re.compile(
             rf"(?:{'|'.join(found) or '(?!)'})(?P<plural>[sS]?)(?![a-z])"
+            # Nor do capitals behind some, as in `PING` and `TOKENIZERS`.
+            r"(?!(?<=PIN)[GKNET]|(?<=TOKEN)I[ZS])"
             rf"(?!{_JOINT}(?i:counts?(?![a-z])|usage(?![a-z])|(?:{_ABOUT})$))"
         )
         self._hint = re.compile(_any_of(hints) if hints else "(?!)")
@@ -346,6 +348,8 @@ def is_card_number(digits: str) -> bool:
     """Whether digits have the prefix, the length and the check digit of a payment card."""
     if not 13 <= len(digits) <= 19 or not _NETWORKS.fullmatch(digits):
         return False
+    if len(digits) == 13 and sum(map(int, digits[::2] + digits[1::2] * 3)) % 10 == 0:
+        return False  # the number of an article (EAN), which is far more usual
     backwards = digits[::-1].encode("ascii")
     doubled = backwards[1::2].translate(_DOUBLED)
     return (sum(backwards[::2].translate(_SINGLE)) + sum(doubled)) % 10 == 0
