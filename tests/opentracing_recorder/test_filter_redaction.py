@@ -501,6 +501,24 @@ def test_containers_of_other_types_share_the_limit() -> None:
     assert 0 < len(read) <= 20_000
 
 
+class Raising(type):
+    def __eq__(cls, other: object) -> bool:
+        raise ValueError
+
+    __hash__ = type.__hash__
+
+
+class Raised(metaclass=Raising):
+    def __str__(self) -> str:
+        return "fine"
+
+
+def test_a_type_is_not_asked_for_its_equality() -> None:
+    """A class whose metaclass raises is searched as any other."""
+    tags = redacted({"list": [Raised(), (Raised(), 1)], "tokens": Raised(), "map": {Raised(): 1}})
+    assert tags == {"list": ["fine", ("fine", 1)], "tokens": GONE, "map": {"fine": 1}}
+
+
 def test_a_value_is_not_asked_for_its_hash() -> None:
     """A tuple that holds another twice, and so on, takes no longer than its parts."""
     value: Any = ()
