@@ -33,7 +33,11 @@ class Untouched(StartedSpan):
 
 
 def _first_write(name: str) -> property:
-    return property(None, lambda self, value: setattr(made(self), name, value))
+    return property(
+        None,
+        lambda self, value: setattr(made(self), name, value),
+        lambda self: delattr(made(self), name),
+    )
 
 
 # Not by `__setattr__`, nor by `__delattr__`: the recorder itself sets `_started`, at once.
@@ -112,9 +116,8 @@ def settle(span: t.Any) -> None:
         if shown != details.status.description:
             details.describe(None if shown is None else text_of(shown))
     for log in span._logs or ():
-        name = getattr(log, "name", None)
-        if name is not None and not log.is_error:
-            log.name = text_of(log.key_values.get("event", name))
+        if getattr(log, "name", None) is not None and not log.is_error:
+            log.name = text_of(log.key_values.get("event", "log"))
 
 
 def bare_copy(span: t.Any) -> t.Any:

@@ -24,6 +24,8 @@ _PLAIN_KEYS = (str, int, float, bool, bytes, type(None))
 _LONGEST_REMEMBERED = 100  # characters
 _MOST_REMEMBERED = 4000
 
+_PAIRS = (("name", "value"), ("Name", "Value"), ("key", "value"), ("Key", "Value"))
+
 _COUNT = re.compile(r"[-+\d.,]{1,20}")
 
 _DIGIT = re.compile(r"\d")
@@ -80,6 +82,13 @@ class Redaction:
         baggage = span._baggage if context is None else context._baggage
         if baggage:
             set_baggage(span, self._redact(dict(copied_baggage(baggage))))
+        if context is not None and context.extra:
+            # Of other systems, as the trace state: without the header that holds a secret.
+            context.extra = {
+                key: value
+                for key, value in context.extra.items()
+                if type(value) is not str or self._text(value) is value
+            }
         if span.references:
             span.references = bare_references(span)
         details = getattr(span, "opentelemetry", None)
@@ -132,9 +141,9 @@ class Redaction:
         text = key if type(key) is str else text_of(key)
         if self._text(text) is not text:
             return self._replacement
-        return key if type(key) in _PLAIN_KEYS else text
+        return key if _is_one_of(type(key), _PLAIN_KEYS) else text
 
-    def _value(self, key: Any, value: Any, depth: int, parts: Parts | None) -> Any:
+    def _value(self, key: Any, value: Any, depth: int, parts: _Parts | None) -> Any:
         """The value that goes out under this key: itself, or the replacement."""
         text = key if type(key) is str else text_of(key)
         kind = self._kinds.get(text)
@@ -150,7 +159,7 @@ class Redaction:
             return self._counted(value, depth, parts)
         return self._searched(value, depth, parts)
 
-    def _searched(self, value: Any, depth: int, parts: Parts | None) -> Any:
+    def _searched(self, value: Any, depth: int, parts: _Parts | None) -> Any:
         kind = type(value)
         if kind is str:
             return self._text(value)
@@ -164,7 +173,8 @@ class Redaction:
             text = text_of(value)
             return value if self._text(text) is text else self._replacement
         # What is searched has to be what goes out.
-        return self._searched(json_safe(value), depth, parts)
+        parts = parts or _Parts()
+        return self._searched(json_safe(value, parts.made), depth, parts)
 
     def _text(self, text: str) -> str:
         if text in self._clean:
@@ -199,20 +209,30 @@ class Redaction:
             return self._replacement
         return number
 
-    def _container(self, value: Any, depth: int, parts: Parts | None) -> Any:
-        parts = parts or Parts()
+    def _container(self, value: Any, depth: int, parts: _Parts | None) -> Any:
+        parts = parts or _Parts()
         if depth <= 0 or len(value) > parts.left:
             return self._replacement
         parts.left -= len(value)
         if type(value) is dict:
-            return {
+            made = {
                 self._key(key): self._value(key, each, depth - 1, parts)
                 for key, each in value.copy().items()  # another thread may be changing it
             }
+            # A pair, as of a header or an environment variable.
+            for first, second in _PAIRS:
+                name = made.get(first)
+                if type(name) is str and second in made:
+                    made[second] = self._value(name, made[second], depth - 1, parts)
+            return made
         copied = []
         name: Any = None  # of the option before, in a command line
         for each in value.copy() if type(value) is list else value:
-            if type(each) in (list, tuple) and len(each) == 2 and type(each[0]) in (str, bytes):
+            if (
+                _is_one_of(type(each), (list, tuple))
+                and len(each) == 2
+                and _is_one_of(type(each[0]), (str, bytes))
+            ):
                 # A header of a list of pairs, for example.
                 key, second = each
                 pair = (self._text_or_bytes(key), self._value(key, second, depth - 1, parts))
@@ -227,9 +247,9 @@ class Redaction:
         return tuple(copied) if type(value) is tuple else copied
 
     def _text_or_bytes(self, value: Any) -> Any:
-        return self._searched(value, 1, Parts())
+        return self._searched(value, 1, None)
 
-    def _counted(self, value: Any, depth: int, parts: Parts | None) -> Any:
+    def _counted(self, value: Any, depth: int, parts: _Parts | None) -> Any:
         """The value that goes out under a key such as ``tokens``: a number, and no text."""
         kind = type(value)
         if value is None or kind is bool:
@@ -238,11 +258,12 @@ class Redaction:
             return self._number(value)
         if kind is str:
             return value if _COUNT.fullmatch(value) else self._replacement
-        if kind not in (dict, list, tuple):
-            safe = json_safe(value)
+        if not _is_one_of(kind, (dict, list, tuple)):
+            parts = parts or _Parts()
+            safe = json_safe(value, parts.made)
             is_text = issubclass(kind, bytes) or type(safe) is str
             return self._replacement if is_text else self._counted(safe, depth, parts)
-        parts = parts or Parts()
+        parts = parts or _Parts()
         if depth <= 0 or len(value) > parts.left:
             return self._replacement
         parts.left -= len(value)
@@ -254,6 +275,21 @@ class Redaction:
                 for key, each in value.copy().items()
             }
         return kind([self._counted(each, depth - 1, parts) for each in value])
+
+
+class _Parts(Parts):
+    """The limit of the parts that are searched; `made` is that of the forms made to be searched."""
+
+    __slots__ = ("made",)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.made = Parts()
+
+
+def _is_one_of(kind: type, kinds: tuple[type, ...]) -> bool:
+    # Not by `in`, which runs the code of a metaclass that has an `__eq__`.
+    return any(kind is each for each in kinds)
 
 
 def _remember(known: dict[Any, int], text: Any, kind: int) -> None:

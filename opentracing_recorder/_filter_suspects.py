@@ -31,7 +31,7 @@ _WORDS = (
     "debit card", "access key id", "amz signature", "amz credential", "goog signature",
 )  # fmt: skip
 # OpenTelemetry's `session.id`, which is not in the first group because of its dot, is no secret.
-_EXACT = (r"session[-_]id", r"auth(?=$)")
+_EXACT = (r"session[-_ ]id", r"auth(?=$)")
 # A key that ends with one of these is about a secret, and holds none.
 _ABOUT = (
     "at|age|algorithm|arn|audience|banner|consent|counter|date|domain|duration|enabled"
@@ -82,6 +82,8 @@ class Suspects:
         # A lower-case letter behind it makes another word of it, such as `tokenizer`.
         self._in_key = re.compile(
             rf"(?:{'|'.join(found) or '(?!)'})(?P<plural>[sS]?)(?![a-z])"
+            # Nor do capitals behind some, as in `PING` and `TOKENIZERS`.
+            r"(?!(?<=PIN)[GKNET]|(?<=TOKEN)I[ZS])"
             rf"(?!{_JOINT}(?i:counts?(?![a-z])|usage(?![a-z])|(?:{_ABOUT})$))"
         )
         self._hint = re.compile(_any_of(hints) if hints else "(?!)")
@@ -117,7 +119,7 @@ class Suspects:
         """
         return (
             self._gate.search(text.lower()) is not None
-            or ("@" in text and "://" in text)
+            or ("@" in text and ("://" in text or ":\\/" in text))
             or (self._defaults and _LONG_NUMBER.search(text) is not None)
         )
 
@@ -134,28 +136,43 @@ class Suspects:
 
     def _has_value(self, text: str, hint: re.Match[str]) -> bool:
         """Whether a word in a text is one of a suspicious key that has a value."""
-        found = _AFTER.match(text, hint.end())
-        if found is None:
+        start, end = hint.span()
+        opened = text.rfind("<", max(0, start - 40), start)
+        if opened >= 0:
+            element = _ELEMENT.match(text, opened)
+            if element is not None and self._names(element["key"], element["shown"]):
+                return True
+        found, named = _AFTER.match(text, end), _NAMED.match(text, end)
+        if found is None and named is None:
             return False
-        start = hint.start()
         first = max(0, start - _LONGEST_KEY)
         while start > first and (text[start - 1].isalnum() or text[start - 1] in "_-."):
             start -= 1
+        # The end of what is escaped before the key, as in `%3Ftoken` and `\\ntoken`.
+        escaped = _ESCAPE_BEFORE.match(text, max(0, start - 1))
+        if escaped is not None and start < escaped.end() <= hint.start():
+            start = escaped.end()
+        before = text[max(0, start - 16) : start]
+        if named is not None and _NAME_BEFORE.search(before):
+            return self._names(text[start : named.end("rest")], named["shown"])
+        if found is None:
+            return False
         key = text[start : found.end("rest")]
         kind = self.kind_of(key.lstrip("-."))
         sign, quote, shown = found["sign"], found["quote"], found["shown"]
-        before = text[max(0, start - 16) : start]
         if (
             kind == KEPT
+            or sign == ">"
             or (kind == COUNTED and _COUNT.match(shown))
-            or (sign == ">" and not before.endswith("<"))  # of XML
             or (sign == "," and not (quote and found["close"] and _OPEN.search(before)))  # a pair
-            or (sign.isspace() and not key.startswith("--"))  # of a command line
+            # Of a command line, or of SQL.
+            or (sign.isspace() and not (key.startswith("--") or (quote and _WITH.search(before))))
+            or (key.lower() == "token" and _PARSED.search(before))
         ):
             return False
         if quote:
-            return not _NO_TEXT.match(shown)
-        if _NO_VALUE.match(shown) or (not found["close"] and _PARSED.search(before)):
+            return not (_NO_TEXT.match(shown) or (sign == "," and not _PAIR.match(shown)))
+        if _NO_VALUE.match(shown):
             return False
         name = _NAME.match(shown)
         if name is not None and found.end("sign") < found.start("shown"):
@@ -163,46 +180,80 @@ class Suspects:
                 return False
             if "." in name[0] and self.kind_of(name[0]) == SUSPECT:  # a column of SQL
                 return False
-        return not _is_source(text, start)
+        # A number is a secret in a line of source code, too.
+        return bool(_DIGITS.match(shown)) or not _is_source(text, start)
+
+    def _names(self, key: str, shown: str) -> bool:
+        """Whether this value, which stands apart from its key, is a secret."""
+        kind = self.kind_of(key)
+        if kind == KEPT or (kind == COUNTED and _COUNT.match(shown)):
+            return False
+        return not _NO_VALUE.match(shown)
 
 
 _LONGEST_KEY = 100
 _MOST_KINDS = 4000
 
-_SIGN = re.compile("[=:>,%]|--")
+_SIGN = re.compile("[=:>,%']|--")
 _AFTER = re.compile(
-    r"(?P<rest>[\w.-]{0,60})\]?(?P<close>\\{0,3}[\"']|%2[27])?[\s)]{0,4}"
+    r"(?P<rest>[\w.-]{0,60})(?:\]|%5[Dd])?(?:(?:\[|%5[Bb])\w{0,20}(?:\]|%5[Dd]))?"
+    r"(?P<close>\\{0,3}[\"']|%2[27])?[\s)]{0,4}"
     r"(?P<sign>={1,3}>?|:(?!//)=?|>|,|%3[ADad]|[ \t])\s{0,8}(?:b(?=[\"']))?"
     r"(?P<quote>\\{0,3}[\"']|%2[27])?(?P<shown>.{0,100})",
     re.DOTALL,
 )
-_HIDDEN = r"\W?(?i:redacted|filtered|hidden|masked|removed)\b|\*+|x{3,}\b"
+# The name and the value are apart: XML elements, parts of a form, `"name": ..., "value": ...`.
+_ELEMENT = re.compile(
+    r"<(?:\w{1,20}:)?(?P<key>[\w.-]{1,60})(?:\s[^<>]{0,300})?(?<!/)>\s{0,8}(?:<!\[CDATA\[)?"
+    r"(?P<shown>[^<\s].{0,100})",
+    re.DOTALL,
+)
+_NAMED = re.compile(
+    r"(?P<rest>[\w.-]{0,60})\]?\\{0,3}[\"'](?:(?:\r?\n|\\r\\n){2}"
+    r"|,?\s{1,8}\\{0,3}[\"']?[Vv]alue\\{0,3}[\"']?\s?[:=]\s?\\{0,3}[\"']?)"
+    r"(?P<shown>[^\s\"'\\].{0,100})",
+    re.DOTALL,
+)
+_NAME_BEFORE = re.compile(r"(?i:name|key)\\{0,3}[\"']?\s?[:=]\s?\\{0,3}[\"'](?:\w{1,9}\[)?\Z")
+_ESCAPE_BEFORE = re.compile(r"%[0-9A-Fa-f]{2}|\\[nrt]")
+# Whether a text ends here: what stands before it is a placeholder, and not the start of a secret.
+_END = r"(?=[.!?]?(?:[\s,;&)}\]\[<>|\"'`\\]|::|%(?:2[0267Cc]|3[BEbe]|5[Dd]|7[Dd])|\Z))"
+_MASK = r"\W?(?i:redacted|filtered|hidden|masked|removed)\b|\*+|x{3,}\b"
+_HIDDEN = (
+    r"(?:\W?(?i:redacted|filtered|hidden|masked|removed)\W?|\*+|x{3,}"
+    r"|[\[<({](?i:secure|secret|scrubbed|omitted|sanitized)\b[^\])}>\n]{0,60}[\])}>])"
+)
 # Behind a quote, and without one: nothing, a placeholder, or what something else has replaced.
 _NO_TEXT = re.compile(
-    r"\\?[\"']|%2[27]|\Z|(?i:none|null|true|false|string)?[\"']|[$%]?[{(]{1,2}\w*[})]|%s|\?[\"']|"
-    + _HIDDEN
+    r"(?:(?i:none|null|true|false|string)|[$%]?[{(]{1,2}\w*[})]{1,2}|%s|\?|" + _HIDDEN + r")?"
+    r"(?:\\{0,3}[\"']|%2[27]|\Z)"
 )
 _NO_VALUE = re.compile(
-    r"[\s,;&)}\]<|]|\Z|[{(\[]\s*[})\]]|\?|%s|%\(\w+\)s|[$:@]\d{1,3}\b|\{\w*\}|\{\{|\.\.\."
-    r"|[:@$]\{?(?i:p\d|param|\w{0,20}(?:passw|secret|token|key|cookie|auth|cred|pwd))"
-    r"|(?i:(?:none|null|nil|undefined|true|false|yes|no|string|id|str|varchar|optional)\b)|"
-    + _HIDDEN
+    r"[\s,;&)}\]<]|\|(?![-+]?\s*\n)|\Z|\{\{|[{(\[]\s*[})\]]"
+    r"|(?:\?|%s|%\(\w+\)s|[$:@]\d{1,3}|\{\w*\}|\.\.\."
+    r"|[:@$]\{?(?i:p\d{1,3}|param\w*|\w{0,20}(?:passw|secret|token|key|cookie|auth|cred|pwd)\w*)\}?"
+    r"|\w{1,20}\((?:\?|%s|%\(\w+\)s|[$:@]\w{1,40})\)|Secret(?:Str|Bytes)\(b?'\**'\)"
+    r"|" + _HIDDEN + ")" + _END + r"|(?i:none|null|nil|undefined|true|false|yes|no|string|id|str"
+    r"|varchar|optional)" + _END + r"(?!\s*=\s*[\"'])"
 )
 _COUNT = re.compile(r"[-\d.,]+(?![\w-])|[Nn]one|null|[Tt]rue|[Ff]alse")
 _NAME = re.compile(r"[A-Za-z_'][\w.']*")
-_OPEN = re.compile(r"(?:\(|\[\[|\], ?\[)b?[\"']\Z")
+_OPEN = re.compile(r"(?:(?:\A|[\[({,=:]\s?)\(|\[\[|\], ?\[)b?[\"']\Z")
+_PAIR = re.compile(r"[^\"']*(?:[\"'] ?[)\]]|\Z)")
+_WITH = re.compile(r"\b(?i:with|encrypted)\s\Z")
+_DIGITS = re.compile(r"\d{3}")
 # Behind the colon of a message, no secret begins with one of these.
 _PROSE = re.compile(
     r"(?i:an?|and|are|as|at|bad|be|by|can|can't|cannot|could|denied|did|does|doesn't|empty|error"
     r"|expected|expired|failed|failure|field|for|forbidden|format|from|got|had|has|have|if|illegal"
     r"|in|incorrect|invalid|is|isn't|it|its|length|malformed|may|mismatch|missing|must|no|not|of|ok"
     r"|on|or|permission|rejected|required|revoked|shall|should|that|the|this|to|too|unauthorized"
-    r"|unexpected|unknown|unsupported|valid|value|was|were|will|with|wrong|you|your)(?![\w'])"
+    r"|sent|signature|unexpected|unknown|unsupported|valid|value|verification|was|were|will|with"
+    r"|wrong|you|your)[.,;:!?)\"]*(?:\s|\Z)"
 )
 # A parser's token.
 _PARSED = re.compile(
-    r"(?i:unexpected|expected|unknown|illegal|current|next|last|first|lookahead|unrecognized"
-    r"|unterminated)\W{1,3}\Z"
+    r"(?i:unexpected|expected|unknown|illegal|lookahead|unrecognized|unterminated)\W{1,3}\Z"
 )
 
 
@@ -224,17 +275,30 @@ _SECRETS = re.compile(
         (
             *(
                 first
-                + r"(?i:earer)\s{1,4}(?!(?i:bearer|token|auth\w*|realm|scheme|error|format|header"
-                r"|is|was|not|or|and|of|for|in|with|from|has|to|the|required|missing|invalid)\b)"
+                + r"(?i:earer)\s{1,4}(?!(?i:bearer|token|auth|authentication|authorization|realm"
+                r"|scheme|error|format|header|is|was|not|or|and|of|for|in|with|from|has|to|the|required"
+                r"|missing|invalid)(?![\w.~+/-]))"
                 r"[\w.~+/=-]{4}"
                 for first in "bB"
             ),
             *(first + r"(?i:asic)\s{1,4}[A-Za-z0-9+/_-]{6,400}" for first in "bB"),
-            r"eyJ(?<![\w-]eyJ)[\w-]{10,4000}\.[\w-]{10}",  # a JSON web token
+            # A JSON web token, encrypted or of a session, too.
+            r"eyJ(?:(?<![\w-]eyJ)|(?<=%[0-9A-F][0-9A-F]eyJ)|(?<=\\[nrt]eyJ))[\w-]{10,4000}"
+            r"\.{1,2}[\w-]{6}",
             r"-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY",
-            r"://[^\s/?@:]{0,200}:(?!(?:" + _HIDDEN + r")\W?@)[^\s/?@]{1,200}@",
+            r"://[^\s/?@:]{0,200}:(?!(?:" + _MASK + r")\W?@)[^\s/?@]{1,200}@",
+            r":\\/\\/[^\s/?@:]{0,200}:[^\s/?@]{1,200}@",
+            r"%3[Aa]%2[Ff]%2[Ff][\w.-]{0,200}%3[Aa][^\s/?@&]{1,200}%40",
             r"\?(?i:sig|signature)=[^&\s]",
             r"&(?i:sig|signature)=[^&\s]",
+            r"u0026(?i:sig|signature)=[^&\s]",
+            r"hooks\.slack\.com/(?:services|workflows|triggers)/\w",
+            r"xapp-\d-[\w-]{8}",
+            r"npm_[A-Za-z0-9]{30}",
+            r"hf_[A-Za-z0-9]{30}",
+            r"SG\.[\w-]{20,24}\.[\w-]{10}",  # SendGrid
+            r"ya29\.[\w-]{10}",
+            r"whsec_\w{16}",
             r"A(?:KI|SI)A[A-Z0-9]{16}(?![A-Za-z0-9])",  # Amazon
             r"AIza[\w-]{30}",  # Google
             r"gh[opsru]_[A-Za-z0-9]{20}",
@@ -253,7 +317,8 @@ _SECRETS = re.compile(
 _SECRET_STARTS = (
     "bearer", "basic", "eyj", "begin", "sig", "akia", "asia", "aiza", "ghp", "gho", "ghu", "ghs",
     "ghr", "github pat", "glpat", "xox", "sk live", "sk test", "rk live", "rk test", "sk ant",
-    "sk proj", "sk svcacct", "sk-",
+    "sk proj", "sk svcacct", "sk-", "%40", "hooks.slack.com", "xapp", "npm", "hf", "sg", "ya29",
+    "whsec",
 )  # fmt: skip
 
 
@@ -272,12 +337,16 @@ def _is_secret(found: re.Match[str]) -> bool:
 
 # Card numbers.
 
-_LONG_NUMBER = re.compile(r"[0-9]{4}[0-9 \-.+_/\xa0%]{9}")
+_LONG_NUMBER = re.compile(r"[0-9]{4}[0-9 \-.+_/\xa0%\\]{9}")
+_ESCAPED = re.compile(
+    r"%B(?=[0-9]{13})"  # on a magnetic stripe
+    r"|%(?:[02][0-9A-Fa-f]|3[A-Fa-f]|[57][B-Fb-f])|\\(?:[nrt]|u[0-9A-Fa-f]{4}|x[0-9A-Fa-f]{2})"
+)
 _RUN = re.compile(r"(?<![0-9])[0-9]{13,}")
 _SPACED = re.compile(r"(?<![0-9])[0-9]{1,19}(?:[ -][0-9]{1,19})+")
 # In the groups that are printed on cards.
 _GROUPED = re.compile(
-    r"(?<![0-9A-Za-z])(?<![0-9]\.)(?=([0-9]{4}([ \-.+_/\xa0]|%20)(?:[0-9]{4}\2[0-9]{4}\2[0-9]{1,4}"
+    r"(?<![0-9A-Za-z])(?<![0-9]\.)(?=([0-9]{4}([ \-.+_/\xa0])(?:[0-9]{4}\2[0-9]{4}\2[0-9]{1,4}"
     r"(?:\2[0-9]{1,3})?|[0-9]{6}\2[0-9]{4,5})(?![0-9A-Za-z])))"
 )
 _NETWORKS = re.compile(
@@ -292,6 +361,8 @@ def is_card_number(digits: str) -> bool:
     """Whether digits have the prefix, the length and the check digit of a payment card."""
     if not 13 <= len(digits) <= 19 or not _NETWORKS.fullmatch(digits):
         return False
+    if len(digits) == 13 and sum(map(int, digits[::2] + digits[1::2] * 3)) % 10 == 0:
+        return False  # the number of an article (EAN), which is far more usual
     backwards = digits[::-1].encode("ascii")
     doubled = backwards[1::2].translate(_DOUBLED)
     return (sum(backwards[::2].translate(_SINGLE)) + sum(doubled)) % 10 == 0
@@ -299,6 +370,8 @@ def is_card_number(digits: str) -> bool:
 
 def has_card_number(text: str) -> bool:
     """Whether a text has a card number, which no letter or digit touches."""
+    if "%" in text or "\\" in text:
+        text = _ESCAPED.sub(" ", text)
     for found in _RUN.finditer(text):
         if is_card_number(found[0]) and _stands_alone(text, *found.span()):
             return True

@@ -161,19 +161,30 @@ class Details:
         text: Callable[[str], str | None],
         attributes: Callable[[dict[str, Any]], dict[str, Any]],
     ) -> Details:
-        """A copy, whose status description and attributes of links went through these functions."""
+        """A copy, whose status description and attributes of links went through these functions.
+
+        A link whose trace state would be changed has none.
+        """
         made = copy(self)
         if self.status is not None and self.status.description is not None:
             made.describe(text(self.status.description))
         made.links = tuple(
             _CountedLink(
-                each.context,
+                _with_state(each.context, text),
                 attributes(dict(each.attributes or {})),
                 getattr(each, "dropped_attributes", 0),
             )
             for each in self.links
         )
         return made
+
+
+def _with_state(context: SpanContext, text: Callable[[str], str | None]) -> SpanContext:
+    """The context, without a trace state that the function would change."""
+    state = context.trace_state.to_header() if context.trace_state else ""
+    if text(state) == state:
+        return context
+    return SpanContext(context.trace_id, context.span_id, context.is_remote, context.trace_flags)
 
 
 UNSET = Status()

@@ -78,7 +78,8 @@ most once a minute. The span never goes out as it was.
   auth, JWT, CSRF, XSRF, OTP, PIN, SSN, CVV, CVC, card number, credit card, debit card; session id;
   API, access, account, private, secret, shared, session, signing or encryption key.
   ``session.id``, which OpenTelemetry defines, is kept. So are None, booleans, counts such as
-  ``max_tokens`` and ``token_count``, and descriptions such as ``token_type``.
+  ``max_tokens`` and ``token_count``, and descriptions such as ``token_type``. In a mapping with
+  the items ``name`` (or ``key``) and ``value``, the name is the key of the value.
 - By pattern, anywhere in a text: such a key with its value (``password=...``, ``"token": "..."``,
   ``Cookie: ...``), ``Bearer`` and ``Basic`` credentials, JSON web tokens, URLs with a password or
   a signature, private keys, tokens of well-known services, and card numbers of 13 to 19 digits,

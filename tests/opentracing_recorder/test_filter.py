@@ -171,6 +171,20 @@ def test_a_first_use_that_writes_is_not_lost(write: Callable[[BasicSpan], object
     assert memory.spans[0].to_dict() != span.to_dict()
 
 
+def test_a_first_use_may_delete_a_field() -> None:
+    """A span of the function's may lose its references as any other span may."""
+
+    def forget(span: BasicSpan) -> BasicSpan:
+        del span.references
+        return span
+
+    tracer, recorder, memory = filtered(forget)
+    tracer.start_span("x", references=Reference(ReferenceType.FOLLOWS_FROM, BasicSpanContext(1, 2)),
+                      child_of=BasicSpanContext(1, 2)).finish()  # fmt: skip
+    assert recorder.counts.failed == 0
+    assert memory.spans[0].references == ()
+
+
 @pytest.mark.parametrize(
     "read",
     [

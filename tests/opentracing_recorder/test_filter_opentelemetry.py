@@ -9,9 +9,25 @@ import pytest
 
 pytest.importorskip("opentelemetry.trace", reason="opentelemetry-api is not installed")
 
-from opentelemetry.trace import Link, SpanContext, SpanKind, Status, StatusCode, TraceFlags
+from opentelemetry.trace import (
+    Link,
+    NonRecordingSpan,
+    SpanContext,
+    SpanKind,
+    Status,
+    StatusCode,
+    TraceFlags,
+    TraceState,
+    set_span_in_context,
+)
 
-from opentracing_recorder import BasicTracer, FilterRecorder, InMemoryRecorder, Redaction
+from opentracing_recorder import (
+    BasicTracer,
+    CompositeRecorder,
+    FilterRecorder,
+    InMemoryRecorder,
+    Redaction,
+)
 from opentracing_recorder._opentelemetry_fields import fields_of
 from opentracing_recorder.opentelemetry_api import BasicTracerProvider
 
@@ -67,6 +83,38 @@ def test_a_function_that_fails_sends_kind_and_status_code_alone() -> None:
     assert own.opentelemetry.status.status_code is StatusCode.ERROR
     assert own.opentelemetry.status.description is None
     assert own.opentelemetry.kind is SpanKind.CLIENT
+
+
+STATES = [[("congo", "t61")], [("congo", "t61"), ("token", "hunter2")]]
+
+
+@pytest.mark.parametrize("state", STATES)
+def test_a_trace_state_with_a_secret_is_left_out(state: list[tuple[str, str]]) -> None:
+    """Of the span and of its links; any other stays, and the function that fails sends none."""
+    memory, bare = InMemoryRecorder(), InMemoryRecorder()
+    recorders = [FilterRecorder(memory, Redaction()), FilterRecorder(bare, lambda span: 1 / 0)]  # type: ignore[arg-type, return-value]
+    given = SpanContext(1, 2, True, TraceFlags(1), TraceState(state))
+    tracer = BasicTracerProvider(BasicTracer(CompositeRecorder(recorders))).get_tracer("shop")
+    parent = set_span_in_context(NonRecordingSpan(given))
+    span = tracer.start_span("x", parent, links=[Link(given)])
+    span.end()
+    fields, nothing = fields_of(memory.spans[0], True), fields_of(bare.spans[0], True)
+    expected = "congo=t61" if state == STATES[0] else ""
+    assert (fields.trace_state, fields.links[0].trace_state) == (expected, expected)
+    assert (nothing.trace_state, nothing.links[0].trace_state) == ("", "")
+    assert span.get_span_context().trace_state == TraceState(state)
+
+
+def test_an_event_without_its_field_has_no_name_of_its_own() -> None:
+    """A function that clears a log clears the name of the event, too."""
+
+    def clear(span: Any) -> Any:
+        for log in span.logs:
+            log.key_values.clear()
+        return span
+
+    own, _ = recorded(clear)
+    assert "hunter2" not in repr([event.name for event in fields_of(own, True).events])
 
 
 @pytest.mark.parametrize(("new", "description"), [("fine", "fine"), (None, None)])

@@ -137,6 +137,10 @@ ORDINARY_TAGS: dict[str, Any] = {
     "phone.us": "+1 (555) 010-9999",
     "iban": "DE89370400440532013000",
     "ean": "4006381333931",
+    "eans": "4001686301265, 4005808806300, 4047443411471, 4311501659793",
+    "redis": "PING: PONG",
+    "PINNED": "yes",
+    "TOKENIZERS_PARALLELISM": "false",
     "ports": "8080 9090 3306 5432",
     "ip": "192.168.100.200",
     "ipv6": "2001:db8:85a3::8a2e:370:7334",
@@ -161,6 +165,15 @@ ORDINARY_TAGS: dict[str, Any] = {
     "message": "password must have 8 characters; token is missing; secret: not found",
     "validation": "password: must not be empty",
     "fields": "['password', 'email', 'token']",
+    "db.django": 'INSERT INTO "auth_user" ("password", "last_login", "is_superuser") VALUES'
+    ' (%s, %s, %s) RETURNING "auth_user"."id"',
+    "db.django.two": 'INSERT INTO "auth_user" ("password", "email") VALUES (%s, %s)',
+    "db.any": "SELECT * FROM t WHERE token = ANY($1) AND password <> '' AND token = $2::text",
+    "parser": "unexpected token: ')' at line 3",
+    "reason": "JWT: signature verification failed",
+    "pydantic": "User(name='ada', password=SecretStr('**********'))",
+    "httpx": "Headers({'host': 'x', 'authorization': '[secure]'})",
+    "signature": "def login(password: str, token: Optional[str] = None, *, secret: str | None)",
     "json": '{"password": null, "token": "", "max_tokens": 100, "name": "ada", "secret": "***"}',
     "hidden": "password=****&token=[redacted]&secret=<redacted>&api_key=REDACTED",
     "template": "password={password} token=${TOKEN} secret={{ secret }}",
@@ -206,6 +219,45 @@ SUSPECT_TEXTS = [
     "UPDATE users SET password='hunter2' WHERE id=1",
     "PGPASSWORD=abc psql",
     "export AWS_SECRET_ACCESS_KEY=abc",
+    # A placeholder is one only if nothing follows it.
+    "password=$1$abcdefgh$xyzxyz",
+    "password_hash: $6$rounds=5000$salt$hash",
+    "userPassword: {SSHA}W6ph5Mm5Pz8GgiULbPgzG37mj9g=",
+    "password={bcrypt}$2a$10$abcdefg",
+    "password='{noop}hunter2'",
+    "password='%sword1'",
+    "password=true-horse",
+    "password=no.way.jose",
+    "token=id-38fh38fh3",
+    "password=hidden-dragon",
+    "password=*hunter2*",
+    "password=xxx-hunter2",
+    "password=%secret",
+    "password=?hunter2",
+    "password=@P1ssw0rd",
+    "password: the-cat-sat",
+    "password: a.b-c9",
+    "password: str = 'hunter2'",
+    "password: |\n  hunter2",
+    "current password: hunter2",
+    "unknown password: hunter2",
+    # XML, forms, and names apart from values
+    "<wsse:Password>hunter2</wsse:Password>",
+    '<wsse:Password Type="http://docs.oasis-open.org/x#PasswordText">hunter2</wsse:Password>',
+    '<password xsi:type="xsd:string">hunter2</password>',
+    "<password><![CDATA[hunter2]]></password>",
+    '<add key="password" value="hunter2"/>',
+    'Content-Disposition: form-data; name="password"\r\n\r\nhunter2\r\n--x',
+    '[{"name": "DB_PASSWORD", "value": "hunter2"}]',
+    "user[password]=hunter2",
+    "password[]=hunter2",
+    "user%5Bpassword%5D=hunter2&x=1",
+    "password%5B%5D=hunter2",
+    "user%5Bpin%5D=1234",
+    "redirect=https%3A%2F%2Fshop%3Fpwd%3Dabc",
+    "'user: ada\\npwd: abc'",
+    "session id: abc123",
+    "CREATE USER ada WITH PASSWORD 'hunter2'",
     "Bearer abcdef123456",
     "got Bearer mF_9.B5f-4.1JqM from ada",
     "Basic " + base64.b64encode(b"ada:hunter2").decode(),
@@ -214,6 +266,25 @@ SUSPECT_TEXTS = [
     "https://ada:hunter2@shop.example/",
     "could not connect to amqp://guest:guest@mq:5672//",
     "redis://:hunter2@cache:6379/0",
+    r'{"dsn":"postgres:\/\/ada:hunter2@db\/x"}',
+    "dsn=postgres%3A%2F%2Fada%3Ahunter2%40db",
+    "got Bearer token-abc123def",
+    "got Bearer auth_abcdef123456",
+    f"x%20{JWT}",
+    f"got:\\n{JWT}",
+    "eyJhbGciOiJkaXIiLCJlbmMiOiJBMTI4Q0JDIn0..abcdefghijkl.abcdefghijkl.abc",
+    "session eyJ1c2VyX2lkIjo0Mn0.ZxYz12.abcdefghijklmnopqrstuvwxyz0",
+    r"https://x/c?sv=2024\u0026sig=abc%3D",
+    "xapp-1-A0123-456-abcdef0123456789",
+    "npm_" + "0123456789abcdefghij0123456789abcdef",
+    "hf_" + "abcdefghijklmnopqrstuvwxyz01234567",
+    "SG.abcdefghijklmnopqrstuv.abcdefghijklmnopqrstuvwxyz",
+    "https://hooks.slack.com/services/T00000000/B00000000/abcdefghijklmnopqrstuvwx",
+    "%B4111111111111111^ADA LOVELACE^3012",
+    "card%204111111111111111",
+    "pan%3D4111111111111111%26x",
+    "%224111111111111111%22",
+    r"card:\n4111111111111111",
     "-----BEGIN RSA PRIVATE KEY-----\nMIIEow",
     "-----BEGIN OPENSSH PRIVATE KEY-----",
     "https://x.blob.core.windows.net/c?sv=2024&sig=abc%3D",
@@ -362,6 +433,10 @@ Pair = namedtuple("Pair", "first second")
     [
         ({"a": {"password": "x", "b": 1}}, {"a": {"password": GONE, "b": 1}}),
         ([{"token": "x"}, ("a", 1)], [{"token": GONE}, ("a", 1)]),
+        ([{"name": "DB_PASSWORD", "value": "x"}], [{"name": "DB_PASSWORD", "value": GONE}]),
+        ([{"Key": "token", "Value": [1]}], [{"Key": "token", "Value": GONE}]),
+        ({"name": "password", "value": None}, {"name": "password", "value": None}),
+        ({"name": "host", "value": "x"}, {"name": "host", "value": "x"}),
         ([("cookie", "a=b"), ("host", "x")], [("cookie", GONE), ("host", "x")]),
         ([[b"authorization", b"x"]], [[b"authorization", GONE]]),
         ([["host", "x"], ["x-api-key", "x"]], [["host", "x"], ["x-api-key", GONE]]),
@@ -412,6 +487,47 @@ def test_what_is_nested_too_deep_is_replaced() -> None:
     assert GONE in str(tags["cycle"])
     assert SECRET not in str(tags["wide"])
     assert tags["long"] == GONE
+
+
+def test_containers_of_other_types_share_the_limit() -> None:
+    """A list of a thousand deques of thousands of parts is not made plain at full length."""
+    read: list[int] = []
+
+    class Counted(deque[int]):
+        def __iter__(self) -> Any:
+            return (read.append(1) or each for each in super().__iter__())  # type: ignore[func-returns-value]
+
+    value = [Counted(range(1000)) for _ in range(1000)]
+    REDACTION.redacted("note", value)
+    assert 0 < len(read) <= 20_000
+
+
+class Raising(type):
+    def __eq__(cls, other: object) -> bool:
+        raise ValueError
+
+    __hash__ = type.__hash__
+
+
+class Raised(metaclass=Raising):
+    def __str__(self) -> str:
+        return "fine"
+
+
+def test_a_type_is_not_asked_for_its_equality() -> None:
+    """A class whose metaclass raises is searched as any other."""
+    tags = redacted({"list": [Raised(), (Raised(), 1)], "tokens": Raised(), "map": {Raised(): 1}})
+    assert tags["tokens"] == GONE
+    assert list(tags["map"].values()) == [1]
+    assert len(tags["list"]) == 2
+
+
+def test_a_value_is_not_asked_for_its_hash() -> None:
+    """A tuple that holds another twice, and so on, takes no longer than its parts."""
+    value: Any = ()
+    for _ in range(100):
+        value = (value, value)
+    assert GONE in str(REDACTION.redacted("note", value))
 
 
 def test_the_application_s_values_stay_as_they_are() -> None:
