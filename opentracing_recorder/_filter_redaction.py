@@ -221,9 +221,9 @@ class Redaction:
             }
             # A pair, as of a header or an environment variable.
             for first, second in _PAIRS:
-                name = made.get(first)
-                if type(name) is str and second in made:
-                    made[second] = self._value(name, made[second], depth - 1, parts)
+                named = made.get(first)
+                if type(named) is str and second in made:
+                    made[second] = self._value(named, made[second], depth - 1, parts)
             return made
         copied = []
         name: Any = None  # of the option before, in a command line
