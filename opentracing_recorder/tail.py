@@ -116,7 +116,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from math import inf
 from typing import Any, NamedTuple
 from weakref import WeakSet
@@ -394,7 +394,15 @@ class TailRecorder(Wrapping):
         self, part: Part, trace_id: int | None, reason: str, is_early: bool = False
     ) -> None:
         """Pass or drop what is held of a part, unless another thread does it."""
-        for span in self._taken(part, trace_id, reason, is_early):
+        spans = iter(self._taken(part, trace_id, reason, is_early))
+        try:
+            self._pass_each(spans, part, reason)
+        except BaseException:  # of a signal's handler: the others are passed all the same
+            self._pass_each(spans, part, reason)
+            raise
+
+    def _pass_each(self, spans: Iterator[BasicSpan], part: Part, reason: str) -> None:
+        for span in spans:
             self._pass(span, reason, id_of(span) in part.roots)
 
     @under_lock

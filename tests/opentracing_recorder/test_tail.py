@@ -822,6 +822,25 @@ def test_a_recorder_that_raises_loses_its_own_spans(caplog: pytest.LogCaptureFix
     ]
 
 
+def test_an_interrupt_loses_none_of_the_other_spans() -> None:
+    """It reaches the application when all of them are passed on."""
+
+    class Interrupted(InMemoryRecorder):
+        def record_span(self, span: BasicSpan) -> None:
+            super().record_span(span)
+            if span.operation_name == "first":
+                raise KeyboardInterrupt
+
+    test = Tail(rate=1.0)
+    test.recorder.recorder = test.memory = Interrupted()
+    root = test.start("root")
+    for name in ("first", "second", "third"):
+        test.start(name, root).finish()
+    with pytest.raises(KeyboardInterrupt):
+        root.finish()
+    assert test.passed == ["first", "second", "third", "root"]
+
+
 def test_a_console_behind_it_draws_what_is_kept() -> None:
     """Recorders that wait for the root themselves get the spans in the order that they need."""
     import io
