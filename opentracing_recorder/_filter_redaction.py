@@ -75,13 +75,14 @@ class Redaction:
         span = made(span)  # now, which saves a call
         if span.operation_name not in self._clean:
             span.operation_name = self._text(text_of(span.operation_name))
-        self._redact(span.tags)
+        parts: list[_Parts] = []
+        self._redact(span.tags, parts)
         for log in span._logs or ():
-            self._redact(log.key_values)
+            self._redact(log.key_values, parts)
         context: Any = span._own_context
         baggage = span._baggage if context is None else context._baggage
         if baggage:
-            set_baggage(span, self._redact(dict(copied_baggage(baggage))))
+            set_baggage(span, self._redact(dict(copied_baggage(baggage)), parts))
         if context is not None and context.extra:
             # Of other systems, as the trace state: without the header that holds a secret.
             context.extra = {
@@ -93,21 +94,26 @@ class Redaction:
             span.references = bare_references(span)
         details = getattr(span, "opentelemetry", None)
         if details is not None:
-            span.opentelemetry = details.replaced(self._text, self._redact)  # type: ignore[attr-defined]
+            span.opentelemetry = details.replaced(  # type: ignore[attr-defined]
+                self._text, lambda attributes: self._redact(attributes, parts)
+            )
         return span
 
     def redacted(self, key: str, value: Any) -> Any:
         """The value that goes out in place of this one, if a span has it under this key."""
-        return self._redact({key: value}).popitem()[1]
+        return self._redact({key: value}, []).popitem()[1]
 
-    def _redact(self, values: dict[Any, Any]) -> dict[Any, Any]:
-        """Replace what is suspicious in this dict."""
+    def _redact(self, values: dict[Any, Any], parts: list[_Parts]) -> dict[Any, Any]:
+        """Replace what is suspicious in this dict.
+
+        `parts` has the limits of the span, if a value has needed them before.
+        """
         kept, kinds, clean, harmless = self._kept, self._kinds, self._clean, self._harmless
         lowest = -harmless
         hidden = []
         for key, value in values.items():
             if type(key) is not str:
-                return self._rebuilt(values)
+                return self._rebuilt(values, parts)
             kind = type(value)
             if key in kept:  # what comes again and again, without a call
                 if kind is str:
@@ -119,7 +125,9 @@ class Redaction:
             elif kind is str and kinds.get(key) == SUSPECT:
                 values[key] = self._replacement
                 continue
-            new = self._value(key, value, _MAX_DEPTH, None)
+            if not parts:
+                parts.append(_Parts())
+            new = self._value(key, value, _MAX_DEPTH, parts[0])
             if new is not value:
                 values[key] = new
             if key not in kinds and self._key(key) is not key:
@@ -128,12 +136,14 @@ class Redaction:
             values[self._key(key)] = values.pop(key)
         return values
 
-    def _rebuilt(self, values: dict[Any, Any]) -> dict[Any, Any]:
+    def _rebuilt(self, values: dict[Any, Any], parts: list[_Parts]) -> dict[Any, Any]:
         """The same for a dict with other keys, whose own methods may fail."""
         items = list(values.items())
         values.clear()
+        if not parts:
+            parts.append(_Parts())
         for key, value in items:
-            values[self._key(key)] = self._value(key, value, _MAX_DEPTH, None)
+            values[self._key(key)] = self._value(key, value, _MAX_DEPTH, parts[0])
         return values
 
     def _key(self, key: Any) -> Any:
@@ -143,7 +153,7 @@ class Redaction:
             return self._replacement
         return key if _is_one_of(type(key), _PLAIN_KEYS) else text
 
-    def _value(self, key: Any, value: Any, depth: int, parts: _Parts | None) -> Any:
+    def _value(self, key: Any, value: Any, depth: int, parts: _Parts) -> Any:
         """The value that goes out under this key: itself, or the replacement."""
         text = key if type(key) is str else text_of(key)
         kind = self._kinds.get(text)
@@ -159,7 +169,7 @@ class Redaction:
             return self._counted(value, depth, parts)
         return self._searched(value, depth, parts)
 
-    def _searched(self, value: Any, depth: int, parts: _Parts | None) -> Any:
+    def _searched(self, value: Any, depth: int, parts: _Parts) -> Any:
         kind = type(value)
         if kind is str:
             return self._text(value)
@@ -173,7 +183,6 @@ class Redaction:
             text = text_of(value)
             return value if self._text(text) is text else self._replacement
         # What is searched has to be what goes out.
-        parts = parts or _Parts()
         return self._searched(json_safe(value, parts.made), depth, parts)
 
     def _text(self, text: str) -> str:
@@ -209,8 +218,7 @@ class Redaction:
             return self._replacement
         return number
 
-    def _container(self, value: Any, depth: int, parts: _Parts | None) -> Any:
-        parts = parts or _Parts()
+    def _container(self, value: Any, depth: int, parts: _Parts) -> Any:
         if depth <= 0 or len(value) > parts.left:
             return self._replacement
         parts.left -= len(value)
@@ -247,9 +255,9 @@ class Redaction:
         return tuple(copied) if type(value) is tuple else copied
 
     def _text_or_bytes(self, value: Any) -> Any:
-        return self._searched(value, 1, None)
+        return self._searched(value, 1, _Parts())
 
-    def _counted(self, value: Any, depth: int, parts: _Parts | None) -> Any:
+    def _counted(self, value: Any, depth: int, parts: _Parts) -> Any:
         """The value that goes out under a key such as ``tokens``: a number, and no text."""
         kind = type(value)
         if value is None or kind is bool:
@@ -259,11 +267,9 @@ class Redaction:
         if kind is str:
             return value if _COUNT.fullmatch(value) else self._replacement
         if not _is_one_of(kind, (dict, list, tuple)):
-            parts = parts or _Parts()
             safe = json_safe(value, parts.made)
             is_text = issubclass(kind, bytes) or type(safe) is str
             return self._replacement if is_text else self._counted(safe, depth, parts)
-        parts = parts or _Parts()
         if depth <= 0 or len(value) > parts.left:
             return self._replacement
         parts.left -= len(value)
@@ -278,7 +284,10 @@ class Redaction:
 
 
 class _Parts(Parts):
-    """The limit of the parts that are searched; `made` is that of the forms made to be searched."""
+    """The limit of the parts of a span that are searched.
+
+    `made` is that of the forms that are made to be searched.
+    """
 
     __slots__ = ("made",)
 

@@ -87,9 +87,9 @@ most once a minute. The span never goes out as it was.
 - A value is replaced whole, and never half shown: a URL, an SQL statement or a stack that has a
   secret in it is gone. Placeholders, as in ``password = ?``, are no secrets; nor are variables in
   the lines of source code of a stack, as in ``login(password=password)``.
-- It looks into lists and mappings, down to 8 levels and 10,000 parts; what lies deeper is replaced.
-  So is a text of more than 2,000,000 characters. An object that is no text, number, list, mapping
-  or exception becomes one or a text first: what was searched is what goes out.
+- It looks into lists and mappings, down to 8 levels and 10,000 parts of a span; what lies beyond is
+  replaced. So is a text of more than 2,000,000 characters. An object that is no text, number, list,
+  mapping or exception becomes one or a text first: what was searched is what goes out.
 
 ## Options of Redaction
 

@@ -489,6 +489,17 @@ def test_what_is_nested_too_deep_is_replaced() -> None:
     assert tags["long"] == GONE
 
 
+def test_the_parts_of_all_values_of_a_span_are_limited() -> None:
+    """Many large values in its tags and logs take no longer than one: those beyond are replaced."""
+    tracer = BasicTracer(FilterRecorder(memory := InMemoryRecorder(), Redaction()))
+    numbers = list(range(4000))
+    span = tracer.start_span("a", tags={"first": numbers, "second": numbers})
+    span.log_kv({"third": numbers, "fourth": 4}).finish()
+    (span,) = memory.spans
+    assert span.tags == {"first": numbers, "second": numbers}
+    assert span.logs[0].key_values == {"third": "[redacted]", "fourth": 4}
+
+
 def test_containers_of_other_types_share_the_limit() -> None:
     """A list of a thousand deques of thousands of parts is not made plain at full length."""
     read: list[int] = []
