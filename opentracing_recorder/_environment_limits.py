@@ -97,8 +97,9 @@ def _cut(values: dict[str, Any], length: int, kept: tuple[str, ...]) -> None:
             if isinstance(value, str):
                 if len(value) > length:
                     values[key] = value[:length]
-            elif isinstance(value, (list, tuple)):
-                cut = [each[:length] if isinstance(each, str) else each for each in value]
-                values[key] = cut if isinstance(value, list) else tuple(cut)
+            elif type(value) is list or type(value) is tuple:  # others may have no end
+                values[key] = type(value)(
+                    each[:length] if isinstance(each, str) else each for each in value
+                )
         except Exception:  # of the value's own methods
             reraise_interrupt()

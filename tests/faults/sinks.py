@@ -34,6 +34,7 @@ from opentracing_recorder import (
     _zipkin_json,
     read_spans,
 )
+from opentracing_recorder._environment_limits import Limits
 from opentracing_recorder._json_bytes import dumps_without_orjson
 from opentracing_recorder.captrace import CapTrace, snapshot
 from opentracing_recorder.opentelemetry import OpenTelemetryRecorder
@@ -122,6 +123,18 @@ class Filtered(Sink):
 
     def arrived(self) -> list[str]:
         assert self.tagging.counts.failed == self.redacting.counts.failed == 0
+        return self.ids.ids
+
+
+class CutShort(Sink):
+    """What environment variables put in front of a recorder to cut texts."""
+
+    def __init__(self) -> None:
+        self.ids = Ids()
+        limits = Limits(*[128] * 5, tag_length=3, length=3)
+        super().__init__(limits.cut(self.ids))
+
+    def arrived(self) -> list[str]:
         return self.ids.ids
 
 
@@ -303,6 +316,7 @@ def all_sinks(server: ScriptedServer, path: Path) -> dict[str, Sink]:
         "InMemoryRecorder": InMemory(),
         "MetricsRecorder": Counted(),
         "FilterRecorder": Filtered(),
+        "texts cut short": CutShort(),
         "the timelines": Timelines(),
         "captrace": Captured(),
         "TailRecorder": Tail(),
