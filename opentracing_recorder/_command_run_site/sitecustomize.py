@@ -27,7 +27,9 @@ def _start() -> None:
 def _set_up() -> None:
     try:
         from opentracing_recorder.environment import set_up_from_environment
-    except ImportError:  # a child process with another Python, which does not have it
+    except ImportError as error:
+        if error.name != "opentracing_recorder":  # otherwise a child process with another Python
+            sys.stderr.write(f"This process is not traced: {error}\n")
         return
     set_up_from_environment()
 

@@ -16,6 +16,7 @@ from typing import Any
 from unittest import mock
 
 import pytest
+import six
 
 from opentracing_recorder import _environment_variables, environment
 from opentracing_recorder.__main__ import main
@@ -338,18 +339,29 @@ def test_a_python_without_this_package_runs(folder: Path) -> None:
     assert (ran.returncode, ran.stdout, ran.stderr) == (0, "1\n", "")
 
 
-def test_a_clone_that_is_not_installed_traces_a_program() -> None:
+@pytest.mark.parametrize(
+    ("code_of_six", "out", "err"),
+    [
+        (Path(six.__file__).read_text(encoding="utf-8"), "BasicTracer\n", ""),
+        ("raise ImportError('no six')", "Tracer\n", "This process is not traced: no six\n"),
+    ],
+    ids=["with six", "without six"],
+)
+def test_a_clone_that_is_not_installed_traces_a_program(
+    code_of_six: str, out: str, err: str, tmp_path: Path
+) -> None:
     """The program finds the packages, though its own folder does not have them."""
+    (tmp_path / "six.py").write_text(code_of_six, encoding="utf-8")
     show = "import opentracing; print(type(opentracing.tracer).__name__)"
     ran = subprocess.run(
         [sys._base_executable, *RUN, "-c", show],  # type: ignore[attr-defined]
         cwd=ROOT,
-        env=_environ(PYTHONPATH="", OTEL_TRACES_EXPORTER="none"),
+        env=_environ(PYTHONPATH=str(tmp_path), OTEL_TRACES_EXPORTER="none"),
         capture_output=True,
         text=True,
         timeout=60,
     )
-    assert (ran.returncode, ran.stdout, ran.stderr) == (0, "BasicTracer\n", "")
+    assert (ran.returncode, ran.stdout, ran.stderr) == (0, out, err)
 
 
 def test_a_fault_of_the_set_up_leaves_the_program_alone(folder: Path) -> None:
