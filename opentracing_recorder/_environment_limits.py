@@ -91,7 +91,7 @@ class _CutTexts(Wrapping):
 
 def _cut(values: dict[str, Any], length: int, kept: tuple[str, ...]) -> None:
     for key, value in list(values.items()):
-        if key in kept:
+        if type(key) is str and key in kept:
             continue
         try:
             if isinstance(value, str):
@@ -101,5 +101,5 @@ def _cut(values: dict[str, Any], length: int, kept: tuple[str, ...]) -> None:
                 values[key] = type(value)(
                     each[:length] if isinstance(each, str) else each for each in value
                 )
-        except Exception:  # of the value's own methods
+        except Exception:  # of the key's or the value's own methods
             reraise_interrupt()
