@@ -29,6 +29,7 @@ _PAIRS = (("name", "value"), ("Name", "Value"), ("key", "value"), ("Key", "Value
 _COUNT = re.compile(r"[-+\d.,]{1,20}")
 
 _DIGIT = re.compile(r"\d")
+_ESCAPE = re.compile(r"[%\\&]")
 _WITHOUT_DIGITS = bytes.maketrans(b"123456789", b"000000000")
 
 
@@ -189,7 +190,8 @@ class Redaction:
         if text in self._clean:
             return text
         is_short, shape = len(text) <= _LONGEST_REMEMBERED, None
-        if is_short and self._has_shapes and text.isascii():
+        # The digits of an escape, such as %3A, mean something else.
+        if is_short and self._has_shapes and text.isascii() and not _ESCAPE.search(text):
             shape = text.encode().translate(_WITHOUT_DIGITS)
             if shape in self._shapes:
                 return text

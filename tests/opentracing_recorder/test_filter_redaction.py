@@ -742,6 +742,8 @@ def test_what_is_remembered_of_digits_hides_nothing(
         (Redaction(keys=["2fa"], defaults=False), "3fa=abc", "2fa=abc"),
         (Redaction(keys=["2fa"]), "3fa=abc", "2fa=abc"),
         (Redaction(patterns=["customer-7"]), "customer-8", "customer-7"),
+        (Redaction(), "ya30.abcdefghijklm", "ya29.abcdefghijklm"),
+        (Redaction(), "postgres%3A%3F%2Fada%3Ax%40db", "postgres%3A%2F%2Fada%3Ax%40db"),
     ],
 )
 def test_a_digit_may_make_a_secret(redaction: Redaction, clean: str, secret: str) -> None:
