@@ -245,7 +245,10 @@ class Redaction:
             ):
                 # A header of a list of pairs, for example.
                 key, second = each
-                pair = (self._text_or_bytes(key), self._value(key, second, depth - 1, parts))
+                pair = (
+                    self._searched(key, depth - 1, parts),
+                    self._value(key, second, depth - 1, parts),
+                )
                 copied.append(pair if type(each) is tuple else [*pair])
                 continue
             is_option = type(each) is str and each.startswith("-")
@@ -255,9 +258,6 @@ class Redaction:
                 copied.append(self._searched(each, depth - 1, parts))
             name = each.lstrip("-") if is_option else None
         return tuple(copied) if type(value) is tuple else copied
-
-    def _text_or_bytes(self, value: Any) -> Any:
-        return self._searched(value, 1, _Parts())
 
     def _counted(self, value: Any, depth: int, parts: _Parts) -> Any:
         """The value that goes out under a key such as ``tokens``: a number, and no text."""

@@ -28,7 +28,8 @@ def _set_up() -> None:
     try:
         from opentracing_recorder.environment import set_up_from_environment
     except ImportError as error:
-        if error.name != "opentracing_recorder":  # otherwise a child process with another Python
+        # If that is missing, this is a child process with another Python.
+        if error.name != "opentracing_recorder" and sys.stderr is not None:
             sys.stderr.write(f"This process is not traced: {error}\n")
         return
     set_up_from_environment()
