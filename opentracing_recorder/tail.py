@@ -385,8 +385,12 @@ class TailRecorder(Wrapping):
             return None, None, False
         part = self._part(root, trace_id)
         part.end(span_id)
-        part.spans.append(span)
-        self._held += 1
+        try:
+            part.spans.append(span)
+            self._held += 1
+        except BaseException:  # of a signal's handler, between the two
+            self._recount()
+            raise
         is_due = self._held > self._max_spans or system.perf_counter() >= self._due
         return part, None, is_due
 
@@ -412,12 +416,16 @@ class TailRecorder(Wrapping):
         """Set the decision, and take out what is held. None of it is left for another thread."""
         if self._parts.get(trace_id) is not part or not (is_early or part.is_over):
             return []
-        del self._parts[trace_id], self._roots[trace_id]
         if part.root is not None and not runs(part.root):
             part.end(id_of(part.root))
-        spans, part.spans = part.spans, []
-        number = len(spans)
-        self._held -= number
+        try:
+            del self._parts[trace_id], self._roots[trace_id]
+            spans, part.spans = part.spans, []
+            number = len(spans)
+            self._held -= number
+        except BaseException:  # as in `_hold`
+            self._recount()
+            raise
         if part.running or spans:  # otherwise the root was un-sampled, and never gets here
             self._count(number, reason, is_decision=True)
             self._early += is_early
@@ -431,6 +439,10 @@ class TailRecorder(Wrapping):
             if len(self._decided) > MOST_RUNNING:  # their spans may never end
                 self._decided.popitem(last=False)
         return spans
+
+    def _recount(self) -> None:
+        """Count the held spans anew. The lock is held."""
+        self._held = sum(len(part.spans) for part in self._parts.values())
 
     @under_lock
     def _count(self, number: int, reason: str, is_decision: bool = False) -> None:
