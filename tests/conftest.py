@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import opentracing
+from opentracing_recorder.harness import PropagatorCheckMixin, RecorderCheckMixin
 
 from .browser import WHY_NOT_CHROMIUM, Browser, Page, find_chromium
 
@@ -29,6 +30,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         action="store_true",
         help="fail where a Zipkin cannot be started, instead of leaving its tests out",
     )
+
+
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """The checks of recorders and propagators start threads, whatever they check."""
+    checks = getattr(item, "cls", None)
+    if checks is not None and issubclass(checks, (RecorderCheckMixin, PropagatorCheckMixin)):
+        item.add_marker(pytest.mark.needs_os)
 
 
 @given(st.none())

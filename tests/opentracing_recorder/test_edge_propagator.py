@@ -44,7 +44,6 @@ every_format = pytest.mark.parametrize(
 )
 
 
-@pytest.mark.needs_os
 class TestContract(PropagatorCheckMixin):
     """It keeps the contract of the propagator that it is given, but for the decision."""
 

@@ -730,7 +730,6 @@ def test_a_scrape_has_all_processes_in_multiprocess_mode(
     assert "exemplar" not in ended.output
 
 
-@pytest.mark.needs_os
 class TestMetricsRecorder(RecorderCheckMixin):
     """The contract of a recorder, around one that keeps spans in memory."""
 
