@@ -21,7 +21,8 @@ from opentracing.interrupts import reraise_interrupt
 
 from ._failure_log import FailureLog
 from ._hex_ids import id_text
-from ._process import RenewedLock, at_fork
+from ._living import Living
+from ._process import RenewedLock
 from ._prometheus_files import MetricFiles, are_used
 from ._prometheus_operations import Labels, Note, Operations, Options
 from .batch import BatchRecorder, Stats
@@ -60,8 +61,6 @@ class RecorderCollector:
 
     def renew(self) -> None:
         """Begin anew in a forked child: the parent counts what came before."""
-        if self.files is not None:
-            self.files.renew()
         self.operations = self._new_operations()
 
     def _new_operations(self) -> Operations:
@@ -166,7 +165,7 @@ def collector_of(registry: CollectorRegistry, options: Options) -> RecorderColle
             collector = RecorderCollector(options)
             registry.register(collector)
             _collectors[registry] = collector
-            at_fork(_renew_all)
+            _living.add(collector)
         for name, given, known in zip(Options._fields, options, collector.options):
             if given != known:
                 raise ValueError(
@@ -230,6 +229,4 @@ def _exemplar(note: Note) -> Exemplar:
     return Exemplar(ids, duration, end_time if 0.0 < end_time <= time.time() else None)
 
 
-def _renew_all() -> None:
-    for collector in list(_collectors.values()):
-        collector.renew()
+_living = Living(RecorderCollector.renew)

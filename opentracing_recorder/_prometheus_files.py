@@ -20,6 +20,7 @@ from prometheus_client.core import Metric
 from opentracing.interrupts import reraise_interrupt
 
 from ._failure_log import FailureLog
+from ._living import Living
 from ._process import at_exit, has_yet_to_fork
 
 INTERVAL = 1.0
@@ -39,23 +40,20 @@ class MetricFiles:
     def __init__(self, collect: Callable[[], Iterable[Metric]]) -> None:
         self._collect = weakref.WeakMethod(collect)
         self._failures = FailureLog(self)
-        self._lock = threading.Lock()
-        self._held_by_fork = False
-        self._values: dict[Any, Any] = {}
-        self._written: dict[Any, float] = {}
-        self._running = _thread.allocate_lock()  # held from the start of the thread on
-        _open.add(self)
+        self._begin()
+        _living.add(self)
         at_exit(_write_all, _write_all)
         if hasattr(os, "register_at_fork") and not _handlers:
             _handlers.append(True)
             os.register_at_fork(before=_hold_all, after_in_parent=_release_all)
 
-    def renew(self) -> None:
-        """Begin anew in a forked child."""
+    def _begin(self) -> None:
+        """Have no file open yet, as at first and in a forked child."""
         self._lock = threading.Lock()
         self._held_by_fork = False
-        self._values, self._written = {}, {}
-        self._running = _thread.allocate_lock()
+        self._values: dict[Any, Any] = {}
+        self._written: dict[Any, float] = {}
+        self._running = _thread.allocate_lock()  # held from the start of the thread on
 
     def start(self) -> bool:
         """Start the thread; False if none may be started yet."""
@@ -125,7 +123,7 @@ class MetricFiles:
             self._lock.release()
 
 
-_open: weakref.WeakSet[MetricFiles] = weakref.WeakSet()
+_living = Living(MetricFiles._begin)
 _handlers: list[bool] = []
 
 
@@ -140,15 +138,15 @@ def _write_on(reference: weakref.ref[MetricFiles]) -> None:
 
 
 def _write_all() -> None:
-    for files in list(_open):
+    for files in _living:
         files.write()
 
 
 def _hold_all() -> None:
-    for files in list(_open):
+    for files in _living:
         files.hold()
 
 
 def _release_all() -> None:
-    for files in list(_open):
+    for files in _living:
         files.release()

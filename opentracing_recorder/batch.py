@@ -117,7 +117,6 @@ from __future__ import annotations
 import logging
 import os
 import threading
-import weakref
 from abc import abstractmethod
 from collections.abc import Callable, Iterable, Sequence
 from time import monotonic
@@ -130,7 +129,8 @@ from ._batch_queue import Stats
 from ._batch_retry import BatchTooLarge, Rejected, SendError, SpanRejected, Unavailable
 from ._batch_worker import Worker
 from ._errors import loggable
-from ._process import at_exit, at_fork
+from ._living import Living
+from ._process import at_exit
 from .recorder import Recorder
 from .span import BasicSpan
 
@@ -178,8 +178,7 @@ class BatchRecorder(Recorder):
         # At the first recorder, not at the import: the exit handlers of the backend's libraries
         # were registered before, and so run later.
         at_exit(_close_all, _flush_all, _holds_lock)
-        at_fork(_renew_all)
-        _open.add(self)
+        _living.add(self)
 
     def __repr__(self) -> str:
         stats = " ".join(f"{name}={number}" for name, number in self.stats._asdict().items())
@@ -303,12 +302,12 @@ class BatchRecorder(Recorder):
                 _logger.error("%s.forked raised", name, exc_info=loggable(error))
 
 
-# Recorders to close at exit, and to renew in a forked child.
-_open: weakref.WeakSet[BatchRecorder] = weakref.WeakSet()
+# They are also closed at exit.
+_living = Living(BatchRecorder._renew)
 
 
 def _close_all() -> None:
-    recorders = _all_open()
+    recorders = list(_living)
     for recorder in recorders:  # all at once
         recorder._current().start_closing(recorder, recorder.exit_timeout)
     for recorder in recorders:
@@ -320,18 +319,10 @@ def _close_all() -> None:
             _logger.error("%s.close raised", name, exc_info=loggable(error))
 
 
-def _all_open() -> list[BatchRecorder]:
-    while True:
-        try:
-            return list(_open)
-        except RuntimeError:  # another thread has made a recorder meanwhile
-            reraise_interrupt()
-
-
 def _flush_all() -> None:
     """Flush every recorder of this process at once, each within its `exit_timeout`."""
     threads = []
-    for recorder in _all_open():
+    for recorder in _living:
         thread = threading.Thread(target=_flush, args=(recorder,), daemon=True)
         try:
             thread.start()
@@ -363,14 +354,9 @@ def _flush(recorder: BatchRecorder) -> None:
 
 def longest_exit() -> float:
     """Seconds that closing every recorder of this process may take."""
-    return max((each.exit_timeout for each in _all_open()), default=0.0)
+    return max((each.exit_timeout for each in _living), default=0.0)
 
 
 def _holds_lock() -> bool:
     """Whether this thread counts spans: none can be sent then."""
-    return any(each._worker.queue.lock._is_owned() for each in _all_open())  # type: ignore[attr-defined]
-
-
-def _renew_all() -> None:
-    for recorder in _all_open():
-        recorder._renew()
+    return any(each._worker.queue.lock._is_owned() for each in _living)  # type: ignore[attr-defined]

@@ -44,13 +44,14 @@ millisecond: production needs another recorder.
 from __future__ import annotations
 
 import sys
+import threading
 from typing import IO, Optional
-from weakref import WeakSet
 
 from opentracing.interrupts import reraise_interrupt
 
 from ._arguments import check_count, check_has
-from ._process import RenewedLock, at_exit, at_fork, cover_child
+from ._living import Living
+from ._process import at_exit, cover_child
 from ._terminal_text import has_color
 from ._timeline_text import render_line, render_text
 from .recorder import Recorder
@@ -86,17 +87,22 @@ class ConsoleRecorder(Recorder):
         self._color = color
         self._width = width
         self._max_spans = max_spans
-        self._lock = RenewedLock()
-        self._writing = RenewedLock()  # another one: a slow terminal blocks no start of a span
+        self._forget()
+        _living.add(self)
+
+    def _forget(self) -> None:
+        """Start with nothing, as a new recorder and a forked child do."""
+        # Re-entrant: a finalizer or a signal's handler that runs meanwhile may trace as well.
+        self._lock = threading.RLock()
+        self._writing = threading.RLock()  # another one: a slow terminal blocks no start of a span
         # The spans that run here, each with the spans below it that have ended.
         self._running: dict[_Key, list[BasicSpan]] = {}
         self._waiting = 0
-        _recorders.add(self)
 
     def span_started(self, span: BasicSpan) -> None:
         """Remember the span, as those that start below it wait for its end."""
         ended: list[BasicSpan] = []
-        with self._lock.current:
+        with self._lock:
             self._running.setdefault((span.context.trace_id, span.context.span_id), [])
             if len(self._running) > self._max_spans:  # the oldest may never finish
                 ended = self._taken(next(iter(self._running)))
@@ -104,7 +110,7 @@ class ConsoleRecorder(Recorder):
 
     def record_span(self, span: BasicSpan) -> None:
         trace_id = span.context.trace_id
-        with self._lock.current:
+        with self._lock:
             spans = [*self._taken((trace_id, span.context.span_id)), span]
             above = None
             if span.parent_id is not None and self._waiting < self._max_spans:
@@ -119,7 +125,7 @@ class ConsoleRecorder(Recorder):
 
     def close(self, timeout: float | None = None) -> bool:
         """Draw the spans that wait for their root."""
-        with self._lock.current:
+        with self._lock:
             waiting = [span for spans in self._running.values() for span in spans]
             self._running.clear()
             self._waiting = 0
@@ -144,25 +150,17 @@ class ConsoleRecorder(Recorder):
                 tree = render_text([trace], width=self._width, color=color, stream=stream)
                 blocks.append(f"{tree}\n")
         text = "\n".join(blocks)
-        with self._writing.current:
+        with self._writing:
             stream.write(f"{text}\n")
             stream.flush()
 
 
-_recorders: WeakSet[ConsoleRecorder] = WeakSet()
-
-
-def _forget_all() -> None:
-    # The spans that run and wait in the parent do so only there.
-    for recorder in list(_recorders):
-        recorder._running, recorder._waiting = {}, 0
-
-
-at_fork(_forget_all)
+# The spans that run and wait in a parent do so only there.
+_living = Living(ConsoleRecorder._forget)
 
 
 def _draw_all() -> None:
-    for recorder in list(_recorders):
+    for recorder in _living:
         try:
             recorder.close()
         except Exception:  # the terminal is closed

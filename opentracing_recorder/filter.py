@@ -137,7 +137,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from itertools import count
 from typing import NamedTuple
-from weakref import WeakSet
 
 from opentracing.interrupts import reraise_interrupt
 
@@ -145,7 +144,7 @@ from ._arguments import check_instance
 from ._failure_log import FailureLog
 from ._filter_copy import Untouched, bare_copy, made, own_copy, settle
 from ._filter_redaction import Redaction
-from ._process import at_fork
+from ._living import Living
 from ._wrapping import Wrapping
 from .recorder import Recorder
 from .span import BasicSpan, StartedSpan
@@ -186,7 +185,7 @@ class FilterRecorder(Wrapping):
         self._function = function
         self._failures = FailureLog(self)
         self._count_anew()
-        _recorders.add(self)
+        _living.add(self)
 
     def _count_anew(self) -> None:
         # `next` is one atomic step, so nothing goes uncounted.
@@ -253,12 +252,4 @@ def _number(counted: count[int]) -> int:
     return int(repr(counted)[len("count(") : -1])  # the one way to read it that does not count
 
 
-_recorders: WeakSet[FilterRecorder] = WeakSet()
-
-
-def _count_all_anew() -> None:
-    for recorder in list(_recorders):
-        recorder._count_anew()
-
-
-at_fork(_count_all_anew)
+_living = Living(FilterRecorder._count_anew)

@@ -37,13 +37,13 @@ import os
 import stat
 import threading
 import time
-import weakref
 from collections import deque
 from collections.abc import Iterator
 
 from opentracing.interrupts import reraise_interrupt
 
-from ._process import at_exit, at_fork, cover_child, renew, unforked
+from ._living import Living
+from ._process import at_exit, cover_child, renew, unforked
 from .recorder import Recorder
 from .span import BasicSpan
 
@@ -60,18 +60,7 @@ _MOST_WAITING = 4 * 1024 * 1024  # bytes that wait for a pipe's reader
 _PATIENCE = 1.0  # seconds that a pipe's reader has by default
 _PAUSE = 0.01  # seconds before the next look at a pipe
 
-_open: weakref.WeakSet[JSONLinesRecorder] = weakref.WeakSet()
 _with_waiting: set[JSONLinesRecorder] = set()
-
-
-def _renew() -> None:
-    for recorder in list(_open):
-        recorder._lock = threading.RLock()
-        recorder._forget_waiting()  # the parent writes them
-        recorder._unreported = 0
-
-
-at_fork(_renew)
 
 
 def _flush_all() -> None:
@@ -127,7 +116,7 @@ class JSONLinesRecorder(Recorder):
         self._unreported = 0  # spans that waited, and are lost
         self._handing_over = False
         self._open_path(_PATIENCE)
-        _open.add(self)
+        _living.add(self)
 
     @property
     def path(self) -> str:
@@ -324,3 +313,12 @@ class JSONLinesRecorder(Recorder):
         self._waiting_bytes = 0
         self._handing_over = False
         _with_waiting.discard(self)
+
+    def _renew(self) -> None:
+        """Begin anew in a forked child: the parent writes what waits."""
+        self._lock = threading.RLock()
+        self._forget_waiting()
+        self._unreported = 0
+
+
+_living = Living(JSONLinesRecorder._renew)

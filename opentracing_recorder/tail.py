@@ -119,7 +119,6 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from math import inf
 from typing import Any, NamedTuple
-from weakref import WeakSet
 
 from opentracing import tags
 from opentracing.interrupts import reraise_interrupt
@@ -128,7 +127,8 @@ from ._arguments import check_count, check_range, check_seconds
 from ._batch_queue import under_lock
 from ._clock import system
 from ._failure_log import FailureLog
-from ._process import at_exit, at_fork, cover_child
+from ._living import Living
+from ._process import at_exit, cover_child
 from ._tail_part import MOST_RUNNING, Part, id_of, runs
 from ._wrapping import Wrapping
 from .recorder import Recorder, started_hook
@@ -228,8 +228,7 @@ class TailRecorder(Wrapping):
         self._is_closed = False
         self._forget()
         at_exit(_end_all, _flush_all, _holds_lock, is_first=True)
-        at_fork(_forget_all)
-        _recorders.add(self)
+        _living.add(self)
 
     def _forget(self) -> None:
         """Start with nothing, as a new recorder and a forked child do."""
@@ -592,22 +591,17 @@ class TailRecorder(Wrapping):
         return super().close(timeout)
 
 
-_recorders: WeakSet[TailRecorder] = WeakSet()
+# The spans that run and are held in a parent do so only there.
+_living = Living(TailRecorder._forget)
 
 
 def _each(act: Callable[[TailRecorder], object]) -> None:
-    for recorder in list(_recorders):
+    for recorder in _living:
         try:
             act(recorder)
         except Exception:  # of the application's objects; the others are decided all the same
             reraise_interrupt()
             recorder._failures.report("record_span")
-
-
-def _forget_all() -> None:
-    # The spans that run and are held in the parent do so only there.
-    for recorder in list(_recorders):
-        recorder._forget()
 
 
 def _end_all() -> None:
@@ -619,4 +613,4 @@ def _flush_all() -> None:
 
 
 def _holds_lock() -> bool:
-    return any(recorder.lock._is_owned() for recorder in list(_recorders))
+    return any(recorder.lock._is_owned() for recorder in _living)

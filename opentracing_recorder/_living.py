@@ -1,0 +1,39 @@
+"""The recorders of one kind that are in use, for a fork and for the end of the process."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Generic, TypeVar
+from weakref import WeakSet
+
+from opentracing.interrupts import reraise_interrupt
+
+from ._process import at_fork
+
+T = TypeVar("T")
+
+
+class Living(Generic[T]):
+    """All objects that were added and still live. A forked child calls `renew` of each.
+
+    Safe to use from any thread.
+    """
+
+    def __init__(self, renew: Callable[[T], object]) -> None:
+        self._objects: WeakSet[T] = WeakSet()
+        self._renew = renew
+
+    def add(self, one: T) -> None:
+        self._objects.add(one)
+        at_fork(self._renew_all)
+
+    def __iter__(self) -> Iterator[T]:
+        while True:
+            try:
+                return iter(list(self._objects))
+            except RuntimeError:  # another thread has added one meanwhile
+                reraise_interrupt()
+
+    def _renew_all(self) -> None:
+        for each in self:
+            self._renew(each)
