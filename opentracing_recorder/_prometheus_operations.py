@@ -81,7 +81,8 @@ class Operations:
         self._limit = _AT_ONCE if begin is None else 1
         self._bounds = options.buckets[:-1]
         self._notes: deque[Note] = deque()
-        self._names: set[str] = set()
+        self._services: set[str] = set()
+        self._names: set[tuple[str, str]] = set()  # of operations, each with its service
         self._series: dict[Labels, Series] = {}
         self._known: dict[Any, Series] = {}  # the same, by the first item of a note
         # Re-entrant, so that a finalizer or a signal's handler that runs while a thread counts can
@@ -152,19 +153,21 @@ class Operations:
             kind = kind if kind in KINDS else "internal"
         if kind not in self.options.kinds:
             return None
-        shown = visible(name[:MAX_NAME])
-        is_known = shown in self._names
-        if not is_known and len(self._names) < self.options.max_operations:
-            self._names.add(shown)
-            is_known = True
+        own = visible(service[:MAX_NAME]), visible(name[:MAX_NAME])
+        shown_service = own[0] if self._has_label(self._services, own[0]) else OTHER
+        shown = own[1] if self._has_label(self._names, (shown_service, own[1])) else OTHER
         status = "STATUS_CODE_ERROR" if failed else "STATUS_CODE_UNSET"
-        labels = Labels(
-            visible(service[:MAX_NAME]), shown if is_known else OTHER, KINDS[kind], status
-        )
+        labels = Labels(shown_service, shown, KINDS[kind], status)
         series = self._series.get(labels)
         if series is None:
             series = self._series[labels] = Series(len(self.options.buckets))
         # Others are looked for each time: all that is kept has a limit.
-        if is_known and name == shown and (key[2] is None or key[2] in KINDS):
+        if (service, name) == (shown_service, shown) and (key[2] is None or key[2] in KINDS):
             self._known[key] = series
         return series
+
+    def _has_label(self, labels: set[Any], label: Any) -> bool:
+        """Whether it is one of the first `max_operations`."""
+        if label not in labels and len(labels) < self.options.max_operations:
+            labels.add(label)
+        return label in labels

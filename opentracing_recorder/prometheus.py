@@ -76,16 +76,17 @@ is started with ``--enable-feature=exemplar-storage``.
 |---|---|---|---|
 | ``registry`` | ``prometheus_client.REGISTRY`` | | Shows the metrics. |
 | ``buckets`` | 0.005 to 10, 14 of them | seconds | Upper bounds of the histograms. |
-| ``max_operations`` | 200 | operations | The first so many have a ``span_name`` each; all later \
-ones share ``other``. |
+| ``max_operations`` | 200 | operations | The first so many have a ``span_name`` each, and the \
+first so many services a ``service_name``; all later ones share ``other``. |
 | ``kinds`` | all five | | The kinds of spans that are counted as operations: ``server``, \
 ``client``, ``producer``, ``consumer``, ``internal``. |
 
-Several recorders may share a registry, with the same options. Each operation has a series for
-each kind and each outcome that occurs, and a series has 18 samples with the default buckets: 200
-operations of one kind, half of which fail at times, are 5,400. With
-``kinds=("server", "consumer")`` only requests to this process are counted, and no name of a query
-takes the place of one. Names are cut to 120 characters, and line breaks in them are escaped.
+Several recorders may share a registry, with the same options. What several services call alike is
+an operation of each. Each operation has a series for each kind and each outcome that occurs, and a
+series has 18 samples with the default buckets: 200 operations of one kind, half of which fail at
+times, are 5,400. With ``kinds=("server", "consumer")`` only requests to this process are counted,
+and no name of a query takes the place of one. Names are cut to 120 characters, and line breaks in
+them are escaped.
 
 ## Alerts
 
@@ -182,7 +183,7 @@ class MetricsRecorder(Wrapping):
 
     - `registry` shows the metrics: prometheus_client's default registry, or one of your own.
     - `buckets` are the upper bounds of the histograms in seconds.
-    - `max_operations` is the most operation names that have a label each.
+    - `max_operations` is the most operations, and the most services, that have a label each.
     - `kinds` are the kinds of spans that are counted as requests.
 
     Raises TypeError or ValueError for an option that cannot serve, and names it. Safe from any

@@ -175,6 +175,29 @@ def test_operations_beyond_the_limit_are_counted_together(registry: CollectorReg
     assert len(recorder._collector.operations._known) == 2
 
 
+def test_services_beyond_the_limit_are_counted_together(registry: CollectorRegistry) -> None:
+    """As `other`; what two services call alike is an operation of each."""
+    recorder = MetricsRecorder(NoopRecorder(), registry=registry, max_operations=3)
+    for number in range(300):
+        tracer = BasicTracer(recorder, service_name=f"shop {number}")
+        for name in ("GET", "PUT"):
+            tracer.start_span(name).finish()
+    counted = {
+        (each.labels["service_name"], each.labels["span_name"]): each.value
+        for each in samples(registry)
+        if each.name == CALLS
+    }
+    assert counted == {
+        ("shop 0", "GET"): 1,
+        ("shop 0", "PUT"): 1,
+        ("shop 1", "GET"): 1,
+        ("shop 1", "other"): 1,
+        ("shop 2", "other"): 2,
+        ("other", "other"): 594,
+    }
+    assert len(recorder._collector.operations._known) == 3
+
+
 def test_long_names_are_cut(registry: CollectorRegistry) -> None:
     """To 120 characters; those that begin alike are one operation."""
     tracer = BasicTracer(MetricsRecorder(NoopRecorder(), registry=registry))
