@@ -289,7 +289,7 @@ def test_a_batch_is_given_up_after_its_attempts(
     backend: Backend, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Its spans count as failed, the next batch is sent, and the failure is logged once."""
-    recorder = backend(*[OSError("no route")] * 3, attempts=3, batch_size=2, interval=0.001)
+    recorder = backend(*[OSError("no route")] * 3, attempts=3, batch_size=2, interval=0.1)
     spans = recorder.record(3)
     assert not recorder.flush(LONG)
     assert recorder.sizes() == [2, 2, 2, 1]
@@ -305,7 +305,8 @@ def test_a_rejected_batch_is_not_sent_again(
     backend: Backend, caplog: pytest.LogCaptureFixture
 ) -> None:
     """It counts as failed; its message is in the log, once a minute."""
-    recorder = backend(Rejected("400: bad span"), Rejected("400: again"), batch_size=2)
+    answers = [Rejected("400: bad span"), Rejected("400: again")]
+    recorder = backend(*answers, batch_size=2, interval=60)
     spans = recorder.record(6)
     assert not recorder.flush(LONG)
     assert recorder.sizes() == [2, 2, 2]
@@ -707,7 +708,7 @@ def test_close_sends_what_is_queued_and_releases_once(backend: Backend) -> None:
 
 def test_close_ends_in_time_when_the_backend_hangs(backend: Backend) -> None:
     """The rest is dropped as soon as the hanging call ends; the answer stays False."""
-    recorder = backend(batch_size=2)
+    recorder = backend(batch_size=2, interval=60)
     recorder.gate.clear()
     recorder.record(5)
     start = time.monotonic()
@@ -721,7 +722,7 @@ def test_close_ends_in_time_when_the_backend_hangs(backend: Backend) -> None:
 
 def test_what_is_left_when_close_returns_counts_as_dropped(backend: Backend) -> None:
     """Nothing is queued any more; what the backend still acknowledges counts as sent after all."""
-    recorder = backend(batch_size=2)
+    recorder = backend(batch_size=2, interval=60)
     recorder.gate.clear()
     recorder.record(5)
     recorder.wait_for_send()
