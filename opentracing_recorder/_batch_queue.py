@@ -5,15 +5,12 @@ from __future__ import annotations
 import _thread
 import threading
 from collections import deque
-from collections.abc import Callable
-from functools import wraps
 from itertools import count, islice
 from math import inf
-from typing import Any, NamedTuple, TypeVar, cast
+from typing import Any, NamedTuple
 
+from ._process import under_lock
 from .span import BasicSpan
-
-MethodT = TypeVar("MethodT", bound=Callable[..., Any])
 
 
 class Stats(NamedTuple):
@@ -44,28 +41,6 @@ class Stats(NamedTuple):
     """
 
 
-def under_lock(method: MethodT) -> MethodT:
-    """A method that holds `self.lock`, which is re-entrant.
-
-    If a signal's handler raises as a ``with`` block begins, Python 3.14 leaves the lock taken.
-    """
-
-    @wraps(method)
-    def call(self: Any, *arguments: Any, **options: Any) -> Any:
-        lock = self.lock
-        try:
-            lock.acquire()
-            result = method(self, *arguments, **options)
-            lock.release()
-            return result
-        except BaseException:  # perhaps before the lock was taken, or after
-            if lock._is_owned():
-                lock.release()
-            raise
-
-    return cast(MethodT, call)
-
-
 class BatchQueue:
     """A bounded queue that keeps spans until they are sent or given up, and counts them.
 
@@ -75,7 +50,9 @@ class BatchQueue:
     # Both are read for each span, and a slot is the fastest attribute on every Python.
     __slots__ = ("__dict__", "limit", "spans")
 
-    def __init__(self, capacity: int) -> None:
+    def __init__(self, capacity: int, lock: Any) -> None:
+        """`lock` is a `threading.RLock`."""
+        self._lock = lock
         self.spans: deque[BasicSpan] = deque()
         self.capacity = capacity
         self.limit = 0
@@ -88,7 +65,6 @@ class BatchQueue:
         self.is_ended = False  # settles no more spans
         self.waiters: list[Waiter] = []
         # Re-entrant: a finalizer or a signal handler may run meanwhile. Held for counting only.
-        self.lock = threading.RLock()
 
     def __len__(self) -> int:
         return len(self.spans)

@@ -11,11 +11,11 @@ import weakref
 from collections.abc import Callable, Sequence
 from time import monotonic
 from types import FrameType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from opentracing.interrupts import reraise_interrupt
 
-from ._batch_queue import BatchQueue, Stats, under_lock
+from ._batch_queue import BatchQueue, Stats
 from ._batch_retry import (
     Attempt,
     BatchTooLarge,
@@ -29,7 +29,7 @@ from ._batch_retry import (
 from ._errors import error_text, loggable, one_line
 from ._failure_log import RateLimit, since_last
 from ._json_safe import text_of
-from ._process import cover_child, has_yet_to_fork, is_first_worker
+from ._process import cover_child, has_yet_to_fork, is_first_worker, under_lock
 from .context import BasicSpanContext
 from .span import BasicSpan
 
@@ -58,8 +58,8 @@ class Worker:
     """
 
     def __init__(self, recorder: BatchRecorder) -> None:
-        self.queue = BatchQueue(recorder.queue_size)
-        self.lock = self.queue.lock
+        self._lock: Any = threading.RLock()
+        self.queue = BatchQueue(recorder.queue_size, self._lock)
         self.pid = os.getpid()
         self.deadline: float | None = None  # set when closing
         self.left_out = 0  # spans of the batch under way that cannot be encoded
@@ -188,6 +188,10 @@ class Worker:
         stats = self.stats()
         self._all_sent = self.queue.is_ended and stats.sent == stats.recorded
         return stats.queued + self.queue.abandoned
+
+    def holds_lock(self) -> bool:
+        """Whether this thread counts spans: none can be sent then."""
+        return bool(self._lock._is_owned())
 
     # Forks.
 

@@ -423,12 +423,12 @@ class UnsampledSpan(NonRecordingSpan):
 OURS = {BridgedSpan, UnsampledSpan}
 
 
+@_lock.held
 def _drop(span: BasicSpan, key: str | None) -> None:
     """Count an attribute that is left out; `key` is in the span already."""
-    with _lock.current:
-        span.dropped_tags += 1
-        if key is not None:
-            span.tags.pop(key, None)
+    span.dropped_tags += 1
+    if key is not None:
+        span.tags.pop(key, None)
 
 
 class Event:

@@ -12,6 +12,7 @@ import os
 import sys
 import threading
 from collections.abc import Callable, MutableSequence
+from functools import wraps
 
 from opentracing.interrupts import reraise_interrupt
 
@@ -75,23 +76,52 @@ def renew() -> None:
     unforked[0] = 1
 
 
+# All locks are re-entrant, as a finalizer or a signal's handler that runs meanwhile may trace as
+# well. No `with` statement takes one: if such a handler raises as the block begins or ends, the
+# lock stays taken, and every other thread waits for ever.
+
+
+def _held(name: str, owner: object = None) -> Callable[[t.FunctionT], t.FunctionT]:
+    """Have functions hold the lock of that name: the owner's, or that of their first argument."""
+
+    def decorate(function: t.FunctionT) -> t.FunctionT:
+        @wraps(function)
+        def call(first: t.Any, *others: t.Any, **options: t.Any) -> t.Any:
+            lock = getattr(first if owner is None else owner, name)
+            try:
+                lock.acquire()
+                result = function(first, *others, **options)
+                lock.release()
+                return result
+            except BaseException:  # perhaps before the lock was taken, or after
+                if lock._is_owned():
+                    lock.release()
+                raise
+
+        return call  # type: ignore[return-value]
+
+    return decorate
+
+
+under_lock = _held("_lock")
+"""Decorates a method that holds `self._lock`, a `threading.RLock`."""
+
+
 class RenewedLock:
-    """A re-entrant lock in `current`, which every forked child replaces by a new one.
+    """A lock of a module, which every forked child replaces by a new one.
 
-    Re-entrant, as a finalizer or a signal handler that runs while it is held may trace as well::
-
-        with lock.current:
-            ...
+    Decorate functions with `held`: they hold it. They have at least one argument.
     """
 
-    __slots__ = ("current",)
+    __slots__ = ("current", "held")
 
     def __init__(self) -> None:
         self._renew()
         at_fork(self._renew)
+        self.held = _held("current", self)
 
     def _renew(self) -> None:
-        self.current = threading.RLock()
+        self.current: t.Any = threading.RLock()
 
 
 if hasattr(os, "register_at_fork"):

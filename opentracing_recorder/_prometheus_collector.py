@@ -66,20 +66,20 @@ class RecorderCollector:
     def _new_operations(self) -> Operations:
         return Operations(self.options, None if self.files is None else self.files.start)
 
+    @_lock.held
     def add(self, recorder: Any) -> None:
         """Show a recorder and all inside it, each under its class, and a number if need be."""
         counting = [each for each in within(recorder) if _counts_spans(each)]
-        with _lock.current:  # others may be added at once
-            known = {id(each) for each, _ in self._recorders.values()}
-            for each in counting:
-                if id(each) in known:
-                    continue
-                kind = label = type(each).__name__
-                number = 1
-                while label in self._recorders:
-                    number += 1
-                    label = f"{kind}-{number}"
-                self._recorders[label] = each, FailureLog(each)
+        known = {id(each) for each, _ in self._recorders.values()}
+        for each in counting:
+            if id(each) in known:
+                continue
+            kind = label = type(each).__name__
+            number = 1
+            while label in self._recorders:
+                number += 1
+                label = f"{kind}-{number}"
+            self._recorders[label] = each, FailureLog(each)
 
     # What prometheus_client calls.
 
@@ -157,22 +157,22 @@ class RecorderCollector:
         yield duration
 
 
+@_lock.held
 def collector_of(registry: CollectorRegistry, options: Options) -> RecorderCollector:
     """The registry's collector, made and registered by the first call."""
-    with _lock.current:
-        collector = _collectors.get(registry)
-        if collector is None:
-            collector = RecorderCollector(options)
-            registry.register(collector)
-            _collectors[registry] = collector
-            _living.add(collector)
-        for name, given, known in zip(Options._fields, options, collector.options):
-            if given != known:
-                raise ValueError(
-                    f"{name} differs from that of an earlier MetricsRecorder of this registry;"
-                    " give it the same, or a registry of its own"
-                )
-        return collector
+    collector = _collectors.get(registry)
+    if collector is None:
+        collector = RecorderCollector(options)
+        registry.register(collector)
+        _collectors[registry] = collector
+        _living.add(collector)
+    for name, given, known in zip(Options._fields, options, collector.options):
+        if given != known:
+            raise ValueError(
+                f"{name} differs from that of an earlier MetricsRecorder of this registry;"
+                " give it the same, or a registry of its own"
+            )
+    return collector
 
 
 def within(recorder: Any) -> list[Any]:

@@ -21,7 +21,7 @@ from opentracing.interrupts import reraise_interrupt
 
 from ._failure_log import FailureLog
 from ._living import Living
-from ._process import at_exit, has_yet_to_fork
+from ._process import at_exit, has_yet_to_fork, under_lock
 
 INTERVAL = 1.0
 """Seconds between two writes."""
@@ -49,7 +49,7 @@ class MetricFiles:
 
     def _begin(self) -> None:
         """Have no file open yet, as at first and in a forked child."""
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._held_by_fork = False
         self._values: dict[Any, Any] = {}
         self._written: dict[Any, float] = {}
@@ -76,14 +76,16 @@ class MetricFiles:
             return False
         try:
             metrics = list(collect())
-            # A fork waits for this lock: prometheus_client's own would stay taken in the child.
-            with self._lock:
-                for metric in metrics:
-                    self._write(metric)
+            self._write_each(metrics)
         except Exception:
             reraise_interrupt()
             self._failures.report("write")
         return True
+
+    @under_lock  # a fork waits for it: prometheus_client's own would stay taken in the child
+    def _write_each(self, metrics: list[Metric]) -> None:
+        for metric in metrics:
+            self._write(metric)
 
     def _write(self, metric: Metric) -> None:
         below = 0.0

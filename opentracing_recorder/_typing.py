@@ -8,6 +8,7 @@ from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any as Any
     from typing import SupportsIndex as SupportsIndex
     from typing import TypeVar
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from .tracer import BasicTracer
 
     ContextT = TypeVar("ContextT", bound=BasicSpanContext)
+    FunctionT = TypeVar("FunctionT", bound=Callable[..., Any])
     SpanT = TypeVar("SpanT", bound=BasicSpan)
     TracerT = TypeVar("TracerT", bound=BasicTracer)
 else:
@@ -37,6 +39,7 @@ else:
         globals().update(
             Any=typing.Any,
             ContextT=typing.TypeVar("ContextT", bound=BasicSpanContext),
+            FunctionT=typing.TypeVar("FunctionT", bound=typing.Callable[..., typing.Any]),
             Propagator=Propagator,
             Sampler=Sampler,
             SpanT=typing.TypeVar("SpanT", bound=BasicSpan),

@@ -358,5 +358,4 @@ def longest_exit() -> float:
 
 
 def _holds_lock() -> bool:
-    """Whether this thread counts spans: none can be sent then."""
-    return any(each._worker.queue.lock._is_owned() for each in _living)  # type: ignore[attr-defined]
+    return any(each._worker.holds_lock() for each in _living)

@@ -51,7 +51,7 @@ from opentracing.interrupts import reraise_interrupt
 
 from ._arguments import check_count, check_has
 from ._living import Living
-from ._process import at_exit, cover_child
+from ._process import RenewedLock, at_exit, cover_child, under_lock
 from ._terminal_text import has_color
 from ._timeline_text import render_line, render_text
 from .recorder import Recorder
@@ -92,45 +92,53 @@ class ConsoleRecorder(Recorder):
 
     def _forget(self) -> None:
         """Start with nothing, as a new recorder and a forked child do."""
-        # Re-entrant: a finalizer or a signal's handler that runs meanwhile may trace as well.
         self._lock = threading.RLock()
-        self._writing = threading.RLock()  # another one: a slow terminal blocks no start of a span
         # The spans that run here, each with the spans below it that have ended.
         self._running: dict[_Key, list[BasicSpan]] = {}
         self._waiting = 0
 
     def span_started(self, span: BasicSpan) -> None:
         """Remember the span, as those that start below it wait for its end."""
-        ended: list[BasicSpan] = []
-        with self._lock:
-            self._running.setdefault((span.context.trace_id, span.context.span_id), [])
-            if len(self._running) > self._max_spans:  # the oldest may never finish
-                ended = self._taken(next(iter(self._running)))
-        self._draw(ended)
+        self._draw(self._started(span))
 
     def record_span(self, span: BasicSpan) -> None:
-        trace_id = span.context.trace_id
-        with self._lock:
-            spans = [*self._taken((trace_id, span.context.span_id)), span]
-            above = None
-            if span.parent_id is not None and self._waiting < self._max_spans:
-                above = self._running.get((trace_id, span.parent_id))
-            if above is not None:
-                above += spans
-                self._waiting += len(spans)
-                at_exit(_draw_all, _draw_all)
-                cover_child()
-                return
-        self._draw(spans)
+        self._draw(self._ended(span))
 
     def close(self, timeout: float | None = None) -> bool:
         """Draw the spans that wait for their root."""
-        with self._lock:
-            waiting = [span for spans in self._running.values() for span in spans]
-            self._running.clear()
-            self._waiting = 0
-        self._draw(waiting)
+        self._draw(self._all_waiting())
         return True
+
+    # These return the spans to draw now.
+
+    @under_lock
+    def _started(self, span: BasicSpan) -> list[BasicSpan]:
+        self._running.setdefault((span.context.trace_id, span.context.span_id), [])
+        if len(self._running) > self._max_spans:  # the oldest may never finish
+            return self._taken(next(iter(self._running)))
+        return []
+
+    @under_lock
+    def _ended(self, span: BasicSpan) -> list[BasicSpan]:
+        trace_id = span.context.trace_id
+        spans = [*self._taken((trace_id, span.context.span_id)), span]
+        if span.parent_id is None or self._waiting >= self._max_spans:
+            return spans
+        above = self._running.get((trace_id, span.parent_id))
+        if above is None:
+            return spans
+        above += spans
+        self._waiting += len(spans)
+        at_exit(_draw_all, _draw_all)
+        cover_child()
+        return []
+
+    @under_lock
+    def _all_waiting(self) -> list[BasicSpan]:
+        waiting = [span for spans in self._running.values() for span in spans]
+        self._running.clear()
+        self._waiting = 0
+        return waiting
 
     def _taken(self, key: _Key) -> list[BasicSpan]:
         spans = self._running.pop(key, [])
@@ -150,13 +158,18 @@ class ConsoleRecorder(Recorder):
                 tree = render_text([trace], width=self._width, color=color, stream=stream)
                 blocks.append(f"{tree}\n")
         text = "\n".join(blocks)
-        with self._writing:
-            stream.write(f"{text}\n")
-            stream.flush()
+        _write(stream, f"{text}\n")
 
 
 # The spans that run and wait in a parent do so only there.
 _living = Living(ConsoleRecorder._forget)
+_writing = RenewedLock()  # another one: a slow terminal blocks no start of a span
+
+
+@_writing.held
+def _write(stream: IO[str], text: str) -> None:
+    stream.write(text)
+    stream.flush()
 
 
 def _draw_all() -> None:

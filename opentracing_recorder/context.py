@@ -161,11 +161,14 @@ class BasicSpanContext(SpanContext):
         """
         baggage = self._baggage
         if baggage is _NO_BAGGAGE or baggage is None:
-            with _lock.current:
-                if self._baggage is baggage:
-                    self._baggage = {}
-                baggage = self._baggage
+            self._begin_baggage()
+            baggage = self._baggage
         return baggage  # type: ignore[return-value]  # unless a subclass assigns another mapping
+
+    @_lock.held
+    def _begin_baggage(self) -> None:
+        if self._baggage is _NO_BAGGAGE or self._baggage is None:
+            self._baggage = {}
 
     def with_baggage_item(self: t.ContextT, key: str, value: str) -> t.ContextT:
         """A copy of this context with one baggage item added or replaced."""

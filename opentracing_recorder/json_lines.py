@@ -43,7 +43,7 @@ from collections.abc import Iterator
 from opentracing.interrupts import reraise_interrupt
 
 from ._living import Living
-from ._process import at_exit, cover_child, renew, unforked
+from ._process import at_exit, cover_child, renew, under_lock, unforked
 from .recorder import Recorder
 from .span import BasicSpan
 
@@ -104,7 +104,6 @@ class JSONLinesRecorder(Recorder):
 
         self._path = os.path.abspath(os.fspath(path))
         self._encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
-        # Re-entrant: a finalizer or a signal handler may finish a span while this thread writes.
         self._lock = threading.RLock()
         self._closed = False
         self._lost = False  # a span, since the last flush
@@ -132,26 +131,31 @@ class JSONLinesRecorder(Recorder):
             renew()
         try:
             line = self._encode(span.to_dict()).encode("utf-8", "replace") + b"\n"
-            with self._lock:
-                self._write(line)
+            self._write(line)
         except BaseException:
-            with self._lock:
-                self._lost = True
+            self._note_loss()
             raise
         finally:
             if self._unreported:
                 self._report()
 
+    @under_lock
+    def _note_loss(self) -> None:
+        self._lost = True
+
     def _report(self) -> None:
         """Log the spans that are lost; without the lock, which a handler of the log may need."""
-        with self._lock:
-            number, self._unreported = self._unreported, 0
-        if number:
+        if number := self._number_to_report():
             _logger.warning(
                 "JSONLinesRecorder: %d spans are lost, which waited for a reader of the pipe %s",
                 number,
                 self._path,
             )
+
+    @under_lock
+    def _number_to_report(self) -> int:
+        number, self._unreported = self._unreported, 0
+        return number
 
     def flush(self, timeout: float | None = None) -> bool:
         """Return whether every span since the last `flush` was written.
@@ -161,29 +165,35 @@ class JSONLinesRecorder(Recorder):
         if not unforked[0]:
             renew()
         looks = _looks(_PATIENCE if timeout is None else timeout)
-        while True:
-            with self._lock:
-                if self._waiting and self._file is not None and self._is_held(self._file):
-                    try:
-                        self._hand_over(self._file)
-                    except OSError:  # they are lost, and counted
-                        reraise_interrupt()
-                if not self._waiting or next(looks, None) is None:
-                    lost, self._lost = self._lost, False
-                    delivered = not lost and not self._waiting
-                    break
+        while (delivered := self._look(looks)) is None:
             time.sleep(_PAUSE)  # not `select`: another thread may close the file meanwhile
         self._report()
         return delivered
 
+    @under_lock
+    def _look(self, looks: Iterator[bool]) -> bool | None:
+        """Write what waits. Returns what `flush` returns, or None if there are looks to come."""
+        if self._waiting and self._file is not None and self._is_held(self._file):
+            try:
+                self._hand_over(self._file)
+            except OSError:  # they are lost, and counted
+                reraise_interrupt()
+        if self._waiting and next(looks, None) is not None:
+            return None
+        lost, self._lost = self._lost, False
+        return not lost and not self._waiting
+
     def close(self, timeout: float | None = None) -> bool:
         """Close the file. Each span that finishes later opens it again for itself."""
         delivered = self.flush(timeout)
-        with self._lock:
-            self._closed = True
-            self._release()
+        self._close()
         self._report()
         return delivered
+
+    @under_lock
+    def _close(self) -> None:
+        self._closed = True
+        self._release()
 
     def __del__(self) -> None:
         # A recorder whose constructor raised has no file.
@@ -196,6 +206,7 @@ class JSONLinesRecorder(Recorder):
             os.close(file)
         self._lose_waiting()
 
+    @under_lock
     def _write(self, line: bytes) -> None:
         file = self._current_file()
         try:

@@ -270,6 +270,7 @@ class BasicTracerProvider(_trace_api.TracerProvider):
         """The active span of a tracer with a scope manager of its own."""
         return None if self._is_one else self.tracer.active_span
 
+    @_lock.held
     def add_span_processor(self, span_processor: Any) -> None:
         """Call `on_start(span, parent_context)` and `on_end(span)` of a span processor.
 
@@ -278,8 +279,7 @@ class BasicTracerProvider(_trace_api.TracerProvider):
         and exporters of OpenTelemetry's SDK serve, but spans that OpenTracing's API starts do not
         reach them: `OpenTelemetryRecorder` sends those too.
         """
-        with _lock.current:
-            self.processors = (*self.processors, span_processor)
+        self.processors = (*self.processors, span_processor)
 
     def force_flush(self, timeout_millis: int = 30000) -> bool:
         """Have the processors and the tracer's recorder deliver what they hold.

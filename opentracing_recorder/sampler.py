@@ -186,17 +186,17 @@ class RateLimitingSampler(Sampler):
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.per_second})"
 
+    @_lock.held
     def sampled(self, trace_id: int, operation_name: str) -> bool:
-        with _lock.current:
-            now = time.monotonic()
-            # If the clock has gone back, nothing is gained.
-            gained = max(0.0, now - self._refilled) * self.per_second
-            self._tokens = min(self._capacity, self._tokens + gained)
-            self._refilled = now
-            if self._tokens < 1:
-                return False
-            self._tokens -= 1
-            return True
+        now = time.monotonic()
+        # If the clock has gone back, nothing is gained.
+        gained = max(0.0, now - self._refilled) * self.per_second
+        self._tokens = min(self._capacity, self._tokens + gained)
+        self._refilled = now
+        if self._tokens < 1:
+            return False
+        self._tokens -= 1
+        return True
 
 
 class PerOperationSampler(Sampler):

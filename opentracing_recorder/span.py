@@ -202,14 +202,14 @@ class BasicSpan(Span):
     # 2.4 keeps the context under this name; subclasses read it and assign it.
     _context = context
 
+    @_lock.held
     def _make_context(self) -> BasicSpanContext:
-        with _lock.current:
-            if self._own_context is None:
-                self._plain = False
-                self._own_context = BasicSpanContext(
-                    self._trace_id, self._span_id, self._baggage, self._sampled, self.parent_id
-                )
-            return self._own_context
+        if self._own_context is None:
+            self._plain = False
+            self._own_context = BasicSpanContext(
+                self._trace_id, self._span_id, self._baggage, self._sampled, self.parent_id
+            )
+        return self._own_context
 
     _own_context: BasicSpanContext | None
     _plain: bool | None
@@ -246,7 +246,7 @@ class BasicSpan(Span):
         if self._logs is None:
             lock: t.Any = _lock.current
             try:
-                lock.acquire()  # `under_lock` of the batch recorder's queue, unrolled
+                lock.acquire()  # `_lock.held`, unrolled
                 if self._logs is None:
                     self._logs = []
                 lock.release()
@@ -345,10 +345,7 @@ class BasicSpan(Span):
         if self.duration >= 0.0:
             return self._called_late("set_baggage_item")
         key, value = text_of(key), text_of(value)
-        self._make_context()
-        with _lock.current:
-            assert self._own_context is not None
-            self._own_context = self._own_context.with_baggage_item(key, value)
+        self._replace_baggage(key, value)
         try:
             tell = getattr(self._tracer.scope_manager, "baggage_set", None)
             if (
@@ -358,6 +355,10 @@ class BasicSpan(Span):
         except Exception:  # the tracer is a stand-in
             reraise_interrupt()
         return self
+
+    @_lock.held
+    def _replace_baggage(self, key: str, value: str) -> None:
+        self._own_context = self._make_context().with_baggage_item(key, value)
 
     def get_baggage_item(self, key: str) -> str | None:
         """The value of a baggage item, or None."""
@@ -563,33 +564,41 @@ class BasicSpan(Span):
         except Exception:
             reraise_interrupt()
             return
-        with _lock.current:  # a context made meanwhile could have the earlier decision
-            self._sampled = sampled
-            if self._own_context is not None:
-                self._own_context.sampled = sampled
-            else:
-                self._plain = sampled and self.duration < 0
+        self._decide(sampled)
+
+    @_lock.held  # a context made meanwhile could have the earlier decision
+    def _decide(self, sampled: bool) -> None:
+        self._sampled = sampled
+        if self._own_context is not None:
+            self._own_context.sampled = sampled
+        else:
+            self._plain = sampled and self.duration < 0
 
     def _drop_tags(self) -> None:
         limit = _limit(self._tracer, "max_tags")
-        if len(self.tags) <= limit:
-            return
-        dropped = []  # freed after the lock: freeing a value may run code of the application
-        with _lock.current:
-            own = self.tags
-            while (over := len(own) - limit) > 0:
-                for key in _least_needed(own, over):
-                    dropped.append(own.pop(key, None))
-                    self.dropped_tags += 1
+        if len(self.tags) > limit:
+            self._drop_tags_beyond(limit)
 
-    def _drop_logs(self, own: list[LogData]) -> None:
+    # What these two return is freed after the lock: freeing may run code of the application.
+
+    @_lock.held
+    def _drop_tags_beyond(self, limit: int) -> list[object]:
+        own, dropped = self.tags, []
+        while (over := len(own) - limit) > 0:
+            for key in _least_needed(own, over):
+                dropped.append(own.pop(key, None))
+                self.dropped_tags += 1
+        return dropped
+
+    @_lock.held
+    def _drop_logs(self, own: list[LogData]) -> list[LogData]:
         """Drop from the middle, so that the oldest half and the newest half stay."""
         limit = _limit(self._tracer, "max_logs")
         dropped = []
-        with _lock.current:
-            while len(own) > limit:
-                dropped.append(own.pop(limit // 2))
-                self.dropped_logs += 1
+        while len(own) > limit:
+            dropped.append(own.pop(limit // 2))
+            self.dropped_logs += 1
+        return dropped
 
     def _called_late(self: t.SpanT, method: str, each: bool = False) -> t.SpanT:
         """Report the first late call, or `each`."""

@@ -124,11 +124,10 @@ from opentracing import tags
 from opentracing.interrupts import reraise_interrupt
 
 from ._arguments import check_count, check_range, check_seconds
-from ._batch_queue import under_lock
 from ._clock import system
 from ._failure_log import FailureLog
 from ._living import Living
-from ._process import at_exit, cover_child
+from ._process import at_exit, cover_child, under_lock
 from ._tail_part import MOST_RUNNING, Part, id_of, runs
 from ._wrapping import Wrapping
 from .recorder import Recorder, started_hook
@@ -233,7 +232,7 @@ class TailRecorder(Wrapping):
     def _forget(self) -> None:
         """Start with nothing, as a new recorder and a forked child do."""
         # Held for few steps, and never while code of others runs. See `under_lock`.
-        self.lock: Any = threading.RLock()
+        self._lock: Any = threading.RLock()
         # The local roots that run, of traces that are undecided; the oldest comes first.
         self._roots: dict[int | None, BasicSpan] = {}
         # Their parts. A root that is alone needs none, which saves a third of the time.
@@ -258,7 +257,7 @@ class TailRecorder(Wrapping):
             trace_id, span_id = span._trace_id, span._span_id
         else:
             trace_id, span_id = context.trace_id, context.span_id
-        lock = self.lock
+        lock = self._lock
         try:  # `under_lock`, unrolled
             lock.acquire()
             if trace_id in self._roots or self._decided or self._is_closed:
@@ -324,7 +323,7 @@ class TailRecorder(Wrapping):
             reason = self._reason([span], trace_id, span.duration)
         else:
             reason = self._reason_of_rate(trace_id) if self._rate else _UNKEPT
-        lock = self.lock
+        lock = self._lock
         try:  # `under_lock`, unrolled
             lock.acquire()
             is_alone = trace_id not in self._parts and trace_id in self._roots
@@ -613,4 +612,4 @@ def _flush_all() -> None:
 
 
 def _holds_lock() -> bool:
-    return any(recorder.lock._is_owned() for recorder in _living)
+    return any(recorder._lock._is_owned() for recorder in _living)

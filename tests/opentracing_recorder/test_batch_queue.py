@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import threading
 
 import pytest
 
@@ -14,7 +15,7 @@ from ..threads import on_threads
 
 def queue_of(number: int) -> tuple[BatchQueue, list[BasicSpan]]:
     """A queue of so many spans."""
-    queue = BatchQueue(10)
+    queue = BatchQueue(10, threading.RLock())
     spans = [BasicTracer().start_span(str(each)) for each in range(number)]
     queue.spans.extend(spans)
     return queue, spans
@@ -63,7 +64,7 @@ def test_a_queue_that_has_ended_settles_nothing() -> None:
 
 def test_a_queue_that_closes_has_no_limit_to_append_below() -> None:
     """The limit of a closed queue stays 0, even if it is set again."""
-    queue = BatchQueue(10)
+    queue = BatchQueue(10, threading.RLock())
     queue.set_limit(3)
     assert queue.limit == 3
     queue.close()
@@ -86,7 +87,7 @@ def test_a_waiter_waits_for_what_is_queued_now() -> None:
 
 def test_a_waiter_of_an_empty_queue_waits_for_nothing() -> None:
     """Nothing would settle it."""
-    queue = BatchQueue(10)
+    queue = BatchQueue(10, threading.RLock())
     waiter = queue.waiter()
     waiter.wait(None)
     assert queue.has_sent(waiter)
@@ -94,7 +95,7 @@ def test_a_waiter_of_an_empty_queue_waits_for_nothing() -> None:
 
 def test_a_waiter_for_the_end_waits_even_if_nothing_is_queued() -> None:
     """The recorder has connections to release."""
-    queue = BatchQueue(10)
+    queue = BatchQueue(10, threading.RLock())
     waiter = queue.waiter(for_end=True)
     assert not waiter.is_settled
     queue.end()
@@ -139,7 +140,7 @@ def test_a_drop_after_the_call_is_the_next_waiters() -> None:
 @pytest.mark.needs_os
 def test_drops_are_counted_exactly_by_many_threads() -> None:
     """Each is one atomic step."""
-    queue = BatchQueue(10)
+    queue = BatchQueue(10, threading.RLock())
     on_threads(lambda: [queue.drop() for _ in range(20_000)])
     assert queue.dropped == 160_000
 
@@ -149,7 +150,7 @@ def test_drops_are_counted_exactly_in_signal_handlers() -> None:
     """A handler may interrupt a drop; Python 3.9 runs it between any two steps."""
     if not hasattr(signal, "setitimer"):
         pytest.skip("this system has no interval timers")
-    queue = BatchQueue(10)
+    queue = BatchQueue(10, threading.RLock())
     handled: list[None] = []
 
     def handle(number: int, frame: object) -> None:

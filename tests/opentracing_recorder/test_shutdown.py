@@ -564,7 +564,7 @@ def test_a_signal_while_spans_are_counted(tmp_path: Path) -> None:
         close_at_signals()
         for number in range(1000):
             span(number)
-        with tracer.recorder._worker.queue.lock:
+        with tracer.recorder._worker._lock:
             os.kill(os.getpid(), signal.SIGTERM)
             for _ in range(100_000):
                 pass
