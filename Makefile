@@ -249,7 +249,7 @@ types: $(INSTALLED)-dev  ## check types, with two checkers, and against the stub
 	  --ignore-missing-stub --allowlist stubtest_allowlist.txt
 
 # They make an environment for each tracer, with this Python, in env/bench.
-bench:  ## measure the cost of a span, beside other tracers, in 10 minutes
+bench:  ## measure the cost of a span, beside other tracers, in 15 minutes
 	$(PYTHON) tests/benchmarks/bench.py
 
 bench-check:  ## fail when a span costs more than its budget, in a minute

@@ -30,6 +30,7 @@ CASES = [
     "inject binary",
     "import the tracer",
     "trees from 10,000 spans",
+    "trees from 40,000 spans",
     "CPU from start to acknowledgement, Zipkin",
     "CPU from start to acknowledgement, OTLP",
     pytest.param(
@@ -38,11 +39,14 @@ CASES = [
             platform.python_implementation() == "PyPy", reason="confluent-kafka is not for PyPy"
         ),
     ),
-    pytest.param(
-        "bytes kept for a span with 2 tags",
-        marks=pytest.mark.skipif(
-            platform.python_implementation() == "PyPy", reason="PyPy cannot trace memory"
-        ),
+    *(
+        pytest.param(
+            f"bytes kept for a span {of_what}",
+            marks=pytest.mark.skipif(
+                platform.python_implementation() == "PyPy", reason="PyPy cannot trace memory"
+            ),
+        )
+        for of_what in ("with 2 tags", "of a tree")
     ),
 ]
 

@@ -13,10 +13,10 @@ import argparse
 import sys
 
 import tables
-from budgets import BASICTRACER, BRIDGE, BUDGETS, OPENTELEMETRY, OURS, SHIM
+from budgets import BASICTRACER, BRIDGE, BUDGETS, EARLIER, OPENTELEMETRY, OURS, SHIM
 from environments import FOLDER, python_for
 from runner import Effort, find_peer, measure
-from worker import BYTES, EXPORTS, TREES
+from worker import BYTES, EXPORTS, LONG_TREES, TREE_BYTES, TREES
 
 PEERS = (
     OURS,
@@ -28,6 +28,7 @@ PEERS = (
     "datadog",
     "sentry",
     "zipkin_py",
+    EARLIER,
 )
 
 FORMATS = ("ot-tracer-*", "binary", "W3C", "b3", "X-B3-*", "uber-trace-id", "sentry-trace",
@@ -60,6 +61,8 @@ CASES = (
     "import opentracing",
     "import the tracer",
     *TREES,
+    *LONG_TREES,
+    TREE_BYTES,
     *EXPORTS,
 )
 """In the order of the rows."""

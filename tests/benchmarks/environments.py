@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -19,7 +20,8 @@ def requirements(peer: str) -> Path:
 def python_for(peer: str) -> Path:
     """The Python of the peer's environment, which is made if there is none for its requirements.
 
-    Where they can't be installed, pip says why, and the peer will say what it misses.
+    ``${ROOT}`` in them stands for this checkout. Where they can't be installed, pip says why, and
+    the peer will say what it misses.
     """
     folder = FOLDER / peer
     python = folder / "bin" / "python"
@@ -30,6 +32,8 @@ def python_for(peer: str) -> Path:
         pip = [str(python), "-m", "pip", "--disable-pip-version-check", "install", "--quiet"]
         # Before 21.3, pip cannot install a project with a pyproject.toml as editable.
         subprocess.run([*pip, "pip>=21.3"], check=True)
-        if subprocess.run([*pip, "-r", str(requirements(peer))], cwd=ROOT).returncode == 0:
+        variables = {**os.environ, "ROOT": str(ROOT)}
+        run = subprocess.run([*pip, "-r", str(requirements(peer))], cwd=ROOT, env=variables)
+        if run.returncode == 0:
             installed.write_text(wanted)
     return python

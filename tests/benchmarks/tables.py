@@ -10,7 +10,7 @@ from pathlib import Path
 
 from budgets import BUDGETS, Budget
 from runner import Effort, Figures, Peer, Results
-from worker import BYTES, EXPORTS
+from worker import BYTES, EXPORTS, LONG_TREES, TREE_BYTES
 
 
 def costs(peers: Sequence[Peer], results: Results, cases: Iterable[str]) -> str:
@@ -29,7 +29,7 @@ def costs(peers: Sequence[Peer], results: Results, cases: Iterable[str]) -> str:
 def _row_name(case: str) -> str:
     if case in EXPORTS:
         return f"{case}, µs"
-    return f"{case}, ms" if case.startswith("import") else case
+    return f"{case}, ms" if case.startswith("import") or case in LONG_TREES else case
 
 
 def _least(figures: Iterable[Figures | None]) -> str:
@@ -43,7 +43,7 @@ def _cell(case: str, figures: Figures | None) -> str:
         return ""
     if figures.error or not figures.case:
         return "failed"
-    if case == BYTES:
+    if case in (BYTES, TREE_BYTES):
         return f"{figures.fastest:.0f}"
     if not figures.least:
         scale = 1e6 if case in EXPORTS else 1e3

@@ -37,6 +37,12 @@ SPANS_A_TURN = 512
 TREES = {f"trees from {count:,} spans": count for count in (10_000, 100_000, 1_000_000)}
 """What is measured beside each is a tenth of its spans: ten times the spans, in ratio to these."""
 
+LONG_TREES = {"trees from 40,000 spans": 40_000}
+"""As a time: an earlier build takes seconds."""
+
+TREE_BYTES = "bytes kept for a span of a tree"
+TREE_SPANS = 4_000
+
 LONG = 0.1
 """Seconds: of calls that take longer, only a few are measured."""
 
@@ -48,6 +54,8 @@ def describe(peer: Any) -> Answer:
     cases = [*peer.CASES, *peer.IMPORTS]
     if hasattr(peer, "kept_span"):
         cases.append(BYTES)
+    if hasattr(peer, "tree"):
+        cases.append(TREE_BYTES)
     cases += [case for case, function in EXPORTS.items() if hasattr(peer, function)]
     versions = [f"{each} {version(each)}" for each in peer.SHOWN]
     return {"title": peer.TITLE, "versions": versions, "cases": cases}
@@ -111,6 +119,30 @@ def kept_bytes(span: Callable[[], object], count: int) -> Answer:
     return {"case": [kept / count]}
 
 
+def tree_bytes(tree: Callable[[int], Callable[[], object]]) -> Answer:
+    """The memory that a trace keeps for each of its spans, beside the spans themselves."""
+    import tracemalloc
+
+    make = tree(TREE_SPANS)
+    make()  # it may import
+    gc.collect()
+    tracemalloc.start()
+    traces = make()
+    gc.collect()
+    kept = tracemalloc.get_traced_memory()[0]
+    tracemalloc.stop()
+    del traces
+    return {"case": [kept / TREE_SPANS]}
+
+
+def long_call(call: Callable[[], object]) -> Answer:
+    """Seconds of a call, after one that may import and fills caches."""
+    call()
+    start = process_time()
+    call()
+    return {"case": [process_time() - start]}
+
+
 def import_time(statement: str, turns: int) -> Answer:
     """Seconds for an import in a new Python, on this one's paths.
 
@@ -168,6 +200,10 @@ def answer(request: dict[str, Any]) -> Answer:
             return import_time(peer.IMPORTS[name], turns)
         if name == BYTES:
             return kept_bytes(peer.kept_span(), request["count"])
+        if name == TREE_BYTES:
+            return tree_bytes(peer.tree)
+        if name in LONG_TREES:
+            return long_call(peer.CASES[name]())
         if name in EXPORTS:
             span, flush = getattr(peer, EXPORTS[name])(request["url"], SPANS_A_TURN)
             return export(span, flush, max(1, request["count"] // SPANS_A_TURN))

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, Future
 from contextvars import copy_context
 from functools import partial
-from itertools import count, cycle
+from itertools import count
 from typing import Any
 
 import least_work
@@ -19,7 +19,8 @@ from opentracing_cases import (
     span_cases,
     tagged_span,
 )
-from worker import TREES
+from tree_cases import trees
+from worker import LONG_TREES, TREES
 from workloads import awaiting, exhausting, nothing, nothing_awaited, nothing_generated
 
 import opentracing
@@ -38,7 +39,6 @@ from opentracing_recorder import (
     Redaction,
     TailRecorder,
     TextPropagator,
-    Trace,
     TraceContextPropagator,
 )
 
@@ -177,41 +177,13 @@ def _decorated(function: Callable[..., Any]) -> Callable[..., Any]:
     return opentracing.traced("GET")(function)
 
 
-def _spans(count: int, trace_id: str) -> list[dict[str, Any]]:
-    """The spans of one trace, each of which has three children."""
-    return [
-        {
-            "trace_id": trace_id,
-            "span_id": f"{number:016x}",
-            "parent_id": f"{(number + 1) // 3:016x}" if number > 1 else None,
-            "operation_name": "GET",
-            "service": f"service {number % 100 // 20}",
-            "start_time": 1.7e9 + number * 1e-6,
-            "duration": 1.0,
-            "tags": {"http.method": "GET", "http.status_code": 200},
-            "logs": [],
-        }
-        for number in range(1, count + 1)
-    ]
-
-
-def _trees(count: int, traces: int) -> Callable[[], Callable[[], object]]:
-    """Makes a call that makes the tree of one trace of that many spans, each time another."""
-
-    def factory() -> Callable[[], object]:
-        given = cycle([_spans(count, str(number)) for number in range(traces)])
-        return lambda: Trace.from_spans(next(given))
-
-    return factory
-
-
 CASES = {
     **noop_case(),
     "no-op decorated call": lambda: _decorated(nothing),
     "no-op decorated coroutine": lambda: awaiting(_decorated(nothing_awaited)),
     "no-op decorated generator": lambda: exhausting(_decorated(nothing_generated)),
     "decorated call": lambda: opentracing.traced("GET", tracer=_tracer())(nothing),
-    **{name: _trees(count, 1) for name, count in TREES.items()},
+    **{name: partial(trees, count) for name, count in {**TREES, **LONG_TREES}.items()},
     **span_cases(_tracer),
     "record_span of a BatchRecorder": _record_span,
     "record_span of a MetricsRecorder": _count_for_prometheus,
@@ -225,7 +197,7 @@ for _name, _propagator in _FORMATS.items():
 
 
 # A tenth of the spans, in turn of several traces, so that the processor's caches keep none.
-LEAST.update({name: _trees(count // 10, 4) for name, count in TREES.items()})
+LEAST.update({name: partial(trees, count // 10, 4) for name, count in TREES.items()})
 # Nothing is subtracted, but the ratio is the median of turns that are taken together: those of long
 # calls are few, and the fastest may be of different moments.
 WITHOUT: dict[str, Callable[[], Callable[[], object]]] = {name: lambda: int for name in TREES}
@@ -261,6 +233,8 @@ def kept_span() -> Callable[[], object]:
     """A call that makes a span with 2 tags, which the recorder keeps."""
     return tagged_span(BasicTracer(InMemoryRecorder()))
 
+
+tree = trees
 
 Export = tuple[Callable[[], object], Callable[[], object]]
 """A span with 4 tags, and what waits until it is acknowledged."""
