@@ -13,7 +13,6 @@ import signal
 import textwrap
 import threading
 import time
-import weakref
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -30,6 +29,7 @@ from opentracing_recorder import (
     batch,
     close_at_signals,
 )
+from opentracing_recorder._living import Living
 
 from .. import programs
 from ..tables import table
@@ -60,7 +60,7 @@ class Noting(BatchRecorder):
 @pytest.fixture(autouse=True)
 def alone(monkeypatch: pytest.MonkeyPatch) -> None:
     """Leave out the recorders that other tests have made."""
-    monkeypatch.setattr(batch, "_open", weakref.WeakSet())
+    monkeypatch.setattr(batch, "_living", Living(BatchRecorder._renew))
 
 
 @pytest.fixture
@@ -676,31 +676,11 @@ def test_a_recorder_that_does_not_close_holds_up_no_other(
             raise OSError("broken")
 
     broken = Broken([])
-    monkeypatch.setattr(batch, "_open", [broken, tracer.recorder])
+    monkeypatch.setattr(batch, "_living", [broken, tracer.recorder])
     tracer.start_span("last").finish()
     batch._close_all()
     assert events == ["last"]
     assert tracer.recorder.close()
-
-
-def test_recorders_that_are_made_at_the_shutdown(
-    tracer: BasicTracer, events: list[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Recorders that another thread makes meanwhile are closed too."""
-
-    class Growing(list[Any]):
-        looked = 0
-
-        def __iter__(self) -> Iterator[Any]:
-            self.looked += 1
-            if self.looked < 3:
-                raise RuntimeError("Set changed size during iteration")
-            return super().__iter__()
-
-    monkeypatch.setattr(batch, "_open", Growing([tracer.recorder]))
-    tracer.start_span("last").finish()
-    batch._flush_all()
-    assert events == ["last"]
 
 
 def test_a_pipe_that_nobody_reads_when_a_signal_comes(tmp_path: Path) -> None:
