@@ -77,8 +77,8 @@ def renew() -> None:
 
 
 # All locks are re-entrant, as a finalizer or a signal's handler that runs meanwhile may trace as
-# well. No `with` statement takes one: if such a handler raises as the block begins or ends, the
-# lock stays taken, and every other thread waits for ever.
+# well. No `with` statement takes one. If such a handler raises as the block begins, on CPython
+# 3.14, or ends, on 3.9, the lock stays taken, and every other thread waits for ever.
 
 
 def _held(name: str, owner: object = None) -> Callable[[t.FunctionT], t.FunctionT]:
