@@ -21,7 +21,7 @@ class SQLiteRecorder(Recorder):
 
     def __init__(self, path: str) -> None:
         self._database = sqlite3.connect(path, check_same_thread=False)
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # a finalizer may finish a span meanwhile
         with self._lock, self._database:
             self._database.execute(
                 "CREATE TABLE IF NOT EXISTS spans"

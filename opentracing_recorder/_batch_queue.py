@@ -51,7 +51,7 @@ class BatchQueue:
     __slots__ = ("__dict__", "limit", "spans")
 
     def __init__(self, capacity: int, lock: Any) -> None:
-        """`lock` is a `threading.RLock`."""
+        """`lock`, a `threading.RLock`, is held for counting only."""
         self._lock = lock
         self.spans: deque[BasicSpan] = deque()
         self.capacity = capacity
@@ -64,7 +64,6 @@ class BatchQueue:
         self.is_closing = False  # takes no more spans
         self.is_ended = False  # settles no more spans
         self.waiters: list[Waiter] = []
-        # Re-entrant: a finalizer or a signal handler may run meanwhile. Held for counting only.
 
     def __len__(self) -> int:
         return len(self.spans)

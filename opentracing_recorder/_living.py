@@ -1,4 +1,4 @@
-"""The recorders of one kind that are in use, for a fork and for the end of the process."""
+"""The objects of one kind that are in use, such as recorders: for forks, and a process's end."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ T = TypeVar("T")
 class Living(Generic[T]):
     """All objects that were added and still live. A forked child calls `renew` of each.
 
-    Safe to use from any thread.
+    If `renew` may trace, it `is_last`. Safe to use from any thread.
     """
 
-    def __init__(self, renew: Callable[[T], object]) -> None:
+    def __init__(self, renew: Callable[[T], object], is_last: bool = False) -> None:
         self._objects: WeakSet[T] = WeakSet()
         self._renew = renew
+        at_fork(self._renew_all, is_last)
 
     def add(self, one: T) -> None:
         self._objects.add(one)
-        at_fork(self._renew_all)
 
     def __iter__(self) -> Iterator[T]:
         while True:

@@ -60,13 +60,14 @@ unforked: MutableSequence[int] = _make_mark()
 unforked[0] = 1
 
 
-def at_fork(renewal: Callable[[], object]) -> None:
+def at_fork(renewal: Callable[[], object], is_last: bool = False) -> None:
     """Have `renewal` called in every forked child, before its first trace begins.
 
-    It may be called twice, and on any thread.
+    It may be called twice, and on any thread. Only those that come last, after all others, may
+    trace.
     """
     if renewal not in _renewals:
-        _renewals.append(renewal)
+        _renewals.insert(len(_renewals) if is_last else 0, renewal)
 
 
 def renew() -> None:
@@ -81,8 +82,11 @@ def renew() -> None:
 # 3.14, or ends, on 3.9, the lock stays taken, and every other thread waits for ever.
 
 
-def _held(name: str, owner: object = None) -> Callable[[t.FunctionT], t.FunctionT]:
-    """Have functions hold the lock of that name: the owner's, or that of their first argument."""
+def holding(name: str, owner: object = None) -> Callable[[t.FunctionT], t.FunctionT]:
+    """Have functions hold the lock of that name: the owner's, or that of their first argument.
+
+    It is a `threading.RLock`.
+    """
 
     def decorate(function: t.FunctionT) -> t.FunctionT:
         @wraps(function)
@@ -91,7 +95,9 @@ def _held(name: str, owner: object = None) -> Callable[[t.FunctionT], t.Function
             try:
                 lock.acquire()
                 result = function(first, *others, **options)
-                lock.release()
+                # It is not, if a call inside this one was interrupted, and the exception swallowed.
+                if lock._is_owned():
+                    lock.release()
                 return result
             except BaseException:  # perhaps before the lock was taken, or after
                 if lock._is_owned():
@@ -103,8 +109,8 @@ def _held(name: str, owner: object = None) -> Callable[[t.FunctionT], t.Function
     return decorate
 
 
-under_lock = _held("_lock")
-"""Decorates a method that holds `self._lock`, a `threading.RLock`."""
+under_lock = holding("_lock")
+"""Decorates a method that holds `self._lock`."""
 
 
 class RenewedLock:
@@ -118,7 +124,7 @@ class RenewedLock:
     def __init__(self) -> None:
         self._renew()
         at_fork(self._renew)
-        self.held = _held("current", self)
+        self.held = holding("current", self)
 
     def _renew(self) -> None:
         self.current: t.Any = threading.RLock()

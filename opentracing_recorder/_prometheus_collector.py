@@ -66,10 +66,12 @@ class RecorderCollector:
     def _new_operations(self) -> Operations:
         return Operations(self.options, None if self.files is None else self.files.start)
 
-    @_lock.held
     def add(self, recorder: Any) -> None:
         """Show a recorder and all inside it, each under its class, and a number if need be."""
-        counting = [each for each in within(recorder) if _counts_spans(each)]
+        self._add_each([each for each in within(recorder) if _counts_spans(each)])
+
+    @_lock.held  # others may be added at once
+    def _add_each(self, counting: list[Any]) -> None:
         known = {id(each) for each, _ in self._recorders.values()}
         for each in counting:
             if id(each) in known:

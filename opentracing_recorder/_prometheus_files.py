@@ -49,8 +49,7 @@ class MetricFiles:
 
     def _begin(self) -> None:
         """Have no file open yet, as at first and in a forked child."""
-        self._lock = threading.RLock()
-        self._held_by_fork = False
+        self._lock: Any = threading.RLock()
         self._values: dict[Any, Any] = {}
         self._written: dict[Any, float] = {}
         self._running = _thread.allocate_lock()  # held from the start of the thread on
@@ -116,12 +115,10 @@ class MetricFiles:
     # Around a fork.
 
     def hold(self) -> None:
-        if self._lock.acquire(timeout=_LONGEST_WAIT):
-            self._held_by_fork = True
+        self._lock.acquire(timeout=_LONGEST_WAIT)
 
     def release(self) -> None:
-        if self._held_by_fork:
-            self._held_by_fork = False
+        if self._lock._is_owned():  # otherwise the wait was too long
             self._lock.release()
 
 

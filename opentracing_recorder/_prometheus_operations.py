@@ -27,10 +27,10 @@ KINDS = {
 """The values of `span.kind`, with those that the Collector's span metrics have in its place."""
 
 OTHER = "other"
-"""The operation that counts the spans of all operations beyond the limit."""
+"""The label of all operations, and of all services, beyond the limit."""
 
 MAX_NAME = 120
-"""The most characters of an operation's name."""
+"""The most characters of the name of an operation or a service."""
 
 _AT_ONCE = 128  # notes: counting them takes about 0.1 ms
 
@@ -167,7 +167,7 @@ class Operations:
         return series
 
     def _has_label(self, labels: set[Any], label: Any) -> bool:
-        """Whether it is one of the first `max_operations`."""
+        """Add a label while there is space; whether it is there now."""
         if label not in labels and len(labels) < self.options.max_operations:
             labels.add(label)
         return label in labels

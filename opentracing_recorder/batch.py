@@ -302,8 +302,8 @@ class BatchRecorder(Recorder):
                 _logger.error("%s.forked raised", name, exc_info=loggable(error))
 
 
-# They are also closed at exit.
-_living = Living(BatchRecorder._renew)
+# Those in use, which are closed at the exit. A backend's `forked` may trace.
+_living = Living(BatchRecorder._renew, is_last=True)
 
 
 def _close_all() -> None:

@@ -51,7 +51,7 @@ from opentracing.interrupts import reraise_interrupt
 
 from ._arguments import check_count, check_has
 from ._living import Living
-from ._process import RenewedLock, at_exit, cover_child, under_lock
+from ._process import at_exit, cover_child, holding, under_lock
 from ._terminal_text import has_color
 from ._timeline_text import render_line, render_text
 from .recorder import Recorder
@@ -93,9 +93,9 @@ class ConsoleRecorder(Recorder):
     def _forget(self) -> None:
         """Start with nothing, as a new recorder and a forked child do."""
         self._lock = threading.RLock()
+        self._writing = threading.RLock()  # not `_lock`: a slow terminal blocks no start of a span
         # The spans that run here, each with the spans below it that have ended.
         self._running: dict[_Key, list[BasicSpan]] = {}
-        self._waiting = 0
 
     def span_started(self, span: BasicSpan) -> None:
         """Remember the span, as those that start below it wait for its end."""
@@ -115,20 +115,17 @@ class ConsoleRecorder(Recorder):
     def _started(self, span: BasicSpan) -> list[BasicSpan]:
         self._running.setdefault((span.context.trace_id, span.context.span_id), [])
         if len(self._running) > self._max_spans:  # the oldest may never finish
-            return self._taken(next(iter(self._running)))
+            return self._running.pop(next(iter(self._running)))
         return []
 
     @under_lock
     def _ended(self, span: BasicSpan) -> list[BasicSpan]:
         trace_id = span.context.trace_id
-        spans = [*self._taken((trace_id, span.context.span_id)), span]
-        if span.parent_id is None or self._waiting >= self._max_spans:
-            return spans
+        spans = [*self._running.pop((trace_id, span.context.span_id), ()), span]
         above = self._running.get((trace_id, span.parent_id))
-        if above is None:
+        if above is None or sum(map(len, self._running.values())) >= self._max_spans:
             return spans
         above += spans
-        self._waiting += len(spans)
         at_exit(_draw_all, _draw_all)
         cover_child()
         return []
@@ -137,13 +134,7 @@ class ConsoleRecorder(Recorder):
     def _all_waiting(self) -> list[BasicSpan]:
         waiting = [span for spans in self._running.values() for span in spans]
         self._running.clear()
-        self._waiting = 0
         return waiting
-
-    def _taken(self, key: _Key) -> list[BasicSpan]:
-        spans = self._running.pop(key, [])
-        self._waiting -= len(spans)
-        return spans
 
     def _draw(self, spans: list[BasicSpan]) -> None:
         stream = sys.stderr if self._stream is None else self._stream
@@ -158,18 +149,16 @@ class ConsoleRecorder(Recorder):
                 tree = render_text([trace], width=self._width, color=color, stream=stream)
                 blocks.append(f"{tree}\n")
         text = "\n".join(blocks)
-        _write(stream, f"{text}\n")
+        self._write(stream, f"{text}\n")
+
+    @holding("_writing")
+    def _write(self, stream: IO[str], text: str) -> None:
+        stream.write(text)
+        stream.flush()
 
 
 # The spans that run and wait in a parent do so only there.
 _living = Living(ConsoleRecorder._forget)
-_writing = RenewedLock()  # another one: a slow terminal blocks no start of a span
-
-
-@_writing.held
-def _write(stream: IO[str], text: str) -> None:
-    stream.write(text)
-    stream.flush()
 
 
 def _draw_all() -> None:

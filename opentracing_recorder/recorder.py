@@ -13,7 +13,8 @@ A recorder takes each finished, sampled span of a tracer. This one appends them 
         def __init__(self, path):
             # Unbuffered: nothing waits that a forked child would write once more.
             self._file = open(path, "ab", buffering=0)
-            self._lock = threading.Lock()
+            # Re-entrant: a finalizer, or a signal's handler, may finish a span meanwhile.
+            self._lock = threading.RLock()
 
         def record_span(self, span):
             line = json.dumps(span.to_dict()).encode() + b"\\n"

@@ -416,19 +416,7 @@ class TailRecorder(Wrapping):
             return []
         if part.root is not None and not runs(part.root):
             part.end(id_of(part.root))
-        try:
-            del self._parts[trace_id], self._roots[trace_id]
-            spans, part.spans = part.spans, []
-            number = len(spans)
-            self._held -= number
-        except BaseException:  # as in `_hold`
-            self._recount()
-            raise
-        if part.running or spans:  # otherwise the root was un-sampled, and never gets here
-            self._count(number, reason, is_decision=True)
-            self._early += is_early
         part.reason = reason
-        part.root = None
         if part.running:  # these spans follow the decision
             former = self._decided.pop(trace_id, None)
             if former is not None:
@@ -436,7 +424,22 @@ class TailRecorder(Wrapping):
             self._decided[trace_id] = part
             if len(self._decided) > MOST_RUNNING:  # their spans may never end
                 self._decided.popitem(last=False)
-        return spans
+        spans, root = part.spans, self._roots[trace_id]
+        counts = self._passed, self._dropped, self._early, self._reasons[reason]
+        try:
+            del self._parts[trace_id], self._roots[trace_id]
+            part.spans, part.root = [], None
+            self._held -= len(spans)
+            if part.running or spans:  # otherwise the root was un-sampled, and never gets here
+                self._count(len(spans), reason, is_decision=True)
+                self._early += is_early
+            return spans
+        except BaseException:  # of a signal's handler: what is held stays, to be decided early
+            part.spans, part.root = spans, root
+            self._parts[trace_id], self._roots[trace_id] = part, root
+            self._passed, self._dropped, self._early, self._reasons[reason] = counts
+            self._recount()
+            raise
 
     def _recount(self) -> None:
         """Count the held spans anew. The lock is held."""

@@ -5,9 +5,11 @@ from __future__ import annotations
 import gc
 import os
 import threading
+from typing import Any
 
 import pytest
 
+from opentracing_recorder import BasicTracer, BatchRecorder, FilterRecorder, InMemoryRecorder
 from opentracing_recorder._living import Living
 
 
@@ -44,6 +46,27 @@ def test_a_forked_child_renews_each() -> None:
         os._exit(sum(each.renewed for each in things))
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 3
     assert [each.renewed for each in things] == [0, 0, 0]
+
+
+@pytest.mark.needs_os
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
+def test_what_a_backend_traces_in_a_forked_child_is_counted() -> None:
+    """It is told after all else has begun anew, and so nothing forgets its spans."""
+
+    class Reconnecting(BatchRecorder):
+        def send(self, spans: Any) -> None: ...
+
+        def forked(self) -> None:
+            tracer.start_span("reconnect").finish()
+
+    backend = Reconnecting()
+    BasicTracer(backend).start_span("before").finish()
+    recorder = FilterRecorder(InMemoryRecorder(), lambda span: span)
+    tracer = BasicTracer(recorder)
+    child = os.fork()
+    if child == 0:
+        os._exit(recorder.counts.passed)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 1
 
 
 @pytest.mark.threads

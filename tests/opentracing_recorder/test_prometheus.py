@@ -753,6 +753,51 @@ def test_a_scrape_has_all_processes_in_multiprocess_mode(
     assert "exemplar" not in ended.output
 
 
+_TWO_FORKS = """
+import os, threading
+from opentracing_recorder import InMemoryRecorder
+from opentracing_recorder.prometheus import MetricsRecorder
+
+first_waits, second_has_forked = threading.Event(), threading.Event()
+
+def before():
+    if threading.current_thread().name == "first":
+        first_waits.set()
+        second_has_forked.wait()
+
+os.register_at_fork(before=before)  # called after the recorder's
+recorder = MetricsRecorder(InMemoryRecorder())
+
+def fork():
+    child = os.fork()
+    if child == 0:
+        os._exit(0)
+    os.waitpid(child, 0)
+
+first = threading.Thread(target=fork, name="first")
+first.start()
+first_waits.wait()
+fork()  # the first one holds the lock: this waits for a second, and does without
+second_has_forked.set()
+first.join()
+writing = threading.Thread(target=recorder._collector.files.write, daemon=True)
+writing.start()
+writing.join(20)
+print(writing.is_alive())
+"""
+
+
+@pytest.mark.needs_os
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
+def test_forks_of_two_threads_leave_the_files_free(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also if one of them takes longer than the other waits."""
+    monkeypatch.setenv("PROMETHEUS_MULTIPROC_DIR", str(tmp_path))
+    ended = run_program([*FORKING, "-c", _TWO_FORKS])
+    assert (ended.error, ended.code, ended.output) == ("", 0, "False\n")
+
+
 class TestMetricsRecorder(RecorderCheckMixin):
     """The contract of a recorder, around one that keeps spans in memory."""
 

@@ -7,7 +7,7 @@ import os
 import sys
 import threading
 import time
-from types import SimpleNamespace
+from types import FrameType, SimpleNamespace
 from typing import Any
 
 import pytest
@@ -839,6 +839,46 @@ def test_an_interrupt_loses_none_of_the_other_spans() -> None:
     with pytest.raises(KeyboardInterrupt):
         root.finish()
     assert test.passed == ["first", "second", "third", "root"]
+
+
+class _Limit(BaseException):
+    """What a signal's handler raises."""
+
+
+@pytest.mark.parametrize("method", ["_hold", "_taken"])
+def test_an_interrupt_at_any_line_loses_no_held_span(method: str) -> None:
+    """What was held before is held still, or passed; what is counted is there."""
+    code = getattr(TailRecorder, method).__wrapped__.__code__
+    for number in range(100):
+        test = Tail(rate=1.0)
+        root = test.start("root")
+        for name in ("first", "second"):
+            test.start(name, root).finish()
+        lines = 0
+
+        def trace(frame: FrameType, event: str, argument: object, at: int = number + 1) -> Any:
+            nonlocal lines
+            if frame.f_code is code and event == "line":
+                lines += 1
+                if lines == at:
+                    raise _Limit
+            return trace
+
+        before = sys.gettrace()
+        sys.settrace(trace)
+        try:
+            root.finish()
+        except _Limit:
+            pass
+        finally:
+            sys.settrace(before)
+        assert test.counts.held + test.counts.passed in (2, 3)  # perhaps without the root
+        test.recorder.close()
+        assert test.counts.held == 0
+        assert test.passed[:2] == ["first", "second"]
+        if lines <= number:
+            break
+    assert number > 5
 
 
 def test_a_console_behind_it_draws_what_is_kept() -> None:
