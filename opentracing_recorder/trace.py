@@ -297,7 +297,7 @@ def _linked(nodes: list[TraceNode]) -> list[TraceNode]:
     else:
         nodes = _distinct(nodes)
         parents = _parents_among_shared_ids(nodes)
-    _open_circles(parents)
+    _open_circles(nodes, parents)
     roots: list[TraceNode] = []
     for node, parent in zip(nodes, parents):
         if parent >= 0:
@@ -366,7 +366,7 @@ def _is_other_side(caller_kind: str, kind: str, have_one_parent: bool) -> bool:
     return have_one_parent and (kind != caller_kind or not kind)
 
 
-def _open_circles(parents: list[int]) -> None:
+def _open_circles(nodes: list[TraceNode], parents: list[int]) -> None:
     """If nodes are their own ancestors, make the first of them a root."""
     chain_of = [-1] * len(parents)  # the number of the node from which each was reached
     for number in range(len(parents)):
@@ -375,9 +375,11 @@ def _open_circles(parents: list[int]) -> None:
             chain_of[current] = number
             current = parents[current]
         if current >= 0 and chain_of[current] == number:
-            first = entry = current
-            while (current := parents[current]) != entry:
-                first = min(first, current)
+            circle = [current]
+            while (current := parents[current]) != circle[0]:
+                circle.append(current)
+            # Not by number alone: of those that start at once, that would be the first given.
+            first = min(circle, key=lambda each: (nodes[each].start_time, nodes[each].span_id))
             parents[first] = -1
 
 

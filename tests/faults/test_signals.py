@@ -794,9 +794,10 @@ DECORATED: dict[str, Callable[[], object]] = {
 @pytest.mark.parametrize("kind", DECORATED)
 def test_alarms_at_decorated_functions(kind: str) -> None:
     """Every alarm during a call of a decorated function reaches the application."""
-    tracer = BasicTracer(InMemoryRecorder(max_spans=10))
-    with opentracing.use_tracer(tracer), warnings.catch_warnings():
+    recorder = InMemoryRecorder(max_spans=10)
+    with opentracing.use_tracer(BasicTracer(recorder)), warnings.catch_warnings():
         # If an alarm comes after a coroutine is made, and before its first step, it never runs.
         warnings.filterwarnings("ignore", ".* was never awaited", RuntimeWarning)
         assert_all_came(DECORATED[kind])
+        recorder.clear()  # the spans have the alarms, with their frames and the coroutines
         gc.collect()

@@ -80,7 +80,7 @@ def test_stats_of_another_form_are_left_out(backend: Backend) -> None:
 
 def test_what_is_left_at_the_end_counts_as_dropped_through_all(backend: Backend) -> None:
     """Also if `close` times out; a late acknowledgement still counts as sent."""
-    quick, hung = backend(interval=60), backend(batch_size=2)
+    quick, hung = backend(interval=60), backend(batch_size=2, interval=60)
     recorder = Passing(CompositeRecorder([Passing(hung), quick]))
     hung.gate.clear()
     record(recorder, 5)

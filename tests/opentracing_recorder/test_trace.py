@@ -70,6 +70,13 @@ def test_a_circle_of_parents_opens_at_the_span_that_started_first() -> None:
     assert outline(one_trace(*circle)) == [("b", 0), ("c", 1), ("tail", 2), ("a", 2)]
 
 
+def test_a_circle_of_spans_that_start_at_once_opens_at_the_least_id() -> None:
+    """In whatever order they are given."""
+    circle = [span("b", "a"), span("c", "b"), span("a", "c")]
+    for spans in permutations(circle):
+        assert outline(one_trace(*spans)) == [("a", 0), ("b", 1), ("c", 2)]
+
+
 def test_a_root_whose_parent_was_not_recorded_is_an_orphan() -> None:
     """A root without a parent is none, nor is one in a circle: its parent was recorded."""
     trace = one_trace(span("1"), span("2", "nowhere"), span("3", "2"), span("4", "4"))
