@@ -409,7 +409,7 @@ def _correct_clocks(roots: list[TraceNode]) -> None:
 def _clock_shift(node: TraceNode, caller: TraceNode, is_client: bool) -> float:
     """The seconds by which a span must move to fit its caller in another process."""
     is_early = node.start_time < caller.start_time - _SAME_TIME
-    is_late = is_client and node.start_time > caller.end_time
+    is_late = is_client and node.start_time > caller.end_time + _COARSE
     if not is_early and not (is_late and kind_of(node) == "server" and not caller.error):
         return 0.0
     if kind_of(node) == "consumer" or kind_of(caller) == "producer" or follows_from_parent(node):
@@ -422,6 +422,7 @@ def _clock_shift(node: TraceNode, caller: TraceNode, is_client: bool) -> float:
 
 
 _SAME_TIME = 1e-6  # seconds; formats round to it
+_COARSE = 1e-3  # seconds; some clocks, such as a browser's, tell starts no better than that
 
 
 def follows_from_parent(node: TraceNode) -> bool:

@@ -194,6 +194,7 @@ FOLLOWS = {"references": [{"type": "follows_from", "trace_id": "t1", "span_id": 
         pytest.param(RUNNING, called(95.0), 5.0, id="caller running, before: to the start"),
         pytest.param(CALLER, called(99.9999995), 0.0, id="before, by what formats round"),
         pytest.param(CLIENT, called(105.0, **SERVER), -4.75, id="after its client: to the middle"),
+        pytest.param(CLIENT, called(101.0005, **SERVER), 0.0, id="after, within a millisecond"),
         pytest.param(CLIENT, called(105.0, 2.0, **SERVER), 0.0, id="after, longer"),
         pytest.param(CLIENT, called(105.0, None, **SERVER), 0.0, id="after, running"),
         pytest.param(TIMED_OUT, called(105.0, **SERVER), 0.0, id="after, the client gave up"),
