@@ -16,7 +16,7 @@ T = TypeVar("T")
 class Living(Generic[T]):
     """All objects that were added and still live. A forked child calls `renew` of each.
 
-    If `renew` may trace, it `is_last`. Safe to use from any thread.
+    If `renew` may trace, give `is_last`. Safe to use from any thread.
     """
 
     def __init__(self, renew: Callable[[T], object], is_last: bool = False) -> None:

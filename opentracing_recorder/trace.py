@@ -91,8 +91,8 @@ class TraceNode:
         They are not 0 if this span's clock disagrees with that of its caller: the parent in
         another service, or the client of this server. A span that starts before its caller is
         moved to the middle of it, as in Jaeger, or to its start if it lasts longer. So is a server
-        that starts after its client has ended, but could fit it. The descendants in the same
-        service are moved too.
+        that starts over a millisecond after its client has ended, but could fit it. The descendants
+        in the same service are moved too.
 
         Spans of producers and consumers, and those that follow from their parent, need not fit it.
         Nor are spans moved that only end after their parent, or that start after a client that
